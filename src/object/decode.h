@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Decoding: a stream of events with positions (from libyaml or our JSON scanner) into typed objects by the field
+ * tables. Never holds a list as a tree: each object is delivered as soon as it is complete.
+ */
+#ifndef WEFT_OBJECT_DECODE_H
+#define WEFT_OBJECT_DECODE_H
+
+#include "object/object.h"
+
+struct decode_limits {
+	size_t bytes;	/* of one file; default 64 MiB */
+	unsigned depth; /* default 64 */
+	size_t nodes;	/* default 5,000,000 */
+	size_t aliases; /* expanded alias nodes; default 100,000 */
+};
+extern const struct decode_limits decode_limits_default;
+
+/* Called once per complete, decodable object; takes over the reference. Non-zero stops the run with that value. */
+typedef int decode_sink(void *ctx, struct object *o);
+
+struct decoder_options {
+	const struct decode_limits *limits; /* NULL: default */
+	decode_sink *sink;
+	void *ctx;
+	struct remarks *remarks; /* errors, unknown fields (warnings with "did you mean") */
+	/* Kinds we do not know, counted by "apiVersion kind"; NULL: one hint each. Caller summarises. Values are
+	 * (void *)(uintptr_t)count. */
+	struct hash *skipped;
+};
+
+/* Multi-document YAML (also JSON, which is YAML): List kinds are flattened. `file` gives name and text.
+ * 0, or what the sink returned, or -EINVAL when remarks got errors (good objects were still delivered). */
+int decode_yaml(struct file *file, const struct decoder_options *opt);
+/* One JSON text that holds an object or a List; strict (RFC 8259). file->text is the input. */
+int decode_json(struct file *file, const struct decoder_options *opt);
+/* One object from JSON bytes (an API body, a watch line's object); remarks without file name when file is NULL.
+ * Honours a member "weftPositions" as object_print_json writes it. */
+int decode_json_object(struct str json, struct file *file, const struct decode_limits *limits, struct object **out,
+		       struct remarks *rs);
+
+#endif

@@ -1,0 +1,55 @@
+# SPDX-License-Identifier: Apache-2.0
+# The thin front of the build: each target sets up what it needs, then hands over to Meson or to a script in tools/.
+# It holds no build rules of its own. Run `make help` for the list.
+
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+
+.PHONY: help all setup demo test bench fuzz install uninstall clean format gen
+
+help:
+	@echo "make demo       set up, build, start the example, show who reaches whom, clean up"
+	@echo "make test       set up, build, run every test (ONLY='unit golden' for some groups)"
+	@echo "make all        build into $(BUILD)/"
+	@echo "make bench      measure, print the table, write bench/RESULTS.md"
+	@echo "make fuzz       fuzz each decoder for long (SECONDS_EACH=600)"
+	@echo "make install    into PREFIX=$(PREFIX), below DESTDIR"
+	@echo "make uninstall  remove what install put there"
+	@echo "make setup      only install the missing Debian packages (tools/packages.txt)"
+	@echo "make gen        write the generated documents again from tables/"
+	@echo "make format     format the C sources"
+	@echo "make clean      remove the build folders"
+
+setup:
+	@tools/setup
+
+all: setup
+	@tools/build release $(BUILD)
+
+demo: all
+	@BUILD=$(BUILD) tools/demo
+
+test: setup
+	@BUILD=$(BUILD) tools/run-tests $(ONLY)
+
+bench: all
+	@BUILD=$(BUILD) bench/run
+
+fuzz: setup
+	@tools/fuzz $(or $(SECONDS_EACH),600)
+
+install: all
+	@BUILD=$(BUILD) tools/install install "$(PREFIX)" "$(DESTDIR)"
+
+uninstall:
+	@BUILD=$(BUILD) tools/install uninstall "$(PREFIX)" "$(DESTDIR)"
+
+gen:
+	@tools/gen/all
+
+format:
+	@git ls-files '*.c' '*.h' | xargs -r clang-format-14 -i
+
+clean:
+	rm -rf $(BUILD) build-debug build-fuzz

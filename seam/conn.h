@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Connections: one entry per connection and node, after translation, under a key whose ends are sorted, so that both
+ * directions meet the same entry. Unanswered ones live in an LRU table (half4, half6), answered ones in a hash that
+ * never evicts (conn4, conn6). The entry is the flow record.
+ */
+#ifndef WEFT_SEAM_CONN_H
+#define WEFT_SEAM_CONN_H
+
+#include "seam/addr.h"
+
+struct conn4_key { /* a is the lower end by (address, port) as big-endian numbers */
+	__u32 a, b;
+	__u16 aport, bport; /* network order; ICMP echo: the identifier in both */
+	__u8 proto;
+	__u8 pad[3];
+};
+WEFT_SEAM_SIZE(struct conn4_key, 16);
+
+struct conn6_key {
+	struct addr16 a, b;
+	__u16 aport, bport;
+	__u8 proto;
+	__u8 pad[3];
+};
+WEFT_SEAM_SIZE(struct conn6_key, 40);
+
+#define CONN_STARTED_BY_B 1u /* the initiator is end b */
+#define CONN_NAT	  2u /* BPF map nat has elements for it */
+#define CONN_ANSWERED	  4u
+#define CONN_FIN_A	  8u
+#define CONN_FIN_B	  16u
+#define CONN_RST	  32u
+
+struct conn_value {
+	__u64 bytes[2];	  /* [0] from the initiator, [1] back */
+	__u64 packets[2];
+	__u64 seen;	  /* coarse monotonic ns of the last packet */
+	__u64 born;	  /* monotonic ns */
+	__u32 flags;	  /* CONN_… */
+	__u32 rule_egress, rule_ingress; /* rules that let it in; 0: not judged here or not isolated */
+	__u32 ifindex;	  /* of the local pod that is charged for it; 0: none */
+	__u32 handshake_us;
+	__u32 retransmits;
+};
+WEFT_SEAM_SIZE(struct conn_value, 72);
+
+/* Translations per packet. BPF map nat: the tuple as it arrives → the tuple as it goes on. */
+struct nat_key {
+	struct addr16 src, dst;
+	__u16 sport, dport; /* network order */
+	__u8 proto;
+	__u8 pad[3];
+};
+WEFT_SEAM_SIZE(struct nat_key, 40);
+struct nat_value {
+	struct addr16 src, dst;
+	__u16 sport, dport;
+	__u32 flags;
+	__u64 seen; /* coarse monotonic ns */
+};
+WEFT_SEAM_SIZE(struct nat_value, 48);
+
+/* First fragments leave their ports for the later ones. BPF map fragment (LRU). */
+struct fragment_key {
+	struct addr16 src, dst;
+	__u32 id;
+	__u8 proto;
+	__u8 pad[3];
+};
+WEFT_SEAM_SIZE(struct fragment_key, 40);
+struct fragment_value {
+	__u16 sport, dport;
+};
+WEFT_SEAM_SIZE(struct fragment_value, 4);
+
+#endif

@@ -4,6 +4,7 @@
  * sandbox for each value of a container's environment and arguments.
  */
 #include <ctype.h>
+#include <strings.h>
 
 #include "standin/calls.h"
 
@@ -15,12 +16,14 @@ struct scheme {
 
 /* Ports that a URL leaves out, as registered for these schemes. */
 static const struct scheme schemes[] = {
-	{"http", 80, false},	 {"https", 443, false},	   {"ws", 80, false},	     {"wss", 443, false},
-	{"redis", 6379, false},	 {"rediss", 6379, false},  {"postgres", 5432, false}, {"postgresql", 5432, false},
-	{"mysql", 3306, false},	 {"mongodb", 27017, false}, {"amqp", 5672, false},    {"amqps", 5671, false},
-	{"nats", 4222, false},	 {"ldap", 389, false},	   {"smtp", 25, false},	     {"ftp", 21, false},
-	{"mqtt", 1883, false},	 {"kafka", 9092, false},   {"memcached", 11211, false}, {"dns", 53, true},
-	{"syslog", 514, true},	 {"grpc", 0, false},	   {"tcp", 0, false},	     {"udp", 0, true},
+    {"http", 80, false},	 {"https", 443, false},	      {"ws", 80, false},
+    {"wss", 443, false},	 {"redis", 6379, false},      {"rediss", 6379, false},
+    {"postgres", 5432, false},	 {"postgresql", 5432, false}, {"mysql", 3306, false},
+    {"mongodb", 27017, false},	 {"amqp", 5672, false},	      {"amqps", 5671, false},
+    {"nats", 4222, false},	 {"ldap", 389, false},	      {"smtp", 25, false},
+    {"ftp", 21, false},		 {"mqtt", 1883, false},	      {"kafka", 9092, false},
+    {"memcached", 11211, false}, {"dns", 53, true},	      {"syslog", 514, true},
+    {"grpc", 0, false},		 {"tcp", 0, false},	      {"udp", 0, true},
 };
 
 static const struct scheme *scheme_find(struct str name)
@@ -71,7 +74,7 @@ static struct str cut_at(struct str s, const char *stops)
 static bool token_place(struct str t, struct call_place *out)
 {
 	const struct scheme *scheme = NULL;
-	struct str host, rest, full = t;
+	struct str host, rest;
 	int64_t port = 0;
 	bool url = false;
 
@@ -83,8 +86,6 @@ static bool token_place(struct str t, struct call_place *out)
 		url = true;
 		break;
 	}
-	if (url && !scheme && !full.n)
-		return false;
 	t = cut_at(t, url ? "/?#" : "/");
 	for (size_t i = t.n; url && i > 0; i--)
 		if (t.p[i - 1] == '@') {
@@ -110,12 +111,15 @@ static bool token_place(struct str t, struct call_place *out)
 size_t calls_find(struct str text, struct call_place *out, size_t max)
 {
 	static const char separators[] = ", \t\r\n;=\"'()[]{}<>|\\`";
+	static const char separators_of_urls[] = ", \t\r\n\"'<>|\\`";
 	size_t n = 0;
 
 	while (text.n) {
 		struct str token = cut_at(text, separators);
 		struct call_place place;
 
+		if (memmem(token.p, token.n, "://", 3))
+			token = cut_at(text, separators_of_urls);
 		if (token.n && token_place(token, &place)) {
 			if (n < max)
 				out[n] = place;
@@ -141,7 +145,8 @@ static bool rest_is_namespace(struct str rest, struct str *ns)
 	return !svc.n || (str_eqz(svc, "svc") && (!rest.n || str_eqz(rest, "cluster.local")));
 }
 
-bool calls_service(struct str host, struct str ns, calls_exists *exists, void *ctx, struct str *in, struct str *svc)
+bool calls_service(struct str host, struct str ns, calls_exists *exists, void *ctx, struct str *in,
+		   struct str *svc)
 {
 	if (host.n && host.p[host.n - 1] == '.')
 		host.n--;

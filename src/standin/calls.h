@@ -15,15 +15,16 @@ struct call_place {
 	bool udp;	 /* the scheme is udp, dns or syslog */
 };
 
-/* Writes up to max places found in text to out, in the order of the text, and returns how many there are (which
- * may be more than max). Several places may be separated by commas, blanks or "=". IP addresses are no places:
- * they name no Service. */
+/* Writes up to max places found in text to out, in the order of the text, and returns how many there are
+ * (which may be more than max). Several places may be separated by commas, blanks or "=". IP addresses are no
+ * places: they name no Service. */
 size_t calls_find(struct str text, struct call_place *out, size_t max);
 
-/* Does host, seen from a pod in namespace ns, name a Service? Tries "svc", "svc.ns", "svc.ns.svc[.cluster.local]"
- * and the same with one pod's name in front ("web-0.web"). exists() answers for one Service. On success *svc
- * and *in (borrowed from host or ns) say which. */
+/* Does host, seen from a pod in namespace ns, name a Service? Tries "svc", "svc.ns",
+ * "svc.ns.svc[.cluster.local]" and the same with one pod's name in front ("web-0.web"). exists() answers for
+ * one Service. On success *svc and *in (borrowed from host or ns) say which. */
 typedef bool calls_exists(void *ctx, struct str ns, struct str svc);
-bool calls_service(struct str host, struct str ns, calls_exists *exists, void *ctx, struct str *in, struct str *svc);
+bool calls_service(struct str host, struct str ns, calls_exists *exists, void *ctx, struct str *in,
+		   struct str *svc);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Event loop of the stand-in: see loop.h. Must never block but in epoll_wait. Called by all of src/standin. */
+/* Event loop of the stand-in: see loop.h. Must never block but in epoll_wait. Called by all of src/standin.
+ */
 #include <errno.h>
 #include <unistd.h>
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Event loop of the stand-in: descriptors by epoll, and timers in one list sorted by time. Small on purpose: a
- * cluster holds one such process per container. Watches and timers are embedded in what owns them and must be
- * removed before that is freed. Not for other programs.
+ * Event loop of the stand-in: descriptors by epoll, and timers in one list sorted by time. Small on purpose:
+ * a cluster holds one such process per container. Watches and timers are embedded in what owns them and must
+ * be removed before that is freed. Not for other programs.
  */
 #ifndef WEFT_STANDIN_LOOP_H
 #define WEFT_STANDIN_LOOP_H

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One TCP connection: decides by its first bytes whether it speaks HTTP/1, HTTP/2 or neither (then it is
+ * echoed), and moves bytes. Memory is bounded: nothing is read while an answer waits to be written. Called by
+ * listen.c.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+#include "base/own.h"
+#include "standin/server.h"
+
+static void conn_free(struct conn *c)
+{
+	loop_disarm(&c->server->loop, &c->timer);
+	loop_close(&c->server->loop, &c->watch);
+	http2_free(c);
+	buf_fini(&c->in);
+	buf_fini(&c->out);
+	c->server->conns--;
+	free(c);
+}
+
+static enum speech sniff(struct str first)
+{
+	static const struct {
+		const char *text;
+		enum speech speech;
+	} known[] = {
+	    {"GET ", SPEECH_HTTP1},	{"POST ", SPEECH_HTTP1},
+	    {"HEAD ", SPEECH_HTTP1},	{"PUT ", SPEECH_HTTP1},
+	    {"DELETE ", SPEECH_HTTP1},	{"PATCH ", SPEECH_HTTP1},
+	    {"TRACE ", SPEECH_HTTP1},	{"OPTIONS ", SPEECH_HTTP1},
+	    {"CONNECT ", SPEECH_HTTP1}, {"PRI * HTTP/2.0\r\n", SPEECH_HTTP2},
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(known); i++) {
+		size_t n = strlen(known[i].text);
+
+		if (first.n >= n && !memcmp(first.p, known[i].text, n))
+			return known[i].speech;
+		if (first.n < n && !memcmp(first.p, known[i].text, first.n))
+			return SPEECH_UNKNOWN;
+	}
+	return SPEECH_ECHO;
+}
+
+static bool conn_speak(struct conn *c)
+{
+	if (c->speech == SPEECH_UNKNOWN)
+		c->speech = sniff(buf_str(&c->in));
+	switch (c->speech) {
+	case SPEECH_UNKNOWN:
+		loop_arm(&c->server->loop, &c->timer, SNIFF_MS);
+		return true;
+	case SPEECH_HTTP1:
+		return http1_read(c);
+	case SPEECH_HTTP2:
+		return http2_read(c);
+	case SPEECH_ECHO:
+		break;
+	}
+	buf_adds(&c->out, buf_str(&c->in));
+	buf_clear(&c->in);
+	return !c->out.failed;
+}
+
+/* Writes what it can: false when the connection is gone. */
+static bool conn_write(struct conn *c)
+{
+	size_t done = 0;
+
+	while (done < c->out.n) {
+		ssize_t n = send(c->watch.fd, c->out.p + done, c->out.n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno != EAGAIN)
+			return false;
+		if (n < 0)
+			break;
+		done += (size_t)n;
+	}
+	buf_drop(&c->out, done);
+	if (!c->out.n && c->out.cap > IN_MAX)
+		buf_fini(&c->out);
+	if (!c->out.n && c->closing)
+		return false;
+	loop_change(&c->server->loop, &c->watch, c->out.n ? EPOLLOUT : EPOLLIN);
+	return true;
+}
+
+/* -1: gone; 0: end of their side; 1: go on. */
+static int conn_fill(struct conn *c)
+{
+	char data[IN_MAX];
+	ssize_t n = recv(c->watch.fd, data, sizeof(data), MSG_DONTWAIT);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR ? 1 : -1;
+	buf_add(&c->in, data, (size_t)n);
+	return c->in.failed ? -1 : n > 0;
+}
+
+static void conn_event(struct watch *w, uint32_t events)
+{
+	struct conn *c = CONTAINER_OF(w, struct conn, watch);
+	int more = 1;
+
+	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
+		loop_arm(&c->server->loop, &c->timer, IDLE_MS);
+		more = conn_fill(c);
+		if (more < 0 || (c->in.n && !conn_speak(c))) {
+			conn_free(c);
+			return;
+		}
+		c->closing |= !more;
+	}
+	if (!conn_write(c))
+		conn_free(c);
+}
+
+static void conn_timer(struct timer *t)
+{
+	struct conn *c = CONTAINER_OF(t, struct conn, timer);
+
+	if (c->speech == SPEECH_UNKNOWN && c->in.n) {
+		c->speech = SPEECH_ECHO;
+		loop_arm(&c->server->loop, &c->timer, IDLE_MS);
+		if (conn_speak(c) && conn_write(c))
+			return;
+	}
+	conn_free(c);
+}
+
+void conn_new(struct server *s, int fd, uint16_t port, const struct addr *client, uint16_t client_port)
+{
+	struct conn *c = calloc(1, sizeof(*c));
+
+	if (!c) {
+		close(fd);
+		return;
+	}
+	*c = (struct conn){.server = s, .port = port, .client = *client, .client_port = client_port};
+	c->watch = (struct watch){.fd = fd, .fn = conn_event};
+	c->timer.fn = conn_timer;
+	s->conns++;
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
+	loop_arm(&s->loop, &c->timer, IDLE_MS);
+	if (loop_watch(&s->loop, &c->watch, EPOLLIN))
+		conn_free(c);
+}

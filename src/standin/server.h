@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Server side of the stand-in, shared by its files: the process's state, one TCP connection, and the answer
+ * that says who is speaking. A connection is created by listen.c, sniffed by conn.c and then spoken to by
+ * http1.c, http2.c or echoed.
+ */
+#ifndef WEFT_STANDIN_SERVER_H
+#define WEFT_STANDIN_SERVER_H
+
+#include "base/addr.h"
+#include "base/str.h"
+#include "standin/loop.h"
+#include "standin/resolve.h"
+#include "standin/spec.h"
+
+enum { CONNS_MAX = 4096, IN_MAX = 16384, IDLE_MS = 75000, SNIFF_MS = 200 };
+
+struct server {
+	struct loop loop;
+	const struct spec *spec;
+	struct resolver resolver;
+	unsigned conns;
+	uint64_t refused; /* connections closed at once since CONNS_MAX were open */
+};
+
+struct listener {
+	struct watch watch;
+	struct server *server;
+	uint16_t port;
+	enum proto proto;
+};
+
+enum speech { SPEECH_UNKNOWN, SPEECH_HTTP1, SPEECH_HTTP2, SPEECH_ECHO };
+
+struct http2;
+struct conn {
+	struct watch watch;
+	struct timer timer;
+	struct server *server;
+	uint16_t port, client_port;
+	struct addr client;
+	enum speech speech;
+	struct buf in, out;
+	uint64_t body_left; /* HTTP/1: bytes of the request's body still to be skipped */
+	bool closing;	    /* close when `out` is written */
+	struct http2 *http2;
+};
+
+struct question { /* what the answer says about the request */
+	uint16_t port, client_port;
+	const struct addr *client;
+	const char *protocol; /* "HTTP/1.1", "HTTP/2", "UDP" */
+	struct str path, host;
+};
+
+/* Appends the JSON object that names this container. */
+void server_identity(const struct server *s, const struct question *q, struct buf *out);
+
+/* Opens all ports of the spec: 0, or -errno with a line for each port that failed. */
+int server_listen(struct server *s);
+
+void conn_new(struct server *s, int fd, uint16_t port, const struct addr *client, uint16_t client_port);
+
+/* Each reads c->in and appends to c->out; false: the connection is to be dropped. */
+bool http1_read(struct conn *c);
+bool http2_read(struct conn *c);
+void http2_free(struct conn *c);
+
+#endif

@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# What runs inside the 6.1 machine: every test program of test/bpf (each loads all of Weft's programs), then the
+# scenes' core. Prints TAP, each program's own output as comments. Waits for nothing without a time limit.
+n=0 bad=0
+say() { # STATUS NAME
+	n=$((n + 1))
+	case $1 in
+	0) echo "ok $n - $2" ;;
+	77) echo "ok $n - $2 # SKIP" ;;
+	*) echo "not ok $n - $2 (status $1)"; bad=$((bad + 1)) ;;
+	esac
+}
+# attempt NAME SECONDS COMMAND…: one point; the output as comments when it failed, else only the failed lines in it.
+attempt() {
+	name=$1 limit=$2
+	shift 2
+	timeout "$limit" "$@" >/tmp/out 2>&1 </dev/null
+	status=$?
+	if grep -q '^not ok' /tmp/out && [ $status = 0 ]; then
+		status=1
+	fi
+	if [ $status != 0 ] && [ $status != 77 ]; then
+		tail -n 60 /tmp/out | sed 's/^/# /'
+	else
+		awk '/^ok/ && !/# *SKIP/ { n++ } /^ok.*# *SKIP/ { s++ } END { if (n) printf "# %d checks in it, %d skipped\n", n, s }' /tmp/out
+	fi
+	say $status "$name"
+}
+
+echo "# $(uname -sr), $(grep -c ^processor /proc/cpuinfo) CPUs"
+case $(uname -r) in 6.1.*) say 0 "the kernel is a 6.1" ;; *) say 1 "the kernel is a 6.1" ;; esac
+mkdir -p /tmp/bpffs
+attempt "a bpffs can be mounted" 5 mount -t bpf bpf /tmp/bpffs
+umount /tmp/bpffs
+attempt "cgroup2 is there" 5 test -f /sys/fs/cgroup/cgroup.controllers
+attempt "veth, vxlan and bridge devices" 10 sh -ec '
+	ip link add a0 type veth peer name a1
+	ip link add v0 type vxlan external dstport 4789
+	ip link add b0 type bridge
+	ip link del a0; ip link del v0; ip link del b0'
+
+export WEFT_LIBEXEC=/opt/weft PATH=/opt/weft:$PATH CMOCKA_MESSAGE_OUTPUT=tap WEFT_INPUTS=/inputs
+for t in /test/bpf/test_*; do
+	[ -x "$t" ] && attempt "bpf/$(basename "$t")" 120 "$t"
+	[ -x "$t" ] || say 1 "test/bpf: the build holds no test program"
+done
+if [ -x /opt/weft/weft ]; then
+	while read -r scene; do
+		case $scene in '' | '#'*) continue ;; esac
+		if [ -f "/test/scene/$scene" ]; then
+			attempt "scene/$scene" 90 weft test --tap "/test/scene/$scene"
+		else
+			say 1 "scene/$scene: no such file"
+		fi
+	done </test/kernel61.scenes
+fi
+echo "1..$n"
+[ "$bad" = 0 ]

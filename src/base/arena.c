@@ -2,6 +2,7 @@
 /* Arena of chained blocks that double from 512 bytes to 64 KiB. See arena.h. */
 #include "base/arena.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -13,6 +14,17 @@ struct arena_block {
 	_Alignas(8) char data[];
 };
 
+static struct arena_block *add_block(struct arena *a, size_t size)
+{
+	struct arena_block *b = size <= SIZE_MAX - sizeof(*b) ? calloc(1, sizeof(*b) + size) : NULL;
+	if (!b)
+		return NULL;
+	b->size = size;
+	b->next = a->head;
+	a->head = b;
+	return b;
+}
+
 void *arena_alloc(struct arena *a, size_t n)
 {
 	size_t want = (n + 7) & ~(size_t)7;
@@ -20,24 +32,27 @@ void *arena_alloc(struct arena *a, size_t n)
 		return NULL;
 	struct arena_block *b = a->head;
 	if (!b || b->size - b->used < want) {
-		size_t size = b ? b->size * 2 : BLOCK_MIN;
+		size_t size = b && b->size >= BLOCK_MIN / 2 ? b->size * 2 : BLOCK_MIN;
 		if (size > BLOCK_MAX)
 			size = BLOCK_MAX;
 		if (size < want)
 			size = want;
-		if (size > SIZE_MAX - sizeof(*b))
-			return NULL;
-		b = calloc(1, sizeof(*b) + size);
+		b = add_block(a, size);
 		if (!b)
 			return NULL;
-		b->size = size;
-		b->next = a->head;
-		a->head = b;
 	}
 	void *p = b->data + b->used;
 	b->used += want;
 	a->used += want;
 	return p;
+}
+
+int arena_reserve(struct arena *a, size_t n)
+{
+	size_t want = (n + 7) & ~(size_t)7;
+	if (a->head && a->head->size - a->head->used >= want)
+		return 0;
+	return want >= n && add_block(a, want) ? 0 : -ENOMEM;
 }
 
 void *arena_alloc_array(struct arena *a, size_t n, size_t size)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Decoding: a stream of events with positions (from libyaml or our JSON scanner) into typed objects by the field
- * tables. Never holds a list as a tree: each object is delivered as soon as it is complete.
+ * Decoding: a stream of events with positions (from libyaml or our JSON scanner) into typed objects by the
+ * field tables. Never holds a list as a tree: each object is delivered as soon as it is complete.
  */
 #ifndef WEFT_OBJECT_DECODE_H
 #define WEFT_OBJECT_DECODE_H
@@ -16,7 +16,8 @@ struct decode_limits {
 };
 extern const struct decode_limits decode_limits_default;
 
-/* Called once per complete, decodable object; takes over the reference. Non-zero stops the run with that value. */
+/* Called once per complete, decodable object; takes over the reference. Non-zero stops the run with that
+ * value. */
 typedef int decode_sink(void *ctx, struct object *o);
 
 struct decoder_options {
@@ -24,8 +25,8 @@ struct decoder_options {
 	decode_sink *sink;
 	void *ctx;
 	struct remarks *remarks; /* errors, unknown fields (warnings with "did you mean") */
-	/* Kinds we do not know, counted by "apiVersion kind"; NULL: one hint each. Caller summarises. Values are
-	 * (void *)(uintptr_t)count. */
+	/* Kinds we do not know, counted by "apiVersion kind"; NULL: one hint each. Caller summarises. Values
+	 * are (void *)(uintptr_t)count. */
 	struct hash *skipped;
 };
 
@@ -34,9 +35,9 @@ struct decoder_options {
 int decode_yaml(struct file *file, const struct decoder_options *opt);
 /* One JSON text that holds an object or a List; strict (RFC 8259). file->text is the input. */
 int decode_json(struct file *file, const struct decoder_options *opt);
-/* One object from JSON bytes (an API body, a watch line's object); remarks without file name when file is NULL.
- * Honours a member "weftPositions" as object_print_json writes it. */
-int decode_json_object(struct str json, struct file *file, const struct decode_limits *limits, struct object **out,
-		       struct remarks *rs);
+/* One object from JSON bytes (an API body, a watch line's object); remarks without file name when file is
+ * NULL. Honours a member "weftPositions" as object_print_json writes it. */
+int decode_json_object(struct str json, struct file *file, const struct decode_limits *limits,
+		       struct object **out, struct remarks *rs);
 
 #endif

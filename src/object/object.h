@@ -40,18 +40,20 @@ struct strlist {
 	bool set;
 };
 
-/* The structs of tables/fields.def. A MANY field of type T has the C type struct T_list. */
-#define REQ	  1u
-#define KEY	  2u
-#define ADDR	  4u
-#define CIDR	  8u
-#define PORT	  16u
-#define LABEL	  32u
-#define SUBDOMAIN 64u
-#define PORTNAME  128u
-#define QUANTITY  256u
-#define ENUM	  512u
+enum field_flag { /* of a FIELD row; the rows name them without FIELD_ */
+		  FIELD_REQ = 1,
+		  FIELD_KEY = 2,
+		  FIELD_ADDR = 4,
+		  FIELD_CIDR = 8,
+		  FIELD_PORT = 16,
+		  FIELD_LABEL = 32,
+		  FIELD_SUBDOMAIN = 64,
+		  FIELD_PORTNAME = 128,
+		  FIELD_QUANTITY = 256,
+		  FIELD_ENUM = 512,
+};
 
+/* The structs of tables/fields.def. A MANY field of type T has the C type struct T_list. */
 #define FIELD_C_STR(type, m)	struct str m;
 #define FIELD_C_TIME(type, m)	struct str m;
 #define FIELD_C_OPAQUE(type, m) struct str m;
@@ -63,7 +65,7 @@ struct strlist {
 #define FIELD_C_ONE(type, m)	struct type *m;
 #define FIELD_C_MANY(type, m)	struct type##_list m;
 
-#define STRUCT_BEGIN(id) struct id {
+#define STRUCT_BEGIN(id)				  struct id {
 #define FIELD(shape, type, member, json, flags, sentence) FIELD_C_##shape(type, member)
 #define STRUCT_END(id)                                                                                       \
 	}                                                                                                    \
@@ -86,7 +88,18 @@ enum kind {
 };
 
 /* Descriptors, for code that walks objects without knowing them (decode, print, API, completion, schema). */
-enum shape { SHAPE_STR, SHAPE_TIME, SHAPE_OPAQUE, SHAPE_INT, SHAPE_BOOL, SHAPE_INTSTR, SHAPE_MAP, SHAPE_STRS, SHAPE_ONE, SHAPE_MANY };
+enum shape {
+	SHAPE_STR,
+	SHAPE_TIME,
+	SHAPE_OPAQUE,
+	SHAPE_INT,
+	SHAPE_BOOL,
+	SHAPE_INTSTR,
+	SHAPE_MAP,
+	SHAPE_STRS,
+	SHAPE_ONE,
+	SHAPE_MANY
+};
 
 struct struct_desc;
 struct field_desc {
@@ -107,8 +120,8 @@ struct struct_desc {
 };
 struct kind_desc {
 	enum kind kind;
-	const char *name;   /* "Pod" */
-	const char *group;  /* "" is core */
+	const char *name;  /* "Pod" */
+	const char *group; /* "" is core */
 	const char *version;
 	const char *plural, *singular, *shorts, *categories; /* shorts: comma-separated */
 	bool namespaced, opaque;
@@ -137,13 +150,17 @@ struct object {
 	struct pos pos;	  /* start of the document; pos.file is owned by the object */
 	union {		  /* the body, by kind; the pointers lead into the arena; NULL for opaque kinds */
 		void *body;
-#define BODY_TYPED(id)	struct id *id;
+#define BODY_TYPED(id) struct id *id;
 #define BODY_OPAQUE(id)
-#define KIND(id, Kind, group, version, plural, singular, shorts, scope, categories, role, sentence) BODY_##role(id)
+#define KIND(id, Kind, group, version, plural, singular, shorts, scope, categories, role, sentence)          \
+	BODY_##role(id)
 #include "tables/kinds.def"
 #undef KIND
+#undef BODY_TYPED
+#undef BODY_OPAQUE
 	};
 	struct str opaque; /* opaque kinds: all members but apiVersion, kind, metadata, as one JSON object */
+	struct str key;	   /* what object_key() last made */
 	struct arena arena;
 	struct object_positions *positions;
 };
@@ -155,11 +172,14 @@ void object_unref(struct object **o);
 /* Deep copy, positions included, refs 1, free to be changed. */
 int object_clone(struct object **out, const struct object *o);
 
-/* Position of a member inside the object's structs, by its address: object_pos(o, &rule->ports). Falls back to
- * the nearest enclosing value known, at last o->pos. Items of strlists and strmaps have positions too. */
+/* Position of a member inside the object's structs, by its address: object_pos(o, &rule->ports). Falls back
+ * to the nearest enclosing value known, at last o->pos. Items of strlists and strmaps have positions too. */
 struct pos object_pos(const struct object *o, const void *member);
 /* Records a position for a member (used by decoders and by the agent's feeder). */
 int object_set_pos(struct object *o, const void *member, struct pos p);
+
+/* Appends the path of a member, found by its address: "spec.ingress[0].ports"; "" when it is not inside o. */
+void object_path(struct buf *b, const struct object *o, const void *member);
 
 /* "shop/frontend", or "frontend" for cluster-scoped kinds; lives in o. */
 struct str object_key(const struct object *o);
@@ -167,8 +187,9 @@ struct str object_key(const struct object *o);
 /* Prints the object as compact JSON. */
 enum object_print {
 	PRINT_PLAIN = 0,
-	PRINT_POSITIONS = 1, /* adds a member "weftPositions" {"file":F,"at":{"":[line,col,len],"spec.ingress[0]":…}} */
-	PRINT_REDACT = 2,    /* a Secret's data and stringData become "<redacted>" */
+	PRINT_POSITIONS =
+	    1, /* adds a member "weftPositions" {"file":F,"at":{"":[line,col,len],"spec.ingress[0]":…}} */
+	PRINT_REDACT = 2, /* a Secret's data and stringData become "<redacted>" */
 };
 void object_print_json(struct buf *b, const struct object *o, unsigned flags);
 /* YAML, block style, as kubectl -o yaml shows it. */
@@ -177,14 +198,15 @@ void object_print_yaml(struct buf *b, const struct object *o, unsigned flags);
 /* Checks everything that the field tables and the kind's own rules say (validate.c and one file per kind);
  * errors go to rs with positions and hints. Returns false when there was an error. Does not set defaults. */
 bool object_validate(const struct object *o, struct remarks *rs);
-/* Sets what Kubernetes defaults (protocol TCP, policyTypes, type ClusterIP, targetPort, replicas 1, probe numbers,
- * namespace "default", metadata.labels kubernetes.io/metadata.name of Namespaces…). Only on unpublished objects. */
+/* Sets what Kubernetes defaults (protocol TCP, policyTypes, type ClusterIP, targetPort, replicas 1, probe
+ * numbers, namespace "default", metadata.labels kubernetes.io/metadata.name of Namespaces…). Only on
+ * unpublished objects. */
 int object_default(struct object *o);
 
 /* Label selectors. NULL selects nothing; an empty one selects everything. */
 bool selector_matches(const struct label_selector *s, const struct strmap *labels);
 bool strmap_contains(const struct strmap *all, const struct strmap *want); /* every pair of want is in all */
-const struct str *strmap_get(const struct strmap *m, struct str key);	    /* NULL when missing */
+const struct str *strmap_get(const struct strmap *m, struct str key);	   /* NULL when missing */
 int strmap_set(struct arena *a, struct strmap *m, struct str key, struct str value); /* keeps the order */
 /* Text form "app=web,tier in (a,b)" of kubectl's -l, parsed in a: 0 or -EINVAL with *why (static or in a). */
 int selector_parse(struct arena *a, struct str text, struct label_selector **out, const char **why);

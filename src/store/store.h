@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Store: the objects in force, typed, versioned, indexed; one writer, many readers on one thread (the loop's).
- * Each write gets the next version. The last changes are kept as history, so that a reader that lags goes on from
- * its version, or learns that it is too old (-ESTALE, HTTP 410).
+ * Store: the objects in force, typed, versioned, indexed; one writer, many readers on one thread (the
+ * loop's). Each write gets the next version. The last changes are kept as history, so that a reader that lags
+ * goes on from its version, or learns that it is too old (-ESTALE, HTTP 410).
  */
 #ifndef WEFT_STORE_STORE_H
 #define WEFT_STORE_STORE_H
@@ -30,14 +30,15 @@ uint64_t store_oldest(const struct store *s); /* versions below this cannot be r
 
 /* Borrowed, or NULL. ns is empty for cluster-scoped kinds. */
 const struct object *store_get(const struct store *s, enum kind k, struct str ns, struct str name);
-/* Inserts or replaces; takes over the (unpublished) object: sets version and meta.resource_version, publishes it and
- * calls subscribers. Returns the published object (borrowed) through *now (may be NULL). 0 or -ENOMEM. */
+/* Inserts or replaces; takes over the (unpublished) object: sets version and meta.resource_version, publishes
+ * it and calls subscribers. Returns the published object (borrowed) through *now (may be NULL). 0 or -ENOMEM.
+ */
 int store_put(struct store *s, struct object *o, const struct object **now);
 /* 0 or -ENOENT. */
 int store_delete(struct store *s, enum kind k, struct str ns, struct str name);
 
-/* All objects of a kind sorted by namespace, then name; ns empty: all namespaces. References are borrowed and hold
- * until the next write; `out` is freed by vec_free. */
+/* All objects of a kind sorted by namespace, then name; ns empty: all namespaces. References are borrowed and
+ * hold until the next write; `out` is freed by vec_free. */
 struct object_refs {
 	VEC(const struct object *) list;
 };
@@ -48,15 +49,16 @@ size_t store_count(const struct store *s, enum kind k);
 int store_pods_of_node(const struct store *s, struct str node, struct object_refs *out);
 int store_owned_by(const struct store *s, enum kind k, struct str uid, struct object_refs *out);
 
-/* Called synchronously after each write, in subscription order. A callback may not write; it notes and wakes. */
+/* Called synchronously after each write, in subscription order. A callback may not write; it notes and wakes.
+ */
 typedef void store_watcher(void *ctx, const struct event *e);
 struct subscription;
 int store_subscribe(struct store *s, store_watcher *fn, void *ctx, struct subscription **out);
 void store_unsubscribe(struct subscription **sub);
 
-/* Events with version > since, oldest first, for kinds in the bit mask; stops when fn returns non-zero (returned).
- * -ESTALE when `since` is older than the history. */
-int store_replay(const struct store *s, uint64_t since, uint64_t kinds, int (*fn)(void *ctx, const struct event *e),
-		 void *ctx);
+/* Events with version > since, oldest first, for kinds in the bit mask; stops when fn returns non-zero
+ * (returned). -ESTALE when `since` is older than the history. */
+int store_replay(const struct store *s, uint64_t since, uint64_t kinds,
+		 int (*fn)(void *ctx, const struct event *e), void *ctx);
 
 #endif

@@ -92,6 +92,17 @@ struct str arena_printf(struct arena *a, const char *fmt, ...)
 	return (struct str){.p = p, .n = p ? (size_t)n : 0};
 }
 
+void arena_join(struct arena *dst, struct arena *src)
+{
+	struct arena_block **end = &dst->head;
+	while (*end)
+		end = &(*end)->next;
+	*end = src->head;
+	dst->used += src->used;
+	src->head = NULL;
+	src->used = 0;
+}
+
 void arena_fini(struct arena *a)
 {
 	for (struct arena_block *b = a->head, *next; b; b = next) {

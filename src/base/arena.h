@@ -26,6 +26,8 @@ int arena_reserve(struct arena *a, size_t n);
 struct str arena_str(struct arena *a, struct str s);
 char *arena_strz(struct arena *a, struct str s);
 struct str arena_printf(struct arena *a, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Hands all memory of src over to dst; src is empty then. */
+void arena_join(struct arena *dst, struct arena *src);
 void arena_fini(struct arena *a);
 
 #define AUTO_ARENA __attribute__((cleanup(arena_fini))) struct arena

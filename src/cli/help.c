@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `weft help`: text for the terminal and the manual page as roff, both from the command table. Keeps no words
+ * of its own about a command.
+ */
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <stdio.h>
+
+/* Prints text wrapped to the terminal, each line after `indent` spaces; the first line starts at column `at`.
+ */
+static void wrap(struct str text, int at, int indent)
+{
+	int width = output_width();
+
+	if (width > 100)
+		width = 100;
+	while (text.n) {
+		struct str word = str_cut(&text, ' ');
+		int len = (int)output_columns(word);
+		if (at > indent && at + 1 + len > width) {
+			printf("\n%*s", indent, "");
+			at = indent;
+		} else if (at > indent) {
+			putchar(' ');
+			at++;
+		} else if (at < indent) {
+			printf("%*s", indent - at, "");
+			at = indent;
+		}
+		printf(STR_FMT, STR_ARG(word));
+		at += len;
+	}
+	putchar('\n');
+}
+
+static void option_heading(struct buf *b, const struct option_desc *o)
+{
+	if (o->letter)
+		buf_printf(b, "-%c, ", o->letter);
+	else
+		buf_addz(b, "    ");
+	buf_printf(b, "--%s", o->name);
+	if (o->type != OPTION_FLAG)
+		buf_printf(b, " %s", *o->values ? o->values : o->metavar);
+}
+
+static void print_options(const struct command_desc *c)
+{
+	if (!c->n_options)
+		return;
+	printf("\n%sOptions%s\n", output_style(STYLE_BOLD), output_style(STYLE_PLAIN));
+	for (size_t i = 0; i < c->n_options; i++) {
+		const struct option_desc *o = &c->options[i];
+		AUTO_BUF b = {0};
+		AUTO_BUF text = {0};
+		option_heading(&b, o);
+		buf_addz(&text, o->sentence);
+		if (o->type == OPTION_NUMBER && o->preset)
+			buf_printf(&text, " Default %lld.", (long long)o->preset);
+		printf("  %-30s", b.p);
+		int at = 2 + (b.n > 30 ? (int)b.n : 30);
+		if (b.n > 29) {
+			putchar('\n');
+			at = 0;
+		}
+		wrap(buf_str(&text), at, 33);
+	}
+}
+
+static void print_examples(const struct command_desc *c)
+{
+	struct str rest = str_of(c->examples);
+
+	printf("\n%sExamples%s\n", output_style(STYLE_BOLD), output_style(STYLE_PLAIN));
+	while (rest.n) {
+		struct str line = str_cut(&rest, '\n');
+		struct str command = str_cut(&line, '\t');
+		printf("  " STR_FMT "\n      ", STR_ARG(command));
+		wrap(line, 6, 6);
+	}
+}
+
+void help_print(const struct command_desc *c)
+{
+	if (c) {
+		printf("%sweft %s%s%s%s %s\n\n", output_style(STYLE_BOLD), c->name, output_style(STYLE_PLAIN),
+		       c->n_options ? " [OPTION…]" : "", "", c->arguments);
+		wrap(str_of(c->sentence), 0, 0);
+		if (*c->more) {
+			putchar('\n');
+			wrap(str_of(c->more), 0, 0);
+		}
+		print_options(c);
+		print_examples(c);
+		return;
+	}
+	wrap(STR("Weft is a network for containers that you can see: a Kubernetes cluster network on this "
+		 "machine, "
+		 "from manifests, with real packets."),
+	     0, 0);
+	printf("\n%sCommands%s\n", output_style(STYLE_BOLD), output_style(STYLE_PLAIN));
+	for (size_t i = 0; i < command_count; i++) {
+		printf("  %-12s", command_table[i].name);
+		wrap(str_of(command_table[i].sentence), 14, 15);
+	}
+	printf("\n`weft help COMMAND` tells more, with examples. Status: 0 ok, 1 failed, 2 wrong usage.\n");
+}
+
+/* Roff: a backslash and a leading dot or quote have to be escaped; a dash is written as one. */
+static void roff(struct str s)
+{
+	bool start = true;
+
+	for (size_t i = 0; i < s.n; i++) {
+		char ch = s.p[i];
+		if (start && (ch == '.' || ch == '\''))
+			printf("\\&");
+		start = ch == '\n';
+		if (ch == '\\')
+			printf("\\e");
+		else if (ch == '-')
+			printf("\\-");
+		else
+			putchar(ch);
+	}
+}
+
+static void roff_line(const char *macro, const char *text)
+{
+	printf("%s", macro);
+	roff(str_of(text));
+	putchar('\n');
+}
+
+static void man_command(const struct command_desc *c)
+{
+	struct str rest = str_of(c->examples);
+
+	printf(".SS weft %s%s %s\n", c->name, c->n_options ? " [OPTION…]" : "", c->arguments);
+	roff_line("", c->sentence);
+	if (*c->more)
+		roff_line(".PP\n", c->more);
+	for (size_t i = 0; i < c->n_options; i++) {
+		const struct option_desc *o = &c->options[i];
+		printf(".TP\n.B ");
+		if (o->letter)
+			printf("\\-%c, ", o->letter);
+		printf("\\-\\-");
+		roff(str_of(o->name));
+		if (o->type != OPTION_FLAG)
+			printf(" %s", *o->values ? o->values : o->metavar);
+		putchar('\n');
+		roff_line("", o->sentence);
+	}
+	while (rest.n) {
+		struct str line = str_cut(&rest, '\n');
+		struct str command = str_cut(&line, '\t');
+		printf(".PP\n");
+		roff(line);
+		printf("\n.PP\n.RS\n.nf\n");
+		roff(command);
+		printf("\n.fi\n.RE\n");
+	}
+}
+
+void help_print_man(void)
+{
+	printf(".\\\" Made from tables/commands.def by `weft help --man`; do not edit.\n"
+	       ".TH WEFT 1 \"\" \"Weft %s\" \"Weft\"\n"
+	       ".SH NAME\nweft \\- a network for containers that you can see\n"
+	       ".SH SYNOPSIS\n.B weft\n.I COMMAND\n[\\fIOPTION\\fR…] [\\fIARGUMENT\\fR…]\n"
+	       ".SH DESCRIPTION\n"
+	       "Weft runs a Kubernetes cluster network on this machine from manifests: pods in network "
+	       "namespaces,\n"
+	       "Services, DNS and network policies in force in eBPF, in both address families.\n"
+	       ".SH COMMANDS\n",
+	       WEFT_VERSION);
+	for (size_t i = 0; i < command_count; i++)
+		man_command(&command_table[i]);
+	printf(
+	    ".SH EXIT STATUS\n0 when it went well, 1 when it failed, 2 when the command line was wrong.\n"
+	    ".SH ENVIRONMENT\n"
+	    ".TP\n.B NO_COLOR\nNo colours.\n"
+	    ".TP\n.B WEFT_LIBEXEC\nFolder of the private programs.\n"
+	    ".TP\n.B WEFT_LOG\nLevel of the log: error, warn, info or debug.\n"
+	    ".SH FILES\n.TP\n.I /run/weft/NAME/\nSockets, logs and the kubeconfig of a running cluster.\n");
+}
+
+int cmd_help(const struct options_help *o)
+{
+	if (o->man) {
+		help_print_man();
+		return EXIT_OK;
+	}
+	const struct command_desc *c = o->n_args ? command_find(o->args[0]) : NULL;
+	if (o->n_args && !c) {
+		AUTO_BUF hint = {0};
+		const char *near = command_suggest(o->args[0]);
+		if (near)
+			buf_printf(&hint, "did you mean `weft help %s`?", near);
+		cli_error(hint.p, "there is no command \"%s\"", o->args[0]);
+		return EXIT_USAGE;
+	}
+	help_print(c);
+	return EXIT_OK;
+}

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP over a Unix socket by libcurl: one request, or a stream of JSON lines. Tells failures on stderr. Used
+ * by the commands that ask the hub or an observer.
+ */
+#include "cli/cluster.h"
+
+#include "base/own.h"
+#include "cli/command.h"
+#include "cli/output.h"
+
+#include <curl/curl.h>
+
+enum { ANSWER_MAX = 256 << 20 };
+
+static size_t collect(char *p, size_t size, size_t n, void *ctx)
+{
+	struct buf *b = ctx;
+
+	if (b->n + size * n > ANSWER_MAX)
+		return 0;
+	buf_add(b, p, size * n);
+	return b->failed ? 0 : size * n;
+}
+
+static CURL *prepare(const char *socket_path, const char *method, const char *url, const char *accept,
+		     struct curl_slist **headers)
+{
+	AUTO_BUF full = {0};
+	AUTO_BUF line = {0};
+	CURL *c = curl_easy_init();
+
+	if (!c)
+		return NULL;
+	buf_printf(&full, "http://localhost%s", url);
+	buf_printf(&line, "Accept: %s", accept ? accept : "application/json");
+	*headers = curl_slist_append(NULL, line.p);
+	*headers = curl_slist_append(*headers, "Content-Type: application/json");
+	curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, socket_path);
+	curl_easy_setopt(c, CURLOPT_URL, full.p);
+	curl_easy_setopt(c, CURLOPT_CUSTOMREQUEST, method);
+	curl_easy_setopt(c, CURLOPT_HTTPHEADER, *headers);
+	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
+	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, 3000L);
+	return c;
+}
+
+static void tell_curl(CURLcode r, const char *socket_path)
+{
+	if (r == CURLE_COULDNT_CONNECT)
+		cli_error("is the cluster running, and are you who ran `weft up`? `weft doctor` may help",
+			  "cannot connect to %s", socket_path);
+	else
+		cli_error(NULL, "%s: %s", socket_path, curl_easy_strerror(r));
+}
+
+long http_request(const char *socket_path, const char *method, const char *url, const char *accept,
+		  struct str body, struct buf *out)
+{
+	struct curl_slist *headers = NULL;
+	CURL *c = prepare(socket_path, method, url, accept, &headers);
+	long code = -1;
+
+	if (!c) {
+		cli_error(NULL, "out of memory");
+		return -1;
+	}
+	if (body.p) {
+		curl_easy_setopt(c, CURLOPT_POSTFIELDS, body.p);
+		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)body.n);
+	}
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, collect);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, out);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, 30000L);
+	CURLcode r = curl_easy_perform(c);
+	if (r)
+		tell_curl(r, socket_path);
+	else
+		curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(c);
+	return code;
+}
+
+void http_tell(long code, struct str body)
+{
+	AUTO_JSON v = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+	const char *message = json_string_value(json_object_get(v, "message"));
+
+	if (message)
+		cli_error(NULL, "%s", message);
+	else
+		cli_error(NULL, "the server answered with status %ld", code);
+}
+
+json_t *http_get_json(const char *socket_path, const char *url, const char *accept)
+{
+	AUTO_BUF body = {0};
+	json_error_t e;
+	long code = http_request(socket_path, "GET", url, accept, (struct str){0}, &body);
+
+	if (code < 0)
+		return NULL;
+	if (code != 200) {
+		http_tell(code, buf_str(&body));
+		return NULL;
+	}
+	json_t *v = json_loadb(body.p ? body.p : "", body.n, 0, &e);
+	if (!v)
+		cli_error(NULL, "the server's answer to %s is no JSON: %s", url, e.text);
+	return v;
+}
+
+struct stream {
+	struct buf in;
+	http_line *fn;
+	void *ctx;
+	CURL *curl;
+	int result;
+	bool ended; /* the callback did not want more */
+};
+
+static size_t take_stream(char *p, size_t size, size_t n, void *ctx)
+{
+	struct stream *s = ctx;
+	long code = 0;
+
+	buf_add(&s->in, p, size * n);
+	curl_easy_getinfo(s->curl, CURLINFO_RESPONSE_CODE, &code);
+	if (code != 200)
+		return s->in.n > ANSWER_MAX ? 0 : size * n;
+	for (char *nl; s->in.n && (nl = memchr(s->in.p, '\n', s->in.n));) {
+		size_t len = (size_t)(nl - s->in.p);
+		AUTO_JSON v = len ? json_loadb(s->in.p, len, 0, NULL) : NULL;
+		buf_drop(&s->in, len + 1);
+		if (v && (s->result = s->fn(s->ctx, v))) {
+			s->ended = true;
+			return 0;
+		}
+	}
+	return s->in.failed || s->in.n > ANSWER_MAX ? 0 : size * n;
+}
+
+int http_watch(const char *socket_path, const char *url, const char *accept, http_line *fn, void *ctx)
+{
+	struct curl_slist *headers = NULL;
+	CURL *c = prepare(socket_path, "GET", url, accept, &headers);
+	struct stream s = {.fn = fn, .ctx = ctx, .curl = c};
+	long code = 0;
+
+	if (!c) {
+		cli_error(NULL, "out of memory");
+		return -1;
+	}
+	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_stream);
+	curl_easy_setopt(c, CURLOPT_WRITEDATA, &s);
+	CURLcode r = curl_easy_perform(c);
+	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
+	if (s.ended) {
+		r = CURLE_OK;
+	} else if (r) {
+		tell_curl(r, socket_path);
+		s.result = -1;
+	} else if (code != 200) {
+		http_tell(code, buf_str(&s.in));
+		s.result = -1;
+	}
+	buf_fini(&s.in);
+	curl_slist_free_all(headers);
+	curl_easy_cleanup(c);
+	return s.result;
+}
+
+void http_escape(struct buf *b, struct str s)
+{
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char ch = (unsigned char)s.p[i];
+		if ((ch >= '0' && ch <= '9') || ((ch | 32) >= 'a' && (ch | 32) <= 'z') || strchr("-._~", ch))
+			buf_addc(b, (char)ch);
+		else
+			buf_printf(b, "%%%02X", ch);
+	}
+}

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The program `weft`: finds the command, parses its options, runs it. Nothing else lives here.
+ */
+#include "base/log.h"
+#include "base/own.h"
+#include "cli/command.h"
+
+#include <stdio.h>
+
+int main(int argc, char **argv)
+{
+	log_open("weft");
+	if (argc < 2 || !strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) {
+		help_print(NULL);
+		return argc < 2 ? EXIT_USAGE : EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version"))
+		argv[1] = (char[]){"version"};
+
+	const struct command_desc *c = command_find(argv[1]);
+	if (!c) {
+		AUTO_BUF hint = {0};
+		const char *near = command_suggest(argv[1]);
+		if (near)
+			buf_printf(&hint, "did you mean `weft %s`?", near);
+		cli_error(near ? hint.p : "`weft help` lists the commands", "there is no command \"%s\"",
+			  argv[1]);
+		return EXIT_USAGE;
+	}
+
+	AUTO_MEM void *options = calloc(1, c->size);
+	AUTO_MEM const char **args = calloc((size_t)argc + 1, sizeof(*args));
+	if (!options || !args) {
+		cli_error(NULL, "out of memory");
+		return EXIT_FAILED;
+	}
+	int r = command_parse(c, argc, argv, options, args);
+	if (r < 0) {
+		help_print(c);
+		return EXIT_OK;
+	}
+	if (!r)
+		r = c->run(options);
+	if (fflush(stdout) || ferror(stdout)) {
+		if (!r)
+			cli_error(NULL, "cannot write the output");
+		r = r ? r : EXIT_FAILED;
+	}
+	return r;
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Worlds from a hub's lists, and from files as the hub would make them. Only reads; judges nothing.
+ */
+#include "cli/world.h"
+
+#include "base/own.h"
+#include "cli/cluster.h"
+#include "cli/command.h"
+#include "cli/output.h"
+#include "hub/offline.h"
+#include "source/dir.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+static int keep(void *ctx, struct object *o)
+{
+	return store_put(ctx, o, NULL);
+}
+
+static int fetch_kind(struct store *s, const char *socket_path, const struct kind_desc *k)
+{
+	AUTO_BUF url = {0};
+	AUTO_BUF body = {0};
+	struct file *file = NULL;
+	struct remarks rs = {0};
+	struct decoder_options opt = {.sink = keep, .ctx = s, .remarks = &rs};
+
+	buf_printf(&url, "%s%s/%s", *k->group ? "/apis/" : "/api/", kind_api_version(k), k->plural);
+	long code = http_request(socket_path, "GET", url.p, NULL, (struct str){0}, &body);
+	if (code != 200) {
+		if (code > 0)
+			http_tell(code, buf_str(&body));
+		return -1;
+	}
+	int r = file_new(&file, k->plural, body.p, body.n);
+	if (!r)
+		r = decode_json(file, &opt);
+	if (r) {
+		remarks_print(stderr, &rs, false);
+		cli_error(NULL, "cannot read the hub's list of %s", k->plural);
+	}
+	remarks_fini(&rs);
+	file_unref(&file);
+	return r ? -1 : 0;
+}
+
+int world_from_cluster(struct store **out, const char *name)
+{
+	static const enum kind kinds[] = {KIND_namespace, KIND_node,	      KIND_networkpolicy,
+					  KIND_service,	  KIND_endpointslice, KIND_replicaset,
+					  KIND_pod};
+	char socket_path[CLUSTER_PATH];
+	struct store *s = NULL;
+
+	cluster_path(socket_path, name, "hub.sock");
+	if (store_new(&s, 1)) {
+		cli_error(NULL, "out of memory");
+		return -1;
+	}
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+		if (fetch_kind(s, socket_path, &kind_table[kinds[i]])) {
+			store_free(&s);
+			return -1;
+		}
+	}
+	*out = s;
+	return 0;
+}
+
+/* The files' objects as they are, defaulted and validated. */
+static int load(struct store *s, const struct world_files *f, struct remarks *rs)
+{
+	struct source_dir *dir = NULL;
+	struct source_changes changes = {0};
+	int r = source_dir_new(&dir, f->paths, f->n, NULL, rs);
+
+	if (!r)
+		r = source_dir_scan(dir, &changes, rs);
+	VEC_EACH (&changes.list, c)
+		if (!r && c->op == SOURCE_PUT)
+			r = store_put(s, TAKE(c->object), NULL);
+	source_changes_fini(&changes);
+	source_dir_free(&dir);
+	return r;
+}
+
+int world_from_files(struct store **out, const struct world_files *f)
+{
+	struct remarks rs = {0};
+	struct store *s = NULL;
+	int r = store_new(&s, 1);
+
+	if (!r)
+		r = load(s, f, &rs);
+	if (!r && f->nodes)
+		r = cluster_expand(s, f->nodes, &rs);
+	remarks_sort(&rs);
+	if (rs.errors || (!f->quiet && rs.list.len))
+		remarks_print(stderr, &rs, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));
+	if (!r && rs.errors)
+		r = -EINVAL;
+	if (r && rs.errors)
+		cli_error("mend it and try again", "%zu error%s in the manifests", rs.errors,
+			  rs.errors == 1 ? "" : "s");
+	else if (r)
+		cli_error(NULL, "cannot load the manifests: %s", strerror(-r));
+	remarks_fini(&rs);
+	if (r) {
+		store_free(&s);
+		return -1;
+	}
+	*out = s;
+	return 0;
+}

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A world: the objects that a command judges, in a store of its own; read from a running hub or made from
+ * files. Failures are told on stderr by the function that met them.
+ */
+#ifndef WEFT_CLI_WORLD_H
+#define WEFT_CLI_WORLD_H
+
+#include "store/store.h"
+
+/* What the hub has now, of the kinds that policies and addresses depend on. 0 or -1. */
+int world_from_cluster(struct store **out, const char *name);
+
+struct world_files {
+	const char *const *paths;
+	size_t n;
+	unsigned
+	    nodes; /* expand workloads into pods on this many nodes, with addresses; 0: only what files say */
+	bool quiet; /* warnings are not shown */
+};
+/* Remarks go to stderr. 0, or -1 when a file had errors: nothing is judged by halves. */
+int world_from_files(struct store **out, const struct world_files *f);
+
+#endif

@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Writes the reference pages that derive from tables/: `docs maps|drops|counters|kinds` prints one page as
+ * Markdown. Holds no facts of its own. Built and called by tools/gen/all; a lint test holds the pages against
+ * it.
+ */
+#include <stdio.h>
+#include <string.h>
+
+static void header(const char *title, const char *table, const char *text)
+{
+	printf("<!-- Made from %s by tools/gen/all; do not edit. -->\n# %s\n\n%s\n\n", table, title, text);
+}
+
+static void print_maps(void)
+{
+	header("BPF maps", "tables/maps.def",
+	       "Each node pins these below `/run/weft/NAME/bpf/NODE/`; `weft maps` shows how full they are. "
+	       "Written by: "
+	       "PLAN is\nrows of the plan, which are read back; KERNEL is the programs; BOTH is both. "
+	       "Capacity is what a "
+	       "map is made with when\nthe plan asks for no more.");
+	printf(
+	    "| map | type | key | value | capacity | written by | holds |\n|---|---|---|---|---|---|---|\n");
+#define BPF_MAP(id, type, key, value, entries, flags, writer, sentence)                                      \
+	printf("| `%s` | %s | `%s` | `%s` | %s | %s | %s |\n", #id, #type, #key, #value, #entries, #writer,  \
+	       sentence);
+#include "tables/maps.def"
+#undef BPF_MAP
+}
+
+static void print_drops(void)
+{
+	header("Drop reasons", "tables/drops.def",
+	       "Why a packet was not passed on, as `weft drops` shows it. Numbers are for ever; a reason "
+	       "that goes "
+	       "leaves a gap.");
+	printf("| number | reason | what it means, and what to do |\n|---|---|---|\n");
+#define DROP(id, number, text, advice) printf("| %d | `%s` | %s |\n", number, text, advice);
+#include "tables/drops.def"
+#undef DROP
+}
+
+static const char *shape_word(const char *shape)
+{
+	static const char *const words[][2] = {{"STR", "text"},		  {"INT", "number"},
+					       {"BOOL", "true or false"}, {"TIME", "time"},
+					       {"MAP", "map of text"},	  {"STRS", "list of text"},
+					       {"OPAQUE", "any"},	  {"INTSTR", "number or text"}};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(shape, words[i][0]))
+			return words[i][1];
+	return shape;
+}
+
+/* One row of a struct's table; a field that leads to another struct links to it. */
+static void field(const char *shape, const char *type, const char *json, const char *flags,
+		  const char *sentence)
+{
+	printf("| `%s` | ", json);
+	if (!strcmp(shape, "ONE"))
+		printf("[%s](#%s)", type, type);
+	else if (!strcmp(shape, "MANY"))
+		printf("list of [%s](#%s)", type, type);
+	else
+		printf("%s", shape_word(shape));
+	printf(" | %s | %s", strstr(flags, "REQ") ? "yes" : "", sentence);
+	if (strstr(flags, "ENUM")) {
+		printf(" One of ");
+		for (const char *p = type; *p; p++)
+			if (*p == '|')
+				printf(", ");
+			else if (*p != '"')
+				putchar(*p);
+		putchar('.');
+	}
+	printf(" |\n");
+}
+
+static void print_kinds(void)
+{
+	header("Kinds", "tables/kinds.def and tables/fields.def",
+	       "The kinds of objects that Weft knows, then every struct that appears in them. \"Kept, not "
+	       "interpreted\" "
+	       "means: accepted,\nstored, given back, without effect. Other kinds are skipped with a remark; "
+	       "unknown "
+	       "fields are remarks.");
+	printf("| kind | API | names | scope | what it is |\n|---|---|---|---|---|\n");
+#define KIND(id, Kind, group, version, plural, singular, shorts, scope, categories, role, sentence)          \
+	printf("| %s%s%s | `%s%s%s` | %s%s%s | %s | %s |\n", strcmp(#role, "TYPED") ? "" : "[", #Kind,       \
+	       strcmp(#role, "TYPED") ? "" : "](#" #id ")", group, *group ? "/" : "", version, plural,       \
+	       *shorts ? ", " : "", shorts, strcmp(#scope, "CLUSTER") ? "namespaced" : "cluster", sentence);
+#include "tables/kinds.def"
+#undef KIND
+#define STRUCT_BEGIN(id)				  printf("\n## %s\n\n| field | is | required | sentence |\n|---|---|---|---|\n", #id);
+#define FIELD(shape, type, member, json, flags, sentence) field(#shape, #type, json, #flags, sentence);
+#define STRUCT_END(id)
+#include "tables/fields.def"
+}
+
+static void print_counters(void)
+{
+	header("Counters", "tables/counters.def",
+	       "What each node counts, per CPU, since its programs were loaded.");
+	printf("| counter | what it counts |\n|---|---|\n");
+#define COUNTER(id, sentence) printf("| `%s` | %s |\n", #id, sentence);
+#include "tables/counters.def"
+#undef COUNTER
+}
+
+int main(int argc, char **argv)
+{
+	static const struct {
+		const char *name;
+		void (*print)(void);
+	} pages[] = {{"maps", print_maps},
+		     {"drops", print_drops},
+		     {"kinds", print_kinds},
+		     {"counters", print_counters}};
+
+	for (size_t i = 0; argc == 2 && i < sizeof(pages) / sizeof(*pages); i++)
+		if (!strcmp(argv[1], pages[i].name)) {
+			pages[i].print();
+			return 0;
+		}
+	fprintf(stderr, "usage: docs maps|drops|kinds|counters\n");
+	return 2;
+}

@@ -7,7 +7,7 @@
 #define WEFT_SEAM_ADDR_H
 
 #ifdef __bpf__
-#include "bpf/vmlinux.h"
+#include "bpf/types.h"
 #else
 #include <linux/types.h>
 #endif

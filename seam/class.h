@@ -21,6 +21,7 @@ struct address_value { /* BPF map address: struct addr16 → this; all pods and 
 };
 WEFT_SEAM_SIZE(struct address_value, 12);
 
+/* block_trie must hold ::ffff:0:0/96 (CLASS_WORLD unless 0.0.0.0/0 has a class), so that no IPv6 block covers IPv4. */
 struct block_key { /* BPF map block (hash) and block_trie (LPM, prefix first) */
 	__u32 len;  /* in the 128-bit form: an IPv4 /24 has 120 */
 	struct addr16 addr;

@@ -53,10 +53,15 @@ struct nat_key {
 	__u8 pad[3];
 };
 WEFT_SEAM_SIZE(struct nat_key, 40);
+#define NAT_DNAT  1u /* key: client to Service or NodePort; value: client to backend */
+#define NAT_SNAT  2u /* key: as judged; value: from an address and port of this node */
+#define NAT_REPLY 4u /* the way back of either */
+#define NAT_ROLE  7u
+#define NAT_LIST  (~NAT_ROLE) /* upper bits of the list that the backend came from (NAT_DNAT without NAT_REPLY) */
 struct nat_value {
 	struct addr16 src, dst;
 	__u16 sport, dport;
-	__u32 flags;
+	__u32 flags; /* NAT_… */
 	__u64 seen; /* coarse monotonic ns */
 };
 WEFT_SEAM_SIZE(struct nat_value, 48);

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * weft_from_pod: tc ingress at the host-side interface of a pod, so everything that a pod sends. Checks who sends,
+ * finds or opens the connection, judges both ends where the other one is a pod of this node, translates, delivers.
+ */
+#include "bpf/lib/deliver.h"
+#include "bpf/lib/fragment.h"
+#include "bpf/lib/judge.h"
+
+static const struct hook pod_hook = {
+	.in = COUNTER_POD_IN,
+	.drop = COUNTER_POD_DROP,
+	.way = {[WAY_STACK] = COUNTER_POD_TO_STACK,
+		[WAY_POD] = COUNTER_POD_TO_POD,
+		[WAY_TUNNEL] = COUNTER_POD_TO_TUNNEL,
+		[WAY_UPLINK] = COUNTER_POD_TO_UPLINK},
+};
+
+/* The pod may use its own addresses; on the link itself also a link-local one. */
+ALWAYS_INLINE int pod_owns_source(const struct packet *p, const struct iface_value *i)
+{
+	const struct addr16 *own = p->v6 ? &i->v6 : &i->v4;
+
+	if (addr_same(&p->t.src, own))
+		return 1;
+	return p->v6 && addr_is_link_local(&p->t.src, 1) &&
+	       (addr_is_link_local(&p->t.dst, 1) || addr_is_multicast(&p->t.dst, 1));
+}
+
+/* Both ends of a new connection; the pod that talks to itself is never refused (NP63, NP64). */
+ALWAYS_INLINE int pod_judge(struct packet *p, const struct iface_value *i, const struct endpoint_value *to)
+{
+	int step;
+
+	if (addr_same(&p->t.src, &p->t.dst)) {
+		p->rule_egress = p->rule_ingress = RULE_SELF;
+		return 0;
+	}
+	step = judge_from_pod(p, p->ifindex, i->egress_set);
+	if (!step && to)
+		step = judge_to_pod(p, to->ifindex, to->ingress_set);
+	return step;
+}
+
+/* Does the packet need an SNAT that it does not have yet? A pod behind its own service, or a way out. */
+ALWAYS_INLINE int pod_wants_snat(const struct packet *p)
+{
+	if (p->backward)
+		return 0;
+	if (p->translated && !addr_same(&p->out.src, &p->t.src))
+		return 0;
+	return p->masquerade || (p->translated && addr_same(&p->t.src, &p->t.dst));
+}
+
+/* A packet of a connection that is new or doubtful. */
+ALWAYS_INLINE int pod_open(struct packet *p, struct conn_value **c, const struct iface_value *i,
+			   const struct endpoint_value *to)
+{
+	int step = pod_judge(p, i, to);
+
+	if (step)
+		return step;
+	if (!*c || !is_syn(p) || !CONN_CLOSED((*c)->flags))
+		return 0;
+	*c = 0;
+	return conn_forget();
+}
+
+/* What the stack must see: a last hop, or a packet that the tunnel cannot take, after the first translation. */
+ALWAYS_INLINE void pod_to_stack(struct packet *p)
+{
+	p->way = WAY_STACK;
+	if (!p->is_error)
+		p->out = p->t;
+}
+
+ALWAYS_INLINE int pod_deliver(struct __sk_buff *skb, struct packet *p, const struct config_value *c)
+{
+	if (p->way != WAY_STACK && p->ttl <= 1)
+		pod_to_stack(p);
+	if (p->way == WAY_TUNNEL && !fits(skb, p, c))
+		pod_to_stack(p);
+	return send(skb, p, c, 1);
+}
+
+ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
+{
+	const struct config_value *c = config_get();
+	const struct endpoint_value *to;
+	const struct iface_value *i;
+	struct conn_value *conn = 0;
+	int step = parse(skb, p);
+
+	p->ifindex = p->judged = skb->ifindex;
+	if (step)
+		return step;
+	if (p->is_nd)
+		return STEP_STACK; /* NP72 */
+	i = bpf_map_lookup_elem(&iface, &p->ifindex);
+	if (!i || !c)
+		return DROP_NOT_WIRED;
+	if (!pod_owns_source(p, i))
+		return DROP_SPOOFED;
+	step = fragment_step(p);
+	if (step)
+		return step;
+	if (!p->is_error || !icmp_related(skb)) {
+		p->is_error = 0;
+		conn = translate(p, SERVICE_ANY);
+		if (!conn && !p->translated) {
+			step = service_step(SERVICE_ANY);
+			if (step)
+				return step;
+		}
+	}
+	to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
+	if (!p->is_error && (!conn || conn_is_doubtful(p, conn))) {
+		step = pod_open(p, &conn, i, to);
+		if (step)
+			return step;
+	}
+	if (to)
+		route_pod(p, to);
+	else
+		step = route_away();
+	if (step)
+		return step;
+	if (!p->is_error) {
+		if (pod_wants_snat(p)) {
+			step = nat_snat();
+			if (step)
+				return step;
+			if (conn)
+				__sync_fetch_and_or(&conn->flags, CONN_NAT);
+		}
+		step = conn ? conn_pass(p, conn) : conn_open(p->translated);
+		if (step)
+			return step;
+	}
+	return pod_deliver(skb, p, c);
+}
+
+SEC("tc") int weft_from_pod(struct __sk_buff *skb)
+{
+	struct packet *p = packet_begin(skb, &pod_hook);
+
+	if (!p)
+		return TC_ACT_SHOT;
+	return packet_end(p, &pod_hook, from_pod(skb, p));
+}

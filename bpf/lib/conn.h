@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Connections: found by both directions under one key, made by the first packet in the table of the unanswered,
+ * moved by the answer to the table that never evicts. Nothing here judges; weft_gc lets entries age out.
+ */
+#ifndef WEFT_BPF_CONN_H
+#define WEFT_BPF_CONN_H
+
+#include "bpf/lib/exit.h"
+#include "bpf/lib/packet.h"
+
+#define CONN_CLOSED(flags)                                                                                    \
+	(((flags)&CONN_RST) || ((flags) & (CONN_FIN_A | CONN_FIN_B)) == (CONN_FIN_A | CONN_FIN_B))
+
+/* Unanswered connections are judged again when a packet comes in another span of 2^30 ns than the last one. */
+#define SPAN_SHIFT 30
+
+/* Is the source of `t` the lower end? Equal ends count as yes. */
+ALWAYS_INLINE int source_is_a(const struct nat_key *t, int v6)
+{
+	__u64 s, d;
+
+	if (v6) {
+		for (int i = 0; i < 4; i++) {
+			__u32 x = bpf_ntohl(t->src.w[i]), y = bpf_ntohl(t->dst.w[i]);
+
+			if (x != y)
+				return x < y;
+		}
+		return bpf_ntohs(t->sport) <= bpf_ntohs(t->dport);
+	}
+	s = (__u64)bpf_ntohl(t->src.w[3]) << 16 | bpf_ntohs(t->sport);
+	d = (__u64)bpf_ntohl(t->dst.w[3]) << 16 | bpf_ntohs(t->dport);
+	return s <= d;
+}
+
+ALWAYS_INLINE void conn4_key_set(struct conn4_key *k, const struct nat_key *t)
+{
+	int a = source_is_a(t, 0);
+
+	k->a = a ? t->src.w[3] : t->dst.w[3];
+	k->b = a ? t->dst.w[3] : t->src.w[3];
+	k->aport = a ? t->sport : t->dport;
+	k->bport = a ? t->dport : t->sport;
+	k->proto = t->proto;
+	__builtin_memset(k->pad, 0, sizeof(k->pad));
+}
+
+ALWAYS_INLINE void conn6_key_set(struct conn6_key *k, const struct nat_key *t)
+{
+	int a = source_is_a(t, 1);
+
+	k->a = a ? t->src : t->dst;
+	k->b = a ? t->dst : t->src;
+	k->aport = a ? t->sport : t->dport;
+	k->bport = a ? t->dport : t->sport;
+	k->proto = t->proto;
+	__builtin_memset(k->pad, 0, sizeof(k->pad));
+}
+
+/* The entry of p->t, answered or not; its key stays in p->k4 or p->k6, the direction in p->backward. */
+ALWAYS_INLINE struct conn_value *conn_find(struct packet *p)
+{
+	struct conn_value *c;
+
+	if (p->v6) {
+		conn6_key_set(&p->k6, &p->t);
+		c = bpf_map_lookup_elem(&conn6, &p->k6);
+		if (!c)
+			c = bpf_map_lookup_elem(&half6, &p->k6);
+	} else {
+		conn4_key_set(&p->k4, &p->t);
+		c = bpf_map_lookup_elem(&conn4, &p->k4);
+		if (!c)
+			c = bpf_map_lookup_elem(&half4, &p->k4);
+	}
+	if (c)
+		p->backward = source_is_a(&p->t, p->v6) == !!(c->flags & CONN_STARTED_BY_B);
+	return c;
+}
+
+/* A new connection, initiated by t.src. An LRU table takes it always; what it evicts was never answered. */
+__attribute__((noinline)) int conn_open(int translated)
+{
+	struct packet *p = packet_get();
+	struct conn_value *v;
+	long err;
+
+	if (!p)
+		return DROP_CONN_FULL;
+	v = &p->conn;
+	__builtin_memset(v, 0, sizeof(*v));
+	v->bytes[0] = p->len;
+	v->packets[0] = 1;
+	v->seen = p->now;
+	v->born = bpf_ktime_get_ns();
+	v->flags = source_is_a(&p->t, p->v6) ? 0 : CONN_STARTED_BY_B;
+	if (translated)
+		v->flags |= CONN_NAT;
+	v->rule_egress = p->rule_egress;
+	v->rule_ingress = p->rule_ingress;
+	v->ifindex = p->ifindex;
+	if (p->v6) {
+		conn6_key_set(&p->k6, &p->t);
+		err = bpf_map_update_elem(&half6, &p->k6, v, BPF_ANY);
+	} else {
+		conn4_key_set(&p->k4, &p->t);
+		err = bpf_map_update_elem(&half4, &p->k4, v, BPF_ANY);
+	}
+	if (err)
+		return DROP_CONN_FULL;
+	count(COUNTER_HALF_INSERTED);
+	return 0;
+}
+
+/* Moves the unanswered entry of p->k4 or p->k6 to the table of the answered. */
+__attribute__((noinline)) int conn_answer(void)
+{
+	struct packet *p = packet_get();
+	struct conn_value *half, *v;
+	long err;
+
+	if (!p)
+		return DROP_CONN_FULL;
+	half = p->v6 ? bpf_map_lookup_elem(&half6, &p->k6) : bpf_map_lookup_elem(&half4, &p->k4);
+	if (!half)
+		return 0; /* another CPU moved it just now */
+	v = &p->conn;
+	*v = *half;
+	v->flags |= CONN_ANSWERED;
+	v->handshake_us = (__u32)((bpf_ktime_get_ns() - v->born) / 1000);
+	err = p->v6 ? bpf_map_update_elem(&conn6, &p->k6, v, BPF_NOEXIST)
+		    : bpf_map_update_elem(&conn4, &p->k4, v, BPF_NOEXIST);
+	if (err && err != -EEXIST)
+		return DROP_CONN_FULL;
+	if (!err)
+		count(COUNTER_CONN_INSERTED);
+	if (p->v6)
+		bpf_map_delete_elem(&half6, &p->k6);
+	else
+		bpf_map_delete_elem(&half4, &p->k4);
+	return 0;
+}
+
+/* Forgets the entry of p->k4 or p->k6: it is closed and its ends begin anew. */
+__attribute__((noinline)) int conn_forget(void)
+{
+	struct packet *p = packet_get();
+
+	if (!p)
+		return 0;
+	if (p->v6 ? !bpf_map_delete_elem(&conn6, &p->k6) : !bpf_map_delete_elem(&conn4, &p->k4))
+		count(COUNTER_CONN_REMOVED);
+	if (p->v6)
+		bpf_map_delete_elem(&half6, &p->k6);
+	else
+		bpf_map_delete_elem(&half4, &p->k4);
+	return 0;
+}
+
+ALWAYS_INLINE int is_syn(const struct packet *p)
+{
+	return (p->tcp & (TCP_SYN | TCP_ACK | TCP_RST)) == TCP_SYN;
+}
+
+/*
+ * Does the policy have to look at a packet of a known connection? At a SYN, since the entry may be that of an
+ * earlier owner of the address; and now and then at a sender that nobody answers (NP67).
+ */
+ALWAYS_INLINE int conn_is_doubtful(const struct packet *p, const struct conn_value *c)
+{
+	if (p->backward)
+		return 0;
+	if (is_syn(p))
+		return 1;
+	return !(c->flags & CONN_ANSWERED) && p->now >> SPAN_SHIFT != c->seen >> SPAN_SHIFT;
+}
+
+/* Counts a packet of a known connection and follows its state. */
+ALWAYS_INLINE int conn_pass(struct packet *p, struct conn_value *c)
+{
+	__u32 way = p->backward ? 1 : 0;
+	__u32 bit;
+
+	__sync_fetch_and_add(&c->bytes[way], p->len);
+	__sync_fetch_and_add(&c->packets[way], 1);
+	c->seen = p->now;
+	if (p->tcp & (TCP_FIN | TCP_RST | TCP_SYN)) {
+		bit = source_is_a(&p->t, p->v6) ? CONN_FIN_A : CONN_FIN_B;
+		if (p->tcp & TCP_RST)
+			bit = CONN_RST;
+		if (p->tcp & (TCP_FIN | TCP_RST))
+			__sync_fetch_and_or(&c->flags, bit);
+		else if (!way)
+			__sync_fetch_and_add(&c->retransmits, 1); /* a SYN again */
+		if (p->tcp & TCP_RST)
+			return 0; /* refused: no answer that is worth a place */
+	}
+	if (way && !(c->flags & CONN_ANSWERED))
+		return conn_answer();
+	return 0;
+}
+
+#endif

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * weft_to_pod: tc egress at the host-side interface of a pod, so what the node's stack sends to it: the node's own
+ * sockets (always let in), its ICMP errors, and packets that another program left to the stack after judging them.
+ */
+#include "bpf/lib/deliver.h"
+#include "bpf/lib/fragment.h"
+#include "bpf/lib/judge.h"
+
+static const struct hook host_hook = {
+	.in = COUNTER_HOST_IN,
+	.drop = COUNTER_HOST_DROP,
+	.way = {[WAY_STACK] = COUNTER_HOST_TO_POD,
+		[WAY_POD] = COUNTER_HOST_TO_POD,
+		[WAY_TUNNEL] = COUNTER_HOST_TO_POD,
+		[WAY_UPLINK] = COUNTER_HOST_TO_POD},
+};
+
+/* The node's own sockets (NP61); a link-local source cannot have been forwarded, so it is the node as well. */
+ALWAYS_INLINE int host_judge(struct packet *p, const struct iface_value *i)
+{
+	const struct address_value *a = bpf_map_lookup_elem(&address, &p->t.src);
+
+	if ((a && (a->flags & ADDRESS_SELF)) || addr_is_link_local(&p->t.src, p->v6)) {
+		p->rule_ingress = RULE_NODE;
+		return 0;
+	}
+	return judge_to_pod(p, p->ifindex, i->ingress_set);
+}
+
+ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
+{
+	struct conn_value *conn = 0;
+	const struct iface_value *i;
+	int step = parse(skb, p);
+
+	p->ifindex = p->judged = skb->ifindex;
+	p->direction = DIR_TO_POD;
+	if (step)
+		return step;
+	if (p->is_nd)
+		return STEP_STACK;
+	i = bpf_map_lookup_elem(&iface, &p->ifindex);
+	if (!i)
+		return DROP_NOT_WIRED;
+	step = fragment_step(p);
+	if (step)
+		return step;
+	if (!p->is_error || !icmp_related(skb)) {
+		p->is_error = 0;
+		conn = translate(p, SERVICE_ANY);
+		if (!conn || conn_is_doubtful(p, conn)) {
+			step = host_judge(p, i);
+			if (step)
+				return step;
+			if (conn && is_syn(p) && CONN_CLOSED(conn->flags)) {
+				conn_forget();
+				conn = 0;
+			}
+		}
+		step = conn ? conn_pass(p, conn) : conn_open(p->translated);
+		if (step)
+			return step;
+	}
+	if (p->translated) {
+		if (p->is_error)
+			icmp_rewrite(skb);
+		else
+			rewrite(skb);
+	}
+	p->action = TC_ACT_OK;
+	return 0;
+}
+
+SEC("tc") int weft_to_pod(struct __sk_buff *skb)
+{
+	struct packet *p = packet_begin(skb, &host_hook);
+
+	if (!p)
+		return TC_ACT_SHOT;
+	return packet_end(p, &host_hook, to_pod(skb, p));
+}

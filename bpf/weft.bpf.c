@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * The one object that the loader knows: all programs and BPF maps of a node. Each program is in the file named after
+ * it; what they share is in lib/.
+ */
+#include "bpf/types.h"
+
+#include "bpf/connect.c"
+#include "bpf/from_pod.c"
+#include "bpf/to_pod.c"
+
+char weft_license[] SEC("license") = "Dual BSD/GPL";

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * weft_connect, weft_sendmsg, weft_recvmsg, weft_getpeername (4 and 6): cgroup hooks that translate Service addresses
- * in the socket calls of pods, so that no packet has to be. An IPv4 address in an IPv6 socket (v4-mapped) comes to the
- * "6" hooks and is an IPv4 service all the same. They run in process context: only the stack holds their data.
+ * weft_connect, weft_sendmsg, weft_recvmsg, weft_getpeername (4 and 6): cgroup hooks that translate Service
+ * addresses in the socket calls of pods, so that no packet has to be. An IPv4 address in an IPv6 socket
+ * (v4-mapped) comes to the "6" hooks and is an IPv4 service all the same. They run in process context: only
+ * the stack holds their data.
  */
 #include "bpf/maps.h"
 
@@ -49,7 +50,8 @@ ALWAYS_INLINE void call_remember(struct bpf_sock_addr *ctx, const struct backend
 	bpf_map_update_elem(&socket_origin, &key, &value, BPF_ANY);
 }
 
-/* key->addr is where the call goes. Returns the hook's answer; *to is set, and nonzero *found, where it is a service. */
+/* key->addr is where the call goes. Returns the hook's answer; *to is set, and nonzero *found, where it is a
+ * service. */
 ALWAYS_INLINE int call_translate(struct bpf_sock_addr *ctx, struct service_key *key, struct backend_value *to,
 				 int *found)
 {

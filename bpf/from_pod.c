@@ -1,19 +1,20 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * weft_from_pod: tc ingress at the host-side interface of a pod, so everything that a pod sends. Checks who sends,
- * finds or opens the connection, judges both ends where the other one is a pod of this node, translates, delivers.
+ * weft_from_pod: tc ingress at the host-side interface of a pod, so everything that a pod sends. Checks who
+ * sends, finds or opens the connection, judges both ends where the other one is a pod of this node,
+ * translates, delivers.
  */
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
 #include "bpf/lib/judge.h"
 
 static const struct hook pod_hook = {
-	.in = COUNTER_POD_IN,
-	.drop = COUNTER_POD_DROP,
-	.way = {[WAY_STACK] = COUNTER_POD_TO_STACK,
-		[WAY_POD] = COUNTER_POD_TO_POD,
-		[WAY_TUNNEL] = COUNTER_POD_TO_TUNNEL,
-		[WAY_UPLINK] = COUNTER_POD_TO_UPLINK},
+    .in = COUNTER_POD_IN,
+    .drop = COUNTER_POD_DROP,
+    .way = {[WAY_STACK] = COUNTER_POD_TO_STACK,
+	    [WAY_POD] = COUNTER_POD_TO_POD,
+	    [WAY_TUNNEL] = COUNTER_POD_TO_TUNNEL,
+	    [WAY_UPLINK] = COUNTER_POD_TO_UPLINK},
 };
 
 /* The pod may use its own addresses; on the link itself also a link-local one. */
@@ -66,7 +67,8 @@ ALWAYS_INLINE int pod_open(struct packet *p, struct conn_value **c, const struct
 	return conn_forget();
 }
 
-/* What the stack must see: a last hop, or a packet that the tunnel cannot take, after the first translation. */
+/* What the stack must see: a last hop, or a packet that the tunnel cannot take, after the first translation.
+ */
 ALWAYS_INLINE void pod_to_stack(struct packet *p)
 {
 	p->way = WAY_STACK;

@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * weft_to_pod: tc egress at the host-side interface of a pod, so what the node's stack sends to it: the node's own
- * sockets (always let in), its ICMP errors, and packets that another program left to the stack after judging them.
+ * weft_to_pod: tc egress at the host-side interface of a pod, so what the node's stack sends to it: the
+ * node's own sockets (always let in), its ICMP errors, and packets that another program left to the stack
+ * after judging them.
  */
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
 #include "bpf/lib/judge.h"
 
 static const struct hook host_hook = {
-	.in = COUNTER_HOST_IN,
-	.drop = COUNTER_HOST_DROP,
-	.way = {[WAY_STACK] = COUNTER_HOST_TO_POD,
-		[WAY_POD] = COUNTER_HOST_TO_POD,
-		[WAY_TUNNEL] = COUNTER_HOST_TO_POD,
-		[WAY_UPLINK] = COUNTER_HOST_TO_POD},
+    .in = COUNTER_HOST_IN,
+    .drop = COUNTER_HOST_DROP,
+    .way = {[WAY_STACK] = COUNTER_HOST_TO_POD,
+	    [WAY_POD] = COUNTER_HOST_TO_POD,
+	    [WAY_TUNNEL] = COUNTER_HOST_TO_POD,
+	    [WAY_UPLINK] = COUNTER_HOST_TO_POD},
 };
 
-/* The node's own sockets (NP61); a link-local source cannot have been forwarded, so it is the node as well. */
+/* The node's own sockets (NP61); a link-local source cannot have been forwarded, so it is the node as well.
+ */
 ALWAYS_INLINE int host_judge(struct packet *p, const struct iface_value *i)
 {
 	const struct address_value *a = bpf_map_lookup_elem(&address, &p->t.src);

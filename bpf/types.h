@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The kernel's public types as the programs of bpf/ use them, and the few constants that no public header has. Only
- * what is stable for user space: no type of one kernel's inside, so no BTF of the building machine is needed.
- * Included by each file of bpf/ and, under __bpf__, by seam/addr.h.
+ * The kernel's public types as the programs of bpf/ use them, and the few constants that no public header
+ * has. Only what is stable for user space: no type of one kernel's inside, so no BTF of the building machine
+ * is needed. Included by each file of bpf/ and, under __bpf__, by seam/addr.h.
  */
 #ifndef WEFT_BPF_TYPES_H
 #define WEFT_BPF_TYPES_H
@@ -18,7 +18,10 @@
 
 #define ALWAYS_INLINE static inline __attribute__((always_inline))
 
-/* Flag of bpf_l4_csum_replace since 6.16: the sum over the whole packet stays, as an IPv6 header has none of its own. */
+struct bpf_map; /* what callbacks of bpf_for_each_map_elem get */
+
+/* Flag of bpf_l4_csum_replace since 6.16: the sum over the whole packet stays, as an IPv6 header has none of
+ * its own. */
 #define CSUM_IPV6 (1ULL << 7)
 
 #define PKT_HOST 0 /* skb->pkt_type: for this machine */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * An address → its class: its own element, else the longest CIDR block that holds it, found by one probe of a hash
- * for each prefix length in force (or by the trie where the planner says that the lengths are many). Called by
- * judge.h for new connections only.
+ * An address → its class: its own element, else the longest CIDR block that holds it, found by one probe of a
+ * hash for each prefix length in force (or by the trie where the planner says that the lengths are many).
+ * Called by judge.h for new connections only.
  */
 #ifndef WEFT_BPF_CLASS_H
 #define WEFT_BPF_CLASS_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Connections: found by both directions under one key, made by the first packet in the table of the unanswered,
- * moved by the answer to the table that never evicts. Nothing here judges; weft_gc lets entries age out.
+ * Connections: found by both directions under one key, made by the first packet in the table of the
+ * unanswered, moved by the answer to the table that never evicts. Nothing here judges; weft_gc lets entries
+ * age out.
  */
 #ifndef WEFT_BPF_CONN_H
 #define WEFT_BPF_CONN_H
@@ -9,10 +10,11 @@
 #include "bpf/lib/exit.h"
 #include "bpf/lib/packet.h"
 
-#define CONN_CLOSED(flags)                                                                                    \
+#define CONN_CLOSED(flags)                                                                                   \
 	(((flags)&CONN_RST) || ((flags) & (CONN_FIN_A | CONN_FIN_B)) == (CONN_FIN_A | CONN_FIN_B))
 
-/* Unanswered connections are judged again when a packet comes in another span of 2^30 ns than the last one. */
+/* Unanswered connections are judged again when a packet comes in another span of 2^30 ns than the last one.
+ */
 #define SPAN_SHIFT 30
 
 /* Is the source of `t` the lower end? Equal ends count as yes. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Where a packet goes (route_*: reads tables, decides, changes nothing) and sending it there (send: rewrites headers
- * and redirects). Delivery to a pod of this node skips that interface's own hook: the caller has judged both ends.
+ * Where a packet goes (route_*: reads tables, decides, changes nothing) and sending it there (send: rewrites
+ * headers and redirects). Delivery to a pod of this node skips that interface's own hook: the caller has
+ * judged both ends.
  */
 #ifndef WEFT_BPF_DELIVER_H
 #define WEFT_BPF_DELIVER_H
@@ -67,7 +68,8 @@ ALWAYS_INLINE void route_pod(struct packet *p, const struct endpoint_value *e)
 	__builtin_memcpy(p->target_mac, e->mac, ETH_ALEN);
 }
 
-/* Does an IP packet of this size fit the pods' MTU? Each segment of a packet that is cut later is looked at. */
+/* Does an IP packet of this size fit the pods' MTU? Each segment of a packet that is cut later is looked at.
+ */
 ALWAYS_INLINE int fits(struct __sk_buff *skb, const struct packet *p, const struct config_value *c)
 {
 	__u32 len = p->len - L3;

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The way in and the single way out of each tc program: counts what came, and what left by which way; a drop is
- * counted by interface and reason and told to the ring of this CPU. Nothing else counts packets or returns a verdict.
+ * The way in and the single way out of each tc program: counts what came, and what left by which way; a drop
+ * is counted by interface and reason and told to the ring of this CPU. Nothing else counts packets or returns
+ * a verdict.
  */
 #ifndef WEFT_BPF_EXIT_H
 #define WEFT_BPF_EXIT_H
@@ -16,7 +17,8 @@ ALWAYS_INLINE void count(__u32 which)
 		*n += 1;
 }
 
-/* The counters of a hook; 0 (which is POD_IN, never a way out) stands for a way that the hook does not have. */
+/* The counters of a hook; 0 (which is POD_IN, never a way out) stands for a way that the hook does not have.
+ */
 struct hook {
 	__u32 in, drop, way[4];
 };
@@ -37,7 +39,8 @@ ALWAYS_INLINE struct packet *packet_begin(struct __sk_buff *skb, const struct ho
 	return p;
 }
 
-/* Counts and tells a drop. Returns nothing that matters: a global function, so that each program has it once. */
+/* Counts and tells a drop. Returns nothing that matters: a global function, so that each program has it once.
+ */
 __attribute__((noinline)) int drop_tell(__u32 reason)
 {
 	struct packet *p = packet_get();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Fragments: the first one leaves its ports under the ends and the identification of the datagram (RFC 791, 3.2;
- * RFC 8200, 4.5), the later ones pick them up, so all of them are judged and translated alike. A later fragment
- * whose first one never came is dropped. Called after parse(), before anything looks at ports.
+ * Fragments: the first one leaves its ports under the ends and the identification of the datagram (RFC
+ * 791, 3.2; RFC 8200, 4.5), the later ones pick them up, so all of them are judged and translated alike. A
+ * later fragment whose first one never came is dropped. Called after parse(), before anything looks at ports.
  */
 #ifndef WEFT_BPF_FRAGMENT_H
 #define WEFT_BPF_FRAGMENT_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * ICMP errors (RFC 792, RFC 4443): they belong to the connection of the packet that they quote. A related one passes
- * without judgement (NP71), and what it quotes is translated back (SV62), so the sender knows it again. One that
- * quotes nothing we know is judged as any other ICMP packet.
+ * ICMP errors (RFC 792, RFC 4443): they belong to the connection of the packet that they quote. A related one
+ * passes without judgement (NP71), and what it quotes is translated back (SV62), so the sender knows it
+ * again. One that quotes nothing we know is judged as any other ICMP packet.
  */
 #ifndef WEFT_BPF_ICMP_H
 #define WEFT_BPF_ICMP_H
@@ -56,7 +56,8 @@ ALWAYS_INLINE int icmp_quoted(struct __sk_buff *skb, struct packet *p)
 	return 0;
 }
 
-/* 1: the error belongs to a connection; p->t, raw and out are those of a reply on it. Else p->t is as before. */
+/* 1: the error belongs to a connection; p->t, raw and out are those of a reply on it. Else p->t is as before.
+ */
 __attribute__((noinline)) int icmp_related(struct __sk_buff *skb)
 {
 	struct packet *p = packet_get();
@@ -86,9 +87,10 @@ __attribute__((noinline)) int icmp_rewrite(struct __sk_buff *skb)
 
 	if (!p)
 		return 0;
-	own = addr_same(&p->outer_src, &p->raw.src); /* the backend itself complains: it speaks as the service */
-	p->diff_old[0] = p->raw.dst; /* quoted source */
-	p->diff_old[1] = p->raw.src; /* quoted destination */
+	own = addr_same(&p->outer_src,
+			&p->raw.src); /* the backend itself complains: it speaks as the service */
+	p->diff_old[0] = p->raw.dst;  /* quoted source */
+	p->diff_old[1] = p->raw.src;  /* quoted destination */
 	p->diff_new[0] = p->out.dst;
 	p->diff_new[1] = p->out.src;
 	p->diff_old[2] = p->outer_src;

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Policy: may these two ends begin a connection? A pod's end is judged by its set and the class of the other end.
- * A packet that is redirected to a pod of this node passes no further hook, so whoever delivers judges both ends:
- * judge_to_pod() is shared by all programs. Called for new connections and for those that nobody answers.
+ * Policy: may these two ends begin a connection? A pod's end is judged by its set and the class of the other
+ * end. A packet that is redirected to a pod of this node passes no further hook, so whoever delivers judges
+ * both ends: judge_to_pod() is shared by all programs. Called for new connections and for those that nobody
+ * answers.
  */
 #ifndef WEFT_BPF_JUDGE_H
 #define WEFT_BPF_JUDGE_H
 
 #include "bpf/lib/class.h"
 
-/* Is a peer of this class allowed under the set? The rule goes to p->rule. Protocol and port are those of p->t. */
+/* Is a peer of this class allowed under the set? The rule goes to p->rule. Protocol and port are those of
+ * p->t. */
 __attribute__((noinline)) int judge_set(__u32 set, __u32 class)
 {
 	struct packet *p = packet_get();

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Translations per packet, in two stages around the ends that are judged: DNAT (Service or NodePort → backend)
- * before, SNAT (an address and port of this node) after; replies pass them the other way round. Each stage is one
- * element of BPF map nat for each direction. Nothing here touches the packet; rewrite.h does.
+ * Translations per packet, in two stages around the ends that are judged: DNAT (Service or NodePort →
+ * backend) before, SNAT (an address and port of this node) after; replies pass them the other way round. Each
+ * stage is one element of BPF map nat for each direction. Nothing here touches the packet; rewrite.h does.
  */
 #ifndef WEFT_BPF_NAT_H
 #define WEFT_BPF_NAT_H
@@ -59,8 +59,8 @@ ALWAYS_INLINE int nat_is_direct(struct packet *p)
 }
 
 /*
- * Makes both elements of a DNAT: p->raw is client to service, p->t client to backend. Where the way back from the
- * backend belongs to another connection of the client (SV58), its port is changed as well.
+ * Makes both elements of a DNAT: p->raw is client to service, p->t client to backend. Where the way back from
+ * the backend belongs to another connection of the client (SV58), its port is changed as well.
  */
 __attribute__((noinline)) int nat_dnat(void)
 {

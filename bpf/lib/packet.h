@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * What a program knows of the packet in its hands. It lies in a per-CPU scratch element, since the stack has 512
- * bytes: tc programs run with bottom halves off, so one CPU has one packet at a time. Programs that run in process
- * context (cgroup hooks, weft_gc) must not use it. Steps return 0 to go on, a drop reason, or STEP_STACK.
+ * What a program knows of the packet in its hands. It lies in a per-CPU scratch element, since the stack has
+ * 512 bytes: tc programs run with bottom halves off, so one CPU has one packet at a time. Programs that run
+ * in process context (cgroup hooks, weft_gc) must not use it. Steps return 0 to go on, a drop reason, or
+ * STEP_STACK.
  */
 #ifndef WEFT_BPF_PACKET_H
 #define WEFT_BPF_PACKET_H
@@ -23,9 +24,9 @@ enum way { WAY_STACK, WAY_POD, WAY_TUNNEL, WAY_UPLINK };
 #define TCP_ACK 16
 
 struct packet {
-	struct nat_key t;   /* the ends that are judged: before SNAT, after DNAT */
-	struct nat_key raw; /* as it came; valid once translated */
-	struct nat_key out; /* as it goes on; valid once translated */
+	struct nat_key t;	 /* the ends that are judged: before SNAT, after DNAT */
+	struct nat_key raw;	 /* as it came; valid once translated */
+	struct nat_key out;	 /* as it goes on; valid once translated */
 	struct addr16 outer_src; /* of an ICMP error, while t holds what it is about */
 	__u64 now;		 /* coarse monotonic ns */
 	__u32 len;
@@ -34,7 +35,7 @@ struct packet {
 	__u32 inner_l4; /* ICMP error: offset of the header after that */
 	__u32 ifindex;	/* of the pod that is charged for a new connection; 0: none */
 	__u32 rule_egress, rule_ingress;
-	__u32 rule; /* of the last judgement */
+	__u32 rule;		 /* of the last judgement */
 	__u32 judged, direction; /* the pod (interface) and direction of the last judgement */
 	__u32 way;
 	__u32 node;   /* WAY_TUNNEL: key of BPF map node */
@@ -64,7 +65,7 @@ struct packet {
 	struct block_key bk;
 	struct fragment_key fk;
 	struct service_key sk;
-	struct addr16 look; /* argument of class_of() */
+	struct addr16 look;			/* argument of class_of() */
 	struct addr16 diff_old[4], diff_new[4]; /* bytes before and after, for checksums */
 };
 

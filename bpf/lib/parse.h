@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Bytes → struct packet: IPv4, IPv6 with its extension headers, and as much of TCP, UDP, SCTP and ICMP as tells ends
- * and intent. Never changes the packet and never judges it. Called first by each tc program.
+ * Bytes → struct packet: IPv4, IPv6 with its extension headers, and as much of TCP, UDP, SCTP and ICMP as
+ * tells ends and intent. Never changes the packet and never judges it. Called first by each tc program.
  */
 #ifndef WEFT_BPF_PARSE_H
 #define WEFT_BPF_PARSE_H
@@ -37,7 +37,8 @@ ALWAYS_INLINE __u8 icmp6_is_nd(__u8 type)
 	return (type >= 130 && type <= 137) || type == 143;
 }
 
-/* The first 14 bytes after IP: ports and, for TCP, flags. Shorter packets are padded with 0, see l4_short(). */
+/* The first 14 bytes after IP: ports and, for TCP, flags. Shorter packets are padded with 0, see l4_short().
+ */
 struct l4_head {
 	__u16 sport, dport;
 	__u16 more[5];

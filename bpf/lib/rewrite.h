@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Writes a translation into the packet: addresses, ports, and every checksum that covers them, right for packets
- * whose sums the device will finish (RFC 1624). SCTP's sum covers neither address; its ports never change.
+ * Writes a translation into the packet: addresses, ports, and every checksum that covers them, right for
+ * packets whose sums the device will finish (RFC 1624). SCTP's sum covers neither address; its ports never
+ * change.
  */
 #ifndef WEFT_BPF_REWRITE_H
 #define WEFT_BPF_REWRITE_H

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Services per packet: a new connection to (address, port, protocol) gets one of the backends of its list; a
- * datagram or SYN of a known one moves on when its backend has left the list (SV50). One look-up, whatever the
- * number of services. Sockets of pods are translated in connect() instead, see connect.c.
+ * datagram or SYN of a known one moves on when its backend has left the list (SV50). One look-up, whatever
+ * the number of services. Sockets of pods are translated in connect() instead, see connect.c.
  */
 #ifndef WEFT_BPF_SERVICE_H
 #define WEFT_BPF_SERVICE_H
@@ -10,7 +10,7 @@
 #include "bpf/lib/nat.h"
 
 #define SERVICE_ANY	0
-#define SERVICE_OUTSIDE 1 /* only those that are also taken from outside */
+#define SERVICE_OUTSIDE 1  /* only those that are also taken from outside */
 #define SCAN_MAX	64 /* slots that are searched for a backend when its list has changed */
 
 ALWAYS_INLINE const struct service_value *service_find(struct packet *p, const struct nat_key *t, int which)

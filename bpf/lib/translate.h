@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * From the packet as it came to its connection: straight by its own ends where nothing is translated, else through
- * the elements of BPF map nat. Afterwards p->t holds the ends that are judged and, when p->translated, p->raw and
- * p->out how it came and how it goes on. Called by each tc program after parse().
+ * From the packet as it came to its connection: straight by its own ends where nothing is translated, else
+ * through the elements of BPF map nat. Afterwards p->t holds the ends that are judged and, when
+ * p->translated, p->raw and p->out how it came and how it goes on. Called by each tc program after parse().
  */
 #ifndef WEFT_BPF_TRANSLATE_H
 #define WEFT_BPF_TRANSLATE_H
 
 #include "bpf/lib/service.h"
 
-/* Follows the element under p->t, if there is one. Which services a moved flow may use is as for service_step(). */
+/* Follows the element under p->t, if there is one. Which services a moved flow may use is as for
+ * service_step(). */
 __attribute__((noinline)) int translate_follow(int which)
 {
 	struct packet *p = packet_get();

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * weft_gc: run by the applier each second through BPF_PROG_TEST_RUN; returns how many entries it removed.
+ * Lets connections age out, by state, removes those of pods that are gone, and frees translations whose
+ * connection is gone. Process context: it does not touch the packet programs' scratch element.
+ */
+#include "bpf/maps.h"
+
+#define SECOND 1000000000ULL
+/* Idle times. A half-closed connection may still deliver long after (SV56). */
+#define AGE_TCP		(6 * 3600 * SECOND)
+#define AGE_TCP_HALF	(3600 * SECOND)
+#define AGE_TCP_CLOSED	(10 * SECOND)
+#define AGE_UDP		(120 * SECOND)
+#define AGE_OTHER	(30 * SECOND)
+#define AGE_UNANSWERED	(60 * SECOND)
+#define AGE_TRANSLATION (10 * SECOND)
+
+struct gc {
+	__u64 now;
+	__u32 removed;
+	__u32 conns; /* of them from conn4 and conn6 */
+};
+
+ALWAYS_INLINE __u64 gc_age(__u8 proto, __u32 flags)
+{
+	if (!(flags & CONN_ANSWERED))
+		return flags & CONN_RST ? AGE_TCP_CLOSED : AGE_UNANSWERED;
+	if (proto == IPPROTO_UDP)
+		return AGE_UDP;
+	if (proto != IPPROTO_TCP && proto != IPPROTO_SCTP)
+		return AGE_OTHER;
+	if ((flags & CONN_RST) || ((flags & CONN_FIN_A) && (flags & CONN_FIN_B)))
+		return AGE_TCP_CLOSED;
+	return flags & (CONN_FIN_A | CONN_FIN_B) ? AGE_TCP_HALF : AGE_TCP;
+}
+
+ALWAYS_INLINE int gc_is_over(const struct gc *g, __u8 proto, const struct conn_value *v)
+{
+	__u32 pod = v->ifindex;
+
+	/* signed: an entry may be younger than the clock that was read before it */
+	if ((__s64)(g->now - v->seen) > (__s64)gc_age(proto, v->flags))
+		return 1;
+	return pod && !bpf_map_lookup_elem(&iface, &pod);
+}
+
+static long gc_conn4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
+{
+	if (gc_is_over(g, key->proto, v) && !bpf_map_delete_elem(map, key)) {
+		g->removed++;
+		g->conns++;
+	}
+	return 0;
+}
+
+static long gc_conn6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
+{
+	if (gc_is_over(g, key->proto, v) && !bpf_map_delete_elem(map, key)) {
+		g->removed++;
+		g->conns++;
+	}
+	return 0;
+}
+
+static long gc_half4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
+{
+	if (gc_is_over(g, key->proto, v) && !bpf_map_delete_elem(map, key))
+		g->removed++;
+	return 0;
+}
+
+static long gc_half6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
+{
+	if (gc_is_over(g, key->proto, v) && !bpf_map_delete_elem(map, key))
+		g->removed++;
+	return 0;
+}
+
+ALWAYS_INLINE int gc_has_conn4(const struct nat_key *t)
+{
+	struct conn4_key k = {.proto = t->proto};
+	__u64 s = (__u64)bpf_ntohl(t->src.w[3]) << 16 | bpf_ntohs(t->sport);
+	__u64 d = (__u64)bpf_ntohl(t->dst.w[3]) << 16 | bpf_ntohs(t->dport);
+
+	k.a = s <= d ? t->src.w[3] : t->dst.w[3];
+	k.b = s <= d ? t->dst.w[3] : t->src.w[3];
+	k.aport = s <= d ? t->sport : t->dport;
+	k.bport = s <= d ? t->dport : t->sport;
+	return bpf_map_lookup_elem(&conn4, &k) || bpf_map_lookup_elem(&half4, &k);
+}
+
+/* Either order of the ends: simpler here than comparing them, and right, since only one order can be there.
+ */
+ALWAYS_INLINE int gc_has_conn6(const struct nat_key *t)
+{
+	struct conn6_key k = {
+	    .a = t->src, .b = t->dst, .aport = t->sport, .bport = t->dport, .proto = t->proto};
+
+	if (bpf_map_lookup_elem(&conn6, &k) || bpf_map_lookup_elem(&half6, &k))
+		return 1;
+	k.a = t->dst;
+	k.b = t->src;
+	k.aport = t->dport;
+	k.bport = t->sport;
+	return bpf_map_lookup_elem(&conn6, &k) || bpf_map_lookup_elem(&half6, &k);
+}
+
+static long gc_nat(struct bpf_map *map, struct nat_key *key, struct nat_value *v, struct gc *g)
+{
+	__u32 role = v->flags & NAT_ROLE;
+	struct nat_key ends = *key;
+
+	if ((__s64)(g->now - v->seen) <= (__s64)AGE_TRANSLATION)
+		return 0;
+	/* the stage before judging holds the connection's ends in its value, the one after in its key */
+	if (role == NAT_DNAT || role == (NAT_SNAT | NAT_REPLY)) {
+		ends.src = v->src;
+		ends.dst = v->dst;
+		ends.sport = v->sport;
+		ends.dport = v->dport;
+	}
+	if (!ends.src.w[0] && !ends.src.w[1] && ends.src.w[2] == bpf_htonl(0xffff)) {
+		if (gc_has_conn4(&ends))
+			return 0;
+	} else if (gc_has_conn6(&ends)) {
+		return 0;
+	}
+	if (!bpf_map_delete_elem(map, key))
+		g->removed++;
+	return 0;
+}
+
+SEC("syscall") int weft_gc(void *ctx __attribute__((unused)))
+{
+	struct gc g = {.now = bpf_ktime_get_ns()};
+	__u32 which = COUNTER_CONN_REMOVED;
+	__u64 *n;
+
+	bpf_for_each_map_elem(&conn4, gc_conn4, &g, 0);
+	bpf_for_each_map_elem(&conn6, gc_conn6, &g, 0);
+	bpf_for_each_map_elem(&half4, gc_half4, &g, 0);
+	bpf_for_each_map_elem(&half6, gc_half6, &g, 0);
+	bpf_for_each_map_elem(&nat, gc_nat, &g, 0);
+	n = bpf_map_lookup_elem(&counter, &which);
+	if (n)
+		__sync_fetch_and_add(n, g.conns);
+	return (int)g.removed;
+}

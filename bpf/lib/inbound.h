@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * What a packet from another machine goes through, at the uplink and out of the tunnel alike: replies get
+ * their translation back, NodePorts theirs, pods of this node are judged and delivered to. The rest is the
+ * stack's.
+ */
+#ifndef WEFT_BPF_INBOUND_H
+#define WEFT_BPF_INBOUND_H
+
+#include "bpf/lib/deliver.h"
+#include "bpf/lib/fragment.h"
+#include "bpf/lib/judge.h"
+
+/* A NodePort whose backend is elsewhere: its replies must come back through this node (SV11). */
+ALWAYS_INLINE int inbound_snat(struct packet *p)
+{
+	if (p->backward || p->way == WAY_POD || !addr_same(&p->out.src, &p->t.src))
+		return 0;
+	return nat_snat();
+}
+
+ALWAYS_INLINE int inbound_open(struct packet *p, struct conn_value **c, const struct endpoint_value *to)
+{
+	int step = to ? judge_to_pod(p, to->ifindex, to->ingress_set) : 0;
+
+	if (step)
+		return step;
+	if (!*c || !is_syn(p) || !CONN_CLOSED((*c)->flags))
+		return 0;
+	*c = 0;
+	return conn_forget();
+}
+
+/* After parse(). STEP_STACK: it is neither for a pod of this node nor translated here. */
+ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct config_value *c)
+{
+	const struct endpoint_value *to;
+	struct conn_value *conn = 0;
+	int step, hop = 1;
+
+	if (!p->is_error || !icmp_related(skb)) {
+		p->is_error = 0;
+		conn = translate(p, SERVICE_OUTSIDE);
+		if (!conn && !p->translated) {
+			step = service_step(SERVICE_OUTSIDE);
+			if (step)
+				return step;
+		}
+	}
+	to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
+	if (!to && !p->translated)
+		return STEP_STACK;
+	if (!p->is_error && (!conn || conn_is_doubtful(p, conn))) {
+		step = inbound_open(p, &conn, to);
+		if (step)
+			return step;
+	}
+	if (to) {
+		route_pod(p, to);
+		p->ifindex = to->ifindex;
+	} else {
+		step = route_away();
+		if (step)
+			return step;
+	}
+	if (p->way == WAY_STACK && !p->backward)
+		return DROP_NO_BACKEND; /* a backend in this node's own namespace: its replies would pass no
+					   hook */
+	if (!p->is_error) {
+		if (p->translated) {
+			step = inbound_snat(p);
+			if (step)
+				return step;
+		}
+		step = conn ? conn_pass(p, conn) : conn_open(p->translated);
+		if (step)
+			return step;
+	}
+	if (p->ttl <= 1) {
+		if (!p->translated)
+			return STEP_STACK;
+		hop = 0; /* the sender addressed this node: it has arrived */
+	}
+	/* the outer packet may be cut where the inner one allows it */
+	if (p->way == WAY_TUNNEL && !fits(skb, p, c) && (p->v6 || (p->fragment_flags & IPV4_DONT_FRAG)))
+		return DROP_TOO_BIG;
+	return send(skb, p, c, hop);
+}
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The applier as a library: rows in, kernel state out. A guard, not an executor: it takes the messages of
+ * compile/wire.h from a planner that it does not trust, and touches only the BPF maps of tables/, the
+ * interfaces that it made or was started with, and routes with its own protocol number. Not thread-safe; one
+ * per process. Called by the program weft-applier (agent/) and by tests.
+ */
+#ifndef WEFT_APPLY_APPLY_H
+#define WEFT_APPLY_APPLY_H
+
+#include "base/str.h"
+#include "compile/wire.h"
+
+struct applier;
+struct applier_options {
+	const char *bpf_dir;	 /* folder on a bpffs; pins go to <bpf_dir>/<layout> */
+	const char *cgroup;	 /* cgroup2 folder of the node's pods; NULL: no socket programs */
+	const char *uplink;	 /* name of the interface to the other nodes; NULL: none */
+	uint32_t mode;		 /* MODE_… of seam/config.h */
+	const uint32_t *entries; /* as in kernel_options; NULL: the tables' */
+};
+
+/* Loads the programs or takes over what is pinned, makes the tunnel device, attaches; takes over links of
+ * pods that are there. Runs in the node's namespace. 0 or -errno, `why` says what failed and what to do. */
+int applier_new(struct applier **out, const struct applier_options *o, struct buf *why);
+/* Lets go of descriptors; pins, links and routes stay in force. */
+void applier_free(struct applier **a);
+
+/* Sends one message to the planner: 0 or -errno. */
+typedef int applier_send(void *ctx, const void *message, size_t n);
+/* One message of the planner with its descriptors (taken over, closed when not wanted). 0, -EPROTO when the
+ * planner broke the protocol (drop it; what was applied stays), or -errno of `send`. */
+int applier_message(struct applier *a, const void *message, size_t n, const int *fds, unsigned nfds,
+		    applier_send *send, void *ctx);
+/* A new planner: what the old one had begun is dropped. */
+void applier_reset(struct applier *a);
+/* Once a second: ages connections out. */
+void applier_tick(struct applier *a);
+
+/* Descriptors for the observer, in order: BPF maps drop, counter, conn4, conn6, half4, half6 (all read-only),
+ * then one ring per CPU. Number of descriptors (owned by the caller) or -errno. */
+enum { APPLIER_OBSERVED = 6, APPLIER_FDS_MAX = 6 + 64 };
+int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX]);
+
+/* Removes everything that it ever made: links, routes, filters, the tunnel device, pins. */
+void applier_clean(struct applier *a);
+
+#endif

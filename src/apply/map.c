@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Batched updates with a log for taking them back, and iteration. An ADD whose key exists already becomes a
+ * SET, so that sending a plan twice is harmless. The config array has one element that always exists:
+ * deleting writes zeros.
+ */
+#include "apply/map.h"
+
+#include <bpf/bpf.h>
+#include <errno.h>
+
+#include "base/own.h"
+
+enum { BATCH = 512, KEY_MAX = 64, VALUE_MAX = 128 };
+
+void undo_fini(struct undo_log *u)
+{
+	vec_free(&u->list);
+	arena_fini(&u->arena);
+	*u = (struct undo_log){0};
+}
+
+static bool is_array(enum plan_map m)
+{
+	return map_table[m].type == BPF_MAP_TYPE_ARRAY;
+}
+
+static int remember(struct undo_log *u, const struct change *c, uint16_t op, const void *value)
+{
+	const struct map_desc *d = &map_table[c->row.table];
+	struct undo one = {.map = c->row.table, .op = op, .key = c->row.key};
+
+	if (op != CHANGE_ADD) {
+		uint8_t *copy = arena_alloc(&u->arena, d->value_size);
+
+		if (!copy)
+			return -ENOMEM;
+		memcpy(copy, value, d->value_size);
+		one.value = copy;
+	}
+	return vec_push(&u->list, one);
+}
+
+/* One change by itself, whatever its op. */
+static int apply_one(const struct kernel *k, const struct change *c, struct undo_log *u)
+{
+	enum plan_map m = c->row.table;
+	uint8_t old[VALUE_MAX];
+	static const uint8_t zero[VALUE_MAX];
+	bool had = !bpf_map_lookup_elem(k->map[m], c->row.key, old);
+	int err;
+
+	if (c->op == CHANGE_DEL) {
+		if (!had)
+			return 0;
+		err = remember(u, c, CHANGE_DEL, old);
+		if (err)
+			return err;
+		if (is_array(m))
+			err = bpf_map_update_elem(k->map[m], c->row.key, zero, BPF_ANY);
+		else
+			err = bpf_map_delete_elem(k->map[m], c->row.key);
+	} else {
+		err = remember(u, c, had ? CHANGE_SET : CHANGE_ADD, old);
+		if (err)
+			return err;
+		err = bpf_map_update_elem(k->map[m], c->row.key, c->row.value, BPF_ANY);
+	}
+	if (err) {
+		err = -errno;
+		u->list.len--;
+	}
+	return err;
+}
+
+/* Adds up to BATCH rows at once; a key that exists stops the batch and goes through apply_one(). */
+static int add_batch(const struct kernel *k, const struct change *c, size_t n, struct undo_log *u,
+		     size_t *done)
+{
+	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = BPF_NOEXIST);
+	const struct map_desc *d = &map_table[c->row.table];
+	uint32_t count = (uint32_t)n;
+	AUTO_MEM uint8_t *keys = malloc(n * d->key_size), *values = malloc(n * d->value_size);
+	int err;
+
+	if (!keys || !values || vec_reserve(&u->list, u->list.len + n))
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++) {
+		memcpy(keys + i * d->key_size, c[i].row.key, d->key_size);
+		memcpy(values + i * d->value_size, c[i].row.value, d->value_size);
+	}
+	err = bpf_map_update_batch(k->map[c->row.table], keys, values, &count, &opts) ? -errno : 0;
+	if (err == -ENOTSUP || err == -524)
+		count = 0;
+	for (size_t i = 0; i < count; i++)
+		u->list.items[u->list.len++] =
+		    (struct undo){.map = c->row.table, .op = CHANGE_ADD, .key = c[i].row.key};
+	*done = count;
+	if (err && count < n) {
+		err = apply_one(k, &c[count], u);
+		*done += err ? 0 : 1;
+	}
+	return err;
+}
+
+int map_apply(const struct kernel *k, const struct change *c, size_t n, struct undo_log *u, size_t *done)
+{
+	bool batch = c->op == CHANGE_ADD && !is_array(c->row.table);
+
+	*done = 0;
+	while (*done < n) {
+		size_t some = 1;
+		int err;
+
+		if (batch && n - *done > 3) {
+			size_t want = n - *done < BATCH ? n - *done : BATCH;
+
+			err = add_batch(k, c + *done, want, u, &some);
+			*done += some;
+		} else {
+			err = apply_one(k, c + *done, u);
+			*done += err ? 0 : 1;
+		}
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+size_t map_undo(const struct kernel *k, struct undo_log *u)
+{
+	size_t failed = 0;
+
+	while (u->list.len) {
+		const struct undo *one = &u->list.items[--u->list.len];
+		int err;
+
+		if (one->op == CHANGE_ADD)
+			err = bpf_map_delete_elem(k->map[one->map], one->key);
+		else
+			err = bpf_map_update_elem(k->map[one->map], one->key, one->value, BPF_ANY);
+		failed += err ? 1 : 0;
+	}
+	return failed;
+}
+
+int map_get(const struct kernel *k, enum plan_map m, const void *key, void *value)
+{
+	return bpf_map_lookup_elem(k->map[m], key, value) ? -errno : 0;
+}
+
+int map_each(const struct kernel *k, enum plan_map m,
+	     int (*fn)(void *ctx, const void *key, const void *value), void *ctx)
+{
+	static const uint8_t zero[VALUE_MAX];
+	const struct map_desc *d = &map_table[m];
+	uint8_t in[KEY_MAX], out[KEY_MAX];
+	bool first = true;
+	AUTO_MEM uint8_t *keys = malloc((size_t)2 * BATCH * d->key_size);
+	AUTO_MEM uint8_t *values = malloc((size_t)2 * BATCH * d->value_size);
+
+	if (!keys || !values)
+		return -ENOMEM;
+	if (is_array(m)) {
+		uint32_t i = 0;
+		int err = map_get(k, m, &i, values);
+
+		return err ? err : memcmp(values, zero, d->value_size) ? fn(ctx, &i, values) : 0;
+	}
+	for (;;) {
+		uint32_t n = 2 * BATCH;
+		int err = bpf_map_lookup_batch(k->map[m], first ? NULL : in, out, keys, values, &n, NULL)
+			      ? -errno
+			      : 0;
+
+		if (err && err != -ENOENT)
+			return err;
+		for (uint32_t i = 0; i < n; i++) {
+			int ret = fn(ctx, keys + (size_t)i * d->key_size, values + (size_t)i * d->value_size);
+
+			if (ret)
+				return ret;
+		}
+		if (err)
+			return 0;
+		memcpy(in, out, sizeof(in));
+		first = false;
+	}
+}
+
+static int count_one(void *ctx, const void *key, const void *value)
+{
+	(void)key;
+	(void)value;
+	++*(uint32_t *)ctx;
+	return 0;
+}
+
+int map_count(const struct kernel *k, enum plan_map m, uint32_t *out)
+{
+	*out = 0;
+	return map_each(k, m, count_one, out);
+}

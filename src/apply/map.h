@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Elements of BPF maps: batches in, lookups, whole contents out. Knows sizes, not meaning. Only apply/ calls
+ * it.
+ */
+#ifndef WEFT_APPLY_MAP_H
+#define WEFT_APPLY_MAP_H
+
+#include "apply/load.h"
+
+/* Applies `n` changes of one BPF map, all with the same op, in their order. For each that was done *undo (an
+ * arena and a list kept by the caller) gets what puts it back. 0, or -errno of the first that failed; *done
+ * counts. */
+struct undo {
+	enum plan_map map;
+	uint16_t op; /* CHANGE_ADD: delete again; CHANGE_SET, CHANGE_DEL: write `value` */
+	const uint8_t *key, *value;
+};
+struct undo_log {
+	VEC(struct undo) list;
+	struct arena arena;
+};
+void undo_fini(struct undo_log *u);
+int map_apply(const struct kernel *k, const struct change *c, size_t n, struct undo_log *u, size_t *done);
+/* Takes all of it back, newest first. Returns how many could not be taken back. */
+size_t map_undo(const struct kernel *k, struct undo_log *u);
+
+/* 0, -ENOENT or -errno; value has the table's size. */
+int map_get(const struct kernel *k, enum plan_map m, const void *key, void *value);
+/* Every element: 0, -errno, or what fn returned when not 0. An all-zero config counts as no element. */
+int map_each(const struct kernel *k, enum plan_map m,
+	     int (*fn)(void *ctx, const void *key, const void *value), void *ctx);
+/* Number of elements: 0 or -errno. */
+int map_count(const struct kernel *k, enum plan_map m, uint32_t *out);
+
+#endif

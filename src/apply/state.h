@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the applier remembers between messages: its kernel handles, links of pods, namespaces handed over, and
+ * the transaction being collected. Private to apply/; each part is written by the file named beside it.
+ */
+#ifndef WEFT_APPLY_STATE_H
+#define WEFT_APPLY_STATE_H
+
+#include "apply/apply.h"
+#include "apply/load.h"
+#include "apply/map.h"
+#include "apply/netlink_object.h"
+#include "base/hash.h"
+
+enum { LINK_INDEX_FIRST = 10000, LINK_INDEX_LAST = 10000 + (1 << 20), NAMESPACES_MAX = 4096, UID_SIZE = 40 };
+
+struct pod_ns { /* namespace.c: handed over, by uid */
+	char uid[UID_SIZE];
+	int netns; /* -1 once the link is made: we keep no namespace alive longer than its sockets */
+	int route, diag;
+};
+
+struct pod_link { /* pod.c: links in force, by index */
+	uint32_t index;
+	struct link_value value;
+};
+
+struct txn { /* rows.c */
+	bool open;
+	uint32_t id;
+	struct arena arena;
+	VEC(struct change) changes;
+	VEC(uint8_t) steps;
+	VEC(int32_t) results;
+	VEC(uint32_t) made; /* indexes of links that it adds */
+};
+
+struct applier {
+	struct kernel kernel;
+	uint32_t counts[PLAN_MAP_COUNT]; /* elements in force */
+	int route_fd;			 /* netlink in the node's namespace */
+	struct nl_batch *batch;		 /* scratch, for that socket or a pod's */
+	uint32_t mode;
+	uint32_t uplink, tunnel, mtu;
+	uint8_t uplink_mac[6];
+	struct hash links;	/* uint32_t index → struct pod_link */
+	struct hash namespaces; /* uid → struct pod_ns */
+	struct txn txn;
+	uint64_t netns; /* inode of the node's own namespace */
+	char gc_failed;
+};
+
+#define KEY_OF(x) ((struct str){.p = (const char *)&(x), .n = sizeof(x)})
+
+/* namespace.c: takes three descriptors over if they are what they must be. 0 or -errno. */
+int namespace_take(struct applier *a, const char uid[UID_SIZE], const int fds[3]);
+struct pod_ns *namespace_get(const struct applier *a, const char uid[UID_SIZE]);
+void namespace_drop(struct applier *a, const char uid[UID_SIZE]);
+void namespaces_fini(struct applier *a);
+
+/* guard.c: whether a change is one that a planner may ask for; `why` gets a sentence when not. 0 or -EPERM,
+ * -ENOENT. */
+int guard_change(const struct applier *a, const struct change *c, struct buf *why);
+
+/* device.c */
+int device_open(struct applier *a, const char *uplink, struct buf *why);
+void device_clean(struct applier *a);
+void device_faults(const struct applier *a, struct buf *out);
+
+/* pod.c: changes of ROW_LINK in one run of equal op; results[i] belongs to changes[i]. */
+void pod_links_apply(struct applier *a, const struct change *c, size_t n, int32_t *results);
+/* Finds what an earlier process made, replaces its programs. 0 or -errno. */
+int pod_links_adopt(struct applier *a);
+struct pod_link *pod_link_get(const struct applier *a, uint32_t index);
+void pod_links_fini(struct applier *a);
+/* 0 when the link is there, up and filtered at both hooks; -errno and a line otherwise. */
+int pod_link_check(const struct applier *a, const struct pod_link *l, struct buf *out);
+
+/* routes.c: as pod_links_apply, for ROW_ROUTE. */
+void routes_apply(struct applier *a, const struct change *c, size_t n, int32_t *results);
+int routes_each(const struct applier *a,
+		int (*fn)(void *ctx, const struct route_key *key, const struct route_value *value),
+		void *ctx);
+void routes_clean(struct applier *a);
+
+/* rows.c: the transaction. Text for DONE goes to `why`. */
+void txn_reset(struct txn *t);
+int txn_add(struct txn *t, unsigned step, const struct change *c);
+struct wire_done txn_commit(struct applier *a, struct buf *why);
+
+/* readback.c */
+int readback_rows(const struct applier *a, int (*fn)(void *ctx, const struct row *r), void *ctx);
+void readback_faults(const struct applier *a, struct buf *out);
+/* Whether the rows of a step are in force as asked: results get -EBADE where not. */
+void readback_check(const struct applier *a, const struct change *c, size_t n, int32_t *results);
+
+#endif

@@ -41,6 +41,18 @@ attempt "veth, vxlan and bridge devices" 10 sh -ec '
 	ip link del a0; ip link del v0; ip link del b0'
 
 export WEFT_LIBEXEC=/opt/weft PATH=/opt/weft:$PATH CMOCKA_MESSAGE_OUTPUT=tap WEFT_INPUTS=/inputs
+# Each program of the BPF object is a point of its own.
+if [ -x /test/load-programs ]; then
+	timeout 120 /test/load-programs >/tmp/loaded 2>&1
+	grep '^#' /tmp/loaded
+	grep -E '^(not )?ok' >/tmp/points </tmp/loaded
+	while read -r line; do
+		case $line in ok*) say 0 "loads: ${line#*- }" ;; *) say 1 "loads: ${line#*- }" ;; esac
+	done </tmp/points
+	[ -s /tmp/points ] || say 1 "the programs load: $(tail -n 1 /tmp/loaded)"
+else
+	say 1 "the build holds no load-programs"
+fi
 for t in /test/bpf/test_*; do
 	[ -x "$t" ] && attempt "bpf/$(basename "$t")" 120 "$t"
 	[ -x "$t" ] || say 1 "test/bpf: the build holds no test program"

@@ -17,6 +17,8 @@ for p in weft weft-hub weft-agent weft-planner weft-applier weft-observer weft-s
 	at=$(find_program "$p")
 	[ -n "$at" ] && echo "program $at /opt/weft/$p" >>"$list"
 done
+loader=$(find_program load-programs)
+[ -n "$loader" ] && echo "program $loader /test/load-programs" >>"$list"
 for p in unbound unbound-control unbound-checkconf; do
 	at=$(command -v $p || ls /usr/sbin/$p 2>/dev/null) && echo "program $at /bin/$p" >>"$list"
 done

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Network policies: each direction read into rules over atoms, and which pods of this node it selects. A
+ * policy that selects a wired pod of this node is in force here, and only then its atoms are live. Called by
+ * compile.c and pod.c.
+ */
+#include <stdlib.h>
+
+#include <netinet/in.h>
+
+#include "compile/state.h"
+
+uint8_t proto_number(struct str name)
+{
+	if (!name.n || str_eqz(name, "TCP"))
+		return IPPROTO_TCP;
+	if (str_eqz(name, "UDP"))
+		return IPPROTO_UDP;
+	return str_eqz(name, "SCTP") ? IPPROTO_SCTP : 0;
+}
+
+const char *proto_name(uint8_t proto)
+{
+	switch (proto) {
+	case IPPROTO_TCP:
+		return "TCP";
+	case IPPROTO_UDP:
+		return "UDP";
+	case IPPROTO_SCTP:
+		return "SCTP";
+	default:
+		return "?";
+	}
+}
+
+static struct rule *rule_get(struct compiler *c, const struct cpolicy *p, int dir, size_t index,
+			     const void *member)
+{
+	AUTO_BUF text = {0};
+	buf_printf(&text, STR_FMT "/%s/%zu", STR_ARG(object_key(p->o)),
+		   dir == DIR_INGRESS ? "ingress" : "egress", index);
+	struct rule *r = hash_get(&c->rules, buf_str(&text));
+	if (!r) {
+		r = calloc(1, sizeof(*r));
+		if (!r || hash_set(&c->rules, buf_str(&text), r, NULL)) {
+			free(r);
+			c->failed = true;
+			return NULL;
+		}
+		r->text = (char *)(uintptr_t)key_copy(c, buf_str(&text)).p;
+		r->id = id_take(&c->rule_ids, hash_bytes(text.p, text.n, 0), r);
+		r->src.text = src_text(c, p->o);
+		c->failed |= !r->id;
+	}
+	r->refs++;
+	r->src.o = p->o;
+	r->member = member;
+	return r;
+}
+
+void rule_unref(struct compiler *c, struct rule *r)
+{
+	if (!r || --r->refs)
+		return;
+	hash_del(&c->rules, str_of(r->text));
+	id_drop(&c->rule_ids, r->id);
+	retire(c, r->src.text);
+	retire(c, r->text);
+	retire(c, r);
+}
+
+static void read_port(struct compiler *c, struct policy_rule *r, const struct policy_port *p)
+{
+	struct rule_port out = {.proto = proto_number(p->protocol), .low = 0, .high = 65535};
+	if (p->port.type == INTSTR_INT) {
+		out.low = out.high = (uint16_t)p->port.i;
+		if (p->end_port.set)
+			out.high = (uint16_t)p->end_port.v;
+	} else if (p->port.type == INTSTR_STR) {
+		out.low = 1;
+		out.high = 0;
+		out.name = p->port.s;
+	}
+	if (out.proto)
+		PUSH(c, &r->ports, out);
+}
+
+static void read_rule(struct compiler *c, struct policy_rule *r, const struct cpolicy *p,
+		      const struct policy_peer_list *peers, const struct policy_port_list *ports)
+{
+	r->any_peer = !peers->len;
+	for (size_t i = 0; i < peers->len; i++) {
+		struct atom *a = atom_of_peer(c, p->o, &peers->items[i]);
+		if (a)
+			PUSH(c, &r->peers, a);
+	}
+	r->any_port = !ports->len;
+	for (size_t i = 0; i < ports->len; i++)
+		read_port(c, r, &ports->items[i]);
+}
+
+static uint64_t dir_hash(const struct policy_dir *d)
+{
+	uint64_t h = hash_bytes(d->name, strlen(d->name), (uint64_t)d->dir);
+	VEC_EACH (&d->rules, r) {
+		uint32_t head[3] = {r->rule ? r->rule->id : 0, r->any_peer, r->any_port};
+		h = hash_bytes(head, sizeof(head), h);
+		VEC_EACH (&r->peers, a)
+			h = hash_bytes(&(*a)->h, sizeof((*a)->h), h);
+		VEC_EACH (&r->ports, p) {
+			uint16_t n[3] = {p->proto, p->low, p->high};
+			h = hash_bytes(n, sizeof(n), h);
+			h = hash_bytes(p->name.p, p->name.n, h);
+		}
+	}
+	return h;
+}
+
+static bool has_type(const struct networkpolicy_spec *s, int dir)
+{
+	if (!s->policy_types.len)
+		return dir == DIR_INGRESS || s->egress.len;
+	for (size_t i = 0; i < s->policy_types.len; i++)
+		if (str_eqz(s->policy_types.items[i], dir == DIR_INGRESS ? "Ingress" : "Egress"))
+			return true;
+	return false;
+}
+
+static struct policy_dir *dir_read(struct compiler *c, const struct cpolicy *p, int dir)
+{
+	const struct networkpolicy_spec *s = p->o->networkpolicy->spec;
+	if (!s || !has_type(s, dir))
+		return NULL;
+	struct policy_dir *d = calloc(1, sizeof(*d));
+	if (!d) {
+		c->failed = true;
+		return NULL;
+	}
+	*d = (struct policy_dir){.refs = 1, .dir = dir, .o = p->o};
+	d->name = (char *)(uintptr_t)key_copy(c, object_key(p->o)).p;
+	size_t n = dir == DIR_INGRESS ? s->ingress.len : s->egress.len;
+	for (size_t i = 0; i < n; i++) {
+		struct policy_rule r = {0};
+		const struct ingress_rule *in = &s->ingress.items[i];
+		const struct egress_rule *eg = &s->egress.items[i];
+		r.rule = rule_get(c, p, dir, i, dir == DIR_INGRESS ? (const void *)in : eg);
+		if (dir == DIR_INGRESS)
+			read_rule(c, &r, p, &in->from, &in->ports);
+		else
+			read_rule(c, &r, p, &eg->to, &eg->ports);
+		VEC_EACH (&r.ports, rp)
+			d->named |= rp->name.n != 0;
+		PUSH(c, &d->rules, r);
+	}
+	if (!c->failed)
+		d->h = dir_hash(d);
+	return d;
+}
+
+void policy_dir_unref(struct compiler *c, struct policy_dir *d)
+{
+	if (!d || --d->refs)
+		return;
+	VEC_EACH (&d->rules, r) {
+		VEC_EACH (&r->peers, a)
+			atom_unref(c, *a);
+		rule_unref(c, r->rule);
+		vec_free(&r->peers);
+		vec_free(&r->ports);
+	}
+	vec_free(&d->rules);
+	free(d->name);
+	free(d);
+}
+
+static void touch(struct compiler *c, struct cpolicy *p)
+{
+	if (p->touched)
+		return;
+	p->touched = true;
+	PUSH(c, &c->touched_policies, p);
+}
+
+void policy_select(struct compiler *c, struct cpolicy *p, int by)
+{
+	p->selected = (unsigned)((int)p->selected + by);
+	touch(c, p);
+}
+
+static void demand(struct compiler *c, struct policy_rule *r, bool on)
+{
+	if (on)
+		PUSH(c, &c->demands, r);
+	else
+		CUT(&c->demands, r);
+	VEC_EACH (&r->ports, p)
+		if (p->name.n)
+			PUSH(c, &c->changed_names, *p);
+}
+
+static void put_in_force(struct compiler *c, struct cpolicy *p, bool on)
+{
+	if (p->in_force == on)
+		return;
+	p->in_force = on;
+	for (int d = 0; d < DIRS; d++) {
+		if (!p->dir[d])
+			continue;
+		VEC_EACH (&p->dir[d]->rules, r) {
+			bool named = false;
+			VEC_EACH (&r->peers, a)
+				atom_use(c, *a, r, on);
+			VEC_EACH (&r->ports, rp)
+				named |= rp->name.n != 0;
+			if (named && d == DIR_EGRESS)
+				demand(c, r, on);
+		}
+	}
+}
+
+void policies_settle(struct compiler *c)
+{
+	VEC_EACH (&c->touched_policies, it) {
+		struct cpolicy *p = *it;
+		p->touched = false;
+		put_in_force(c, p, p->o && p->selected);
+	}
+	c->touched_policies.len = 0;
+}
+
+static void check(struct compiler *c, struct cpolicy *p, struct cpod *pod)
+{
+	if (!p->selector || !selector_matches(p->selector, &pod->o->meta.labels))
+		return;
+	PUSH(c, &pod->policies, p);
+	policy_select(c, p, 1);
+	pod_dirty(c, pod);
+}
+
+void policy_check_pod(struct compiler *c, struct cpod *pod)
+{
+	VEC_EACH (&pod->home->policies, p)
+		check(c, *p, pod);
+}
+
+static struct cpolicy *policy_make(struct compiler *c, struct str key, const struct object *o)
+{
+	struct cpolicy *p = calloc(1, sizeof(*p));
+	if (!p || hash_set(&c->policies, key, p, NULL)) {
+		free(p);
+		c->failed = true;
+		return NULL;
+	}
+	p->src.text = src_text(c, o);
+	p->home = home_get(c, o->meta.ns);
+	if (p->home)
+		PUSH(c, &p->home->policies, p);
+	return p;
+}
+
+/* Takes the policy out of everything: as if it were not there. */
+static void withdraw(struct compiler *c, struct cpolicy *p)
+{
+	put_in_force(c, p, false);
+	if (p->selected) {
+		VEC_EACH (&p->home->locals, it) {
+			struct cpod *pod = *it;
+			size_t n = pod->policies.len;
+			CUT(&pod->policies, p);
+			if (pod->policies.len != n)
+				pod_dirty(c, pod);
+		}
+	}
+	p->selected = 0;
+	for (int d = 0; d < DIRS; d++) {
+		policy_dir_unref(c, p->dir[d]);
+		p->dir[d] = NULL;
+	}
+}
+
+void policy_tell(struct compiler *c, struct str key, const struct object *o)
+{
+	struct cpolicy *p = hash_get(&c->policies, key);
+	if (!p) {
+		p = o ? policy_make(c, key, o) : NULL;
+		if (!p || !p->home)
+			return;
+	}
+	withdraw(c, p);
+	p->o = p->src.o = o;
+	p->selector = NULL;
+	if (!o) {
+		CUT(&p->home->policies, p);
+		CUT(&c->touched_policies, p);
+		hash_del(&c->policies, key);
+		retire(c, p->src.text);
+		free(p);
+		return;
+	}
+	p->selector = o->networkpolicy->spec ? o->networkpolicy->spec->pod_selector : NULL;
+	for (int d = 0; d < DIRS; d++)
+		p->dir[d] = dir_read(c, p, d);
+	VEC_EACH (&p->home->locals, pod)
+		check(c, p, *pod);
+	touch(c, p);
+}
+
+void policies_fini(struct compiler *c)
+{
+	HASH_EACH (&c->policies, s) {
+		struct cpolicy *p = s->value;
+		for (int d = 0; d < DIRS; d++)
+			policy_dir_unref(c, p->dir[d]);
+		retire(c, p->src.text);
+		free(p);
+	}
+	hash_fini(&c->policies);
+	hash_fini(&c->rules);
+	ids_fini(&c->rule_ids);
+}

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Source dir: a folder (or single files) of manifests → objects with positions, and what changed since the last
- * look. Reads *.yaml, *.yml, *.json in name order, folders recursively, hidden names left out; follows no links
- * out of the folder. A file that fails keeps its last good objects in force ("quarantine").
+ * Source dir: a folder (or single files) of manifests → objects with positions, and what changed since the
+ * last look. Reads *.yaml, *.yml, *.json in name order, folders recursively, hidden names left out; follows
+ * no links out of the folder. A file that fails keeps its last good objects in force ("quarantine").
  */
 #ifndef WEFT_SOURCE_DIR_H
 #define WEFT_SOURCE_DIR_H
@@ -22,12 +22,13 @@ struct source_changes {
 void source_changes_fini(struct source_changes *c);
 
 /* paths: files and folders as the user gave them. 0 or -errno (a missing path is a remark and -ENOENT). */
-int source_dir_new(struct source_dir **out, const char *const *paths, size_t n, const struct decode_limits *limits,
-		   struct remarks *rs);
+int source_dir_new(struct source_dir **out, const char *const *paths, size_t n,
+		   const struct decode_limits *limits, struct remarks *rs);
 void source_dir_free(struct source_dir **s);
-/* Reads what changed (by mtime, size, inode) and appends the differences in load order (tables/kinds.def order,
- * Namespaces first). Duplicate names are errors with both positions; the first holds. Objects are validated and
- * defaulted; a bad object keeps its last good version in force. 0, or -EINVAL when there were errors. */
+/* Reads what changed (by mtime, size, inode) and appends the differences in load order (tables/kinds.def
+ * order, Namespaces first). Duplicate names are errors with both positions; the first holds. Objects are
+ * validated and defaulted; a bad object keeps its last good version in force. 0, or -EINVAL when there were
+ * errors. */
 int source_dir_scan(struct source_dir *s, struct source_changes *out, struct remarks *rs);
 /* inotify descriptor: readable when a scan may find something. Drain with source_dir_drain(). */
 int source_dir_fd(struct source_dir *s);

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The list of rows: name, time limit, what each promises (so that one that fails still stands in the table), and who
+measures it. The budgets are those of the design."""
+from collections import namedtuple
+
+from . import rows_agent, rows_cluster, rows_kernel, rows_pods, rows_services
+
+Row = namedtuple("Row", "name seconds sentence promises measure")
+
+
+class Effort:
+    """How much to measure. quick is for seeing that everything works, not for figures."""
+
+    def __init__(self, quick=False):
+        self.quick = quick
+        self.rounds = 3 if quick else 11
+        self.tcp_rounds = 2 if quick else 9
+        self.flood_ms = 60 if quick else 250
+        self.tcp_seconds = 1
+        self.connect_ms = 60 if quick else 250
+        self.changes = 20 if quick else 1000
+        self.times = 2 if quick else 9
+
+    def services(self):
+        return (1, 100) if self.quick else (1, 100, 10000)
+
+    @property
+    def many(self):
+        return 500 if self.quick else 10000
+
+
+ROWS = [
+    Row("pods-same", 120, "pod to pod on one node", rows_pods.SAME, rows_pods.same_node),
+    Row("pods-across", 180, "pod to pod across nodes", rows_pods.ACROSS, rows_pods.across_nodes),
+    Row("clusterip", 240, "connect, request, answer, close through a ClusterIP", rows_services.CLUSTERIP,
+        rows_services.clusterip),
+    Row("change", 240, "one change among 10,000", rows_services.CHANGE, rows_services.change),
+    Row("cold", 240, "cold start with 10,000 Services of 10 endpoints", rows_services.COLD, rows_services.cold),
+    Row("verdict", 120, "the cost of a verdict", rows_kernel.VERDICT, rows_kernel.verdict),
+    Row("start", 60, "agent start to enforcing", rows_agent.START, rows_agent.start),
+    Row("memory", 180, "memory of the agent's processes", rows_agent.MEMORY, rows_agent.memory),
+    Row("sandbox", 120, "the sandbox up and down", rows_cluster.SANDBOX, rows_cluster.sandbox),
+    Row("questions", 120, "a million reachability questions", rows_cluster.QUESTIONS, rows_cluster.questions),
+]
+
+
+def find(name):
+    for row in ROWS:
+        if row.name == name:
+            return row
+    raise KeyError(name)

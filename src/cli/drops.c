@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
+#include "cli/drops.h"
 #include "cli/output.h"
 
 #include <dirent.h>
@@ -70,7 +71,7 @@ static int has_observer(const struct dirent *e)
 	return e->d_type == DT_DIR && e->d_name[0] != '.';
 }
 
-static int collect(const struct options_drops *o, const char *name, json_t *list)
+int drops_collect(const struct options_drops *o, const char *name, json_t *list)
 {
 	char path[CLUSTER_PATH];
 	struct dirent **found = NULL;
@@ -142,7 +143,7 @@ int cmd_drops(const struct options_drops *o)
 		return EXIT_FAILED;
 	do {
 		AUTO_JSON list = json_array();
-		r = collect(o, name, list);
+		r = drops_collect(o, name, list);
 		if (o->output && strcmp(o->output, "wide") != 0)
 			output_value(list, o->output);
 		else if (!r || json_array_size(list))

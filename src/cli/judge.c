@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "hub/offline.h"
 
 #include <stdio.h>
 
@@ -34,8 +35,7 @@ int judge_compile(struct compiler **out, const struct store *s, struct str node,
 	struct compiler *c = NULL;
 	int r;
 
-	prefix_parse(STR("10.96.0.0/16"), &cfg.services4);
-	prefix_parse(STR("fd57:e7f7:0:96::/112"), &cfg.services6);
+	cluster_service_ranges(&cfg.services4, &cfg.services6);
 	r = compiler_new(&c, &cfg);
 	if (!r)
 		r = tell_all(c, s);

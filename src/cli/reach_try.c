@@ -62,8 +62,8 @@ static json_t *make_probe(const struct reach *r, size_t i, size_t j, int f)
 
 	if (t->host) {
 		/* One try, by the families that the name has: filed under IPv4 where the caller has it. */
-		if (f != (c->has[REACH_4] ? REACH_4 : REACH_6))
-			return NULL;
+		if (f != (c->has[REACH_4] ? REACH_4 : REACH_6) || !strchr(c->name, '/'))
+			return NULL; /* only pods have the cluster's DNS */
 	} else if (!c->has[f] || !t->has[f]) {
 		return NULL;
 	} else {

@@ -95,7 +95,7 @@ int world_from_files(struct store **out, const struct world_files *f)
 	if (!r)
 		r = load(s, f, &rs);
 	if (!r && f->nodes)
-		r = cluster_expand(s, f->nodes, &rs);
+		r = cluster_expand(s, &(struct cluster_options){.nodes = f->nodes}, &rs);
 	remarks_sort(&rs);
 	if (rs.errors || (!f->quiet && rs.list.len))
 		remarks_print(stderr, &rs, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));

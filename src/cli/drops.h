@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What observers have counted as dropped, for `weft drops` and for scenes. */
+#ifndef WEFT_CLI_DROPS_H
+#define WEFT_CLI_DROPS_H
+
+#include <jansson.h>
+
+#include "cli/command.h"
+
+/* Appends each drop of the nodes that the options name, with node and advice, to list. EXIT_FAILED after
+ * telling when a node's observer does not answer. */
+int drops_collect(const struct options_drops *o, const char *name, json_t *list);
+
+#endif

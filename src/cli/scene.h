@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Scenes: one page of YAML that describes a small cluster and what must hold in it (doc/scenes.md). scene.c
+ * reads and checks the page, scene_cast.c makes manifests of its short forms, scene_expect.c compares,
+ * scene_run.c plays it.
+ */
+#ifndef WEFT_CLI_SCENE_H
+#define WEFT_CLI_SCENE_H
+
+#include <jansson.h>
+
+#include "base/hash.h"
+#include "base/vec.h"
+#include "cli/reach.h"
+
+/* A YAML page as JSON in which every scalar is text; positions by value. */
+struct scene_page {
+	char *path; /* as the user gave it */
+	json_t *root;
+	struct hash at; /* pointer of a value → (void *)(line << 12 | column) */
+};
+/* 0 or -1 (told with file:line:column). */
+int scene_page_read(struct scene_page *out, const char *path);
+void scene_page_fini(struct scene_page *p);
+/* Tells "path:line:col: text" for a value of the page; returns -1. */
+int scene_tell(const struct scene_page *p, const json_t *at, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
+
+struct scene {
+	struct scene_page page;
+	const char *title; /* borrowed from page, as all below */
+	VEC(unsigned) nodes;
+	VEC(const char *) modes;			  /* "vxlan", "routes" */
+	json_t *cast, *manifests, *yaml, *expect, *steps; /* NULL where left out */
+	bool needs_cluster; /* a step or expectation that the model cannot play */
+};
+/* Reads and checks. 0, -1 (told). */
+int scene_read(struct scene *out, const char *path);
+void scene_fini(struct scene *s);
+
+/* Appends the manifests that the cast's short forms stand for. 0 or -1 (told). */
+int scene_cast_print(struct buf *b, const struct scene_page *page, const json_t *cast);
+/* Merges the cast of a step into the cast so far: null removes a name, anything else replaces or adds to it.
+ */
+int scene_cast_merge(json_t *cast, const json_t *change);
+
+/* A reach table as a scene states it. */
+struct expect_cell {
+	char *from, *to; /* owned; `to` without port; "svc/…" for a Service by name */
+	uint16_t port;
+	uint8_t proto;
+	char word[8]; /* yes no rst 4 6 */
+};
+struct expect_table {
+	VEC(struct expect_cell) cells;
+};
+int expect_table_read(struct expect_table *out, const struct scene_page *page, const json_t *text);
+void expect_table_fini(struct expect_table *t);
+/* Service targets that the table names are added to r; before judging and trying. */
+int expect_add_services(struct reach *r, const struct expect_table *t);
+/* Appends a line for each cell that differs, and for each place where model and packets differ. `packets`:
+ * compare what was tried, else the model. Returns the number of lines. */
+size_t expect_compare(struct buf *out, const struct reach *r, const struct expect_table *t, bool packets);
+
+/* The further surfaces of a running cluster: `drops` ("shop/web policy-ingress": at least one such drop was
+ * counted) and `get` ("pods shop/web status.phase Running"). Appends a line for each that does not hold;
+ * returns their number. */
+size_t expect_drops(struct buf *out, const char *cluster, const json_t *list);
+size_t expect_objects(struct buf *out, const char *cluster, const json_t *list);
+
+/* Where a scene plays. */
+struct scene_stage {
+	const struct scene *scene;
+	unsigned nodes;
+	const char *mode;
+	bool packets;	 /* a running cluster; else the model alone */
+	bool keep;	 /* leave a failed one running */
+	char name[40];	 /* of the cluster */
+	char folder[64]; /* manifests in force */
+	json_t *cast;	 /* as it is now; owned */
+};
+/* Plays it; what went wrong is appended to `why`. 0 passed, 1 failed, -1 could not be played (told in why).
+ */
+int scene_play(struct scene_stage *st, struct buf *why);
+
+/* "${WEFT_INPUTS}/x" and paths relative to the scene's folder into a path; false where the variable is not
+ * set. */
+bool scene_path(struct buf *out, const struct scene_page *page, const char *said);
+
+#endif

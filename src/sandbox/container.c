@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Containers of a pod: each one stand-in process (unbound in the DNS pod), started, restarted by the pod's
+ * policy, and its end noted. Must never start a process outside the pod's cgroup and namespaces. Called by
+ * pod.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "sandbox/dns.h"
+#include "sandbox/files.h"
+#include "sandbox/pod.h"
+
+enum { RESTART_MIN_MS = 100, RESTART_MAX_MS = 30000, CALM_MS = 60000 };
+
+static size_t add_list(struct pod *p, size_t at, const char *key, bool init)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach(json_at(p->spec, "spec", key, NULL), i, o)
+	{
+		struct container *c = &p->containers[at++];
+
+		c->pod = p;
+		c->spec = o;
+		c->name = json_text(json_object_get(o, "name"));
+		c->init = init;
+		c->sidecar = init && !strcmp(json_text(json_object_get(o, "restartPolicy")), "Always");
+		uv_timer_init(&p->sandbox->loop, &c->timer);
+		c->timer.data = c;
+	}
+	return at;
+}
+
+int containers_new(struct pod *p)
+{
+	size_t inits = json_array_size(json_at(p->spec, "spec", "initContainers", NULL));
+	size_t n = inits + json_array_size(json_at(p->spec, "spec", "containers", NULL));
+
+	p->containers = calloc(n + 1, sizeof(*p->containers));
+	if (!p->containers)
+		return -ENOMEM;
+	p->inits = add_list(p, 0, "initContainers", true);
+	p->containers_len = add_list(p, p->inits, "containers", false);
+	return 0;
+}
+
+struct grave { /* containers whose timers libuv still holds */
+	struct container *containers;
+	size_t left;
+};
+
+static void timer_closed(uv_handle_t *h)
+{
+	struct grave *g = h->data;
+
+	if (--g->left)
+		return;
+	free(g->containers);
+	free(g);
+}
+
+void containers_free(struct pod *p)
+{
+	struct grave *g = p->containers_len ? calloc(1, sizeof(*g)) : NULL;
+
+	if (!g) {
+		free(p->containers);
+	} else {
+		*g = (struct grave){.containers = p->containers, .left = p->containers_len};
+		for (size_t i = 0; i < p->containers_len; i++) {
+			child_forget(&p->containers[i].child);
+			p->containers[i].timer.data = g;
+			uv_close((uv_handle_t *)&p->containers[i].timer, timer_closed);
+		}
+	}
+	p->containers = NULL;
+	p->containers_len = p->inits = 0;
+}
+
+bool container_is_task(const struct container *c)
+{
+	const json_t *owner;
+	size_t i;
+
+	if (c->init || json_array_size(json_object_get(c->spec, "ports")))
+		return false;
+	json_array_foreach(json_at(c->pod->spec, "metadata", "ownerReferences", NULL), i,
+			   owner) if (!strcmp(json_text(json_object_get(owner, "kind")), "Job")) return true;
+	return false;
+}
+
+static bool restarts_after(const struct container *c)
+{
+	const char *policy = json_text(json_at(c->pod->spec, "spec", "restartPolicy", NULL));
+	bool failed = c->exit_code || c->exit_signal;
+
+	if (c->sidecar)
+		return true;
+	if (c->init)
+		return failed && strcmp(policy, "Never");
+	return !strcmp(policy, "Never") ? false : !strcmp(policy, "OnFailure") ? failed : true;
+}
+
+static void restart(uv_timer_t *t)
+{
+	struct container *c = t->data;
+
+	c->state = RUN_WAITING;
+	c->restarts++;
+	if (c->init && !c->sidecar)
+		pod_advance(c->pod);
+	else if (!container_start(c))
+		pod_status_changed(c->pod);
+}
+
+static void container_ended(struct child *child, int status)
+{
+	struct container *c = child->owner;
+	uint64_t wait = c->restarts ? (uint64_t)RESTART_MIN_MS << (c->restarts < 9 ? c->restarts - 1 : 8) : 0;
+
+	c->state = RUN_ENDED;
+	c->finished = clock_wall();
+	c->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	c->exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
+	if (c->pod->step < POD_ENDING && restarts_after(c)) {
+		if (clock_ms() - c->started_ms > CALM_MS)
+			wait = 0;
+		uv_timer_start(&c->timer, restart, wait < RESTART_MAX_MS ? wait : RESTART_MAX_MS, 0);
+	}
+	pod_advance(c->pod);
+}
+
+static int start_process(struct container *c, const char *program, char *const *argv, const char *spec_path)
+{
+	struct pod *p = c->pod;
+	char path[PATH_LEN + 80];
+	AUTO_FD int in = spec_path ? open(spec_path, O_RDONLY | O_CLOEXEC) : -1;
+	snprintf(path, sizeof(path), "%s/%s.log", p->dir, c->name);
+	AUTO_FD int log = file_append(path);
+	char resolv[PATH_LEN + 32];
+	struct spawn s = {.program = program,
+			  .argv = argv,
+			  .cgroup = p->cgroup,
+			  .netns = pod_netns(p),
+			  .mntns = p->sandbox->mounts.fd,
+			  .resolv_conf = resolv,
+			  .unprivileged = true,
+			  .in = in,
+			  .out = log,
+			  .err = -1};
+
+	if (log < 0)
+		return log;
+	snprintf(resolv, sizeof(resolv), "%s/etc-resolv.conf", p->dir);
+	c->child.owner = c;
+	c->child.ended = container_ended;
+	return child_start(&c->child, &p->sandbox->loop, &s);
+}
+
+static int start_standin(struct container *c)
+{
+	char program[PATH_LEN], path[PATH_LEN + 80];
+	char *serve[] = {"weft-standin", "serve", "--spec", "-", NULL};
+	int r;
+
+	if (!sandbox_program(c->pod->sandbox, "weft-standin", program))
+		return -ENOENT;
+	if ((c->init && !c->sidecar) || container_is_task(c))
+		serve[1] = "init";
+	snprintf(path, sizeof(path), "%s/%s.json", c->pod->dir, c->name);
+	r = container_write_spec(c, path);
+	return r ? r : start_process(c, program, serve, path);
+}
+
+int container_start(struct container *c)
+{
+	struct pod *p = c->pod;
+	char conf[PATH_LEN + 32];
+	char *unbound[] = {"unbound", "-d", "-c", conf, NULL};
+	int r;
+
+	if (p->dns && !c->init) {
+		r = dns_pod_prepare(p, conf, sizeof(conf));
+		r = r ? r : start_process(c, dns_program(), unbound, NULL);
+	} else {
+		r = start_standin(c);
+	}
+	c->started = clock_wall();
+	c->started_ms = clock_ms();
+	if (r) {
+		log_error("%s: container %s: %s", p->key, c->name, strerror(-r));
+		c->state = RUN_ENDED;
+		c->exit_code = 127;
+		uv_timer_start(&c->timer, restart, RESTART_MAX_MS, 0);
+		return r;
+	}
+	c->state = RUN_ALIVE;
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Fabric: what lies between and around the nodes: a bridge with a router in a namespace of its own, the host
+ * outside behind that router, and each node's uplink. Addresses: doc/internals.md.
+ */
+#ifndef WEFT_SANDBOX_FABRIC_H
+#define WEFT_SANDBOX_FABRIC_H
+
+#include "sandbox/cluster.h"
+
+int fabric_make(struct sandbox *s);			      /* 0 or -errno; told */
+int fabric_add_node(struct sandbox *s, const struct node *n); /* its uplink, and the routes to its pods */
+/* --attach: one link "weft-NAME" from the caller's namespace, with routes to nodes, pods and Services. */
+int fabric_attach(struct sandbox *s);
+void fabric_attach_name(const char *cluster, char out[16]);
+/* Removes that link; also after a kill. */
+void fabric_detach(const char *cluster);
+
+/* A node's addresses as text. */
+enum { ADDRESS_TEXT = 48 };
+void fabric_node4(unsigned index, char out[ADDRESS_TEXT]);
+void fabric_node6(unsigned index, char out[ADDRESS_TEXT]);
+void fabric_pods4(unsigned index, char out[ADDRESS_TEXT]); /* prefixes */
+void fabric_pods6(unsigned index, char out[ADDRESS_TEXT]);
+
+#endif

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pod: the life of one pod: namespace, network by the node's agent, init containers in order, containers,
+ * end. No process of a pod starts before the agent has said that the pod's policy is in force. Called by
+ * kubelet.c.
+ */
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/dns.h"
+#include "sandbox/files.h"
+#include "sandbox/pod.h"
+
+enum { ADD_AGAIN_MS = 300, GRACE_MAX_S = 60, KILLED_MS = 2000 };
+
+int pod_netns(const struct pod *p)
+{
+	return p->host_network ? p->node->netns.fd : p->netns.fd;
+}
+
+bool pod_wired(const struct pod *p)
+{
+	return p->step >= POD_INIT;
+}
+
+static int write_resolv_conf(const struct pod *p)
+{
+	AUTO_BUF text = {0};
+	char path[PATH_LEN + 32];
+
+	snprintf(path, sizeof(path), "%s/etc-resolv.conf", p->dir);
+	buf_printf(&text,
+		   "nameserver " DNS_SERVICE4 "\nnameserver " DNS_SERVICE6
+		   "\nsearch %s.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n",
+		   p->ns);
+	return text.failed ? -ENOMEM : file_write(path, buf_str(&text));
+}
+
+static int make_places(struct pod *p)
+{
+	char name[NETNS_NAME];
+	int r = file_make_dir(p->dir, 0755);
+
+	r = r ? r : cgroup_make(p->cgroup);
+	r = r ? r : write_resolv_conf(p);
+	if (r || p->host_network)
+		return r;
+	if (snprintf(name, sizeof(name), "weft-%s-%s.%s", p->sandbox->opt->name, p->ns, p->name) >=
+	    NETNS_NAME)
+		return -ENAMETOOLONG;
+	return netns_make(&p->netns, name, NETNS_POD);
+}
+
+static json_t *question(const struct pod *p, const char *op)
+{
+	return json_pack("{ssssssss}", "op", op, "namespace", p->ns, "pod", p->name, "uid", p->uid);
+}
+
+static void pod_ask_add(struct pod *p);
+
+static void add_again(uv_timer_t *t)
+{
+	pod_ask_add(t->data);
+}
+
+static void pod_added(void *ctx, const json_t *answer)
+{
+	struct pod *p = ctx;
+	const char *error = json_text(json_object_get(answer, "error"));
+
+	p->question = 0;
+	if (p->step != POD_WIRING)
+		return;
+	if (json_is_true(json_object_get(answer, "ok"))) {
+		free(p->error);
+		p->error = NULL;
+		p->step = POD_INIT;
+		pod_advance(p);
+		p->sandbox->wired_us = clock_us() - p->sandbox->start_us;
+		kubelet_check(p->sandbox);
+		return;
+	}
+	if (!p->error || strcmp(p->error, error))
+		log_warn("%s: no network yet: %s", p->key, *error ? error : "the agent gave no reason");
+	free(p->error);
+	p->error = strdup(error);
+	pod_status_changed(p);
+	uv_timer_start(&p->timer, add_again, ADD_AGAIN_MS, 0);
+}
+
+static void pod_ask_add(struct pod *p)
+{
+	json_t *body = question(p, "add");
+	int fds[3] = {p->netns.fd, p->netns.route, p->netns.diag};
+
+	json_object_set_new(body, "containerID", json_string(p->uid));
+	json_object_set_new(body, "ifname", json_string("eth0"));
+	p->question = agent_ask(&p->node->agent, body, fds, 3, pod_added, p);
+	if (!p->question)
+		uv_timer_start(&p->timer, add_again, ADD_AGAIN_MS, 0);
+}
+
+struct pod *pod_new(struct sandbox *s, struct node *n, const json_t *object)
+{
+	struct pod *p = calloc(1, sizeof(*p));
+	int r;
+
+	if (!p)
+		return NULL;
+	*p =
+	    (struct pod){.sandbox = s, .node = n, .spec = json_incref((json_t *)object), .netns = NETNS_NONE};
+	snprintf(p->ns, sizeof(p->ns), "%s", json_text(json_at(object, "metadata", "namespace", NULL)));
+	snprintf(p->name, sizeof(p->name), "%s", json_text(json_at(object, "metadata", "name", NULL)));
+	snprintf(p->uid, sizeof(p->uid), "%s", json_text(json_at(object, "metadata", "uid", NULL)));
+	snprintf(p->key, sizeof(p->key), "%s/%s", p->ns, p->name);
+	snprintf(p->dir, sizeof(p->dir), "%s/pods/%.63s_%.120s", s->dir, p->ns, p->name);
+	snprintf(p->cgroup, sizeof(p->cgroup), "%.60s/%s/%.63s.%.100s", s->cgroup, n->name, p->ns, p->name);
+	p->host_network = json_is_true(json_at(object, "spec", "hostNetwork", NULL));
+	p->dns = dns_plays(object);
+	p->started = clock_wall();
+	uv_timer_init(&s->loop, &p->timer);
+	p->timer.data = p;
+	r = make_places(p);
+	r = r ? r : containers_new(p);
+	if (r) {
+		log_error("%s: cannot be made: %s", p->key, strerror(-r));
+		pod_free(p);
+		return NULL;
+	}
+	if (p->host_network) {
+		p->step = POD_INIT;
+		pod_advance(p);
+	} else {
+		pod_ask_add(p);
+	}
+	return p;
+}
+
+/* Starts what may start now: init containers one after the other, then all others. */
+void pod_advance(struct pod *p)
+{
+	size_t alive = 0;
+
+	if (p->step == POD_ENDING) {
+		for (size_t i = 0; i < p->containers_len; i++)
+			alive += p->containers[i].state == RUN_ALIVE;
+		if (!alive)
+			pod_end(p, p->hard);
+		return;
+	}
+	for (size_t i = 0; p->step == POD_INIT && i < p->inits; i++) {
+		struct container *c = &p->containers[i];
+
+		if (c->state == RUN_WAITING && container_start(c))
+			return;
+		if (!c->sidecar && (c->state != RUN_ENDED || c->exit_code || c->exit_signal)) {
+			pod_status_changed(p);
+			return;
+		}
+	}
+	if (p->step == POD_INIT) {
+		p->step = POD_RUNNING;
+		for (size_t i = p->inits; i < p->containers_len; i++)
+			container_start(&p->containers[i]);
+	}
+	pod_status_changed(p);
+}
+
+static void pod_forgotten(void *ctx, int status, const json_t *reply)
+{
+	struct pod *p = ctx;
+
+	(void)reply;
+	if (status > 0 && status != 200 && status != 404 && status != 409)
+		log_warn("%s: the hub did not take its end: %d", p->key, status);
+	kubelet_gone(p);
+}
+
+static void pod_deleted(void *ctx, const json_t *answer)
+{
+	struct pod *p = ctx;
+	AUTO_BUF path = {0};
+	json_t *body;
+
+	(void)answer;
+	p->question = 0;
+	containers_free(p);
+	netns_drop(&p->netns);
+	cgroup_remove(p->cgroup);
+	file_remove_tree(p->dir);
+	if (p->hard) {
+		kubelet_gone(p);
+		return;
+	}
+	buf_printf(&path, "/api/v1/namespaces/%s/pods/%s", p->ns, p->name);
+	body = json_pack("{sssssis{ss}}", "kind", "DeleteOptions", "apiVersion", "v1", "gracePeriodSeconds",
+			 0, "preconditions", "uid", p->uid);
+	api_request(&p->sandbox->api, "DELETE", path.p, NULL, body, pod_forgotten, p);
+	json_decref(body);
+}
+
+static void pod_leave(struct pod *p)
+{
+	p->step = POD_LEAVING;
+	uv_timer_stop(&p->timer);
+	if (p->question)
+		agent_forget(&p->node->agent, p->question);
+	p->question = 0;
+	dns_pod_gone(p);
+	if (p->host_network) {
+		pod_deleted(p, NULL);
+		return;
+	}
+	p->question = agent_ask(&p->node->agent, question(p, "del"), NULL, 0, pod_deleted, p);
+	if (!p->question)
+		pod_deleted(p, NULL);
+}
+
+/* Whoever did not end in its grace is killed; a process that the kernel holds is left to the cgroup. */
+static void grace_over(uv_timer_t *t)
+{
+	struct pod *p = t->data;
+
+	cgroup_kill(p->cgroup, 0);
+	for (size_t i = 0; i < p->containers_len; i++)
+		child_signal(&p->containers[i].child, SIGKILL);
+}
+
+void pod_end(struct pod *p, bool hard)
+{
+	json_int_t grace =
+	    json_integer_value(json_at(p->spec, "spec", "terminationGracePeriodSeconds", NULL));
+	bool first = p->step < POD_ENDING;
+	size_t alive = 0;
+
+	p->hard |= hard;
+	if (p->step == POD_LEAVING)
+		return;
+	p->step = POD_ENDING;
+	for (size_t i = 0; i < p->containers_len; i++) {
+		struct container *c = &p->containers[i];
+
+		uv_timer_stop(&c->timer);
+		alive += c->state == RUN_ALIVE;
+		if (first)
+			child_signal(&c->child, SIGTERM);
+	}
+	if (!alive) {
+		pod_leave(p);
+		return;
+	}
+	grace = grace < 1 || grace > GRACE_MAX_S ? GRACE_MAX_S : grace;
+	if (first)
+		uv_timer_start(&p->timer, grace_over, (uint64_t)grace * 1000, KILLED_MS);
+}
+
+void pod_free(struct pod *p)
+{
+	if (p->question)
+		agent_forget(&p->node->agent, p->question);
+	api_forget(&p->sandbox->api, p);
+	containers_free(p);
+	netns_drop(&p->netns);
+	json_decref(p->spec);
+	free(p->error);
+	uv_close((uv_handle_t *)&p->timer, (uv_close_cb)free);
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Pod: one pod on one of our nodes, from its namespace to its end. pod.c moves it through its life,
+ * container.c runs its containers, status.c tells the hub.
+ */
+#ifndef WEFT_SANDBOX_POD_H
+#define WEFT_SANDBOX_POD_H
+
+#include "sandbox/cluster.h"
+
+enum pod_step {
+	POD_WIRING,  /* namespace made, the agent was asked */
+	POD_INIT,    /* wired; init containers run in order */
+	POD_RUNNING, /* containers were started */
+	POD_ENDING,  /* told to end */
+	POD_LEAVING, /* no process left; the agent and the hub are being told */
+};
+
+enum run_state { RUN_WAITING, RUN_ALIVE, RUN_ENDED };
+
+struct container {
+	struct pod *pod;
+	const json_t *spec; /* borrowed from pod->object's first version, kept in pod->spec */
+	const char *name;
+	bool init, sidecar; /* sidecar: an init container that keeps running */
+	struct child child;
+	enum run_state state;
+	int exit_code, exit_signal;
+	unsigned restarts;
+	int64_t started, finished; /* wall clock, s */
+	uint64_t started_ms;
+	uv_timer_t timer;
+};
+
+struct pod {
+	uv_timer_t timer; /* first, it is freed with the pod: asking again; end of the grace */
+	struct sandbox *sandbox;
+	struct node *node;
+	char key[400], ns[64], name[256], uid[64];
+	json_t *spec;		/* the object as it was at the start; containers borrow from it */
+	bool host_network, dns; /* dns: played by unbound */
+	enum pod_step step;
+	struct netns netns;
+	char dir[PATH_LEN], cgroup[PATH_LEN];
+	struct container *containers;
+	size_t containers_len, inits;		/* init containers come first */
+	bool status_wanted, status_asked, hard; /* hard: the hub has forgotten it already */
+	int64_t started;
+	unsigned question; /* to the agent; 0: none */
+	bool told_failure;
+	char *error; /* why it is not wired yet */
+};
+
+/* Makes the pod of that object and starts it. Returns NULL when out of memory (told). */
+struct pod *pod_new(struct sandbox *s, struct node *n, const json_t *object);
+/* Ends it gracefully; hard: the hub knows it no more. When it is gone kubelet_gone() is called. */
+void pod_end(struct pod *p, bool hard);
+/* Frees without telling anybody, at teardown. */
+void pod_free(struct pod *p);
+bool pod_wired(const struct pod *p);
+/* Where a process of this pod runs. */
+int pod_netns(const struct pod *p);
+/* The pod's containers moved on: next init container, or restart, or end. Called by container.c. */
+void pod_advance(struct pod *p);
+
+/* container.c */
+int containers_new(struct pod *p);
+int container_start(struct container *c);
+void containers_free(struct pod *p);
+/* A container whose main purpose is to end (of a Job, without ports). */
+bool container_is_task(const struct container *c);
+
+/* spec.c: writes the file that tells the stand-in what to play; remarks values that name no Service. */
+int container_write_spec(const struct container *c, const char *path);
+
+/* status.c */
+void pod_status_changed(struct pod *p);
+void pod_status_flush(struct pod *p); /* sends what could not be sent before */
+
+/* kubelet.c */
+int kubelet_start(struct sandbox *s);
+void kubelet_gone(struct pod *p);      /* the pod is freed by it */
+void kubelet_check(struct sandbox *s); /* something moved: is all up? */
+void kubelet_later(struct sandbox *s); /* tries again shortly what the hub could not take */
+void kubelet_stop(struct sandbox *s);
+
+#endif

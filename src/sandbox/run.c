@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Run: the order in which a cluster is built and ends. The hub starts first and reads its manifests while
+ * namespaces are made; agents start as their nodes appear. Called by `weft up` and `weft down`.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "sandbox/cgroup.h"
+#include "sandbox/control.h"
+#include "sandbox/dns.h"
+#include "sandbox/fabric.h"
+#include "sandbox/files.h"
+#include "sandbox/node.h"
+#include "sandbox/pod.h"
+#include "sandbox/teardown.h"
+
+enum { REMARKS_MAX = 1000 };
+
+void sandbox_stop(struct sandbox *s, int status)
+{
+	if (!s->stopping)
+		s->status = status;
+	s->stopping = true;
+	uv_stop(&s->loop);
+}
+
+void sandbox_remark(struct sandbox *s, const char *fmt, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vasprintf(&text, fmt, ap);
+	va_end(ap);
+	if (n < 0)
+		return;
+	VEC_EACH (&s->remarks, r)
+		if (!strcmp(*r, text)) {
+			free(text);
+			return;
+		}
+	if (s->opt->remark)
+		s->opt->remark(s->opt->ctx, text);
+	else
+		log_warn("%s", text);
+	if (s->remarks.len >= REMARKS_MAX || vec_push(&s->remarks, text))
+		free(text);
+}
+
+bool sandbox_program(const struct sandbox *s, const char *program, char out[PATH_LEN])
+{
+	/* Installed, all lie in one folder; in a build tree, each in its room's. */
+	static const char *const places[] = {"%s/%s", "%s/../hub/%s", "%s/../agent/%s", "%s/../standin/%s"};
+
+	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		int n = snprintf(out, PATH_LEN, places[i], s->opt->libexec, program);
+#pragma GCC diagnostic pop
+
+		if (n > 0 && n < PATH_LEN && !access(out, X_OK))
+			return true;
+	}
+	log_error("%s: not found in %s; reinstall, or set WEFT_LIBEXEC to the folder that holds it", program,
+		  s->opt->libexec);
+	return false;
+}
+
+struct node *sandbox_node(struct sandbox *s, const char *name)
+{
+	for (unsigned i = 0; i < s->nodes_len; i++)
+		if (!strcmp(s->nodes[i].name, name))
+			return &s->nodes[i];
+	return NULL;
+}
+
+static int step(struct sandbox *s, const char *what, int (*fn)(struct sandbox *s))
+{
+	uint64_t from = clock_us();
+	int r;
+
+	if (s->opt->step)
+		s->opt->step(s->opt->ctx, what, 0, false);
+	r = fn(s);
+	if (!r && s->opt->step)
+		s->opt->step(s->opt->ctx, what, clock_us() - from, true);
+	return r;
+}
+
+static int make_places(struct sandbox *s)
+{
+	static const char *const below[] = {"log", "pods", "bpf"};
+	static const char *const groups[] = {"", "/control", "/outside"};
+	char path[PATH_LEN + 16];
+	bool made = false;
+	int r = netns_prepare(&made);
+
+	r = r ? r : cgroup_path(s->opt->name, s->cgroup, sizeof(s->cgroup));
+	if (r == -ENODEV)
+		log_error("no cgroup2 is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup");
+	r = r ? r : state_write(s->opt->name, s->cgroup, s->opt->nodes, s->opt->attach, made);
+	for (size_t i = 0; !r && i < ARRAY_LEN(below); i++) {
+		snprintf(path, sizeof(path), "%s/%s", s->dir, below[i]);
+		r = file_make_dir(path, 0755);
+	}
+	for (size_t i = 0; !r && i < ARRAY_LEN(groups); i++) {
+		snprintf(path, sizeof(path), "%s%s", s->cgroup, groups[i]);
+		r = cgroup_make(path);
+		if (r)
+			log_error("%s: %s", path, strerror(-r));
+	}
+	/* Before anything of this cluster is mounted: what it holds, its pods would keep alive. */
+	r = r ? r : mount_template_make(&s->mounts);
+	snprintf(path, sizeof(path), "%s/bpf", s->dir);
+	if (!r && mount("weft", path, "bpf", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=0755")) {
+		r = -errno;
+		log_error("%s: no BPF file system can be mounted: %s", path, strerror(errno));
+	}
+	return r;
+}
+
+static int start_hub(struct sandbox *s)
+{
+	struct daemon *d = &s->hub;
+	int r = daemon_open(d, s, "weft-hub", "weft-hub", "hub.log");
+
+	if (r)
+		return r;
+	daemon_arg(d, "--name");
+	daemon_arg(d, "%s", s->opt->name);
+	daemon_arg(d, "--dir");
+	daemon_arg(d, "%s", s->dir);
+	daemon_arg(d, "--mode");
+	daemon_arg(d, "%s", s->opt->mode == SANDBOX_ROUTES ? "routes" : "vxlan");
+	daemon_arg(d, "--sandbox");
+	for (size_t i = 0; i < s->opt->paths_len; i++) {
+		AUTO_MEM char *path = realpath(s->opt->paths[i], NULL);
+
+		daemon_arg(d, "%s", path ? path : s->opt->paths[i]);
+	}
+	return daemon_start(d);
+}
+
+static int make_nodes(struct sandbox *s)
+{
+	int r = fabric_make(s);
+
+	r = r ? r : nodes_make(s);
+	if (!r && s->opt->attach)
+		r = fabric_attach(s);
+	return r;
+}
+
+static int start_pods(struct sandbox *s)
+{
+	char socket[108];
+	int r;
+
+	snprintf(socket, sizeof(socket), "%s/hub.sock", s->dir);
+	api_init(&s->api, &s->loop, socket);
+	nodes_register(s);
+	r = dns_start(s);
+	r = r ? r : kubelet_start(s);
+	return r ? r : control_start(s);
+}
+
+static void on_signal(uv_signal_t *sig, int number)
+{
+	(void)number;
+	sandbox_stop(sig->data, 0);
+}
+
+static int build(struct sandbox *s)
+{
+	int r = step(s, "places", make_places);
+
+	r = r ? r : step(s, "hub", start_hub);
+	r = r ? r : step(s, "nodes", make_nodes);
+	if (!r && s->opt->step)
+		s->opt->step(s->opt->ctx, "pods", 0, false);
+	return r ? r : start_pods(s);
+}
+
+static void close_handle(uv_handle_t *h, void *ctx)
+{
+	(void)ctx;
+	if (!uv_is_closing(h))
+		uv_close(h, NULL);
+}
+
+static void close_all(struct sandbox *s)
+{
+	s->stopping = true;
+	api_fini(&s->api);
+	kubelet_stop(s);
+	dns_stop(s);
+	nodes_close(s);
+	daemon_close(&s->hub);
+	netns_drop(&s->fabric);
+	netns_drop(&s->outside);
+	mount_template_drop(&s->mounts);
+}
+
+static void free_all(struct sandbox *s)
+{
+	uv_walk(&s->loop, close_handle, NULL);
+	uv_run(&s->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&s->loop);
+	free(s->control);
+	free(s->nodes);
+	VEC_EACH (&s->remarks, r)
+		free(*r);
+	vec_free(&s->remarks);
+}
+
+static int take_place(struct sandbox *s)
+{
+	char path[PATH_LEN];
+	int pid = 0;
+
+	s->lock = lock_take(s->opt->name, true, &pid);
+	if (s->lock == -EBUSY)
+		log_error("a cluster \"%s\" is up already (process %d); end it with `weft down --name %s`, "
+			  "or choose another "
+			  "--name",
+			  s->opt->name, pid, s->opt->name);
+	else if (s->lock < 0)
+		log_error(RUN_DIR "/%s: %s", s->opt->name, strerror(-s->lock));
+	if (s->lock < 0)
+		return s->lock;
+	snprintf(path, sizeof(path), "%s/state.json", s->dir);
+	if (!access(path, F_OK)) {
+		log_info("removing what a killed cluster \"%s\" left", s->opt->name);
+		teardown(s->opt->name);
+		close(s->lock);
+		s->lock = lock_take(s->opt->name, true, &pid);
+	}
+	return s->lock < 0 ? s->lock : 0;
+}
+
+int sandbox_run(const struct sandbox_options *o)
+{
+	struct sandbox s = {.opt = o,
+			    .lock = -1,
+			    .fabric = NETNS_NONE,
+			    .outside = NETNS_NONE,
+			    .mounts.fd = -1,
+			    .start_us = clock_us()};
+	uv_signal_t hup;
+	int r;
+
+	if (geteuid()) {
+		log_error("root is needed to make namespaces and load eBPF; use sudo");
+		return -EPERM;
+	}
+	if (!o->nodes || o->nodes > NODES_MAX)
+		return -EINVAL;
+	snprintf(s.dir, sizeof(s.dir), RUN_DIR "/%s", o->name);
+	r = take_place(&s);
+	if (r)
+		return r;
+	signal(SIGPIPE, SIG_IGN);
+	uv_loop_init(&s.loop);
+	uv_signal_init(&s.loop, &s.sigint);
+	uv_signal_init(&s.loop, &s.sigterm);
+	uv_signal_init(&s.loop, &hup);
+	s.sigint.data = s.sigterm.data = hup.data = &s;
+	uv_signal_start(&s.sigint, on_signal, SIGINT);
+	uv_signal_start(&s.sigterm, on_signal, SIGTERM);
+	uv_signal_start(&hup, on_signal, SIGHUP);
+	r = build(&s);
+	if (!r && !s.stopping)
+		uv_run(&s.loop, UV_RUN_DEFAULT);
+	r = r ? r : s.status;
+	close_all(&s);
+	r = teardown(o->name) ?: r;
+	control_stop(&s, r);
+	free_all(&s);
+	close(s.lock);
+	return r;
+}
+
+static int ask_down(const char *name)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	char answer[256] = "";
+
+	snprintf(to.sun_path, sizeof(to.sun_path), RUN_DIR "/%s/sandbox.sock", name);
+	if (fd < 0 || connect(fd, (const struct sockaddr *)&to, sizeof(to)))
+		return -errno;
+	if (send(fd, "{\"op\":\"down\"}\n", 14, MSG_NOSIGNAL) != 14)
+		return -errno;
+	if (recv(fd, answer, sizeof(answer) - 1, 0) < 0)
+		return -errno;
+	return strstr(answer, "\"ok\":true") ? 0 : -EIO;
+}
+
+int sandbox_down(const char *name)
+{
+	char dir[96];
+	int pid = 0, lock, r;
+
+	snprintf(dir, sizeof(dir), RUN_DIR "/%s", name);
+	if (access(dir, F_OK))
+		return -ENOENT;
+	lock = lock_take(name, false, &pid);
+	if (lock == -ENOENT) /* a folder without a lock: whoever made it never got to its first step */
+		return teardown(name);
+	if (lock == -EBUSY) {
+		r = ask_down(name);
+		if (r == -ENOENT || r == -ECONNREFUSED) { /* starting, or ending: no socket */
+			log_error("process %d is starting or ending that cluster; try again", pid);
+			return -EBUSY;
+		}
+		if (r)
+			log_error("the cluster's process %d did not end it: %s", pid, strerror(-r));
+		return r;
+	}
+	if (lock < 0) {
+		log_error("%s: %s", dir, strerror(-lock));
+		return lock;
+	}
+	r = teardown(name);
+	close(lock);
+	return r;
+}

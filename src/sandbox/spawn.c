@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Spawn: see spawn.h. Between clone and exec only system calls, no memory is taken. Called by supervise.c,
+ * container.c and reach.c.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include "base/own.h"
+#include "sandbox/cluster.h"
+#include "sandbox/spawn.h"
+
+static void fail(const char *what)
+{
+	dprintf(STDERR_FILENO, "cannot start: %s: %s\n", what, strerror(errno));
+	_exit(127);
+}
+
+static void wire_fds(const struct spawn *s)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	int in = s->in >= 0 ? s->in : null, out = s->out >= 0 ? s->out : null,
+	    err = s->err >= 0 ? s->err : out;
+
+	if (dup2(err, STDERR_FILENO) < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
+		_exit(127);
+}
+
+static void drop_privileges(void)
+{
+	for (int cap = 0; cap < 64; cap++)
+		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+	if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) ||
+	    syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+		fail("dropping privileges");
+}
+
+_Noreturn static void become(const struct spawn *s)
+{
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	for (int sig = 1; sig < 32; sig++)
+		signal(sig, SIG_DFL);
+	setsid();
+	wire_fds(s);
+	if (s->netns >= 0 && setns(s->netns, CLONE_NEWNET))
+		fail("network namespace");
+	if (s->mntns >= 0 && setns(s->mntns, CLONE_NEWNS))
+		fail("mount namespace");
+	if (s->resolv_conf &&
+	    (unshare(CLONE_NEWNS) || mount(s->resolv_conf, "/etc/resolv.conf", NULL, MS_BIND, NULL)))
+		fail("/etc/resolv.conf of the pod");
+	if (chdir(s->dir ? s->dir : "/"))
+		fail(s->dir ? s->dir : "/");
+	if (s->unprivileged)
+		drop_privileges();
+	execv(s->program, s->argv);
+	fail(s->program);
+	_exit(127);
+}
+
+static void child_poll(uv_poll_t *p, int status, int events)
+{
+	struct child *c = p->data;
+	int how = 0;
+
+	(void)status;
+	(void)events;
+	if (waitpid(c->pid, &how, WNOHANG) != c->pid)
+		return;
+	child_forget(c);
+	c->ended(c, how);
+}
+
+int child_start(struct child *c, uv_loop_t *loop, const struct spawn *s)
+{
+	int pidfd = -1;
+	AUTO_FD int cgroup = open(s->cgroup, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct clone_args args = {.flags = CLONE_PIDFD | CLONE_INTO_CGROUP,
+				  .exit_signal = SIGCHLD,
+				  .pidfd = (uint64_t)(uintptr_t)&pidfd,
+				  .cgroup = (unsigned)cgroup};
+	uv_poll_t *poll = calloc(1, sizeof(*poll));
+	long pid;
+
+	if (cgroup < 0 || !poll) {
+		free(poll);
+		return cgroup < 0 ? -errno : -ENOMEM;
+	}
+	pid = syscall(SYS_clone3, &args, sizeof(args));
+	if (!pid)
+		become(s);
+	if (pid < 0) {
+		free(poll);
+		return -errno;
+	}
+	c->pid = (pid_t)pid;
+	c->pidfd = pidfd;
+	c->poll = poll;
+	poll->data = c;
+	uv_poll_init(loop, poll, pidfd);
+	uv_poll_start(poll, UV_READABLE, child_poll);
+	return 0;
+}
+
+void child_signal(struct child *c, int sig)
+{
+	if (c->pid)
+		syscall(SYS_pidfd_send_signal, c->pidfd, sig, NULL, 0);
+}
+
+static void poll_closed(uv_handle_t *h)
+{
+	free(h);
+}
+
+void child_forget(struct child *c)
+{
+	if (!c->pid)
+		return;
+	waitpid(c->pid, NULL, WNOHANG);
+	uv_poll_stop(c->poll);
+	uv_close((uv_handle_t *)c->poll, poll_closed);
+	c->poll = NULL;
+	close(c->pidfd);
+	c->pidfd = -1;
+	c->pid = 0;
+}

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A pod's status towards the hub: what runs and what ended. Phase, conditions and readiness are the hub's to
+ * compose. One request is under way for a pod at most; what changes meanwhile goes with the next. Called by
+ * pod.c.
+ */
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "sandbox/pod.h"
+
+static void status_send(struct pod *p);
+
+static json_t *time_of(int64_t t)
+{
+	char text[21];
+
+	clock_rfc3339(t, text);
+	return json_string(text);
+}
+
+static json_t *state_of(const struct container *c)
+{
+	const struct pod *p = c->pod;
+
+	if (c->state == RUN_ALIVE)
+		return json_pack("{s{so}}", "running", "startedAt", time_of(c->started));
+	if (c->state == RUN_ENDED)
+		return json_pack("{s{sissssososs}}", "terminated", "exitCode", c->exit_code, "reason",
+				 c->exit_code ? "Error" : "Completed", "startedAt", time_of(c->started),
+				 "finishedAt", time_of(c->finished), "message", "")
+			   ?: json_object();
+	if (p->error)
+		return json_pack("{s{ssss}}", "waiting", "reason", "NetworkNotReady", "message", p->error);
+	return json_pack("{s{ss}}", "waiting", "reason",
+			 p->step == POD_INIT ? "PodInitializing" : "ContainerCreating");
+}
+
+static json_t *container_status(const struct container *c)
+{
+	const char *image = json_text(json_object_get(c->spec, "image"));
+
+	return json_pack("{sssssssisosb}", "name", c->name, "image", image, "imageID", "", "restartCount",
+			 (int)c->restarts, "state", state_of(c), "started", c->state == RUN_ALIVE);
+}
+
+static void status_sent(void *ctx, int status, const json_t *reply)
+{
+	struct pod *p = ctx;
+
+	(void)reply;
+	p->status_asked = false;
+	if (status >= 400 && status != 404 && status != 409)
+		log_warn("%s: the hub refused its status: %d %s", p->key, status,
+			 json_text(json_object_get(reply, "message")));
+	if (status < 0 || status == 409) {
+		p->status_wanted = true;
+		kubelet_later(p->sandbox);
+	} else if (p->status_wanted && p->step < POD_LEAVING) {
+		status_send(p);
+	}
+}
+
+static void status_send(struct pod *p)
+{
+	json_t *status = json_pack("{so}", "startTime", time_of(p->started));
+	json_t *inits = json_array(), *mains = json_array(), *body;
+	char path[600];
+
+	for (size_t i = 0; i < p->containers_len; i++)
+		json_array_append_new(i < p->inits ? inits : mains, container_status(&p->containers[i]));
+	if (json_array_size(inits))
+		json_object_set(status, "initContainerStatuses", inits);
+	json_object_set(status, "containerStatuses", mains);
+	json_decref(inits);
+	json_decref(mains);
+	body = json_pack("{so}", "status", status);
+	snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s/status", p->ns, p->name);
+	p->status_wanted = false;
+	p->status_asked = true;
+	api_request(&p->sandbox->api, "PATCH", path, "application/merge-patch+json", body, status_sent, p);
+	json_decref(body);
+}
+
+void pod_status_flush(struct pod *p)
+{
+	if (p->status_wanted && !p->status_asked && p->step < POD_LEAVING)
+		status_send(p);
+}
+
+void pod_status_changed(struct pod *p)
+{
+	if (p->status_asked || p->hard)
+		p->status_wanted = true;
+	else
+		status_send(p);
+}

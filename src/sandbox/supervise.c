@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Supervise: see supervise.h. Must never give up: the last state holds meanwhile. Called by run.c and node.c.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "sandbox/cluster.h"
+#include "sandbox/files.h"
+
+enum { CALM_MS = 60000, WAIT_MIN_MS = 50, WAIT_MAX_MS = 5000 };
+
+int daemon_open(struct daemon *d, struct sandbox *s, const char *what, const char *program, const char *log)
+{
+	char path[PATH_LEN];
+
+	*d = (struct daemon){.sandbox = s, .netns = -1};
+	if (!sandbox_program(s, program, path))
+		return -ENOENT;
+	d->what = strdup(what);
+	d->program = strdup(path);
+	snprintf(path, sizeof(path), "%s/log/%s", s->dir, log);
+	d->log = strdup(path);
+	if (!d->what || !d->program || !d->log)
+		return -ENOMEM;
+	daemon_arg(d, "%s", program);
+	uv_timer_init(&s->loop, &d->timer);
+	d->timer.data = d;
+	d->open = true;
+	return 0;
+}
+
+void daemon_arg(struct daemon *d, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (d->argc + 1 >= DAEMON_ARGS)
+		return;
+	va_start(ap, fmt);
+	if (vasprintf(&d->argv[d->argc], fmt, ap) < 0)
+		d->argv[d->argc] = NULL;
+	else
+		d->argc++;
+	va_end(ap);
+}
+
+static void daemon_again(uv_timer_t *t)
+{
+	daemon_start(t->data);
+}
+
+static void daemon_ended(struct child *c, int status)
+{
+	struct daemon *d = c->owner;
+	uint64_t wait = 0;
+
+	if (d->stopping || d->sandbox->stopping)
+		return;
+	d->fast_ends = clock_ms() - d->started_ms > CALM_MS ? 0 : d->fast_ends + 1;
+	if (d->fast_ends > 1)
+		wait = (uint64_t)WAIT_MIN_MS << (d->fast_ends < 9 ? d->fast_ends - 2 : 7);
+	wait = wait > WAIT_MAX_MS ? WAIT_MAX_MS : wait;
+	if (WIFSIGNALED(status))
+		log_warn("%s ended by signal %d; starting it again in %llu ms (%s)", d->what,
+			 WTERMSIG(status), (unsigned long long)wait, d->log);
+	else
+		log_warn("%s ended with status %d; starting it again in %llu ms (%s)", d->what,
+			 WEXITSTATUS(status), (unsigned long long)wait, d->log);
+	uv_timer_start(&d->timer, daemon_again, wait, 0);
+}
+
+int daemon_start(struct daemon *d)
+{
+	char cgroup[PATH_LEN + 16];
+	AUTO_FD int log = file_append(d->log);
+	struct spawn s = {.program = d->program,
+			  .argv = d->argv,
+			  .cgroup = cgroup,
+			  .netns = d->netns,
+			  .mntns = -1,
+			  .in = -1,
+			  .out = log,
+			  .err = -1};
+	int r;
+
+	snprintf(cgroup, sizeof(cgroup), "%s/control", d->sandbox->cgroup);
+	d->started_ms = clock_ms();
+	d->child.owner = d;
+	d->child.ended = daemon_ended;
+	r = log < 0 ? log : child_start(&d->child, &d->sandbox->loop, &s);
+	if (r)
+		log_error("cannot start %s: %s", d->what, strerror(-r));
+	return r;
+}
+
+void daemon_close(struct daemon *d)
+{
+	if (!d->open)
+		return;
+	d->stopping = true;
+	d->open = false;
+	child_forget(&d->child);
+	uv_close((uv_handle_t *)&d->timer, NULL);
+	for (unsigned i = 0; i < d->argc; i++)
+		free(d->argv[i]);
+	free((char *)d->what);
+	free(d->program);
+	free(d->log);
+}

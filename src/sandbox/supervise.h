@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Supervise: a program that must always run (hub, agents). Its output goes to a log file; when it ends it is
+ * started again, at once the first time, then with a wait that doubles up to a bound and is forgotten after a
+ * calm minute.
+ */
+#ifndef WEFT_SANDBOX_SUPERVISE_H
+#define WEFT_SANDBOX_SUPERVISE_H
+
+#include "sandbox/spawn.h"
+
+enum { DAEMON_ARGS = 96 };
+
+struct daemon {
+	struct sandbox *sandbox;
+	const char *what; /* for logs: "weft-hub", "weft-agent of node-1" */
+	char *program, *log;
+	char *argv[DAEMON_ARGS];
+	unsigned argc;
+	int netns; /* borrowed; -1: the caller's */
+	struct child child;
+	uv_timer_t timer;
+	uint64_t started_ms;
+	unsigned fast_ends; /* in a row */
+	bool open, stopping;
+};
+
+/* what is copied. program: name of a private program; log: file name below log/. 0 or -errno (told). */
+int daemon_open(struct daemon *d, struct sandbox *s, const char *what, const char *program, const char *log);
+/* Appends an argument (copied). */
+void daemon_arg(struct daemon *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int daemon_start(struct daemon *d);
+/* Stops supervising; the process itself ends with the cluster's cgroup. */
+void daemon_close(struct daemon *d);
+
+#endif

@@ -18,6 +18,9 @@ struct check {
 /* An error about a member: "spec.ports[0].port: …". hint may be NULL. */
 void check_fail(struct check *c, const void *member, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* An error about a whole struct, which is named by the address of its first member. */
+void check_fail_whole(struct check *c, const void *first, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 4, 5)));
 /* The same as a warning or a hint; the object stays good. */
 void check_remark(struct check *c, enum remark_level level, const void *member, const char *hint,
 		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));

@@ -13,11 +13,13 @@
 #include "object/check.h"
 #include "object/layout.h"
 
-static void add(struct check *c, enum remark_level level, const void *member, const char *hint,
+static void add(struct check *c, enum remark_level level, const void *member, bool whole, const char *hint,
 		const char *fmt, va_list ap)
 {
 	AUTO_BUF text = {0};
 	object_path(&text, c->o, member);
+	while (whole && text.n && text.p[--text.n] != '.')
+		;
 	if (text.n)
 		buf_addz(&text, ": ");
 	buf_vprintf(&text, fmt, ap);
@@ -29,7 +31,15 @@ void check_fail(struct check *c, const void *member, const char *hint, const cha
 {
 	va_list ap;
 	va_start(ap, fmt);
-	add(c, REMARK_ERROR, member, hint, fmt, ap);
+	add(c, REMARK_ERROR, member, false, hint, fmt, ap);
+	va_end(ap);
+}
+
+void check_fail_whole(struct check *c, const void *first, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	add(c, REMARK_ERROR, first, true, hint, fmt, ap);
 	va_end(ap);
 }
 
@@ -38,7 +48,7 @@ void check_remark(struct check *c, enum remark_level level, const void *member, 
 {
 	va_list ap;
 	va_start(ap, fmt);
-	add(c, level, member, hint, fmt, ap);
+	add(c, level, member, false, hint, fmt, ap);
 	va_end(ap);
 }
 
@@ -189,12 +199,13 @@ static void check_text(struct check *c, const struct field_desc *f, const struct
 static void check_requirement(struct check *c, const struct selector_requirement *r)
 {
 	bool listed = str_eqz(r->op, "In") || str_eqz(r->op, "NotIn");
+	bool bare = str_eqz(r->op, "Exists") || str_eqz(r->op, "DoesNotExist");
 	if (r->key.n)
 		check_rule(c, &r->key, r->key, syntax_label_key(r->key), "label key");
 	if (listed && !r->values.len)
 		check_fail(c, &r->values, "list at least one value", "operator " STR_FMT " needs values",
 			   STR_ARG(r->op));
-	if (!listed && r->op.n && r->values.len)
+	if (bare && r->values.len)
 		check_fail(c, &r->values, "remove the values, or use In or NotIn",
 			   "operator " STR_FMT " takes no values", STR_ARG(r->op));
 	for (size_t i = 0; i < r->values.len; i++)
@@ -215,10 +226,13 @@ static void check_missing(struct check *c, const struct field_desc *f, const voi
 	/* Text that is only required may be "", e.g. the value of a header; a key or a name may not. */
 	if (s && s->p && (s->n || f->flags == FIELD_REQ))
 		return;
-	if (s && s->p)
+	if (s && s->p) {
 		check_fail(c, m, NULL, "must not be empty");
-	else
-		check_fail(c, m, f->sentence, "required, but missing");
+		return;
+	}
+	AUTO_BUF hint = {0};
+	buf_printf(&hint, "add %s: %s", f->json, f->sentence);
+	check_fail(c, m, hint.p, "required, but missing");
 }
 
 static void check_struct(struct check *c, const struct struct_desc *d, const void *base);

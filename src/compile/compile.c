@@ -66,6 +66,7 @@ int compiler_new(struct compiler **out, const struct compile_config *cfg)
 	}
 	c->cfg.node = str_of(c->node_name);
 	c->whole = true;
+	c->names.c = c;
 	*out = c;
 	return 0;
 }
@@ -307,6 +308,11 @@ int compiler_plan(const struct compiler *c, struct plan *out)
 	plan_sort(&p);
 	*out = p;
 	return 0;
+}
+
+const struct plan_names *compiler_names(const struct compiler *c)
+{
+	return &c->names;
 }
 
 int compiler_pod_link(const struct compiler *c, struct str uid, struct link_key *key,

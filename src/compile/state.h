@@ -14,6 +14,7 @@
 
 #include "compile/compile.h"
 #include "compile/id.h"
+#include "compile/names.h"
 #include "compile/rows.h"
 #include "seam/policy.h"
 
@@ -231,6 +232,7 @@ struct compiler {
 	bool whole;  /* make everything again at the next run */
 	bool failed; /* out of memory in this run */
 	uint32_t run;
+	struct plan_names names;
 	struct retired { /* what rows given out may still point to */
 		VEC(const struct object *) objects;
 		VEC(void *) mem;

@@ -115,7 +115,7 @@ static int syntax_error(struct yaml_feed *f)
 		at = f->text.n;
 	AUTO_BUF what = {0};
 	buf_addz(&what, p->problem ? p->problem : "cannot be read");
-	if (p->context && p->error != YAML_READER_ERROR) {
+	if (p->context && p->error != YAML_READER_ERROR && p->context_mark.line != p->problem_mark.line) {
 		struct pos began = pos_of(f, offset_of(f, &p->context_mark), 0);
 		buf_printf(&what, " %s that began on line %u", p->context, began.line);
 	}

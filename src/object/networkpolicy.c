@@ -28,7 +28,7 @@ static void check_peer(struct check *c, const struct policy_peer *p)
 		check_fail(c, &p->ip_block, "make it an entry of its own: \"- ipBlock:\"",
 			   "cannot stand beside podSelector or namespaceSelector");
 	else if (!p->ip_block && !p->pod_selector && !p->namespace_selector)
-		check_fail(
+		check_fail_whole(
 		    c, p,
 		    "leave the list out to allow everyone; podSelector: {} is every pod of this namespace",
 		    "a peer needs podSelector, namespaceSelector or ipBlock");

@@ -10,13 +10,10 @@ static void check_handler(struct check *c, const struct probe *p)
 {
 	int n = !!p->exec + !!p->http_get + !!p->tcp_socket + !!p->grpc;
 	if (n != 1)
-		check_fail(c, &p->exec, "give one of exec, httpGet, tcpSocket and grpc",
-			   n ? "a probe has one handler, not %d" : "a probe needs a handler", n);
-	if (p->http_get) {
+		check_fail_whole(c, &p->exec, "give one of exec, httpGet, tcpSocket and grpc",
+				 n ? "a probe has one handler, not %d" : "a probe needs a handler", n);
+	if (p->http_get)
 		check_port(c, &p->http_get->port);
-		if (p->http_get->port.type == INTSTR_UNSET)
-			check_fail(c, &p->http_get->port, NULL, "required, but missing");
-	}
 	if (p->tcp_socket)
 		check_port(c, &p->tcp_socket->port);
 	if (p->exec && !p->exec->command.len)

@@ -27,6 +27,9 @@ struct verdict_table;
 int verdict_table_new(struct verdict_table **out);
 int verdict_table_add(struct verdict_table *t, const struct plan *p); /* copies what it needs */
 void verdict_table_free(struct verdict_table **t);
+/* A node that is filled by changes, in the order in which they would be applied. */
+int verdict_table_node(struct verdict_table *t, size_t *index);
+int verdict_table_change(struct verdict_table *t, size_t index, const struct change *ch);
 struct answer verdict_ask(const struct verdict_table *t, const struct question *q);
 
 /* By the objects of a store. */

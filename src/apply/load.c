@@ -17,7 +17,12 @@
 
 #include "base/log.h"
 #include "base/own.h"
+/* Generated text that mixes int and size_t. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
 #include "weft.skel.h"
+#pragma GCC diagnostic pop
 
 static void own_object(struct bpf_object **o)
 {

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weft-agent: the one privileged process of a node. It opens what needs a right on a path (sockets, the pins' folder,
+ * connections to the hub), starts the applier, the planner and the observer with what each may do, and starts them
+ * again when they end. It reads nothing but fixed-size messages of its children. Packets need none of the four.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "agent/child.h"
+#include "agent/fdpass.h"
+#include "agent/options.h"
+#include "agent/privilege.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+
+enum who { APPLIER, PLANNER, OBSERVER, CHILDREN };
+enum { END_MS = 3000, ARGS_MAX = 64 };
+
+struct agent {
+	struct agent_options o;
+	struct child child[CHILDREN];
+	int listen[CHILDREN]; /* PLANNER: agent.sock, OBSERVER: observer.sock */
+	int signals;
+	bool end;
+	char *argv[ARGS_MAX];
+};
+
+static int listen_at(const char *dir, const char *name, int type)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int fd, n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/%s", dir, name);
+
+	if (n < 0 || (size_t)n >= sizeof(at.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	unlink(at.sun_path);
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) || chmod(at.sun_path, 0600) || listen(fd, 256)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* The hub asks the observer too, and is nobody. */
+static void open_to_nobody(const char *dir, const char *name)
+{
+	char path[512];
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	if (chown(path, NOBODY, NOBODY))
+		log_warn("%s cannot be given to nobody: %s", path, strerror(errno));
+}
+
+static int dial(const char *path)
+{
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd, n = snprintf(to.sun_path, sizeof(to.sun_path), "%s", path ? path : "");
+
+	if (n <= 0 || (size_t)n >= sizeof(to.sun_path))
+		return -ENAMETOOLONG;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, (struct sockaddr *)&to, sizeof(to))) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	return fd;
+}
+
+/* A new pair of sockets to two children that talk to each other; one that is down gets its own at its next start. */
+static void introduce(struct agent *a, enum control type, enum who x, enum who y, int kind)
+{
+	int pair[2];
+
+	if (!a->child[x].pid || !a->child[y].pid)
+		return;
+	if (socketpair(AF_UNIX, kind | SOCK_CLOEXEC, 0, pair)) {
+		log_error("no socket pair: %s", strerror(errno));
+		return;
+	}
+	control_send(a->child[x].control, type, 0, pair[0]);
+	control_send(a->child[y].control, type, 0, pair[1]);
+	close(pair[0]);
+	close(pair[1]);
+}
+
+static void start(struct agent *a, enum who w)
+{
+	if (child_start(&a->child[w], a->o.libexec, a->argv))
+		return;
+	if (a->listen[w] >= 0)
+		control_send(a->child[w].control, CONTROL_LISTEN, 0, a->listen[w]);
+	if (w != OBSERVER)
+		introduce(a, CONTROL_PEER, APPLIER, PLANNER, SOCK_SEQPACKET);
+	if (w != PLANNER)
+		introduce(a, CONTROL_OBSERVE, APPLIER, OBSERVER, SOCK_SEQPACKET);
+}
+
+static void reap(struct agent *a)
+{
+	struct signalfd_siginfo info;
+	pid_t pid;
+	int status;
+
+	while (read(a->signals, &info, sizeof(info)) == sizeof(info))
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			a->end = true;
+	for (unsigned w = 0; w < CHILDREN; w++) {
+		struct child *c = &a->child[w];
+
+		if (c->pid <= 0)
+			continue;
+		pid = waitpid(c->pid, &status, WNOHANG);
+		if (pid == c->pid)
+			child_ended(c, status);
+	}
+}
+
+static void hear(struct agent *a, struct child *c)
+{
+	struct control_message m;
+	AUTO_FD int fd = -1;
+	int ret = control_recv(c->control, &m, &fd);
+
+	if (ret <= 0)
+		return; /* its end comes as a signal */
+	if (m.type == CONTROL_DIAL) {
+		AUTO_FD int hub = -1;
+		int got = dial(a->o.hub);
+
+		hub = got;
+		control_send(c->control, CONTROL_DIAL, got < 0 ? -got : 0, hub);
+	} else if (m.type == CONTROL_READY) {
+		log_info("%s is in force after %d ms", c->program, m.value);
+	}
+}
+
+static void run(struct agent *a)
+{
+	while (!a->end) {
+		struct pollfd fds[1 + CHILDREN] = {{.fd = a->signals, .events = POLLIN}};
+		uint64_t now = clock_ms();
+		int wait = -1;
+
+		for (unsigned w = 0; w < CHILDREN; w++) {
+			struct child *c = &a->child[w];
+
+			if (!c->pid && c->next <= now)
+				start(a, w);
+			if (!c->pid && c->next != UINT64_MAX)
+				wait = wait < 0 || (uint64_t)wait > c->next - now ? (int)(c->next - now) : wait;
+			/* A child that closed its end would wake us for ever: POLLIN only. */
+			fds[1 + w] = (struct pollfd){.fd = c->pid ? c->control : -1, .events = POLLIN};
+		}
+		if (poll(fds, 1 + CHILDREN, wait) < 0)
+			continue;
+		if (fds[0].revents)
+			reap(a);
+		for (unsigned w = 0; w < CHILDREN; w++)
+			if (fds[1 + w].revents & POLLIN && a->child[w].pid)
+				hear(a, &a->child[w]);
+			else if (fds[1 + w].revents && a->child[w].pid)
+				own_fd(&a->child[w].control);
+	}
+}
+
+static void await_end(struct agent *a, enum who w, uint64_t deadline)
+{
+	struct child *c = &a->child[w];
+
+	while (c->pid) {
+		struct pollfd p = {.fd = a->signals, .events = POLLIN};
+		uint64_t now = clock_ms();
+
+		if (now >= deadline) {
+			log_warn("%s does not end; killed", c->program);
+			kill(c->pid, SIGKILL);
+			deadline = now + END_MS;
+		}
+		poll(&p, 1, (int)(deadline > now ? deadline - now : 1));
+		reap(a);
+	}
+}
+
+static void end(struct agent *a)
+{
+	uint64_t deadline = clock_ms() + END_MS;
+
+	if (a->child[PLANNER].pid)
+		own_fd(&a->child[PLANNER].control);
+	if (a->child[OBSERVER].pid)
+		own_fd(&a->child[OBSERVER].control);
+	if (a->child[APPLIER].pid) {
+		if (a->o.clean)
+			control_send(a->child[APPLIER].control, CONTROL_CLEAN, 0, -1);
+		own_fd(&a->child[APPLIER].control);
+	}
+	for (unsigned w = 0; w < CHILDREN; w++)
+		await_end(a, w, deadline);
+}
+
+static int prepare(struct agent *a)
+{
+	const struct agent_options *o = &a->o;
+	sigset_t set;
+
+	if (!o->node || !o->hub || !o->run || !o->bpf || !o->libexec) {
+		log_error("--node, --hub, --run, --bpf and --libexec are needed; --help lists the options");
+		return -EINVAL;
+	}
+	if ((mkdir(o->run, 0755) && errno != EEXIST) || (mkdir(o->bpf, 0700) && errno != EEXIST) ||
+	    chown(o->bpf, NOBODY, NOBODY)) {
+		log_error("cannot make %s and %s: %s", o->run, o->bpf, strerror(errno));
+		return -errno;
+	}
+	a->listen[PLANNER] = listen_at(o->run, "agent.sock", SOCK_SEQPACKET);
+	a->listen[OBSERVER] = listen_at(o->run, "observer.sock", SOCK_STREAM);
+	if (a->listen[PLANNER] < 0 || a->listen[OBSERVER] < 0) {
+		int err = a->listen[PLANNER] < 0 ? a->listen[PLANNER] : a->listen[OBSERVER];
+
+		log_error("cannot listen in %s: %s", o->run, strerror(-err));
+		return err;
+	}
+	open_to_nobody(o->run, "observer.sock");
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	a->signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return a->signals < 0 ? -errno : 0;
+}
+
+int main(int argc, char **argv)
+{
+	static struct agent a;
+	char name[80];
+
+	options_parse(&a.o, argc, argv, "keeps one node: starts the applier, the planner and the observer");
+	snprintf(name, sizeof(name), "agent[%s]", a.o.node ? a.o.node : "");
+	log_open(name);
+	if (argc + 3 > ARGS_MAX) {
+		log_error("too many arguments");
+		return 2;
+	}
+	memcpy(a.argv, argv, (size_t)argc * sizeof(*argv));
+	/* The applier stands in the pins' folder already. */
+	a.argv[argc] = (char *)(uintptr_t)"--bpf";
+	a.argv[argc + 1] = (char *)(uintptr_t)".";
+	a.listen[APPLIER] = a.listen[PLANNER] = a.listen[OBSERVER] = -1;
+	a.child[APPLIER] = (struct child){.program = "weft-applier",
+					  .capabilities = 1ULL << CAP_BPF | 1ULL << CAP_NET_ADMIN | 1ULL << CAP_PERFMON,
+					  .cwd = a.o.bpf,
+					  .control = -1};
+	a.child[PLANNER] = (struct child){.program = "weft-planner", .cwd = "/", .control = -1};
+	a.child[OBSERVER] = (struct child){.program = "weft-observer", .cwd = "/", .control = -1};
+	if (prepare(&a))
+		return 1;
+	run(&a);
+	end(&a);
+	return 0;
+}

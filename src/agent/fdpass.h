@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Messages with descriptors over SOCK_SEQPACKET, and the few messages between weft-agent and its children. A child
+ * finds its control socket at descriptor CONTROL_FD; it ends when that socket does. Never waits.
+ */
+#ifndef WEFT_AGENT_FDPASS_H
+#define WEFT_AGENT_FDPASS_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { CONTROL_FD = 3, FDPASS_MAX = 80 };
+
+enum control {
+	CONTROL_PEER = 1, /* agent → planner and applier: their socket to each other, one descriptor */
+	CONTROL_LISTEN,	  /* agent → planner, observer: the socket to accept on */
+	CONTROL_OBSERVE,  /* agent → applier: send the observer's descriptors to this socket; → observer: from it */
+	CONTROL_CLEAN,	  /* agent → applier: remove everything that was made, then end */
+	CONTROL_DIAL,	  /* planner, observer → agent: a connection to the hub is wanted; the answer has the
+			   * descriptor, or none and the errno in `value` */
+	CONTROL_READY,	  /* child → agent: in force, value = milliseconds since its start */
+};
+struct control_message {
+	uint32_t type; /* enum control */
+	int32_t value;
+};
+
+/* 0 or -errno. The descriptors stay the caller's. */
+int fdpass_send(int sock, const void *message, size_t n, const int *fds, unsigned nfds);
+/* Bytes, 0 at the end of the conversation, or -errno (-EMSGSIZE: cut off, descriptors closed). */
+ssize_t fdpass_recv(int sock, void *message, size_t n, int *fds, unsigned *nfds, unsigned fds_max);
+
+int control_send(int sock, enum control type, int32_t value, int fd); /* fd -1: none */
+/* 1 with a message (its descriptor or -1 in *fd), 0 at the end, or -errno. */
+int control_recv(int sock, struct control_message *m, int *fd);
+
+#endif

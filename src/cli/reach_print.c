@@ -56,6 +56,7 @@ size_t reach_disagreements(const struct reach *r)
 /* Which callers and targets stand for others: index of the first of the group, or the own one. */
 struct grouping {
 	size_t *rows, *columns;
+	bool wide;
 };
 
 static bool cells_equal(const struct reach *r, const struct reach_cell *a, const struct reach_cell *b)
@@ -96,6 +97,7 @@ static bool column_is_even(const struct reach *r, size_t column)
 
 static int group_all(const struct reach *r, bool wide, struct grouping *g)
 {
+	g->wide = wide;
 	g->rows = calloc(r->callers.len + 1, sizeof(size_t));
 	g->columns = calloc(r->targets.len + 1, sizeof(size_t));
 	if (!g->rows || !g->columns)
@@ -145,18 +147,29 @@ static const char *shared_namespace(const struct reach *r, size_t *len)
 	return ns;
 }
 
-static bool stands_for_several(const size_t *firsts, size_t n, size_t i)
+/* Pods of one workload that disagree stand under their own names; all others under the workload's. */
+static bool row_is_whole(const struct reach *r, const struct grouping *g, size_t i)
 {
-	for (size_t k = i + 1; k < n; k++)
-		if (firsts[k] == i)
-			return true;
-	return false;
+	for (size_t k = 0; k < r->callers.len; k++)
+		if (g->rows[k] != g->rows[i] && !strcmp(r->callers.items[k].group, r->callers.items[i].group))
+			return false;
+	return !g->wide;
 }
 
-static char *label(const char *name, const char *group, bool several, size_t cut)
+static bool column_is_whole(const struct reach *r, const struct grouping *g, size_t j)
 {
-	const char *text = several ? group : name;
+	for (size_t k = 0; k < r->targets.len; k++)
+		if (g->columns[k] != g->columns[j] && same_target(&r->targets.items[k], &r->targets.items[j]))
+			return false;
+	return !g->wide;
+}
 
+static char *label(const char *name, const char *group, bool whole, size_t cut)
+{
+	const char *text = whole ? group : name;
+
+	if (!strncmp(text, "default/", 8))
+		cut = 8;
 	return strdup(strchr(text, '/') ? text + cut : text);
 }
 
@@ -164,8 +177,7 @@ static char *target_label(const struct reach *r, const struct grouping *g, size_
 {
 	const struct reach_target *t = &r->targets.items[j];
 	AUTO_BUF b = {0};
-	AUTO_MEM char *name =
-	    label(t->name, t->group, stands_for_several(g->columns, r->targets.len, j), cut);
+	AUTO_MEM char *name = label(t->name, t->group, column_is_whole(r, g, j), cut);
 
 	buf_printf(&b, "%s:%u%s", name ? name : "", t->port, t->proto == IPPROTO_UDP ? "/udp" : "");
 	return TAKE(b.p);
@@ -196,8 +208,7 @@ static void fill_table(struct table *t, const struct reach *r, const struct grou
 		if (g->rows[i] != i)
 			continue;
 		const struct reach_caller *c = &r->callers.items[i];
-		AUTO_MEM char *name =
-		    label(c->name, c->group, stands_for_several(g->rows, r->callers.len, i), cut);
+		AUTO_MEM char *name = label(c->name, c->group, row_is_whole(r, g, i), cut);
 		table_cell(t, name);
 		for (size_t j = 0; j < r->targets.len; j++) {
 			if (g->columns[j] != j)
@@ -215,10 +226,18 @@ static void fill_table(struct table *t, const struct reach *r, const struct grou
 
 static void print_legend(char *const *names, size_t n)
 {
+	size_t widest = 0, a_line;
+
 	for (size_t j = 0; j < n; j++)
-		printf("%s%2zu  %s%s", j ? "   " : "\n", j + 1, names[j], j % 4 == 3 ? "\n" : "");
-	if (n % 4)
-		putchar('\n');
+		if (strlen(names[j]) > widest)
+			widest = strlen(names[j]);
+	a_line = (size_t)output_width() / (widest + 7);
+	a_line = a_line ? a_line : 1;
+	for (size_t j = 0; j < n; j++) {
+		bool last = j + 1 == n || (j + 1) % a_line == 0;
+		printf("%s%3zu  %-*s%s", j ? "" : "\n", j + 1, last ? 0 : (int)widest + 2, names[j],
+		       last ? "\n" : "");
+	}
 }
 
 void reach_print_table(const struct reach *r, bool wide)
@@ -238,11 +257,11 @@ void reach_print_table(const struct reach *r, bool wide)
 		if (strlen(r->callers.items[i].group) > first)
 			first = strlen(r->callers.items[i].group);
 	bool fit = names_fit(names.items, names.len, first);
-	AUTO_MEM char *numbers = calloc(names.len + 1, 8);
+	AUTO_MEM char *numbers = calloc(names.len + 1, 24);
 	bad = bad || !numbers || vec_push(&headings, "");
 	for (size_t j = 0; !bad && j < names.len; j++) {
-		snprintf(numbers + j * 8, 8, "%zu", j + 1);
-		bad = vec_push(&headings, fit ? names.items[j] : numbers + j * 8);
+		snprintf(numbers + j * 24, 24, "%zu", j + 1);
+		bad = vec_push(&headings, fit ? names.items[j] : numbers + j * 24);
 	}
 	if (!bad && !vec_push(&headings, NULL)) {
 		table_init(&t, headings.items);

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `weft get -f`: objects out of files, with defaults set, in every form but watch. Needs no cluster; what the
+ * hub would make of them (pods of workloads, addresses) is not made.
+ */
+#include "cli/get.h"
+
+#include "base/own.h"
+#include "cli/output.h"
+#include "cli/world.h"
+
+#include <stdio.h>
+
+static bool is_named(const struct options_get *o, const struct object *x)
+{
+	if (o->n_args < 2)
+		return true;
+	for (int i = 1; i < o->n_args; i++)
+		if (str_eqz(x->meta.name, o->args[i]))
+			return true;
+	return false;
+}
+
+/* The kind's objects that were asked for. */
+static int choose(const struct options_get *o, const struct store *s, const struct kind_desc *k,
+		  const struct label_selector *labels, struct object_refs *out)
+{
+	struct object_refs all = {0};
+	struct str ns = str_of(o->all_ns || !k->namespaced ? NULL : o->ns ? o->ns : "default");
+	int r = store_list(s, k->kind, ns, &all);
+
+	for (size_t i = 0; !r && i < all.list.len; i++) {
+		const struct object *x = all.list.items[i];
+		if (is_named(o, x) && (!labels || selector_matches(labels, &x->meta.labels)))
+			r = vec_push(&out->list, x);
+	}
+	vec_free(&all.list);
+	return r;
+}
+
+static json_t *as_json(const struct object *x)
+{
+	AUTO_BUF b = {0};
+
+	object_print_json(&b, x, PRINT_REDACT);
+	json_t *v = b.failed ? NULL : json_loadb(b.p, b.n, 0, NULL);
+	/* A store's own count, not the file's word. */
+	json_object_del(json_object_get(v, "metadata"), "resourceVersion");
+	return v;
+}
+
+static void print_table(const struct options_get *o, const struct kind_desc *k,
+			const struct object_refs *refs)
+{
+	static const char *const headings[] = {"NAMESPACE", "NAME", "LABELS", "FROM", NULL};
+	bool with_ns = o->all_ns && k->namespaced;
+	AUTO_TABLE t;
+
+	table_init(&t, headings + !with_ns);
+	VEC_EACH (&refs->list, x) {
+		const struct strmap *labels = &(*x)->meta.labels;
+		AUTO_BUF text = {0};
+		AUTO_BUF from = {0};
+		for (size_t i = 0; i < labels->len; i++)
+			buf_printf(&text, "%s" STR_FMT "=" STR_FMT, i ? "," : "",
+				   STR_ARG(labels->items[i].key), STR_ARG(labels->items[i].value));
+		pos_print(&from, (*x)->pos);
+		if (with_ns)
+			table_cellf(&t, STR_FMT, STR_ARG((*x)->meta.ns));
+		table_cellf(&t, STR_FMT, STR_ARG((*x)->meta.name));
+		table_cell(&t, text.n ? text.p : "<none>");
+		table_cell(&t, from.p);
+	}
+	table_print(&t);
+}
+
+static void print_kind(const struct options_get *o, const struct kind_desc *k, const struct object_refs *refs,
+		       json_t *all)
+{
+	if (get_table(o)) {
+		print_table(o, k, refs);
+		return;
+	}
+	VEC_EACH (&refs->list, x) {
+		json_t *v = as_json(*x);
+		if (!strcmp(o->output, "name")) {
+			get_print_name(k, v);
+			json_decref(v);
+		} else {
+			json_array_append_new(all, v);
+		}
+	}
+}
+
+/* One object alone as itself, more as a List. */
+static void print_all(const struct options_get *o, json_t *all)
+{
+	if (o->n_args == 2 && json_array_size(all) == 1) {
+		output_value(json_array_get(all, 0), o->output);
+		return;
+	}
+	AUTO_JSON list = json_pack("{s:s,s:s,s:O}", "apiVersion", "v1", "kind", "List", "items", all);
+	output_value(list, o->output);
+}
+
+int get_from_files(const struct options_get *o, const struct get_kind_list *kinds)
+{
+	const struct world_files files = {.paths = &o->files, .n = 1};
+	struct label_selector *labels = NULL;
+	AUTO_ARENA arena = {0};
+	AUTO_JSON all = json_array();
+	struct store *s = NULL;
+	const char *why = NULL;
+	size_t shown = 0;
+	int r = EXIT_OK;
+
+	if (o->selector && selector_parse(&arena, str_of(o->selector), &labels, &why)) {
+		cli_error("app=web, tier in (a,b), !old", "--selector: %s", why);
+		return EXIT_USAGE;
+	}
+	if (world_from_files(&s, &files))
+		return EXIT_FAILED;
+	VEC_EACH (&kinds->list, k) {
+		struct object_refs refs = {0};
+		r |= choose(o, s, *k, labels, &refs) ? EXIT_FAILED : EXIT_OK;
+		if (refs.list.len && kinds->list.len > 1 && get_table(o))
+			printf("%s%s%s%s\n", shown ? "\n" : "", output_style(STYLE_DIM), (*k)->plural,
+			       output_style(STYLE_PLAIN));
+		if (refs.list.len)
+			print_kind(o, *k, &refs, all);
+		shown += refs.list.len;
+		vec_free(&refs.list);
+	}
+	if (!get_table(o) && strcmp(o->output, "name") != 0)
+		print_all(o, all);
+	else if (!shown)
+		fprintf(stderr, "No such objects in %s.\n", o->files);
+	store_free(&s);
+	return r || (o->n_args > 1 && !shown) ? EXIT_FAILED : EXIT_OK;
+}

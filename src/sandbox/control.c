@@ -40,7 +40,8 @@ static void client_close(struct client *c)
 	if (c->next)
 		c->next->link = c->link;
 	c->control->len--;
-	uv_close((uv_handle_t *)&c->pipe, client_freed);
+	if (!uv_is_closing((uv_handle_t *)&c->pipe))
+		uv_close((uv_handle_t *)&c->pipe, client_freed);
 }
 
 struct line {

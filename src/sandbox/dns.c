@@ -188,7 +188,7 @@ static const char config_head[] =
     "server:\n"
     "  username: \"\"\n  chroot: \"\"\n  pidfile: \"\"\n  use-syslog: no\n  logfile: \"\"\n  verbosity: 0\n"
     "  do-daemonize: no\n  num-threads: 1\n  module-config: \"iterator\"\n"
-    "  interface: 0.0.0.0\n  interface: ::0\n  port: 53\n"
+    "  interface: 0.0.0.0\n  interface: ::0\n  interface-automatic: yes\n  port: 53\n"
     "  access-control: 0.0.0.0/0 allow\n  access-control: ::0/0 allow\n"
     "  outgoing-range: 16\n  num-queries-per-thread: 256\n  incoming-num-tcp: 64\n"
     "  msg-cache-size: 256k\n  rrset-cache-size: 256k\n  infra-cache-numhosts: 16\n  key-cache-size: 16k\n"

@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -213,6 +214,7 @@ static void close_all(struct sandbox *s)
 
 static void free_all(struct sandbox *s)
 {
+	uv_run(&s->loop, UV_RUN_NOWAIT); /* the last words of the control socket */
 	uv_walk(&s->loop, close_handle, NULL);
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&s->loop);
@@ -284,6 +286,9 @@ int sandbox_run(const struct sandbox_options *o)
 	r = r ? r : s.status;
 	close_all(&s);
 	r = teardown(o->name) ?: r;
+	/* All of the cluster's processes are dead by now, and every child of this process was one of them. */
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		;
 	control_stop(&s, r);
 	free_all(&s);
 	close(s.lock);

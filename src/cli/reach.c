@@ -41,8 +41,8 @@ static void print_summary(const struct reach *r, uint64_t us)
 			printf("The model says the same.\n");
 	}
 	if (r->skipped)
-		printf("%zu pod%s left out: no address, or not running.\n", r->skipped,
-		       r->skipped == 1 ? " was" : "s were");
+		printf("%zu pod%s left out, without address or not running: %s.\n", r->skipped,
+		       r->skipped == 1 ? " was" : "s were", r->skipped_names.p ? r->skipped_names.p : "");
 	if (differ)
 		printf("%sThe model and the packets differ in %zu places, marked (!what the model says).%s A "
 		       "policy is "

@@ -49,7 +49,8 @@ struct reach {
 	VEC(struct reach_target) targets;
 	struct reach_cell *cells; /* callers × targets, by row; NULL before judging */
 	bool tried;		  /* seen[] is filled */
-	size_t skipped;		  /* pods that do not run */
+	size_t skipped;		  /* pods that do not run, */
+	struct buf skipped_names; /* and their names with what is known of why */
 };
 
 struct reach_filter {

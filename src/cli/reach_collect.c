@@ -110,6 +110,21 @@ static int add_targets(struct reach *r, const struct reach_caller *c, const stru
 	return e;
 }
 
+static void skip_pod(struct reach *r, const struct object *o)
+{
+	const struct pod_status *st = o->pod->status;
+
+	buf_printf(&r->skipped_names, "%s" STR_FMT "/" STR_FMT, r->skipped ? ", " : "", STR_ARG(o->meta.ns),
+		   STR_ARG(o->meta.name));
+	r->skipped++;
+	for (size_t i = 0; st && i < st->conditions.len; i++)
+		if (st->conditions.items[i].message.n) {
+			buf_printf(&r->skipped_names, " (" STR_FMT ")",
+				   STR_ARG(st->conditions.items[i].message));
+			return;
+		}
+}
+
 static int add_pod(struct reach *r, const struct store *s, const struct object *o,
 		   const struct reach_filter *f)
 {
@@ -120,7 +135,8 @@ static int add_pod(struct reach *r, const struct store *s, const struct object *
 	if (f->ns && !str_eqz(o->meta.ns, f->ns))
 		return 0;
 	if (over || !st || !st->pod_ips.len || (f->need_running && !str_eqz(st->phase, "Running"))) {
-		r->skipped += !over;
+		if (!over)
+			skip_pod(r, o);
 		return 0;
 	}
 	c.name = joined(o->meta.ns, o->meta.name);
@@ -258,5 +274,6 @@ void reach_fini(struct reach *r)
 	vec_free(&r->callers);
 	vec_free(&r->targets);
 	free(r->cells);
+	buf_fini(&r->skipped_names);
 	*r = (struct reach){0};
 }

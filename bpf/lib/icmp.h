@@ -78,6 +78,28 @@ __attribute__((noinline)) int icmp_related(struct __sk_buff *skb)
 	return 0;
 }
 
+/* The quoted transport's own sum, as far as it is quoted at all; the ICMP sum covers it. */
+ALWAYS_INLINE void quoted_sum(struct __sk_buff *skb, const struct packet *p, __u32 addresses, __u32 old_ports,
+			      __u32 new_ports)
+{
+	__u32 at = p->inner_l4 + sum_at(p->t.proto), sum;
+	__u16 was = 0, is;
+
+	if (!sum_at(p->t.proto))
+		return;
+	if (p->t.proto == IPPROTO_ICMP)
+		addresses = 0; /* no pseudo header */
+	if (bpf_skb_load_bytes(skb, at, &was, sizeof(was)) || (p->t.proto == IPPROTO_UDP && !was))
+		return;
+	sum = (__u32)bpf_csum_diff(&old_ports, 4, &new_ports, 4, addresses);
+	sum = (sum & 0xffff) + (sum >> 16) + (__u16)~was;
+	sum = (sum & 0xffff) + (sum >> 16);
+	sum = (sum & 0xffff) + (sum >> 16);
+	is = (__u16)~sum;
+	bpf_l4_csum_replace(skb, p->l4 + 2, was, is, 2);
+	bpf_skb_store_bytes(skb, at, &is, sizeof(is), 0);
+}
+
 /* Writes the difference of raw and out into the quoted packet and the outer addresses. */
 __attribute__((noinline)) int icmp_rewrite(struct __sk_buff *skb)
 {
@@ -100,14 +122,17 @@ __attribute__((noinline)) int icmp_rewrite(struct __sk_buff *skb)
 	old_ports = (__u32)p->raw.sport << 16 | p->raw.dport; /* the quoted packet went the other way */
 	new_ports = (__u32)p->out.sport << 16 | p->out.dport;
 	if (p->t.proto == IPPROTO_ICMP || p->t.proto == IPPROTO_ICMPV6) {
-		bpf_l4_csum_replace(skb, p->l4 + 2, p->raw.sport, p->out.sport, 2);
+		old_ports = p->raw.sport;
+		new_ports = p->out.sport;
+		bpf_l4_csum_replace(skb, p->l4 + 2, old_ports, new_ports, 2);
 		bpf_skb_store_bytes(skb, p->inner_l4 + 4, &p->out.sport, 2, 0);
 	} else {
 		bpf_l4_csum_replace(skb, p->l4 + 2, old_ports, new_ports, 4);
 		bpf_skb_store_bytes(skb, p->inner_l4, &new_ports, 4, 0);
 	}
+	diff = (__u32)bpf_csum_diff(p->diff_old[0].w, 32, p->diff_new[0].w, 32, 0);
+	quoted_sum(skb, p, diff, old_ports, new_ports);
 	if (p->v6) {
-		diff = (__u32)bpf_csum_diff(p->diff_old[0].w, 32, p->diff_new[0].w, 32, 0);
 		bpf_l4_csum_replace(skb, p->l4 + 2, 0, diff, 0);
 		diff = (__u32)bpf_csum_diff(p->diff_old[2].w, 32, p->diff_new[2].w, 32, 0);
 		sum_addresses(skb, p->l4 + 2, diff, 0, 1);
@@ -116,7 +141,6 @@ __attribute__((noinline)) int icmp_rewrite(struct __sk_buff *skb)
 		return 0;
 	}
 	/* the quoted header with its own sum adds up as before, so the ICMP sum does not see its addresses */
-	diff = (__u32)bpf_csum_diff(p->diff_old[0].w, 32, p->diff_new[0].w, 32, 0);
 	bpf_l3_csum_replace(skb, p->inner + IPV4_SUM_AT, 0, diff, 0);
 	bpf_skb_store_bytes(skb, p->inner + IPV4_SRC_AT, &p->diff_new[0].w[3], 4, 0);
 	bpf_skb_store_bytes(skb, p->inner + IPV4_SRC_AT + 4, &p->diff_new[1].w[3], 4, 0);

@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Cases: the way of a packet without policy or translation, and what is refused because of how it looks. */
+#include "cases.h"
+
+#include <string.h>
+
+static void routes_mode(void)
+{
+	set_mode(MODE_ROUTES);
+}
+
+static void pod_a_unwired(void)
+{
+	uint32_t key = IF_A;
+
+	bpf_map_delete_elem(bpf_map__fd(world->maps.iface), &key);
+}
+
+static void node2_without_address(void)
+{
+	uint32_t two = 2;
+
+	bpf_map_delete_elem(bpf_map__fd(world->maps.node), &two);
+}
+
+static void pod_b_gone(void)
+{
+	remove_pod("b");
+}
+
+const struct bpf_case path_cases[] = {
+    {"to a pod of this node: one hop less, its MAC, ours as sender",
+     BOTH,
+     NULL,
+     {{FROM_A,
+       {TCP, A, B, 1000, 80, SYN},
+       POD,
+       .out = {TCP, A, B, 1000, 80, SYN, .dmac = MAC_B, .smac = MAC_GW}},
+      {FROM_B,
+       {TCP, B, A, 80, 1000, SYNACK},
+       POD,
+       .out = {TCP, B, A, 80, 1000, SYNACK, .dmac = MAC_A, .smac = MAC_GW}},
+      {FROM_A, {UDP, A, B, 1000, 53, .payload = 100}, POD},
+      {FROM_A, {PING, A, B, 77, .payload = 56}, POD},
+      {FROM_B, {PONG, B, A, 77, .payload = 56}, POD},
+      {FROM_A, {SCTP, A, B, 1000, 80}, POD},
+      {FROM_A, {GRE, A, B}, POD}}},
+    {"to a pod of another node: into the tunnel",
+     BOTH,
+     NULL,
+     {{FROM_A, {TCP, A, R, 1000, 80, SYN}, TUNNEL},
+      {FROM_A, {UDP, A, R, 1000, 53}, TUNNEL},
+      {FROM_A, {PING, A, R, 5}, TUNNEL}}},
+    {"to a pod of another node with routes: out of the uplink",
+     BOTH,
+     routes_mode,
+     {{FROM_A, {TCP, A, R, 1000, 80, SYN}, OUT}, {FROM_A, {UDP, A, R, 1000, 53}, OUT}}},
+    {"to this node and to another one",
+     BOTH,
+     NULL,
+     {{FROM_A, {TCP, A, N1, 1000, 80, SYN}, STACK}, {FROM_A, {TCP, A, N2, 1000, 80, SYN}, TUNNEL}}},
+    {"to the link's other end: the stack", BOTH, NULL, {{FROM_A, {PING, A, LINK, 1}, STACK}}},
+    {"the last hop is the stack's, which answers",
+     BOTH,
+     NULL,
+     {{FROM_A, {UDP, A, B, 1000, 53, .ttl = 1}, STACK, .out = {UDP, A, B, 1000, 53, .ttl = 1}},
+      {FROM_A, {UDP, A, R, 1000, 53, .ttl = 1}, STACK, .out = {UDP, A, R, 1000, 53, .ttl = 1}},
+      {FROM_A, {UDP, A, R, 1000, 53, .ttl = 2}, TUNNEL}}},
+    {"too big for the tunnel: the stack answers or cuts",
+     BOTH,
+     NULL,
+     {{FROM_A, {UDP, A, R, 1000, 53, .payload = 1460}, STACK},
+      {FROM_A, {UDP, A, R, 1000, 53, .payload = 1400}, TUNNEL},
+      {FROM_A, {UDP, A, B, 1000, 53, .payload = 1460}, POD}}},
+    {"an address that no pod has: refused here, dropped elsewhere",
+     BOTH,
+     NULL,
+     {{FROM_A, {TCP, A, GONE, 1000, 80, SYN}, REFUSED, DROP_NO_ENDPOINT, IF_A},
+      {FROM_A, {TCP, A, GONE2, 1000, 80, SYN}, DROPPED, DROP_NO_ENDPOINT, IF_A}}},
+    {"a pod that goes is refused at once",
+     BOTH,
+     NULL,
+     {{FROM_A, {UDP, A, B, 1000, 53}, POD},
+      {FROM_A, {UDP, A, B, 1000, 53}, REFUSED, DROP_NO_ENDPOINT, IF_A, .before = pod_b_gone}}},
+    {"a node without an address on the underlay",
+     BOTH,
+     node2_without_address,
+     {{FROM_A, {TCP, A, R, 1000, 80, SYN}, DROPPED, DROP_NO_NODE, IF_A}}},
+    {"a foreign source is dropped",
+     BOTH,
+     NULL,
+     {{FROM_A, {TCP, B, WORLD, 1000, 80, SYN}, DROPPED, DROP_SPOOFED, IF_A},
+      {FROM_A, {UDP, N1, B, 1000, 80}, DROPPED, DROP_SPOOFED, IF_A},
+      {FROM_B, {UDP, A, B, 1000, 80}, DROPPED, DROP_SPOOFED, IF_B}}},
+    {"a pod whose rules are not in force has no network",
+     BOTH,
+     pod_a_unwired,
+     {{FROM_A, {TCP, A, B, 1000, 80, SYN}, DROPPED, DROP_NOT_WIRED, IF_A},
+      {TO_A, {TCP, N1, A, 1000, 80, SYN}, DROPPED, DROP_NOT_WIRED}}},
+    {"ARP is the stack's",
+     ONLY_V4,
+     NULL,
+     {{FROM_A, {ARP}, STACK}, {TO_A, {ARP}, STACK}, {UPLINK, {ARP}, STACK}}},
+    {"headers cut short",
+     BOTH,
+     NULL,
+     {{FROM_A, {TCP, A, B, 1000, 80, SYN, .cut = 8}, DROPPED, DROP_MALFORMED, IF_A},
+      {FROM_A, {UDP, A, B, 1000, 80, .cut = 4}, DROPPED, DROP_MALFORMED, IF_A},
+      {FROM_A, {PING, A, B, 1, .cut = 4}, DROPPED, DROP_MALFORMED, IF_A}}},
+    {"an options header comes before the transport",
+     ONLY_V6,
+     NULL,
+     {{FROM_A, {TCP, A, B, 1000, 80, SYN, .hop_by_hop = 1}, POD},
+      {FROM_B, {TCP, B, A, 80, 1000, SYNACK}, POD}}},
+    {"a TCP header may not be spread over fragments",
+     ONLY_V4,
+     NULL,
+     {{FROM_A,
+       {TCP, A, B, 1000, 80, SYN, .payload = 100, .fragment_id = 9, .fragment_at = 8},
+       DROPPED,
+       DROP_MALFORMED,
+       IF_A}}},
+    {"from outside to a pod, and back without translation",
+     BOTH,
+     NULL,
+     {{UPLINK,
+       {TCP, WORLD, A, 1000, 80, SYN},
+       POD,
+       .out = {TCP, WORLD, A, 1000, 80, SYN, .dmac = MAC_A, .smac = MAC_GW}},
+      {FROM_A, {TCP, A, WORLD, 80, 1000, SYNACK}, OUT},
+      {UPLINK, {TCP, WORLD, A, 1000, 80, ACK}, POD}}},
+    {"what the uplink leaves to the stack",
+     BOTH,
+     NULL,
+     {{UPLINK, {TCP, WORLD, N1, 1000, 22, SYN}, STACK},
+      {UPLINK, {UDP, N2, N1, 5000, 4789, .payload = 50}, STACK},
+      {UPLINK, {TCP, WORLD, R, 1000, 22, SYN}, STACK}}},
+    {"sources that cannot come from the uplink",
+     BOTH,
+     NULL,
+     {{UPLINK, {TCP, N1, A, 1000, 80, SYN}, DROPPED, DROP_SPOOFED},
+      {UPLINK, {TCP, R, A, 1000, 80, SYN}, DROPPED, DROP_SPOOFED},
+      {UPLINK, {TCP, B, A, 1000, 80, SYN}, DROPPED, DROP_SPOOFED},
+      {UPLINK, {TCP, R, A, 1000, 80, SYN}, POD, .before = routes_mode},
+      {UPLINK, {TCP, B, A, 1000, 80, SYN}, DROPPED, DROP_SPOOFED}}},
+    {"the stack's own packets into the tunnel",
+     BOTH,
+     NULL,
+     {{TUNNEL_OUT, {TCP, N1, R, 1000, 80, SYN}, STACK},
+      {TUNNEL_OUT, {TCP, N1, GONE2, 1000, 80, SYN}, STACK},
+      {TUNNEL_OUT, {TCP, N1, WORLD, 1000, 80, SYN}, DROPPED, DROP_NO_NODE}}},
+    {NULL},
+};

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Loads the programs and keeps the little cluster of world.h in their BPF maps. Needs root and a namespace of
+ * its own. */
+#include "world.h"
+
+#include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct weft *world;
+static struct ring_buffer *rings;
+static struct event seen_event;
+static int seen_events;
+
+static int libbpf_says(enum libbpf_print_level level, const char *format, va_list args)
+{
+	char line[512];
+
+	if (level != LIBBPF_WARN)
+		return 0;
+	vsnprintf(line, sizeof(line), format, args);
+	return printf("# %s", line);
+}
+
+static int on_event(void *ctx, void *data, size_t len)
+{
+	(void)ctx;
+	if (len == sizeof(seen_event))
+		memcpy(&seen_event, data, len);
+	seen_events++;
+	return 0;
+}
+
+static int make_rings(void)
+{
+	int outer = bpf_map__fd(world->maps.events), cpus = libbpf_num_possible_cpus();
+
+	for (uint32_t cpu = 0; cpu < (uint32_t)cpus; cpu++) {
+		int fd = bpf_map_create(BPF_MAP_TYPE_RINGBUF, "ring", 0, 0, 4096, NULL);
+
+		if (fd < 0 || bpf_map_update_elem(outer, &cpu, &fd, BPF_ANY))
+			return -errno;
+		if (!rings)
+			rings = ring_buffer__new(fd, on_event, NULL, NULL);
+		else
+			ring_buffer__add(rings, fd, on_event, NULL);
+	}
+	return rings ? 0 : -ENOMEM;
+}
+
+int world_load(void)
+{
+	struct bpf_map *map;
+	int err;
+
+	libbpf_set_print(libbpf_says);
+	world = weft__open();
+	if (!world)
+		return -errno;
+	bpf_object__for_each_map(map, world->obj)
+	{
+		if (bpf_map__max_entries(map) > 32768)
+			bpf_map__set_max_entries(map, 32768);
+	}
+	bpf_map__set_max_entries(world->maps.events, (uint32_t)libbpf_num_possible_cpus());
+	err = weft__load(world);
+	return err ? err : make_rings();
+}
+
+struct addr16 addr(const char *text)
+{
+	struct addr16 a = {};
+
+	if (strchr(text, ':')) {
+		inet_pton(AF_INET6, text, a.b);
+		return a;
+	}
+	a.w[2] = htonl(0xffff);
+	inet_pton(AF_INET, text, a.b + 12);
+	return a;
+}
+
+static void put(const struct bpf_map *map, const void *key, const void *value)
+{
+	if (bpf_map_update_elem(bpf_map__fd(map), key, value, BPF_ANY)) {
+		printf("Bail out! cannot write to %s: %s\n", bpf_map__name(map), strerror(errno));
+		exit(1);
+	}
+}
+
+static void map_empty(const struct bpf_map *map)
+{
+	uint8_t key[64], next[64];
+	int fd = bpf_map__fd(map), more = !bpf_map_get_next_key(fd, NULL, next);
+
+	while (more) {
+		memcpy(key, next, sizeof(key));
+		more = !bpf_map_get_next_key(fd, key, next);
+		bpf_map_delete_elem(fd, key);
+	}
+}
+
+size_t map_size(const struct bpf_map *map)
+{
+	uint8_t key[64];
+	int fd = bpf_map__fd(map);
+	size_t n = 0;
+
+	for (int more = !bpf_map_get_next_key(fd, NULL, key); more;
+	     more = !bpf_map_get_next_key(fd, key, key))
+		n++;
+	return n;
+}
+
+static struct config_value *config_now(void)
+{
+	static struct config_value c;
+	uint32_t zero = 0;
+
+	bpf_map_lookup_elem(bpf_map__fd(world->maps.config), &zero, &c);
+	return &c;
+}
+
+static void config_put(const struct config_value *c)
+{
+	uint32_t zero = 0;
+
+	put(world->maps.config, &zero, c);
+}
+
+static void set_address(const char *text, uint32_t class, uint32_t node, uint32_t flags)
+{
+	struct addr16 key = addr(text);
+	struct address_value value = {.class = class, .node = node, .flags = flags};
+
+	put(world->maps.address, &key, &value);
+}
+
+static struct block_key block_key(const char *text, uint32_t len)
+{
+	struct block_key key = {.len = strchr(text, ':') ? len : len + 96, .addr = addr(text)};
+
+	return key;
+}
+
+static void set_range(const char *text, uint32_t len, uint32_t kind, uint32_t node)
+{
+	struct block_key key = block_key(text, len);
+	struct range_value value = {.kind = kind, .node = node};
+
+	put(world->maps.range, &key, &value);
+}
+
+static const struct {
+	const char *name, *v4, *v6;
+	uint32_t ifindex;
+	uint8_t mac[6];
+} pods[] = {
+    {"a", "10.1.0.5", "fd00:1::5", IF_A, {2, 0, 0, 0, 0, 5}},
+    {"b", "10.1.0.6", "fd00:1::6", IF_B, {2, 0, 0, 0, 0, 6}},
+};
+
+void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set)
+{
+	size_t i = name[0] == 'b';
+	struct addr16 v4 = addr(pods[i].v4), v6 = addr(pods[i].v6);
+	struct endpoint_value e = {
+	    .ifindex = pods[i].ifindex, .ingress_set = ingress_set, .egress_set = egress_set};
+	struct iface_value f = {.v4 = v4, .v6 = v6, .ingress_set = ingress_set, .egress_set = egress_set};
+
+	memcpy(e.mac, pods[i].mac, 6);
+	memcpy(f.mac, pods[i].mac, 6);
+	put(world->maps.endpoint, &v4, &e);
+	put(world->maps.endpoint, &v6, &e);
+	put(world->maps.iface, &pods[i].ifindex, &f);
+}
+
+void remove_pod(const char *name)
+{
+	size_t i = name[0] == 'b';
+	struct addr16 v4 = addr(pods[i].v4), v6 = addr(pods[i].v6);
+
+	bpf_map_delete_elem(bpf_map__fd(world->maps.endpoint), &v4);
+	bpf_map_delete_elem(bpf_map__fd(world->maps.endpoint), &v6);
+	bpf_map_delete_elem(bpf_map__fd(world->maps.address), &v4);
+	bpf_map_delete_elem(bpf_map__fd(world->maps.address), &v6);
+	bpf_map_delete_elem(bpf_map__fd(world->maps.iface), &pods[i].ifindex);
+}
+
+void world_reset(void)
+{
+	struct config_value c = {.node4 = addr("192.0.2.1"),
+				 .node6 = addr("2001:db8::1"),
+				 .uplink = IF_UPLINK,
+				 .tunnel = IF_TUNNEL,
+				 .mode = MODE_VXLAN,
+				 .mtu = 1450,
+				 .snat_low = 40000,
+				 .snat_high = 49999,
+				 .gateway_mac = {2, 0x57, 0x45, 0x46, 0x54, 1},
+				 .vni = 7};
+	struct node_value n2 = {.v4 = addr("192.0.2.2"), .v6 = addr("2001:db8::2")};
+	uint64_t zeros[512] = {0};
+	struct bpf_map *map;
+	uint32_t two = 2;
+
+	bpf_object__for_each_map(map, world->obj)
+	{
+		enum bpf_map_type type = bpf_map__type(map);
+
+		if (type != BPF_MAP_TYPE_ARRAY && type != BPF_MAP_TYPE_PERCPU_ARRAY &&
+		    type != BPF_MAP_TYPE_ARRAY_OF_MAPS)
+			map_empty(map);
+	}
+	for (uint32_t i = 0; i < COUNTER_MAX; i++)
+		put(world->maps.counter, &i, zeros);
+	config_put(&c);
+	put(world->maps.node, &two, &n2);
+	set_pod("a", 0, 0);
+	set_pod("b", 0, 0);
+	set_address("10.1.0.5", CLASS_A, 0, ADDRESS_POD);
+	set_address("fd00:1::5", CLASS_A, 0, ADDRESS_POD);
+	set_address("10.1.0.6", CLASS_B, 0, ADDRESS_POD);
+	set_address("fd00:1::6", CLASS_B, 0, ADDRESS_POD);
+	set_address("10.2.0.7", CLASS_R, 2, ADDRESS_POD);
+	set_address("fd00:2::7", CLASS_R, 2, ADDRESS_POD);
+	set_address("192.0.2.1", CLASS_N1, 0, ADDRESS_NODE | ADDRESS_SELF);
+	set_address("2001:db8::1", CLASS_N1, 0, ADDRESS_NODE | ADDRESS_SELF);
+	set_address("192.0.2.2", CLASS_N2, 2, ADDRESS_NODE);
+	set_address("2001:db8::2", CLASS_N2, 2, ADDRESS_NODE);
+	set_range("10.1.0.0", 16, RANGE_POD, 0);
+	set_range("fd00:1::", 32, RANGE_POD, 0);
+	set_range("10.2.0.0", 16, RANGE_POD, 2);
+	set_range("fd00:2::", 32, RANGE_POD, 2);
+	set_range("10.96.0.0", 16, RANGE_SERVICE, 0);
+	set_range("fd00:96::", 112, RANGE_SERVICE, 0);
+	set_range("192.0.2.0", 24, RANGE_DIRECT, 0);
+	set_range("2001:db8::", 64, RANGE_DIRECT, 0);
+	ring_buffer__consume(rings);
+	seen_events = 0;
+}
+
+void set_mode(uint32_t mode)
+{
+	struct config_value *c = config_now();
+
+	c->mode = mode;
+	c->tunnel = mode == MODE_VXLAN ? IF_TUNNEL : 0;
+	config_put(c);
+}
+
+void set_snat(uint16_t low, uint16_t high)
+{
+	struct config_value *c = config_now();
+
+	c->snat_low = low;
+	c->snat_high = high;
+	config_put(c);
+}
+
+void set_policy(uint32_t set, uint32_t class, uint32_t portset, uint32_t rule)
+{
+	struct policy_key key = {.set = set, .class = class};
+	struct policy_value value = {.portset = portset, .rule = rule};
+
+	put(world->maps.policy, &key, &value);
+}
+
+void set_port(uint32_t portset, uint32_t bits, uint8_t proto, uint16_t port, uint32_t verdict, uint32_t rule)
+{
+	struct port_key key = {.prefixlen = bits, .portset = portset, .proto = proto, .port = htons(port)};
+	struct port_value value = {.verdict = verdict, .rule = rule};
+
+	put(world->maps.port, &key, &value);
+}
+
+void set_block(const char *prefix, uint32_t len, uint32_t class)
+{
+	struct config_value *c = config_now();
+	struct block_key key = block_key(prefix, len);
+	struct block_value value = {.class = class};
+	int v6 = strchr(prefix, ':') != NULL;
+	uint8_t *lens = v6 ? c->block_lens6 : c->block_lens4, word = (uint8_t)(key.len ? key.len : 255);
+	int at = 0;
+
+	put(c->block_trie ? world->maps.block_trie : world->maps.block, &key, &value);
+	/* longest first; 255 stands for the length 0 and is the last */
+	while (at < BLOCK_LENS && lens[at] && lens[at] != 255 && (word == 255 || lens[at] > word))
+		at++;
+	if (lens[at] != word) {
+		memmove(lens + at + 1, lens + at, (size_t)(BLOCK_LENS - 1 - at));
+		lens[at] = word;
+	}
+	config_put(c);
+}
+
+void set_trie(void)
+{
+	struct config_value *c = config_now();
+	struct block_key key = block_key("0.0.0.0", 0);
+	struct block_value world_class = {.class = CLASS_WORLD};
+
+	c->block_trie = 1;
+	put(world->maps.block_trie, &key, &world_class);
+	config_put(c);
+}
+
+void set_service(const char *addr_text, uint16_t port, uint8_t proto, uint32_t flags, uint32_t list,
+		 const char *backends)
+{
+	struct service_key key = {.addr = addr(addr_text), .port = htons(port), .proto = proto};
+	struct service_value value = {.list = list, .flags = flags};
+	struct backend_key slot = {.list = list};
+	char text[64];
+	unsigned int number;
+	int used;
+
+	for (; sscanf(backends, "%63s %u%n", text, &number, &used) == 2; backends += used) {
+		struct backend_value b = {.addr = addr(text), .port = htons((uint16_t)number)};
+
+		slot.slot = value.count++;
+		put(world->maps.backend, &slot, &b);
+	}
+	put(world->maps.service, &key, &value);
+}
+
+int world_run(const struct bpf_program *prog, uint32_t ifindex, const uint8_t *frame, size_t len,
+	      uint32_t gso_size, int repeat, struct run *r)
+{
+	struct __sk_buff ctx = {.ifindex = ifindex, .gso_size = gso_size};
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = (uint32_t)len, .data_out = r->out,
+		    .data_size_out = sizeof(r->out), .ctx_in = &ctx, .ctx_size_in = sizeof(ctx),
+		    .repeat = repeat);
+	int err = bpf_prog_test_run_opts(bpf_program__fd(prog), &o);
+
+	if (err)
+		return err;
+	r->verdict = (int)o.retval;
+	r->out_len = o.data_size_out;
+	r->nanoseconds = o.duration;
+	return 0;
+}
+
+int world_gc(void)
+{
+	LIBBPF_OPTS(bpf_test_run_opts, o);
+
+	if (bpf_prog_test_run_opts(bpf_program__fd(world->progs.weft_gc), &o))
+		return -errno;
+	return (int)o.retval;
+}
+
+uint64_t read_counter(uint32_t which)
+{
+	uint64_t values[512] = {0}, sum = 0;
+
+	bpf_map_lookup_elem(bpf_map__fd(world->maps.counter), &which, values);
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += values[i];
+	return sum;
+}
+
+uint64_t read_drops(uint32_t ifindex, uint16_t reason, uint16_t direction)
+{
+	struct drop_key key = {.ifindex = ifindex, .reason = reason, .direction = direction};
+	struct drop_value values[512];
+	uint64_t sum = 0;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(world->maps.drop), &key, values))
+		return 0;
+	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
+		sum += values[i].packets;
+	return sum;
+}
+
+int last_event(struct event *e)
+{
+	ring_buffer__consume(rings);
+	*e = seen_event;
+	return seen_events > 0;
+}
+
+static void age_map(const struct bpf_map *map, size_t seen_at, uint64_t ns)
+{
+	uint8_t key[64], value[128];
+	uint64_t seen;
+	int fd = bpf_map__fd(map);
+
+	for (int more = !bpf_map_get_next_key(fd, NULL, key); more;
+	     more = !bpf_map_get_next_key(fd, key, key)) {
+		if (bpf_map_lookup_elem(fd, key, value))
+			continue;
+		memcpy(&seen, value + seen_at, sizeof(seen));
+		seen -= ns;
+		memcpy(value + seen_at, &seen, sizeof(seen));
+		bpf_map_update_elem(fd, key, value, BPF_EXIST);
+	}
+}
+
+void age_all(uint64_t seconds)
+{
+	uint64_t ns = seconds * 1000000000u;
+
+	age_map(world->maps.conn4, offsetof(struct conn_value, seen), ns);
+	age_map(world->maps.conn6, offsetof(struct conn_value, seen), ns);
+	age_map(world->maps.half4, offsetof(struct conn_value, seen), ns);
+	age_map(world->maps.half6, offsetof(struct conn_value, seen), ns);
+	age_map(world->maps.nat, offsetof(struct nat_value, seen), ns);
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The little cluster that each BPF case starts from, and the means to change it: node-1 (this one) with pods
+ * a and b, node-2 with pod r, an outside host. Loads the programs once, empties the BPF maps between cases.
+ *
+ *   node-1  192.0.2.1   2001:db8::1        a  10.1.0.5  fd00:1::5  interface 101
+ *   node-2  192.0.2.2   2001:db8::2        b  10.1.0.6  fd00:1::6  interface 102
+ *   uplink 2, tunnel 3                     r  10.2.0.7  fd00:2::7  on node-2
+ */
+#ifndef WEFT_TEST_BPF_WORLD_H
+#define WEFT_TEST_BPF_WORLD_H
+
+#include "packet.h"
+#include "weft.skel.h"
+
+#include "seam/class.h"
+#include "seam/config.h"
+#include "seam/conn.h"
+#include "seam/endpoint.h"
+#include "seam/event.h"
+#include "seam/policy.h"
+#include "seam/service.h"
+
+#define IF_UPLINK 2
+#define IF_TUNNEL 3
+#define IF_A	  101
+#define IF_B	  102
+
+#define CLASS_A	  11u
+#define CLASS_B	  12u
+#define CLASS_R	  13u
+#define CLASS_N1  21u
+#define CLASS_N2  22u
+#define CLASS_NET 31u /* of a block that a case adds */
+
+extern struct weft *world;
+
+int world_load(void);	/* 0, or negative errno with a TAP comment */
+void world_reset(void); /* the cluster as above */
+struct addr16 addr(const char *text);
+
+void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set); /* "a" or "b" */
+void remove_pod(const char *name);
+void set_mode(uint32_t mode);
+void set_snat(uint16_t low, uint16_t high);
+void set_policy(uint32_t set, uint32_t class, uint32_t portset, uint32_t rule);
+/* bits as in struct port_key; port in host order */
+void set_port(uint32_t portset, uint32_t bits, uint8_t proto, uint16_t port, uint32_t verdict, uint32_t rule);
+void set_block(const char *prefix, uint32_t len, uint32_t class); /* len in the family's own form */
+void set_trie(void);						  /* the blocks move to the trie */
+/* backends: "addr port addr port …" */
+void set_service(const char *addr_text, uint16_t port, uint8_t proto, uint32_t flags, uint32_t list,
+		 const char *backends);
+
+struct run {
+	int verdict;
+	uint8_t out[PACKET_MAX];
+	size_t out_len;
+	uint32_t nanoseconds;
+};
+/* Runs a tc program over a frame. gso_size 0: not a packet that is cut later. */
+int world_run(const struct bpf_program *prog, uint32_t ifindex, const uint8_t *frame, size_t len,
+	      uint32_t gso_size, int repeat, struct run *r);
+int world_gc(void); /* entries removed */
+
+uint64_t read_counter(uint32_t which);
+uint64_t read_drops(uint32_t ifindex, uint16_t reason, uint16_t direction);
+size_t map_size(const struct bpf_map *map); /* elements, by walking */
+int last_event(struct event *e);	    /* 1: there was one since the last reset; the last one */
+/* Ages every connection and translation by so many seconds. */
+void age_all(uint64_t seconds);
+
+#endif

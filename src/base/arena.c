@@ -11,6 +11,7 @@ enum { BLOCK_MIN = 512, BLOCK_MAX = 64 * 1024 };
 struct arena_block {
 	struct arena_block *next;
 	size_t size, used;
+	bool exact; /* made by arena_reserve(): says nothing of how much will follow */
 	_Alignas(8) char data[];
 };
 
@@ -32,7 +33,7 @@ void *arena_alloc(struct arena *a, size_t n)
 		return NULL;
 	struct arena_block *b = a->head;
 	if (!b || b->size - b->used < want) {
-		size_t size = b && b->size >= BLOCK_MIN / 2 ? b->size * 2 : BLOCK_MIN;
+		size_t size = b && !b->exact ? b->size * 2 : BLOCK_MIN;
 		if (size > BLOCK_MAX)
 			size = BLOCK_MAX;
 		if (size < want)
@@ -52,7 +53,11 @@ int arena_reserve(struct arena *a, size_t n)
 	size_t want = (n + 7) & ~(size_t)7;
 	if (a->head && a->head->size - a->head->used >= want)
 		return 0;
-	return want >= n && add_block(a, want) ? 0 : -ENOMEM;
+	struct arena_block *b = want >= n ? add_block(a, want) : NULL;
+	if (!b)
+		return -ENOMEM;
+	b->exact = true;
+	return 0;
 }
 
 void *arena_alloc_array(struct arena *a, size_t n, size_t size)

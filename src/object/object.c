@@ -167,13 +167,15 @@ static int copy_struct(struct copy *c, const struct struct_desc *d, void *dst, c
 	return position_copy(c->to, c->from, dst, src, d->size);
 }
 
+enum { LATER = 96 }; /* room for a version and the key, which are added to most objects */
+
 static int copy_object(struct object *to, const struct object *from)
 {
 	struct copy c = {.to = to, .from = from};
 	to->version = from->version;
 	to->pos = from->pos;
 	file_ref((struct file *)(uintptr_t)to->pos.file);
-	int r = arena_reserve(&to->arena, from->arena.used);
+	int r = arena_reserve(&to->arena, from->arena.used + LATER);
 	if (!r)
 		r = copy_struct(&c, &metadata_desc, &to->meta, &from->meta);
 	if (!r)

@@ -209,8 +209,8 @@ static void default_container(const struct pod_spec *s, struct container *k)
 	for (size_t i = 0; i < k->ports.len; i++) {
 		struct container_port *p = &k->ports.items[i];
 		default_str(&p->protocol, "TCP");
-		if (!p->host_port.v)
-			p->host_port = (struct opt_int){.v = p->container_port.v, .set = s->host_network.v};
+		if (s->host_network.v && !p->host_port.set)
+			p->host_port = p->container_port;
 	}
 	default_probe(k->readiness_probe);
 	default_probe(k->liveness_probe);

@@ -30,7 +30,7 @@ struct reach_caller {
 
 struct reach_target {
 	char *name, *group; /* of the pod; owned */
-	char *port_name;    /* owned, or NULL */
+	char *node;	    /* where the pod runs; owned, or NULL */
 	char *host;	    /* a name to resolve in place of addresses (a Service); owned or NULL */
 	uint8_t proto;	    /* IPPROTO_TCP or UDP */
 	uint16_t port;

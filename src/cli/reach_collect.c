@@ -78,7 +78,8 @@ static int add_caller(struct reach *r, const struct reach_caller *c)
 	return 0;
 }
 
-static int add_target(struct reach *r, const struct reach_caller *pod, const struct container_port *p)
+static int add_target(struct reach *r, const struct reach_caller *pod, struct str node,
+		      const struct container_port *p)
 {
 	struct reach_target t = {.port = (uint16_t)p->container_port.v, .proto = IPPROTO_TCP};
 
@@ -90,23 +91,23 @@ static int add_target(struct reach *r, const struct reach_caller *pod, const str
 	memcpy(t.has, pod->has, sizeof(t.has));
 	t.name = strdup(pod->name);
 	t.group = strdup(pod->group);
-	t.port_name = p->name.n ? strndup(p->name.p, p->name.n) : NULL;
-	if (!t.name || !t.group || vec_push(&r->targets, t)) {
+	t.node = strndup(node.p ? node.p : "", node.n);
+	if (!t.name || !t.group || !t.node || vec_push(&r->targets, t)) {
 		free(t.name);
 		free(t.group);
-		free(t.port_name);
+		free(t.node);
 		return -1;
 	}
 	return 0;
 }
 
-static int add_targets(struct reach *r, const struct reach_caller *c, const struct container_list *l)
+static int add_targets(struct reach *r, const struct reach_caller *c, const struct pod_spec *spec)
 {
 	int e = 0;
 
-	for (size_t i = 0; i < l->len; i++)
-		for (size_t j = 0; !e && j < l->items[i].ports.len; j++)
-			e = add_target(r, c, &l->items[i].ports.items[j]);
+	for (size_t i = 0; i < spec->containers.len; i++)
+		for (size_t j = 0; !e && j < spec->containers.items[i].ports.len; j++)
+			e = add_target(r, c, spec->node_name, &spec->containers.items[i].ports.items[j]);
 	return e;
 }
 
@@ -145,7 +146,7 @@ static int add_pod(struct reach *r, const struct store *s, const struct object *
 		set_address(c.addr, c.has, st->pod_ips.items[i].ip);
 	if (!c.name || !c.group)
 		goto fail;
-	if (is_meant(f->to, c.name, c.group) && o->pod->spec && add_targets(r, &c, &o->pod->spec->containers))
+	if (is_meant(f->to, c.name, c.group) && o->pod->spec && add_targets(r, &c, o->pod->spec))
 		goto fail;
 	if (is_meant(f->from, c.name, c.group))
 		return add_caller(r, &c);
@@ -268,7 +269,7 @@ void reach_fini(struct reach *r)
 	VEC_EACH (&r->targets, t) {
 		free(t->name);
 		free(t->group);
-		free(t->port_name);
+		free(t->node);
 		free(t->host);
 	}
 	vec_free(&r->callers);

@@ -59,6 +59,16 @@ struct grouping {
 	bool wide;
 };
 
+static bool is_node(const struct reach_caller *c)
+{
+	return !strncmp(c->name, "node:", 5);
+}
+
+static bool is_self(const struct reach *r, size_t caller, size_t target)
+{
+	return !strcmp(r->callers.items[caller].name, r->targets.items[target].name);
+}
+
 static bool cells_equal(const struct reach *r, const struct reach_cell *a, const struct reach_cell *b)
 {
 	return !strcmp(reach_word(shown(r, a)), reach_word(shown(r, b))) &&
@@ -70,28 +80,22 @@ static bool same_target(const struct reach_target *a, const struct reach_target 
 	return a->port == b->port && a->proto == b->proto && !strcmp(a->group, b->group);
 }
 
-/* All pods of both workloads agree about this pair of a row group and a column group. */
-static bool group_is_even(const struct reach *r, const char *group, size_t row)
+/* Two pods of a workload get the same answers from all others; what each gets from itself does not count. */
+static bool rows_are_even(const struct reach *r, size_t a, size_t b)
 {
-	for (size_t i = row + 1; i < r->callers.len; i++) {
-		if (strcmp(r->callers.items[i].group, group) != 0)
-			continue;
-		for (size_t j = 0; j < r->targets.len; j++)
-			if (!cells_equal(r, reach_at(r, row, j), reach_at(r, i, j)))
-				return false;
-	}
+	for (size_t j = 0; j < r->targets.len; j++)
+		if (!is_self(r, a, j) && !is_self(r, b, j) &&
+		    !cells_equal(r, reach_at(r, a, j), reach_at(r, b, j)))
+			return false;
 	return true;
 }
 
-static bool column_is_even(const struct reach *r, size_t column)
+static bool columns_are_even(const struct reach *r, size_t a, size_t b)
 {
-	for (size_t j = column + 1; j < r->targets.len; j++) {
-		if (!same_target(&r->targets.items[j], &r->targets.items[column]))
-			continue;
-		for (size_t i = 0; i < r->callers.len; i++)
-			if (!cells_equal(r, reach_at(r, i, column), reach_at(r, i, j)))
-				return false;
-	}
+	for (size_t i = 0; i < r->callers.len; i++)
+		if (!is_node(&r->callers.items[i]) && !is_self(r, i, a) && !is_self(r, i, b) &&
+		    !cells_equal(r, reach_at(r, i, a), reach_at(r, i, b)))
+			return false;
 	return true;
 }
 
@@ -107,7 +111,7 @@ static int group_all(const struct reach *r, bool wide, struct grouping *g)
 		for (size_t k = 0; !wide && k < i; k++)
 			if (g->rows[k] == k &&
 			    !strcmp(r->callers.items[k].group, r->callers.items[i].group) &&
-			    group_is_even(r, r->callers.items[k].group, k)) {
+			    rows_are_even(r, k, i)) {
 				g->rows[i] = k;
 				break;
 			}
@@ -116,12 +120,48 @@ static int group_all(const struct reach *r, bool wide, struct grouping *g)
 		g->columns[j] = j;
 		for (size_t k = 0; !wide && k < j; k++)
 			if (g->columns[k] == k && same_target(&r->targets.items[k], &r->targets.items[j]) &&
-			    column_is_even(r, k)) {
+			    columns_are_even(r, k, j)) {
 				g->columns[j] = k;
 				break;
 			}
 	}
 	return 0;
+}
+
+/* The cell that a row and a column of groups show: of a pod and another one where there are such. */
+static const struct reach_cell *group_cell(const struct reach *r, const struct grouping *g, size_t row,
+					   size_t column, bool *self)
+{
+	for (size_t i = row; i < r->callers.len; i++)
+		for (size_t j = column; g->rows[i] == row && j < r->targets.len; j++)
+			if (g->columns[j] == column && !is_self(r, i, j)) {
+				*self = false;
+				return reach_at(r, i, j);
+			}
+	*self = true;
+	return reach_at(r, row, column);
+}
+
+/* What nodes get from a column: those that its pods run on, or the others. NULL where there is none; *even
+ * false where they do not agree. */
+static const struct reach_cell *node_cell(const struct reach *r, const struct grouping *g, size_t column,
+					  bool own, bool *even)
+{
+	const struct reach_cell *first = NULL;
+
+	*even = true;
+	for (size_t i = 0; i < r->callers.len; i++)
+		for (size_t j = column; is_node(&r->callers.items[i]) && j < r->targets.len; j++) {
+			const char *node = r->targets.items[j].node;
+			if (g->columns[j] != column || !node ||
+			    !strcmp(node, r->callers.items[i].name + 5) != own)
+				continue;
+			if (!first)
+				first = reach_at(r, i, j);
+			else if (!cells_equal(r, first, reach_at(r, i, j)))
+				*even = false;
+		}
+	return first;
 }
 
 /* The namespace that all names share, to be left out; NULL when there are several. */
@@ -202,26 +242,57 @@ static bool names_fit(char *const *names, size_t n, size_t first)
 	return total <= (size_t)output_width();
 }
 
+static void add_cell(struct table *t, const struct reach *r, const struct reach_cell *cell, bool self)
+{
+	const char *word = reach_word(shown(r, cell));
+	AUTO_BUF text = {0};
+
+	buf_printf(&text, self ? "(%s)" : "%s", word);
+	if (r->tried && !reach_cell_agrees(cell))
+		buf_printf(&text, "(!%s)", reach_word(cell->model));
+	table_cell_styled(t, cell_style(r, cell, word), text.p);
+}
+
+static void add_node_row(struct table *t, const struct reach *r, const struct grouping *g, bool own)
+{
+	bool any = false, even;
+
+	for (size_t j = 0; j < r->targets.len; j++)
+		any |= g->columns[j] == j && node_cell(r, g, j, own, &even);
+	if (!any)
+		return;
+	table_cell(t, own ? "own node" : "other nodes");
+	for (size_t j = 0; j < r->targets.len; j++) {
+		if (g->columns[j] != j)
+			continue;
+		const struct reach_cell *cell = node_cell(r, g, j, own, &even);
+		if (cell && even)
+			add_cell(t, r, cell, false);
+		else
+			table_cell_styled(t, STYLE_YELLOW, cell ? "mixed" : "–");
+	}
+}
+
 static void fill_table(struct table *t, const struct reach *r, const struct grouping *g, size_t cut)
 {
 	for (size_t i = 0; i < r->callers.len; i++) {
-		if (g->rows[i] != i)
-			continue;
 		const struct reach_caller *c = &r->callers.items[i];
+		if (g->rows[i] != i || (is_node(c) && !g->wide))
+			continue;
 		AUTO_MEM char *name = label(c->name, c->group, row_is_whole(r, g, i), cut);
 		table_cell(t, name);
 		for (size_t j = 0; j < r->targets.len; j++) {
+			bool self;
 			if (g->columns[j] != j)
 				continue;
-			const struct reach_cell *cell = reach_at(r, i, j);
-			const char *word = reach_word(shown(r, cell));
-			AUTO_BUF text = {0};
-			buf_addz(&text, word);
-			if (r->tried && !reach_cell_agrees(cell))
-				buf_printf(&text, "(!%s)", reach_word(cell->model));
-			table_cell_styled(t, cell_style(r, cell, word), text.p);
+			const struct reach_cell *cell = group_cell(r, g, i, j, &self);
+			add_cell(t, r, cell, self);
 		}
 	}
+	if (g->wide)
+		return;
+	add_node_row(t, r, g, true);
+	add_node_row(t, r, g, false);
 }
 
 static void print_legend(char *const *names, size_t n)

@@ -18,10 +18,18 @@ struct edges {
 	VEC(struct edge) list;
 };
 
-/* Containing blocks come right before what they contain. */
+static bool is4(const struct prefix *p)
+{
+	return p->len >= 96 && addr_is4(&p->addr);
+}
+
+/* Containing blocks come right before what they contain; IPv4 is not contained in ::/0, so it stands apart.
+ */
 static int edge_cmp(const void *x, const void *y)
 {
 	const struct edge *a = x, *b = y;
+	if (is4(&a->p) != is4(&b->p))
+		return is4(&a->p) ? -1 : 1;
 	int r = memcmp(&a->p.addr, &b->p.addr, sizeof(a->p.addr));
 	return r ? r : (a->p.len > b->p.len) - (a->p.len < b->p.len);
 }
@@ -32,22 +40,6 @@ static int block_cmp(const void *x, const void *y)
 	if (a->p.len != b->p.len)
 		return a->p.len > b->p.len ? -1 : 1;
 	return memcmp(&a->p.addr, &b->p.addr, sizeof(a->p.addr));
-}
-
-static bool is4(const struct prefix *p)
-{
-	return p->len >= 96 && addr_is4(&p->addr);
-}
-
-/* ::/0 holds the form of IPv4 addresses, but no IPv4 address. */
-static bool holds(const struct prefix *p, const struct addr *a)
-{
-	return is4(p) == addr_is4(a) && prefix_has(p, a);
-}
-
-static bool inside(const struct prefix *outer, const struct prefix *inner)
-{
-	return is4(outer) == is4(inner) && prefix_covers(outer, inner);
 }
 
 static void edges_of(struct compiler *c, struct edges *e)
@@ -81,7 +73,7 @@ static void build(struct compiler *c, const struct edges *e)
 	for (size_t i = 0; i < e->list.len;) {
 		struct block b = {.p = e->list.items[i].p};
 		const struct rule *first = NULL;
-		while (open.len && !inside(&c->blocks.list.items[open.items[open.len - 1]].p, &b.p))
+		while (open.len && !prefix_covers(&c->blocks.list.items[open.items[open.len - 1]].p, &b.p))
 			open.len--;
 		if (open.len) {
 			VEC_EACH (&c->blocks.list.items[open.items[open.len - 1]].atoms.list, a)
@@ -121,7 +113,7 @@ const struct block *block_of(const struct blocks *bs, const struct addr *a, unsi
 		const struct block *hit =
 		    len < shorter_than ? bsearch(&want, &bs->list.items[i], end - i, sizeof(want), block_cmp)
 				       : NULL;
-		if (hit && holds(&hit->p, a))
+		if (hit && prefix_has(&hit->p, a))
 			return hit;
 		i = end;
 	}
@@ -204,7 +196,9 @@ void blocks_rows(struct compiler *c)
 	owner_begin(&c->block_owner);
 	VEC_EACH (&c->blocks.list, b) {
 		put_block(c, table, b);
-		leak |= !is4(&b->p) && prefix_covers(&b->p, &shield.p);
+		struct addr masked = shield.p.addr;
+		prefix_mask(&masked, b->p.len);
+		leak |= b->p.len < 96 && addr_eq(&masked, &b->p.addr);
 		shut |= b->p.len == 96 && is4(&b->p);
 	}
 	if (trie && leak && !shut)

@@ -33,7 +33,7 @@ static int identity(struct cluster *c, struct object *o, const struct object *ol
 	if (old) {
 		m->uid = arena_str(a, old->meta.uid);
 		m->creation_timestamp = arena_str(a, old->meta.creation_timestamp);
-		m->deletion_timestamp = arena_str(a, old->meta.deletion_timestamp);
+		m->deletion_timestamp = text_keep(a, old->meta.deletion_timestamp);
 		m->deletion_grace_period_seconds = old->meta.deletion_grace_period_seconds;
 		int64_t g = old->meta.generation.v;
 		m->generation = int_of(object_same_spec(o, old) ? g : g + 1);
@@ -154,7 +154,7 @@ int cluster_admit(struct cluster *c, struct object *o, const struct object *old,
 		r = fill_node(c, o, old);
 	/* A pod stays where it is. */
 	if (k == KIND_pod && !r && old && o->pod->spec && old->pod->spec && !o->pod->spec->node_name.n)
-		o->pod->spec->node_name = arena_str(&o->arena, old->pod->spec->node_name);
+		o->pod->spec->node_name = text_keep(&o->arena, old->pod->spec->node_name);
 	if (!r)
 		r = identity(c, o, old);
 	if (k == KIND_namespace && !r)

@@ -29,6 +29,11 @@ bool object_same(const struct object *a, const struct object *b);
 /* Of the same kind and with the same spec (everything in the body but status). */
 bool object_same_spec(const struct object *a, const struct object *b);
 
+/* Copies text that may be absent: an absent one stays absent. */
+static inline struct str text_keep(struct arena *a, struct str s)
+{
+	return s.n ? arena_str(a, s) : (struct str){0};
+}
 static inline struct opt_int int_of(int64_t v)
 {
 	return (struct opt_int){.v = v, .set = true};

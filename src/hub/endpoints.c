@@ -182,7 +182,7 @@ static int fill_ports(struct object *o, const struct service_spec *spec, const s
 		p->name = arena_str(a, spec->ports.items[i].name);
 		p->protocol = arena_str(a, protocol_of(spec->ports.items[i].protocol));
 		p->port = int_of(n);
-		p->app_protocol = arena_str(a, spec->ports.items[i].app_protocol);
+		p->app_protocol = text_keep(a, spec->ports.items[i].app_protocol);
 	}
 	return 0;
 }

@@ -195,7 +195,7 @@ static int pretend(struct object *o, const char *now)
 	for (size_t i = 0; i < n; i++) {
 		struct container_status *cs = &st->container_statuses.items[i];
 		cs->name = arena_str(a, spec->containers.items[i].name);
-		cs->image = arena_str(a, spec->containers.items[i].image);
+		cs->image = text_keep(a, spec->containers.items[i].image);
 		cs->state = arena_str(a, STR("{\"running\":{}}"));
 		cs->ready = cs->started = bool_of(true);
 		cs->restart_count = int_of(0);

@@ -83,7 +83,7 @@ static int make_ordinal(struct cluster *c, const struct object *o, struct str na
 	if (!r)
 		r = set_label(pod, REVISION_LABEL, str_of(revision));
 	pod->pod->spec->hostname = arena_str(&pod->arena, name);
-	pod->pod->spec->subdomain = arena_str(&pod->arena, spec->service_name);
+	pod->pod->spec->subdomain = text_keep(&pod->arena, spec->service_name);
 	if (r) {
 		object_unref(&pod);
 		return r;

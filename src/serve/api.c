@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Routes requests to the files of this room and turns failures into Statuses. See api.h. */
+#include "serve/api.h"
+
+#include <errno.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "serve/api_state.h"
+
+#define INTERNAL "/apis/weft.network/internal/"
+
+static void on_event(void *ctx, const struct event *e)
+{
+	struct api *a = ctx;
+	a->dirty |= 1ULL << e->object->desc->kind;
+}
+
+int api_new(struct api **out, struct store *s, const struct api_ops *ops, void *ctx)
+{
+	struct api *a = calloc(1, sizeof(*a));
+	if (!a)
+		return -ENOMEM;
+	a->store = s;
+	a->ops = ops;
+	a->ctx = ctx;
+	snprintf(a->instance, sizeof(a->instance), "%016llx", (unsigned long long)clock_us());
+	int r = store_subscribe(s, on_event, a, &a->sub);
+	if (r) {
+		free(a);
+		return r;
+	}
+	*out = a;
+	return 0;
+}
+
+void api_free(struct api **pa)
+{
+	struct api *a = *pa;
+	*pa = NULL;
+	if (!a)
+		return;
+	store_unsubscribe(&a->sub);
+	free(a);
+}
+
+void api_set_floor(struct api *a, uint64_t version)
+{
+	a->floor = version;
+}
+
+static void handle_health(struct api *a, const struct http_request *rq, struct http_reply *rp, struct api_error *e)
+{
+	if (!strcmp(rq->path, "/readyz") && !a->ops->ready(a->ctx)) {
+		api_fail(e, 503, "ServiceUnavailable", "still loading");
+		return;
+	}
+	rp->content_type = "text/plain";
+	buf_addz(&rp->body, "ok");
+}
+
+static void handle_internal(struct api *a, const struct http_request *rq, struct http_reply *rp, struct api_error *e)
+{
+	if (!rq->local) {
+		api_fail(e, 403, "Forbidden", "%s is only for this machine's own processes, over the Unix socket",
+			 rq->path);
+		return;
+	}
+	if (a->ops->internal(a->ctx, rq->method, rq->path + strlen(INTERNAL), rq->body, &rp->body, e))
+		api_fail(e, 500, "InternalError", "the request failed");
+}
+
+static void handle_resource(struct api *a, const struct target *t, const struct http_request *rq,
+			    struct http_reply *rp, struct api_error *e)
+{
+	if (t->events || t->leases)
+		virtual_handle(a, t, rq, rp, e);
+	else if (strcmp(rq->method, "GET"))
+		write_handle(a, t, rq, rp, e);
+	else if (query_true(rq, "watch"))
+		watch_start(a, t, rq, rp, e);
+	else if (t->named)
+		read_get(a, t, rq, rp, e);
+	else
+		read_list(a, t, rq, rp, e);
+}
+
+void api_handle(void *ctx, const struct http_request *rq, struct http_reply *rp)
+{
+	struct api *a = ctx;
+	struct api_error e = {0};
+	struct target t = {0};
+	bool get = !strcmp(rq->method, "GET");
+	if (!strcmp(rq->path, "/healthz") || !strcmp(rq->path, "/livez") || !strcmp(rq->path, "/readyz"))
+		handle_health(a, rq, rp, &e);
+	else if (!strncmp(rq->path, INTERNAL, strlen(INTERNAL)))
+		handle_internal(a, rq, rp, &e);
+	else if (get && discovery_is(rq->path))
+		discovery_handle(a, rq, rp, &e);
+	else if (target_parse(&t, rq->path))
+		api_fail(&e, 404, "NotFound", "the server could not find the requested resource");
+	else
+		handle_resource(a, &t, rq, rp, &e);
+	if (e.code) {
+		buf_clear(&rp->body);
+		rp->status = e.code;
+		rp->content_type = NULL;
+		rp->retry = e.retry;
+		status_print(&rp->body, &e, &t);
+	}
+	api_error_fini(&e);
+}

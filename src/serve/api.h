@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The Kubernetes-shaped API over a store: discovery, list, get, watch, tables and, through hooks of the owner, writes.
+ * Reads go straight to the store; what a write means (who may, what is filled in, where it is kept) is the owner's.
+ */
+#ifndef WEFT_SERVE_API_H
+#define WEFT_SERVE_API_H
+
+#include "serve/http.h"
+#include "store/store.h"
+
+/* How a request failed. `message` is owned by it. causes are printed as details.causes. */
+struct api_error {
+	int code;	    /* HTTP status; 0: none */
+	const char *reason; /* "NotFound", … static */
+	struct buf message;
+	struct remarks causes;
+	bool retry;
+};
+void api_error_fini(struct api_error *e);
+/* Sets code, reason and message; an earlier one stays. Returns -EINVAL, for `return api_fail(…)`. */
+int api_fail(struct api_error *e, int code, const char *reason, const char *fmt, ...)
+	__attribute__((format(printf, 4, 5)));
+
+enum api_verb { API_CREATE, API_UPDATE, API_STATUS, API_DELETE };
+struct api_write {
+	enum api_verb verb;
+	struct object *object; /* owned, TAKE it; NULL for DELETE. For STATUS: the whole object with the new status */
+	const struct object *old; /* in force, or NULL for CREATE; a reference is held during the call */
+	int64_t grace;		  /* DELETE: seconds, -1: the object's own */
+	bool orphan;		  /* DELETE: leave what it owns */
+	bool dry;		  /* only say what would be */
+};
+
+struct api_ops {
+	/* Called on the loop for each write. On success 0, and *now is a reference to the resulting object (for DELETE:
+	 * its last state, may be NULL). Else negative, with e filled. */
+	int (*write)(void *ctx, struct api_write *w, struct object **now, struct api_error *e);
+	/* /apis/weft.network/internal/NAME; `name` is the rest of the path. Same results; fills body with JSON. */
+	int (*internal)(void *ctx, const char *method, const char *name, struct str body, struct buf *answer,
+			struct api_error *e);
+	/* Whether /readyz says ok. */
+	bool (*ready)(void *ctx);
+};
+
+struct api;
+int api_new(struct api **out, struct store *s, const struct api_ops *ops, void *ctx);
+/* Streams must have ended (http_free) before. */
+void api_free(struct api **a);
+/* http_handler; ctx is the struct api. */
+void api_handle(void *ctx, const struct http_request *rq, struct http_reply *rp);
+/* Versions up to this one cannot be resumed from: what was deleted before the start is not known. */
+void api_set_floor(struct api *a, uint64_t version);
+/* Tells the watches of what was written since the last call; once a loop turn. */
+void api_flush(struct api *a);
+/* Ends watches whose time is over and sends bookmarks; about once a second. */
+void api_tick(struct api *a);
+
+#endif

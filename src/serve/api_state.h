@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the API share. Private to serve/. */
+#ifndef WEFT_SERVE_API_STATE_H
+#define WEFT_SERVE_API_STATE_H
+
+#include "serve/api.h"
+
+struct watch;
+struct api {
+	struct store *store;
+	const struct api_ops *ops;
+	void *ctx;
+	struct subscription *sub;
+	struct watch *watches;
+	uint64_t floor;
+	uint64_t dirty; /* kinds written since the last flush, a bit each */
+	char instance[17]; /* differs for each start; part of what clients cache by */
+};
+
+/* What a URL names. */
+struct target {
+	const struct kind_desc *kind; /* NULL for the two below */
+	bool events, leases;
+	char ns[64], name[254], sub[32];
+	bool named;
+};
+/* 0, -ENOENT when no such resource. Parses /api/v1/… and /apis/GROUP/VERSION/…. */
+int target_parse(struct target *t, const char *path);
+
+/* Selectors of a list or watch. */
+struct select {
+	struct arena arena;
+	struct label_selector *labels; /* NULL: all */
+	struct field_term {
+		enum field_key { FIELD_NAME, FIELD_NS, FIELD_NODE, FIELD_PHASE, FIELD_OTHER } key;
+		bool not;
+		struct str value;
+	} fields[8];
+	size_t n;
+	struct str ns; /* empty: all */
+};
+int select_parse(struct select *s, const struct target *t, const struct http_request *rq, struct api_error *e);
+bool select_matches(const struct select *s, const struct object *o);
+void select_fini(struct select *s);
+
+/* How objects are shown to this client. */
+struct show {
+	bool table, whole; /* a Table; with whole objects in it */
+	unsigned print;	   /* enum object_print */
+};
+struct show show_of(const struct http_request *rq);
+
+void status_print(struct buf *b, const struct api_error *e, const struct target *t);
+void discovery_handle(struct api *a, const struct http_request *rq, struct http_reply *rp, struct api_error *e);
+bool discovery_is(const char *path);
+void read_list(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+	       struct api_error *e);
+void read_get(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+	      struct api_error *e);
+void watch_start(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		 struct api_error *e);
+void write_handle(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		  struct api_error *e);
+/* Events (always empty) and Leases (made of Nodes). */
+void virtual_handle(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		    struct api_error *e);
+const struct object *api_find(struct api *a, const struct target *t, struct api_error *e);
+bool query_true(const struct http_request *rq, const char *key);
+
+#endif

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The columns of each kind, as kubectl's users know them. Pure. See cells.h. */
+#include "serve/cells.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+
+#define TEXT(name)	    {name, "string", "", 0}
+#define NUMBER(name)	    {name, "integer", "", 0}
+#define WIDE(name)	    {name, "string", "", 1}
+#define TABLE(id)	    {id##_columns, ARRAY_LEN(id##_columns), id##_fill}
+#define COLUMNS(id, ...)    static const struct column id##_columns[] = {__VA_ARGS__}
+
+static void add_comma(struct buf *b, struct str s)
+{
+	if (b->n)
+		buf_addc(b, ',');
+	buf_adds(b, s);
+}
+
+static void cell_buf(struct cells *c, const struct buf *b, const char *none)
+{
+	cell_str(c, buf_str(b), none);
+}
+
+static void print_map(struct buf *b, const struct strmap *m)
+{
+	for (size_t i = 0; i < m->len; i++) {
+		add_comma(b, m->items[i].key);
+		buf_addc(b, '=');
+		buf_adds(b, m->items[i].value);
+	}
+}
+
+static void cell_map(struct cells *c, const struct strmap *m)
+{
+	AUTO_BUF b = {0};
+	print_map(&b, m);
+	cell_buf(c, &b, "<none>");
+}
+
+static void cell_selector(struct cells *c, const struct label_selector *s)
+{
+	AUTO_BUF b = {0};
+	if (s)
+		selector_print(&b, s);
+	cell_buf(c, &b, "<none>");
+}
+
+/* Names and images of the containers of a template. */
+static void cell_containers(struct cells *c, const struct pod_template *t)
+{
+	AUTO_BUF names = {0};
+	AUTO_BUF images = {0};
+	for (size_t i = 0; t && t->spec && i < t->spec->containers.len; i++) {
+		add_comma(&names, t->spec->containers.items[i].name);
+		add_comma(&images, t->spec->containers.items[i].image);
+	}
+	cell_buf(c, &names, "");
+	cell_buf(c, &images, "");
+}
+
+COLUMNS(plain, TEXT("Age"));
+static void plain_fill(struct cells *c, const struct object *o)
+{
+	cell_age(c, o);
+}
+
+COLUMNS(namespace, TEXT("Status"), TEXT("Age"));
+static void namespace_fill(struct cells *c, const struct object *o)
+{
+	cell_str(c, o->namespace->status ? o->namespace->status->phase : (struct str){0}, "Active");
+	cell_age(c, o);
+}
+
+COLUMNS(node, TEXT("Status"), TEXT("Roles"), TEXT("Age"), TEXT("Version"), WIDE("Internal-IP"), WIDE("External-IP"),
+	WIDE("OS-Image"), WIDE("Kernel-Version"), WIDE("Container-Runtime"));
+
+static struct str node_address_of(const struct object *o, const char *type)
+{
+	const struct node_status *st = o->node->status;
+	for (size_t i = 0; st && i < st->addresses.len; i++)
+		if (str_eqz(st->addresses.items[i].type, type))
+			return st->addresses.items[i].address;
+	return (struct str){0};
+}
+
+/* A text member of the opaque nodeInfo, which is compact JSON. */
+static struct str node_info_of(const struct object *o, const char *key)
+{
+	struct str info = o->node->status ? o->node->status->node_info : (struct str){0};
+	char quoted[64];
+	int n = snprintf(quoted, sizeof(quoted), "\"%s\":\"", key);
+	const char *at = info.n ? memmem(info.p, info.n, quoted, (size_t)n) : NULL;
+	if (!at)
+		return (struct str){0};
+	at += n;
+	const char *end = memchr(at, '"', info.n - (size_t)(at - info.p));
+	return end ? (struct str){at, (size_t)(end - at)} : (struct str){0};
+}
+
+static void node_fill(struct cells *c, const struct object *o)
+{
+	const char *ready = "Unknown";
+	const struct node_status *st = o->node->status;
+	AUTO_BUF roles = {0};
+	for (size_t i = 0; st && i < st->conditions.len; i++)
+		if (str_eqz(st->conditions.items[i].type, "Ready"))
+			ready = str_eqz(st->conditions.items[i].status, "True") ? "Ready" : "NotReady";
+	for (size_t i = 0; i < o->meta.labels.len; i++) {
+		struct str key = o->meta.labels.items[i].key, prefix = STR("node-role.kubernetes.io/");
+		if (str_starts(key, prefix))
+			add_comma(&roles, (struct str){key.p + prefix.n, key.n - prefix.n});
+	}
+	cell(c, "%s%s", ready, o->node->spec && o->node->spec->unschedulable.v ? ",SchedulingDisabled" : "");
+	cell_buf(c, &roles, "<none>");
+	cell_age(c, o);
+	cell_str(c, node_info_of(o, "kubeletVersion"), "");
+	cell_str(c, node_address_of(o, "InternalIP"), "<none>");
+	cell_str(c, node_address_of(o, "ExternalIP"), "<none>");
+	cell_str(c, node_info_of(o, "osImage"), "<unknown>");
+	cell_str(c, node_info_of(o, "kernelVersion"), "<unknown>");
+	cell_str(c, node_info_of(o, "containerRuntimeVersion"), "<unknown>");
+}
+
+COLUMNS(networkpolicy, TEXT("Pod-Selector"), TEXT("Age"));
+static void networkpolicy_fill(struct cells *c, const struct object *o)
+{
+	cell_selector(c, o->networkpolicy->spec ? o->networkpolicy->spec->pod_selector : NULL);
+	cell_age(c, o);
+}
+
+COLUMNS(service, TEXT("Type"), TEXT("Cluster-IP"), TEXT("External-IP"), TEXT("Port(s)"), TEXT("Age"), WIDE("Selector"));
+static void service_fill(struct cells *c, const struct object *o)
+{
+	static const struct service_spec empty;
+	const struct service_spec *spec = o->service->spec ? o->service->spec : &empty;
+	AUTO_BUF outside = {0};
+	AUTO_BUF ports = {0};
+	for (size_t i = 0; i < spec->external_ips.len; i++)
+		add_comma(&outside, spec->external_ips.items[i]);
+	if (!outside.n && str_eqz(spec->type, "ExternalName"))
+		buf_adds(&outside, spec->external_name);
+	if (!outside.n && str_eqz(spec->type, "LoadBalancer"))
+		buf_addz(&outside, "<pending>");
+	for (size_t i = 0; i < spec->ports.len; i++) {
+		const struct service_port *p = &spec->ports.items[i];
+		if (ports.n)
+			buf_addc(&ports, ',');
+		buf_printf(&ports, "%lld", (long long)p->port.v);
+		if (p->node_port.v)
+			buf_printf(&ports, ":%lld", (long long)p->node_port.v);
+		buf_printf(&ports, "/" STR_FMT, STR_ARG(p->protocol.n ? p->protocol : STR("TCP")));
+	}
+	cell_str(c, spec->type, "ClusterIP");
+	cell_str(c, spec->cluster_ip, "<none>");
+	cell_buf(c, &outside, "<none>");
+	cell_buf(c, &ports, "<none>");
+	cell_age(c, o);
+	cell_map(c, &spec->selector);
+}
+
+COLUMNS(endpointslice, TEXT("AddressType"), TEXT("Ports"), TEXT("Endpoints"), TEXT("Age"));
+static void endpointslice_fill(struct cells *c, const struct object *o)
+{
+	const struct endpointslice *es = o->endpointslice;
+	AUTO_BUF ports = {0};
+	AUTO_BUF addrs = {0};
+	size_t shown = 0;
+	for (size_t i = 0; i < es->ports.len; i++)
+		buf_printf(&ports, "%s%lld", i ? "," : "", (long long)es->ports.items[i].port.v);
+	for (size_t i = 0; i < es->endpoints.len; i++) {
+		if (!es->endpoints.items[i].addresses.len)
+			continue;
+		if (shown++ < 3)
+			add_comma(&addrs, es->endpoints.items[i].addresses.items[0]);
+	}
+	if (shown > 3)
+		buf_printf(&addrs, " + %zu more...", shown - 3);
+	cell_str(c, es->address_type, "");
+	cell_buf(c, &ports, "<unset>");
+	cell_buf(c, &addrs, "<unset>");
+	cell_age(c, o);
+}
+
+COLUMNS(deployment, TEXT("Ready"), NUMBER("Up-to-date"), NUMBER("Available"), TEXT("Age"), WIDE("Containers"),
+	WIDE("Images"), WIDE("Selector"));
+static void deployment_fill(struct cells *c, const struct object *o)
+{
+	static const struct workload_status none;
+	static const struct deployment_spec empty;
+	const struct workload_status *st = o->deployment->status ? o->deployment->status : &none;
+	const struct deployment_spec *spec = o->deployment->spec ? o->deployment->spec : &empty;
+	cell(c, "%lld/%lld", (long long)st->ready_replicas.v,
+	     (long long)(spec->replicas.set ? spec->replicas.v : 1));
+	cell_int(c, st->updated_replicas.v);
+	cell_int(c, st->available_replicas.v);
+	cell_age(c, o);
+	cell_containers(c, spec->pod_template);
+	cell_selector(c, spec->selector);
+}
+
+COLUMNS(replicaset, NUMBER("Desired"), NUMBER("Current"), NUMBER("Ready"), TEXT("Age"), WIDE("Containers"),
+	WIDE("Images"), WIDE("Selector"));
+static void replicaset_fill(struct cells *c, const struct object *o)
+{
+	static const struct workload_status none;
+	static const struct replicaset_spec empty;
+	const struct workload_status *st = o->replicaset->status ? o->replicaset->status : &none;
+	const struct replicaset_spec *spec = o->replicaset->spec ? o->replicaset->spec : &empty;
+	cell_int(c, spec->replicas.set ? spec->replicas.v : 1);
+	cell_int(c, st->replicas.v);
+	cell_int(c, st->ready_replicas.v);
+	cell_age(c, o);
+	cell_containers(c, spec->pod_template);
+	cell_selector(c, spec->selector);
+}
+
+COLUMNS(statefulset, TEXT("Ready"), TEXT("Age"), WIDE("Containers"), WIDE("Images"));
+static void statefulset_fill(struct cells *c, const struct object *o)
+{
+	static const struct workload_status none;
+	static const struct statefulset_spec empty;
+	const struct workload_status *st = o->statefulset->status ? o->statefulset->status : &none;
+	const struct statefulset_spec *spec = o->statefulset->spec ? o->statefulset->spec : &empty;
+	cell(c, "%lld/%lld", (long long)st->ready_replicas.v,
+	     (long long)(spec->replicas.set ? spec->replicas.v : 1));
+	cell_age(c, o);
+	cell_containers(c, spec->pod_template);
+}
+
+COLUMNS(daemonset, NUMBER("Desired"), NUMBER("Current"), NUMBER("Ready"), NUMBER("Up-to-date"), NUMBER("Available"),
+	TEXT("Node Selector"), TEXT("Age"), WIDE("Containers"), WIDE("Images"), WIDE("Selector"));
+static void daemonset_fill(struct cells *c, const struct object *o)
+{
+	static const struct daemonset_status none;
+	static const struct daemonset_spec empty;
+	static const struct strmap no_labels;
+	const struct daemonset_status *st = o->daemonset->status ? o->daemonset->status : &none;
+	const struct daemonset_spec *spec = o->daemonset->spec ? o->daemonset->spec : &empty;
+	const struct pod_template *t = spec->pod_template;
+	cell_int(c, st->desired_number_scheduled.v);
+	cell_int(c, st->current_number_scheduled.v);
+	cell_int(c, st->number_ready.v);
+	cell_int(c, st->updated_number_scheduled.v);
+	cell_int(c, st->number_available.v);
+	cell_map(c, t && t->spec ? &t->spec->node_selector : &no_labels);
+	cell_age(c, o);
+	cell_containers(c, t);
+	cell_selector(c, spec->selector);
+}
+
+COLUMNS(job, TEXT("Status"), TEXT("Completions"), TEXT("Duration"), TEXT("Age"), WIDE("Containers"), WIDE("Images"),
+	WIDE("Selector"));
+static void job_fill(struct cells *c, const struct object *o)
+{
+	static const struct job_status none;
+	static const struct job_spec empty;
+	const struct job_status *st = o->job->status ? o->job->status : &none;
+	const struct job_spec *spec = o->job->spec ? o->job->spec : &empty;
+	const char *status = "Running";
+	for (size_t i = 0; i < st->conditions.len; i++)
+		if (str_eqz(st->conditions.items[i].status, "True"))
+			status = str_eqz(st->conditions.items[i].type, "Complete") ? "Complete" : "Failed";
+	int64_t want = spec->completions.set ? spec->completions.v : spec->parallelism.set ? spec->parallelism.v : 1;
+	cell(c, "%s", status);
+	cell(c, "%lld/%lld", (long long)st->succeeded.v, (long long)want);
+	cell(c, "%s", "");
+	cell_age(c, o);
+	cell_containers(c, spec->pod_template);
+	cell_selector(c, spec->selector);
+}
+
+COLUMNS(configmap, NUMBER("Data"), TEXT("Age"));
+/* Members of "data" are not told apart from others here: opaque objects are kept as text. */
+static void configmap_fill(struct cells *c, const struct object *o)
+{
+	int64_t n = 0;
+	int depth = 0;
+	bool in = false, quoted = false;
+	for (size_t i = 0; i < o->opaque.n; i++) {
+		char ch = o->opaque.p[i];
+		if (quoted) {
+			i += ch == '\\';
+			quoted = ch != '"';
+			continue;
+		}
+		quoted = ch == '"';
+		if (ch == '"' && depth == 1)
+			in = o->opaque.n - i > 7 && !memcmp(o->opaque.p + i, "\"data\":", 7);
+		if (ch == '{' || ch == '[')
+			depth++;
+		if (ch == '}' || ch == ']')
+			depth--;
+		n += ch == ':' && depth == 2 && in;
+	}
+	cell_int(c, n);
+	cell_age(c, o);
+}
+
+COLUMNS(pod, TEXT("Ready"), TEXT("Status"), TEXT("Restarts"), TEXT("Age"), WIDE("IP"), WIDE("Node"),
+	WIDE("Nominated Node"), WIDE("Readiness Gates"));
+
+/* What a waiting or ended container says of itself, if anything. */
+static struct str reason_in(struct str state)
+{
+	const char *at = state.n ? memmem(state.p, state.n, "\"reason\":\"", 10) : NULL;
+	if (!at)
+		return (struct str){0};
+	at += 10;
+	const char *end = memchr(at, '"', state.n - (size_t)(at - state.p));
+	return end ? (struct str){at, (size_t)(end - at)} : (struct str){0};
+}
+
+static void pod_state(struct cells *c, const struct object *o)
+{
+	const struct pod_status *st = o->pod->status;
+	size_t done = 0, inits = o->pod->spec ? o->pod->spec->init_containers.len : 0;
+	if (o->meta.deletion_timestamp.n) {
+		cell(c, "Terminating");
+		return;
+	}
+	if (!st || !str_eqz(st->phase, "Pending")) {
+		struct str phase = st ? st->phase : (struct str){0};
+		cell_str(c, str_eqz(phase, "Succeeded") ? STR("Completed") : phase, "Unknown");
+		return;
+	}
+	for (size_t i = 0; i < st->init_container_statuses.len; i++)
+		done += st->init_container_statuses.items[i].ready.v;
+	for (size_t i = 0; i < st->container_statuses.len; i++) {
+		struct str reason = reason_in(st->container_statuses.items[i].state);
+		if (reason.n && done >= inits) {
+			cell_str(c, reason, "");
+			return;
+		}
+	}
+	if (inits && st->init_container_statuses.len && done < inits)
+		cell(c, "Init:%zu/%zu", done, inits);
+	else
+		cell(c, "Pending");
+}
+
+static void pod_fill(struct cells *c, const struct object *o)
+{
+	static const struct pod_status none;
+	const struct pod_status *st = o->pod->status ? o->pod->status : &none;
+	size_t ready = 0;
+	int64_t restarts = 0;
+	for (size_t i = 0; i < st->container_statuses.len; i++) {
+		ready += st->container_statuses.items[i].ready.v;
+		restarts += st->container_statuses.items[i].restart_count.v;
+	}
+	cell(c, "%zu/%zu", ready, o->pod->spec ? o->pod->spec->containers.len : 0);
+	pod_state(c, o);
+	cell(c, "%lld", (long long)restarts);
+	cell_age(c, o);
+	cell_str(c, st->pod_ip, "<none>");
+	cell_str(c, o->pod->spec ? o->pod->spec->node_name : (struct str){0}, "<none>");
+	cell(c, "<none>");
+	cell(c, "<none>");
+}
+
+static const struct cell_table tables[KIND_COUNT] = {
+	[KIND_namespace] = TABLE(namespace),   [KIND_node] = TABLE(node),
+	[KIND_networkpolicy] = TABLE(networkpolicy), [KIND_service] = TABLE(service),
+	[KIND_endpointslice] = TABLE(endpointslice), [KIND_deployment] = TABLE(deployment),
+	[KIND_replicaset] = TABLE(replicaset), [KIND_statefulset] = TABLE(statefulset),
+	[KIND_daemonset] = TABLE(daemonset),   [KIND_job] = TABLE(job),
+	[KIND_configmap] = TABLE(configmap),   [KIND_pod] = TABLE(pod),
+};
+static const struct cell_table plain = TABLE(plain);
+
+const struct cell_table *cells_of(enum kind k)
+{
+	return tables[k].fill ? &tables[k] : &plain;
+}

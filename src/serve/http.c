@@ -1,0 +1,469 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The HTTP server over libmicrohttpd's external epoll: one daemon a listener, all on the caller's loop. Suspended
+ * streams are not watched by that library, so a timer looks for clients that hung up. See http.h.
+ */
+#include "serve/http.h"
+
+#include <errno.h>
+#include <gnutls/gnutls.h>
+#include <microhttpd.h>
+#include <poll.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "serve/request.h"
+
+enum { BODY_MAX = 3 << 20, CONNECTIONS = 512, REQUEST_SECONDS = 10, IDLE_SECONDS = 120, STREAM_BLOCK = 32 << 10 };
+
+struct http_conn {
+	struct listener *listener;
+	int fd;
+	uint64_t since_ms; /* when the request now coming in could have begun */
+	bool served;	   /* one request was complete */
+	bool busy;	   /* a request is being answered */
+	bool trusted;	   /* its client certificate was checked */
+	struct http_conn *next, **prev;
+};
+
+struct listener {
+	struct http_server *server;
+	struct MHD_Daemon *daemon;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	bool tls;
+	int open_handles;
+	struct http_conn *conns;
+	struct listener *next;
+};
+
+struct http_server {
+	uv_loop_t *loop;
+	struct http_options opt;
+	struct listener *listeners;
+	struct http_stream *streams;
+	uv_timer_t tick; /* slow and dead clients */
+	bool closing;
+};
+
+struct exchange { /* one request and its answer */
+	struct request_parts parts;
+	struct buf body;
+	bool begun, too_large, bad;
+};
+
+static void listener_run(struct listener *l);
+
+static void on_timer(uv_timer_t *t)
+{
+	listener_run(t->data);
+}
+
+static void on_poll(uv_poll_t *p, int status, int events)
+{
+	(void)status;
+	(void)events;
+	listener_run(p->data);
+}
+
+static void listener_run(struct listener *l)
+{
+	MHD_UNSIGNED_LONG_LONG ms;
+	MHD_run(l->daemon);
+	if (l->server->closing)
+		return;
+	if (MHD_get_timeout(l->daemon, &ms) == MHD_YES)
+		uv_timer_start(&l->timer, on_timer, ms, 0);
+	else
+		uv_timer_stop(&l->timer);
+}
+
+/* Streams */
+
+static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
+{
+	struct http_stream *s = cls;
+	(void)pos;
+	if (s->gone)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	if (s->sent == s->out.n && !s->done) {
+		buf_clear(&s->out);
+		s->sent = 0;
+		s->pull(s);
+	}
+	if (s->out.failed)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	size_t left = s->out.n - s->sent;
+	if (!left && s->done)
+		return MHD_CONTENT_READER_END_OF_STREAM;
+	if (!left) {
+		s->asleep = true;
+		MHD_suspend_connection(s->connection);
+		return 0;
+	}
+	if (left > max)
+		left = max;
+	memcpy(buf, s->out.p + s->sent, left);
+	s->sent += left;
+	return (ssize_t)left;
+}
+
+static void stream_free(void *cls)
+{
+	struct http_stream *s = cls;
+	if (s->prev) {
+		*s->prev = s->next;
+		if (s->next)
+			s->next->prev = s->prev;
+	}
+	buf_fini(&s->out);
+	s->close(s);
+}
+
+void http_stream_wake(struct http_stream *s)
+{
+	struct listener *l = s->listener;
+	if (!s->asleep)
+		return;
+	s->asleep = false;
+	MHD_resume_connection(s->connection);
+	if (!l->server->closing)
+		uv_timer_start(&l->timer, on_timer, 0, 0);
+}
+
+static struct MHD_Response *stream_response(struct listener *l, struct MHD_Connection *mc, struct http_stream *s)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct http_server *server = l->server;
+	s->connection = mc;
+	s->listener = l;
+	s->fd = info ? info->connect_fd : -1;
+	s->next = server->streams;
+	if (s->next)
+		s->next->prev = &s->next;
+	s->prev = &server->streams;
+	server->streams = s;
+	struct MHD_Response *r =
+		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, s, stream_free);
+	if (!r)
+		stream_free(s);
+	return r;
+}
+
+/* Requests */
+
+static enum MHD_Result answer(struct listener *l, struct MHD_Connection *mc, struct http_reply *rp)
+{
+	struct MHD_Response *r = NULL;
+	const char *type = rp->content_type ? rp->content_type : "application/json";
+	if (rp->stream) {
+		r = stream_response(l, mc, rp->stream);
+	} else {
+		size_t n = rp->body.failed ? 0 : rp->body.n;
+		r = MHD_create_response_from_buffer(n, n ? rp->body.p : (char *)"", MHD_RESPMEM_MUST_COPY);
+		if (rp->body.failed)
+			rp->status = 500;
+	}
+	buf_fini(&rp->body);
+	if (r) {
+		MHD_add_response_header(r, "Content-Type", type);
+		MHD_add_response_header(r, "Cache-Control", "no-cache, private");
+		if (rp->retry)
+			MHD_add_response_header(r, "Retry-After", "1");
+		VEC_EACH (&rp->warnings, w)
+			MHD_add_response_header(r, "Warning", *w);
+	}
+	VEC_EACH (&rp->warnings, w)
+		free(*w);
+	vec_free(&rp->warnings);
+	if (!r)
+		return MHD_NO;
+	enum MHD_Result ok = MHD_queue_response(mc, (unsigned)rp->status, r);
+	MHD_destroy_response(r);
+	return ok;
+}
+
+static enum MHD_Result refuse(struct listener *l, struct MHD_Connection *mc, int status, const char *reason,
+			      const char *message)
+{
+	struct http_reply rp = {.status = status};
+	buf_printf(&rp.body,
+		   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"%s\","
+		   "\"reason\":\"%s\",\"code\":%d}\n",
+		   message, reason, status);
+	return answer(l, mc, &rp);
+}
+
+static bool client_trusted(struct http_conn *hc, struct MHD_Connection *mc)
+{
+	const union MHD_ConnectionInfo *info;
+	unsigned status = 1;
+	if (!hc || hc->trusted)
+		return hc != NULL;
+	info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_GNUTLS_SESSION);
+	if (!info || !info->tls_session)
+		return false;
+	hc->trusted = !gnutls_certificate_verify_peers2(info->tls_session, &status) && status == 0;
+	return hc->trusted;
+}
+
+static const char *header(struct MHD_Connection *mc, const char *name)
+{
+	const char *v = MHD_lookup_connection_value(mc, MHD_HEADER_KIND, name);
+	return v ? v : "";
+}
+
+static enum MHD_Result count_length(void *cls, enum MHD_ValueKind kind, const char *key, const char *value)
+{
+	unsigned *n = cls;
+	(void)kind;
+	(void)value;
+	*n += !strcasecmp(key, "Content-Length") || !strcasecmp(key, "Transfer-Encoding");
+	return MHD_YES;
+}
+
+static struct http_conn *conn_of(struct MHD_Connection *mc)
+{
+	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	return info ? info->socket_context : NULL;
+}
+
+static enum MHD_Result begin(struct listener *l, struct MHD_Connection *mc, struct exchange *x)
+{
+	struct http_conn *hc = conn_of(mc);
+	size_t max = l->server->opt.body_max;
+	unsigned lengths = 0;
+	int64_t n = 0;
+	const char *length = header(mc, "Content-Length");
+	x->begun = true;
+	if (l->tls && !client_trusted(hc, mc))
+		return refuse(l, mc, 401, "Unauthorized", "a client certificate of this cluster is needed; use its kubeconfig");
+	MHD_get_connection_values(mc, MHD_HEADER_KIND, count_length, &lengths);
+	if (x->bad || lengths > 1)
+		return refuse(l, mc, 400, "BadRequest", "the request line or its headers are malformed");
+	if (*length && (str_to_i64(str_of(length), 0, INT64_MAX, &n) || (size_t)n > max))
+		return refuse(l, mc, 413, "RequestEntityTooLarge", "the body is larger than this server takes");
+	return MHD_YES;
+}
+
+static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const char *url, const char *method,
+				  const char *version, const char *data, size_t *size, void **ctx)
+{
+	struct listener *l = cls;
+	struct exchange *x = *ctx;
+	(void)url;
+	(void)version;
+	if (!x)
+		return MHD_NO;
+	if (!x->begun)
+		return begin(l, mc, x);
+	if (*size) {
+		x->too_large |= x->body.n + *size > l->server->opt.body_max;
+		if (!x->too_large)
+			buf_add(&x->body, data, *size);
+		*size = 0;
+		return MHD_YES;
+	}
+	if (x->too_large)
+		return refuse(l, mc, 413, "RequestEntityTooLarge", "the body is larger than this server takes");
+	struct http_request rq = {.method = method,
+				  .path = x->parts.path,
+				  .query = x->parts.query,
+				  .query_len = x->parts.query_len,
+				  .accept = header(mc, "Accept"),
+				  .content_type = header(mc, "Content-Type"),
+				  .body = buf_str(&x->body),
+				  .local = !l->tls};
+	struct http_reply rp = {.status = 200};
+	struct http_conn *hc = conn_of(mc);
+	if (x->body.failed)
+		return MHD_NO;
+	if (hc)
+		hc->busy = true;
+	l->server->opt.handler(l->server->opt.ctx, &rq, &rp);
+	return answer(l, mc, &rp);
+}
+
+static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mc)
+{
+	struct exchange *x = calloc(1, sizeof(*x));
+	(void)cls;
+	(void)mc;
+	if (x)
+		x->bad = request_parse(&x->parts, uri) != 0;
+	return x;
+}
+
+static void on_completed(void *cls, struct MHD_Connection *mc, void **ctx, enum MHD_RequestTerminationCode why)
+{
+	struct exchange *x = *ctx;
+	struct http_conn *hc = conn_of(mc);
+	(void)cls;
+	(void)why;
+	*ctx = NULL;
+	if (hc) {
+		hc->busy = false;
+		hc->served = true;
+		hc->since_ms = clock_ms();
+	}
+	if (!x)
+		return;
+	request_fini(&x->parts);
+	buf_fini(&x->body);
+	free(x);
+}
+
+static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx, enum MHD_ConnectionNotificationCode code)
+{
+	struct listener *l = cls;
+	struct http_conn *hc = *ctx;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		const union MHD_ConnectionInfo *info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
+		hc = calloc(1, sizeof(*hc));
+		*ctx = hc;
+		if (!hc)
+			return;
+		hc->listener = l;
+		hc->fd = info ? info->connect_fd : -1;
+		hc->since_ms = clock_ms();
+		hc->next = l->conns;
+		if (hc->next)
+			hc->next->prev = &hc->next;
+		hc->prev = &l->conns;
+		l->conns = hc;
+	} else if (hc) {
+		*hc->prev = hc->next;
+		if (hc->next)
+			hc->next->prev = hc->prev;
+		free(hc);
+		*ctx = NULL;
+	}
+}
+
+/* Clients that drip their request, or hung up while a stream had nothing to say. */
+static void on_tick(uv_timer_t *t)
+{
+	struct http_server *s = t->data;
+	uint64_t now = clock_ms();
+	for (struct listener *l = s->listeners; l; l = l->next)
+		for (struct http_conn *hc = l->conns; hc; hc = hc->next) {
+			uint64_t limit = (hc->served ? IDLE_SECONDS : s->opt.request_seconds) * 1000ULL;
+			if (hc->fd >= 0 && now - hc->since_ms > limit && !hc->busy)
+				shutdown(hc->fd, SHUT_RDWR);
+		}
+	for (struct http_stream *st = s->streams, *next; st; st = next) {
+		struct pollfd p = {.fd = st->fd, .events = POLLRDHUP};
+		next = st->next;
+		if (st->asleep && poll(&p, 1, 0) == 1 && p.revents & (POLLRDHUP | POLLHUP | POLLERR)) {
+			st->gone = true;
+			http_stream_wake(st);
+		}
+	}
+}
+
+int http_new(struct http_server **out, uv_loop_t *loop, const struct http_options *opt)
+{
+	struct http_server *s = calloc(1, sizeof(*s));
+	if (!s)
+		return -ENOMEM;
+	s->loop = loop;
+	s->opt = *opt;
+	if (!s->opt.body_max)
+		s->opt.body_max = BODY_MAX;
+	if (!s->opt.connections)
+		s->opt.connections = CONNECTIONS;
+	if (!s->opt.request_seconds)
+		s->opt.request_seconds = REQUEST_SECONDS;
+	uv_timer_init(loop, &s->tick);
+	s->tick.data = s;
+	uv_timer_start(&s->tick, on_tick, 1000, 1000);
+	*out = s;
+	return 0;
+}
+
+static void on_error(void *cls, const char *fmt, va_list ap)
+{
+	AUTO_BUF b = {0};
+	(void)cls;
+	buf_vprintf(&b, fmt, ap);
+	log_debug("http: " STR_FMT, STR_ARG(str_trim(buf_str(&b))));
+}
+
+int http_listen(struct http_server *s, int fd, const char *tls_key, const char *tls_cert, const char *tls_ca)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (tls_key ? MHD_USE_TLS : 0);
+	struct MHD_OptionItem tls[] = {
+		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)tls_key},
+		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)tls_cert},
+		{MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)(uintptr_t)tls_ca},
+		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
+		{MHD_OPTION_END, 0, NULL},
+	};
+	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+	l->server = s;
+	l->tls = tls_key != NULL;
+	l->daemon = MHD_start_daemon(
+		flags, 0, NULL, NULL, on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_error, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, l, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, l, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT,
+		s->opt.connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(64 << 10), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+		MHD_OPTION_ARRAY, tls_key ? tls : none, MHD_OPTION_END);
+	const union MHD_DaemonInfo *info = l->daemon ? MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	if (!info) {
+		free(l);
+		return -EIO;
+	}
+	uv_poll_init(s->loop, &l->poll, info->epoll_fd);
+	uv_timer_init(s->loop, &l->timer);
+	l->poll.data = l->timer.data = l;
+	uv_poll_start(&l->poll, UV_READABLE, on_poll);
+	l->next = s->listeners;
+	s->listeners = l;
+	return 0;
+}
+
+static void on_closed(uv_handle_t *h)
+{
+	struct listener *l = h->data;
+	if (--l->open_handles == 0)
+		free(l);
+}
+
+static void on_server_closed(uv_handle_t *h)
+{
+	free(h->data);
+}
+
+void http_free(struct http_server **ps)
+{
+	struct http_server *s = *ps;
+	*ps = NULL;
+	if (!s)
+		return;
+	s->closing = true;
+	/* A daemon must not stop while connections are suspended. */
+	for (struct http_stream *st = s->streams, *next; st; st = next) {
+		next = st->next;
+		st->gone = true;
+		http_stream_wake(st);
+	}
+	for (struct listener *l = s->listeners, *next; l; l = next) {
+		next = l->next;
+		MHD_run(l->daemon);
+		uv_poll_stop(&l->poll);
+		uv_timer_stop(&l->timer);
+		l->open_handles = 2;
+		uv_close((uv_handle_t *)&l->poll, on_closed);
+		uv_close((uv_handle_t *)&l->timer, on_closed);
+		MHD_stop_daemon(l->daemon);
+	}
+	uv_timer_stop(&s->tick);
+	uv_close((uv_handle_t *)&s->tick, on_server_closed);
+}

@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * HTTP/1.1 on the event loop: listeners (a Unix socket, TLS on loopback), requests with whole bodies, answers and
+ * streams that clients may read slowly. Knows nothing of what is served. Bounds: 64 KiB of headers, a body limit,
+ * a number of connections, a time for a request to come in.
+ */
+#ifndef WEFT_SERVE_HTTP_H
+#define WEFT_SERVE_HTTP_H
+
+#include <uv.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+
+struct http_param {
+	char *key, *value; /* decoded; value is "" when there was no '=' */
+};
+
+struct http_request {
+	const char *method;
+	const char *path; /* decoded, without query; no NUL, no "//" */
+	const struct http_param *query;
+	size_t query_len;
+	const char *accept, *content_type; /* "" when absent */
+	struct str body;
+	bool local; /* came over the Unix socket */
+};
+
+/* An answer that goes on. The owner embeds it; `pull` is called on the loop when `out` has been sent: it appends to
+ * `out`, sets `done`, or does nothing, and then waits for http_stream_wake(). `close` is called once, at the end or
+ * when the client is gone; it frees the stream. */
+struct http_stream {
+	void (*pull)(struct http_stream *s);
+	void (*close)(struct http_stream *s);
+	struct buf out;
+	bool done;
+	/* private */
+	void *connection, *listener;
+	int fd;
+	size_t sent;
+	bool asleep, gone;
+	struct http_stream *next, **prev;
+};
+void http_stream_wake(struct http_stream *s);
+
+struct http_reply {
+	int status;
+	const char *content_type; /* NULL: application/json */
+	struct buf body;	  /* owned; freed by the server */
+	struct http_stream *stream; /* in place of a body */
+	VEC(char *) warnings;	  /* texts of Warning headers, owned */
+	bool retry;		  /* adds Retry-After: 1 */
+};
+
+/* Fills the answer; called on the loop, must not block. */
+typedef void http_handler(void *ctx, const struct http_request *rq, struct http_reply *rp);
+
+struct http_options {
+	http_handler *handler;
+	void *ctx;
+	size_t body_max;	/* 0: 3 MiB */
+	unsigned connections;	/* 0: 512 a listener */
+	unsigned request_seconds; /* 0: 10: until the first request is complete */
+};
+
+struct http_server;
+int http_new(struct http_server **out, uv_loop_t *loop, const struct http_options *opt);
+/* Takes over a listening socket. tls_* are PEM texts, NULL for plain. With TLS each request needs a client
+ * certificate of the authority `tls_ca`. 0 or -errno. */
+int http_listen(struct http_server *s, int fd, const char *tls_key, const char *tls_cert, const char *tls_ca);
+/* Value of a query parameter, or NULL. */
+const char *http_query(const struct http_request *rq, const char *key);
+/* Ends all connections and streams; the loop must still run once for its handles to close. */
+void http_free(struct http_server **s);
+
+#endif

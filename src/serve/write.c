@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * POST, PUT, PATCH and DELETE: bodies become objects, versions are compared, and the owner's hook does the rest.
+ * Never writes to the store itself.
+ */
+#include <errno.h>
+#include <jansson.h>
+
+#include "base/own.h"
+#include "object/decode.h"
+#include "serve/api_state.h"
+#include "serve/patch.h"
+
+OWN_DEFINE(object, struct object, object_unref)
+
+/* What unknown fields mean to this client: an error, a warning, nothing. */
+static int judge_unknown(const struct http_request *rq, struct http_reply *rp, const struct remarks *rs,
+			 struct api_error *e)
+{
+	const char *mode = http_query(rq, "fieldValidation");
+	AUTO_BUF text = {0};
+	if (mode && !strcmp(mode, "Ignore"))
+		return 0;
+	bool strict = mode && !strcmp(mode, "Strict");
+	VEC_EACH (&rs->list, r) {
+		if (r->level != REMARK_WARNING)
+			continue;
+		if (strict) {
+			buf_printf(&text, "%s%s%s%s%s", text.n ? ", " : "", r->text, r->hint ? " (" : "",
+				   r->hint ? r->hint : "", r->hint ? ")" : "");
+			continue;
+		}
+		AUTO_BUF w = {0};
+		AUTO_BUF quoted = {0};
+		buf_printf(&w, "%s%s%s", r->text, r->hint ? "; " : "", r->hint ? r->hint : "");
+		buf_json(&quoted, buf_str(&w));
+		buf_clear(&w);
+		buf_printf(&w, "299 - " STR_FMT, STR_ARG(buf_str(&quoted)));
+		if (w.p && !vec_push(&rp->warnings, w.p))
+			w = (struct buf){0};
+	}
+	return text.n ? api_fail(e, 400, "BadRequest", "strict decoding error: " STR_FMT, STR_ARG(buf_str(&text))) : 0;
+}
+
+static int decode(struct str body, struct object **out, struct remarks *rs, struct api_error *e)
+{
+	int r = decode_json_object(body, NULL, NULL, out, rs);
+	if (!r && *out)
+		return 0;
+	AUTO_BUF text = {0};
+	VEC_EACH (&rs->list, it)
+		if (it->level == REMARK_ERROR && !text.n) {
+			if (it->line)
+				buf_printf(&text, "line %u column %u: ", it->line, it->col);
+			buf_printf(&text, "%s%s%s", it->text, it->hint ? "; " : "", it->hint ? it->hint : "");
+		}
+	remarks_move(&e->causes, rs);
+	return api_fail(e, 400, "BadRequest", "the body is no object that can be read here: " STR_FMT,
+			STR_ARG(text.n ? buf_str(&text) : STR("it must be one JSON object with apiVersion and kind")));
+}
+
+static int check_type(const struct http_request *rq, struct api_error *e)
+{
+	const char *type = rq->content_type;
+	if (!*type || !strncmp(type, "application/json", 16))
+		return 0;
+	return api_fail(e, 415, "UnsupportedMediaType",
+			"content type %s is not taken; send application/json. With kubectl's imperative create: add "
+			"--dry-run=client -o yaml and pipe into kubectl create -f -",
+			type);
+}
+
+/* The body's kind, namespace and name agree with the URL. */
+static int check_place(const struct target *t, struct object *o, struct api_error *e)
+{
+	if (o->desc != t->kind)
+		return api_fail(e, 400, "BadRequest", "the body is a %s (%s), the URL is for %s (%s)", o->desc->name,
+				kind_api_version(o->desc), t->kind->name, kind_api_version(t->kind));
+	if (t->kind->namespaced && !*t->ns)
+		return api_fail(e, 405, "MethodNotAllowed", "%s are written below a namespace: …/namespaces/NS/%s",
+				t->kind->plural, t->kind->plural);
+	if (o->meta.ns.n && !str_eqz(o->meta.ns, t->ns))
+		return api_fail(e, 400, "BadRequest",
+				"the namespace of the provided object does not match the namespace sent on the request");
+	if (*t->ns)
+		o->meta.ns = arena_str(&o->arena, str_of(t->ns));
+	if (t->named && o->meta.name.n && !str_eqz(o->meta.name, t->name))
+		return api_fail(e, 400, "BadRequest", "the name of the object (" STR_FMT ") is not that of the URL (%s)",
+				STR_ARG(o->meta.name), t->name);
+	if (t->named)
+		o->meta.name = arena_str(&o->arena, str_of(t->name));
+	return 0;
+}
+
+static int check_version(const struct target *t, const struct object *o, const struct object *old,
+			 struct api_error *e)
+{
+	int64_t v = 0;
+	if (!o->meta.resource_version.n)
+		return 0;
+	if (!str_to_i64(o->meta.resource_version, 0, INT64_MAX, &v) && (uint64_t)v == old->version)
+		return 0;
+	return api_fail(e, 409, "Conflict",
+			"Operation cannot be fulfilled on %s \"%s\": the object has been modified; please apply your "
+			"changes to the latest version and try again",
+			t->kind->plural, t->name);
+}
+
+static void run(struct api *a, struct api_write *w, int status, struct http_reply *rp, struct api_error *e)
+{
+	AUTO(own_object) struct object *now = NULL;
+	if (a->ops->write(a->ctx, w, &now, e)) {
+		api_fail(e, 500, "InternalError", "the write failed");
+		return;
+	}
+	rp->status = status;
+	if (now) {
+		object_print_json(&rp->body, now, PRINT_PLAIN);
+		buf_addc(&rp->body, '\n');
+	}
+}
+
+static int read_dry(const struct http_request *rq, bool *dry, struct api_error *e)
+{
+	const char *v = http_query(rq, "dryRun");
+	*dry = v && !strcmp(v, "All");
+	return v && *v && !*dry ? api_fail(e, 400, "BadRequest", "dryRun \"%s\": there is All", v) : 0;
+}
+
+static void create(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		   struct api_error *e)
+{
+	struct api_write w = {.verb = API_CREATE};
+	struct remarks rs = {0};
+	if (!check_type(rq, e) && !read_dry(rq, &w.dry, e) && !decode(rq->body, &w.object, &rs, e) &&
+	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e))
+		run(a, &w, 201, rp, e);
+	object_unref(&w.object);
+	remarks_fini(&rs);
+}
+
+/* The whole object as it is, with the status of `o`. */
+static int with_status(struct object **o, const struct object *old, struct api_error *e)
+{
+	struct object *n = NULL;
+	int r = object_take_status(&n, old, *o);
+	if (r == -ENOENT)
+		return api_fail(e, 404, "NotFound", "%s have no status", old->desc->plural);
+	if (r)
+		return api_fail(e, 500, "InternalError", "out of memory");
+	object_unref(o);
+	*o = n;
+	return 0;
+}
+
+static void replace(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		    struct api_error *e, struct str body)
+{
+	const struct object *found = api_find(a, t, e);
+	AUTO(own_object) struct object *old = object_ref(found);
+	struct api_write w = {.verb = API_UPDATE, .old = old};
+	struct remarks rs = {0};
+	if (*t->sub && strcmp(t->sub, "status"))
+		api_fail(e, 404, "NotFound", "%s have no sub-resource \"%s\" here", t->kind->plural, t->sub);
+	if (old && !e->code && !read_dry(rq, &w.dry, e) && !decode(body, &w.object, &rs, e) &&
+	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e) && !check_version(t, w.object, old, e)) {
+		if (*t->sub)
+			w.verb = API_STATUS;
+		if (!*t->sub || !with_status(&w.object, old, e))
+			run(a, &w, 200, rp, e);
+	}
+	object_unref(&w.object);
+	remarks_fini(&rs);
+}
+
+static void patch(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		  struct api_error *e)
+{
+	const struct object *old = api_find(a, t, e);
+	AUTO_BUF merged = {0};
+	const char *why = NULL;
+	if (!old)
+		return;
+	if (strncmp(rq->content_type, "application/merge-patch+json", 28)) {
+		api_fail(e, 415, "UnsupportedMediaType",
+			 "patches of type %s are not taken yet; use --type=merge (application/merge-patch+json), or kubectl "
+			 "replace -f",
+			 *rq->content_type ? rq->content_type : "?");
+		return;
+	}
+	if (patch_merge(old, rq->body, &merged, &why)) {
+		api_fail(e, 400, "BadRequest", "merge patch: %s", why);
+		return;
+	}
+	replace(a, t, rq, rp, e, buf_str(&merged));
+}
+
+/* DeleteOptions: body and query say the same things. */
+static int read_delete(const struct http_request *rq, struct api_write *w, struct api_error *e)
+{
+	const char *query = http_query(rq, "gracePeriodSeconds"), *policy = http_query(rq, "propagationPolicy");
+	w->grace = -1;
+	if (query && str_to_i64(str_of(query), 0, INT32_MAX, &w->grace))
+		return api_fail(e, 400, "BadRequest", "gracePeriodSeconds \"%s\" is not a number of seconds", query);
+	w->orphan = policy && !strcmp(policy, "Orphan");
+	if (!rq->body.n)
+		return 0;
+	if (check_type(rq, e))
+		return -EINVAL;
+	json_t *j = json_loadb(rq->body.p, rq->body.n, 0, NULL);
+	const json_t *grace = json_object_get(j, "gracePeriodSeconds");
+	const char *text = json_string_value(json_object_get(j, "propagationPolicy"));
+	const char *uid = json_string_value(json_object_get(json_object_get(j, "preconditions"), "uid"));
+	const json_t *dry = json_object_get(j, "dryRun");
+	if (!json_is_object(j))
+		api_fail(e, 400, "BadRequest", "the body of a delete is a DeleteOptions object");
+	else if (uid && !str_eqz(w->old->meta.uid, uid))
+		api_fail(e, 409, "Conflict", "the uid in the precondition, %s, is not that of the object, " STR_FMT, uid,
+			 STR_ARG(w->old->meta.uid));
+	if (json_is_integer(grace) && json_integer_value(grace) >= 0)
+		w->grace = json_integer_value(grace);
+	if (json_array_size(dry))
+		w->dry = true;
+	w->orphan |= text && !strcmp(text, "Orphan");
+	json_decref(j);
+	return e->code ? -EINVAL : 0;
+}
+
+static void delete(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		   struct api_error *e)
+{
+	const struct object *found = api_find(a, t, e);
+	AUTO(own_object) struct object *old = object_ref(found);
+	struct api_write w = {.verb = API_DELETE, .old = old};
+	if (!old || read_dry(rq, &w.dry, e) || read_delete(rq, &w, e))
+		return;
+	run(a, &w, 200, rp, e);
+	if (e->code || rp->body.n)
+		return;
+	buf_printf(&rp->body,
+		   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"details\":{\"name\":\"%s\","
+		   "%s%s%s\"kind\":\"%s\",\"uid\":\"" STR_FMT "\"}}\n",
+		   t->name, *t->kind->group ? "\"group\":\"" : "", t->kind->group, *t->kind->group ? "\"," : "",
+		   t->kind->plural, STR_ARG(old->meta.uid));
+}
+
+void write_handle(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		  struct api_error *e)
+{
+	bool post = !strcmp(rq->method, "POST");
+	if (post != !t->named) {
+		api_fail(e, 405, "MethodNotAllowed", "%s is not possible on %s", rq->method, rq->path);
+	} else if (post) {
+		create(a, t, rq, rp, e);
+	} else if (!strcmp(rq->method, "PUT")) {
+		if (!check_type(rq, e))
+			replace(a, t, rq, rp, e, rq->body);
+	} else if (!strcmp(rq->method, "PATCH")) {
+		patch(a, t, rq, rp, e);
+	} else if (!strcmp(rq->method, "DELETE") && !*t->sub) {
+		delete(a, t, rq, rp, e);
+	} else {
+		api_fail(e, 405, "MethodNotAllowed", "%s is not possible on %s", rq->method, rq->path);
+	}
+}

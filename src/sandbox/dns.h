@@ -22,6 +22,9 @@ void dns_pod_gone(struct pod *p);
 /* Something that names are made of has changed: zones follow within some milliseconds. */
 void dns_changed(struct sandbox *s);
 
+/* dnsobject.c: makes pod and Service kube-system/kube-dns where the manifests bring none. */
+void dns_create_objects(struct sandbox *s);
+
 /* dnszone.c. The zones' origins, and one zone's text; serial goes up with each change. */
 enum { DNS_ZONES = 3 };
 extern const char *const dns_zone_names[DNS_ZONES]; /* without the last dot */

@@ -98,7 +98,11 @@ static void consider_all(struct sandbox *s)
 
 static void listed(struct mirror *m)
 {
-	consider_all(m->ctx);
+	struct sandbox *s = m->ctx;
+
+	if (s->services.listed && s->pods_seen.listed)
+		dns_create_objects(s);
+	consider_all(s);
 }
 
 static void other_moved(struct mirror *m, const char *key, json_t *was, json_t *now)

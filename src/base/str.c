@@ -30,7 +30,7 @@ struct str str_cut(struct str *s, char sep)
 	const char *at = s->n ? memchr(s->p, sep, s->n) : NULL;
 	struct str head = *s;
 	if (!at) {
-		*s = (struct str){.p = s->p + s->n, .n = 0};
+		*s = (struct str){.p = s->p ? s->p + s->n : NULL, .n = 0};
 		return head;
 	}
 	head.n = (size_t)(at - s->p);

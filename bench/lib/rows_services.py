@@ -130,7 +130,7 @@ def cold(effort):
     from .rig import Rig, cold_start
 
     times = []
-    with Rig("cold", many_services(count, 10), services=count) as rig:
+    with Rig("cold", many_services(count, 10)) as rig:
         for _ in range(max(2, effort.times // 3)):
             times.append(cold_start(rig, rows=count * 11))
     return [Finding(*COLD[0], spread(times, "s"), "; ".join(peers), judge(*interval(times), most=1.0),

@@ -21,7 +21,8 @@ attempt() {
 		status=1
 	fi
 	if [ $status != 0 ] && [ $status != 77 ]; then
-		tail -n 60 /tmp/out | sed 's/^/# /'
+		# What a failed check said stands before or after its line: all but the checks that passed.
+		grep -Ev '^ok |^$' /tmp/out | tail -n 80 | sed 's/^#* */# /'
 	else
 		awk '/^ok/ && !/# *SKIP/ { n++ } /^ok.*# *SKIP/ { s++ } END { if (n) printf "# %d checks in it, %d skipped\n", n, s }' /tmp/out
 	fi
@@ -53,7 +54,7 @@ if [ -x /test/load-programs ]; then
 else
 	say 1 "the build holds no load-programs"
 fi
-for t in /test/bpf/test_*; do
+for t in /test/bpf/test*; do
 	[ -x "$t" ] && attempt "bpf/$(basename "$t")" 120 "$t"
 	[ -x "$t" ] || say 1 "test/bpf: the build holds no test program"
 done

@@ -22,7 +22,7 @@ loader=$(find_program load-programs)
 for p in unbound unbound-control unbound-checkconf; do
 	at=$(command -v $p || ls /usr/sbin/$p 2>/dev/null) && echo "program $at /bin/$p" >>"$list"
 done
-for t in "$BUILD"/test/bpf/test_*; do
+for t in "$BUILD"/test/bpf/test[-_]*; do
 	[ -f "$t" ] && [ -x "$t" ] && echo "program $t /test/bpf/$(basename "$t")" >>"$list"
 done
 [ -d test/scene ] && echo "file test/scene /test/scene" >>"$list"

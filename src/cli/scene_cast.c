@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "cli/output.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 /* "shop/web" into its parts; the namespace is "default" where it is left out. */
@@ -134,6 +135,30 @@ static int print_pods(struct buf *b, const struct scene_page *page, const json_t
 	return 0;
 }
 
+/* "80", "80=8080", "80=http", "53/udp": the Service's port, then where it leads when that is another. */
+static json_t *service_port(const struct scene_page *page, const json_t *v, size_t i)
+{
+	struct str protocol = str_of(json_string_value(v));
+	struct str target = str_cut(&protocol, '/');
+	struct str own = str_cut(&target, '=');
+	int64_t port = 0, number = 0;
+	char name[24];
+
+	if (str_to_i64(own, 1, 65535, &port) ||
+	    (protocol.n && !str_eqz(protocol, "udp") && !str_eqz(protocol, "tcp"))) {
+		scene_tell(page, v, "80, 80=8080, 80=http, 53/udp", "this is no port of a Service");
+		return NULL;
+	}
+	snprintf(name, sizeof(name), "p%zu", i);
+	json_t *p = json_pack("{s:s,s:I,s:s}", "name", name, "port", (json_int_t)port, "protocol",
+			      str_eqz(protocol, "udp") ? "UDP" : "TCP");
+	if (target.n && str_to_i64(target, 1, 65535, &number))
+		json_object_set_new(p, "targetPort", json_stringn(target.p, target.n));
+	else
+		json_object_set_new(p, "targetPort", json_integer(target.n ? number : port));
+	return p;
+}
+
 static json_t *service_ports(const struct scene_page *page, const json_t *list, const json_t *node_port)
 {
 	json_t *ports = json_array(), *v;
@@ -141,21 +166,11 @@ static json_t *service_ports(const struct scene_page *page, const json_t *list, 
 
 	json_array_foreach((json_t *)(uintptr_t)list, i, v)
 	{
-		struct port_words w;
-		AUTO_BUF name = {0};
-		int64_t own = 0;
-		if (read_port(page, v, &w)) {
+		json_t *p = service_port(page, v, i);
+		if (!p) {
 			json_decref(ports);
 			return NULL;
 		}
-		/* "80=8080": the Service's port, then the pods'. */
-		bool mapped = w.name[0] && !str_to_i64(str_of(w.name), 1, 65535, &own);
-		buf_printf(&name, "p%zu", i);
-		json_t *p = json_pack("{s:s,s:I,s:I,s:s}", "name", name.p, "port",
-				      (json_int_t)(mapped ? own : w.number), "targetPort",
-				      (json_int_t)w.number, "protocol", w.protocol);
-		if (w.name[0] && !mapped)
-			json_object_set_new(p, "targetPort", json_string(w.name));
 		if (node_port && !i)
 			json_object_set_new(p, "nodePort",
 					    json_integer(atoi(json_string_value(node_port) ?: "0")));

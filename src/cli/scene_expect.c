@@ -2,7 +2,7 @@
 /*
  * A scene's reach table: read from its text, and held against a grid of answers. Sends nothing.
  *
- *              web:80   db:5432
+ *   from       web:80   db:5432      "from" may be left out, or be any word without a colon
  *   client     yes      no
  *   outside    yes      -            "-": not stated
  */
@@ -122,6 +122,10 @@ int expect_table_read(struct expect_table *out, const struct scene_page *page, c
 			r = read_row(out, page, text, line, &columns);
 			continue;
 		}
+		look = line;
+		struct str first = next_word(&look);
+		if (!memchr(first.p, ':', first.n))
+			line = look;
 		for (struct str w; !r && (w = next_word(&line)).n;)
 			r = read_column(page, text, w, &columns);
 	}

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checks what the bench computes: intervals against simulation, verdicts at their edges, the rule layouts' shape.
+Prints TAP; a meson test of suite unit. Measures nothing and needs no root."""
+import os
+import random
+import sys
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.dont_write_bytecode = True
+
+from lib import api_change, layouts, report, stats  # noqa: E402
+
+points = []
+
+
+def check(name, ok):
+    points.append(ok)
+    print(f"{'ok' if ok else 'not ok'} {len(points)} - {name}")
+
+
+def coverage(n, tries=4000):
+    """How often the interval of n samples holds the true median."""
+    dice = random.Random(n)
+    hit = 0
+    for _ in range(tries):
+        lo, hi = stats.interval([dice.expovariate(1) for _ in range(n)])
+        hit += lo <= 0.6931 <= hi
+    return hit / tries
+
+
+check("nine samples: second to eighth", stats.interval(list(range(9))) == (1, 7))
+check("eleven samples: second to tenth", stats.interval(list(range(11))) == (1, 9))
+check("five samples: all of them", stats.interval(list(range(5))) == (0, 4))
+for n in (6, 9, 11, 15, 31):
+    check(f"interval of {n} samples holds the median 95 times in 100", 0.94 <= coverage(n) <= 0.995)
+check("median of an even number", stats.median([4, 1, 3, 2]) == 2.5)
+check("99th percentile of 1,000", stats.percentile(list(range(1000)), 99) == 989)
+lo, hi = stats.percentile_interval(list(range(1000)), 99)
+check("its interval lies around it", lo < 989 < hi < 1000)
+check("100 samples do not bound the 99th percentile from above", stats.percentile_interval(list(range(100)), 99)[1] is None)
+check("holds: the whole interval above", stats.judge(0.95, 1.1, least=0.95) == stats.HOLDS)
+check("misses: the whole interval below", stats.judge(0.5, 0.94, least=0.95) == stats.MISSES)
+check("open: the bound inside", stats.judge(0.9, 1.1, least=0.95) == stats.OPEN)
+check("upper bound holds", stats.judge(1, 5, most=5) == stats.HOLDS)
+check("upper bound is missed", stats.judge(5.1, 6, most=5) == stats.MISSES)
+check("no upper end, no holding", stats.judge(1, None, most=5) == stats.OPEN)
+check("numbers are short", [report.number(x) for x in (0.1234, 12.34, 123.4, 12345.6, 0)] == ["0.123", "12.3", "123", "12,346", "0"])
+
+services = layouts.some(20, 3, [("10.210.0.3", 8080), ("10.210.0.4", 8080)])
+text = layouts.iptables(services)
+check("iptables layout: a chain a service and an endpoint", text.count(":KUBE-SVC-") == 20 and text.count(":KUBE-SEP-") == 59)
+check("iptables layout: the real endpoints are in the middle one", layouts.middle(services).endpoints[1] == ("10.210.0.4", 8080))
+check("iptables layout: chances by what is left", "--probability 0.3333333333" in text and "--probability 0.5000000000" in text)
+text = layouts.nftables(services)
+check("nftables layout: a chain a service and an endpoint", text.count("chain service-") == 20 and text.count("chain endpoint-") == 59)
+old = layouts.middle(services)
+new = layouts.Service(old.name, old.address, old.port, [old.endpoints[0], ("10.210.0.9", 8080)])
+check("a change takes the old endpoint away", layouts.iptables_change(old, new).count("-X KUBE-SEP-") == 1
+      and layouts.nftables_change(old, new).count("delete chain") == 1)
+check("addresses of services differ", len({s.address for s in layouts.some(10000, 1)}) == 10000)
+check("key of a service element", api_change.service_key("10.96.200.1", 81).hex() == "00000000000000000000ffff0a60c80100510600")
+print(f"1..{len(points)}")
+sys.exit(0 if all(points) else 1)

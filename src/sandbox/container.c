@@ -5,7 +5,7 @@
  * pod.c.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -138,11 +138,10 @@ static void container_ended(struct child *child, int status)
 	pod_advance(c->pod);
 }
 
-static int start_process(struct container *c, const char *program, char *const *argv, const char *spec_path)
+static int start_process(struct container *c, const char *program, char *const *argv)
 {
 	struct pod *p = c->pod;
 	char path[PATH_LEN + 80];
-	AUTO_FD int in = spec_path ? open(spec_path, O_RDONLY | O_CLOEXEC) : -1;
 	snprintf(path, sizeof(path), "%s/%s.log", p->dir, c->name);
 	AUTO_FD int log = file_append(path);
 	char resolv[PATH_LEN + 32];
@@ -153,7 +152,7 @@ static int start_process(struct container *c, const char *program, char *const *
 			  .mntns = p->sandbox->mounts.fd,
 			  .resolv_conf = resolv,
 			  .unprivileged = true,
-			  .in = in,
+			  .in = -1,
 			  .out = log,
 			  .err = -1};
 
@@ -165,19 +164,44 @@ static int start_process(struct container *c, const char *program, char *const *
 	return child_start(&c->child, &p->sandbox->loop, &s);
 }
 
+static void spec_path(const struct container *c, char *path, size_t cap)
+{
+	snprintf(path, cap, "%s/%s.json", c->pod->dir, c->name);
+}
+
+static bool plays_to_end(const struct container *c)
+{
+	return (c->init && !c->sidecar) || container_is_task(c);
+}
+
+void containers_look_again(struct pod *p)
+{
+	char path[PATH_LEN + 80];
+
+	for (size_t i = 0; i < p->containers_len; i++) {
+		struct container *c = &p->containers[i];
+
+		if (!c->unknown || c->state != RUN_ALIVE || plays_to_end(c))
+			continue;
+		spec_path(c, path, sizeof(path));
+		if (!container_write_spec(c, path))
+			child_signal(&c->child, SIGHUP);
+	}
+}
+
 static int start_standin(struct container *c)
 {
 	char program[PATH_LEN], path[PATH_LEN + 80];
-	char *serve[] = {"weft-standin", "serve", "--spec", "-", NULL};
+	char *serve[] = {"weft-standin", "serve", "--spec", path, NULL};
 	int r;
 
 	if (!sandbox_program(c->pod->sandbox, "weft-standin", program))
 		return -ENOENT;
-	if ((c->init && !c->sidecar) || container_is_task(c))
+	if (plays_to_end(c))
 		serve[1] = "init";
-	snprintf(path, sizeof(path), "%s/%s.json", c->pod->dir, c->name);
+	spec_path(c, path, sizeof(path));
 	r = container_write_spec(c, path);
-	return r ? r : start_process(c, program, serve, path);
+	return r ? r : start_process(c, program, serve);
 }
 
 int container_start(struct container *c)
@@ -189,7 +213,7 @@ int container_start(struct container *c)
 
 	if (p->dns && !c->init) {
 		r = dns_pod_prepare(p, conf, sizeof(conf));
-		r = r ? r : start_process(c, dns_program(), unbound, NULL);
+		r = r ? r : start_process(c, dns_program(), unbound);
 	} else {
 		r = start_standin(c);
 	}

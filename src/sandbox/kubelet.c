@@ -105,12 +105,23 @@ static void listed(struct mirror *m)
 	consider_all(s);
 }
 
-static void other_moved(struct mirror *m, const char *key, json_t *was, json_t *now)
+static void slice_moved(struct mirror *m, const char *key, json_t *was, json_t *now)
 {
 	(void)key;
 	(void)was;
 	(void)now;
 	dns_changed(m->ctx);
+}
+
+static void service_moved(struct mirror *m, const char *key, json_t *was, json_t *now)
+{
+	struct sandbox *s = m->ctx;
+
+	slice_moved(m, key, was, now);
+	if (was || !now)
+		return;
+	HASH_EACH (&s->pods, slot)
+		containers_look_again(slot->value);
 }
 
 void kubelet_gone(struct pod *p)
@@ -208,9 +219,9 @@ int kubelet_start(struct sandbox *s)
 	uv_timer_init(&s->loop, &s->later);
 	s->quiet.data = s->later.data = s;
 	s->kubelet_open = true;
-	mirror_start(&s->services, &s->api, "/api/v1/services", other_moved, listed, s);
+	mirror_start(&s->services, &s->api, "/api/v1/services", service_moved, listed, s);
 	mirror_start(&s->pods_seen, &s->api, "/api/v1/pods", pod_moved, listed, s);
-	mirror_start(&s->slices, &s->api, "/apis/discovery.k8s.io/v1/endpointslices", other_moved, NULL, s);
+	mirror_start(&s->slices, &s->api, "/apis/discovery.k8s.io/v1/endpointslices", slice_moved, NULL, s);
 	uv_timer_start(&s->quiet, quiet, QUIET_MS, 0);
 	return 0;
 }

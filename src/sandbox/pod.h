@@ -26,8 +26,8 @@ struct container {
 	struct child child;
 	enum run_state state;
 	int exit_code, exit_signal;
-	unsigned restarts;
-	int64_t started, finished; /* wall clock, s */
+	unsigned restarts, unknown; /* unknown: values that name no Service, as of now */
+	int64_t started, finished;  /* wall clock, s */
 	uint64_t started_ms;
 	uv_timer_t timer;
 };
@@ -67,11 +67,13 @@ void pod_advance(struct pod *p);
 int containers_new(struct pod *p);
 int container_start(struct container *c);
 void containers_free(struct pod *p);
+/* Services have come: values that named none may now. */
+void containers_look_again(struct pod *p);
 /* A container whose main purpose is to end (of a Job, without ports). */
 bool container_is_task(const struct container *c);
 
 /* spec.c: writes the file that tells the stand-in what to play; remarks values that name no Service. */
-int container_write_spec(const struct container *c, const char *path);
+int container_write_spec(struct container *c, const char *path);
 
 /* status.c */
 void pod_status_changed(struct pod *p);

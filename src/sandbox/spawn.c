@@ -53,6 +53,7 @@ _Noreturn static void become(const struct spawn *s)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int sig = 1; sig < 32; sig++)
 		signal(sig, SIG_DFL);
+	signal(SIGHUP, SIG_IGN); /* a word for stand-ins, which may not have asked for it yet */
 	setsid();
 	wire_fds(s);
 	if (s->netns >= 0 && setns(s->netns, CLONE_NEWNET))

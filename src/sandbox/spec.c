@@ -17,6 +17,7 @@ enum { PLACES_MAX = 8 };
 struct finder {
 	const struct container *c;
 	json_t *calls;
+	unsigned unknown; /* places that name no Service */
 };
 
 static bool service_exists(void *ctx, struct str ns, struct str svc)
@@ -58,6 +59,7 @@ static void find_calls(struct finder *f, const char *where, const char *value)
 			sandbox_remark(p->sandbox,
 				       "%s: container %s: %s names %s:%u, which is no Service: not called",
 				       p->key, f->c->name, where, host, places[i].port);
+			f->unknown++;
 			continue;
 		}
 		if (!have_call(f->calls, host, places[i].port, places[i].udp))
@@ -118,7 +120,7 @@ static void find_in_list(struct finder *f, const json_t *env, const char *list)
 	}
 }
 
-static json_t *all_calls(const struct container *c)
+static json_t *all_calls(const struct container *c, unsigned *unknown)
 {
 	struct finder f = {.c = c, .calls = json_array()};
 	const json_t *env = json_object_get(c->spec, "env"), *o;
@@ -134,6 +136,7 @@ static json_t *all_calls(const struct container *c)
 	}
 	find_in_list(&f, env, "command");
 	find_in_list(&f, env, "args");
+	*unknown = f.unknown;
 	return f.calls;
 }
 
@@ -170,7 +173,7 @@ static void add_probe(const struct container *c, json_t *probes, const char *whi
 					"service", json_text(json_object_get(grpc, "service"))));
 }
 
-int container_write_spec(const struct container *c, const char *path)
+int container_write_spec(struct container *c, const char *path)
 {
 	json_t *spec = json_pack("{ssssssss}", "pod", c->pod->name, "namespace", c->pod->ns, "node",
 				 c->pod->node->name, "container", c->name);
@@ -194,7 +197,7 @@ int container_write_spec(const struct container *c, const char *path)
 	add_probe(c, probes, "startupProbe");
 	json_object_set_new(spec, "ports", ports);
 	json_object_set_new(spec, "probes", probes);
-	json_object_set_new(spec, "calls", all_calls(c));
+	json_object_set_new(spec, "calls", all_calls(c, &c->unknown));
 	AUTO_MEM char *text = json_dumps(spec, JSON_COMPACT);
 	json_decref(spec);
 	r = text ? file_write(path, str_of(text)) : -ENOMEM;

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/own.h"
@@ -15,6 +16,7 @@
 enum { CALL_TIMEOUT_MS = 1500 };
 
 struct caller {
+	struct caller *next;
 	struct server *server;
 	const struct spec_call *call;
 	struct dial dial;
@@ -81,17 +83,30 @@ static void caller_call(struct timer *t)
 	dial_start(&c->dial, &c->server->resolver, &place, caller_done);
 }
 
-int caller_start(struct server *s)
+/* A place that is called already keeps its caller and its counts. */
+static bool called(const struct server *s, const struct spec_call *call)
 {
-	struct caller *all = calloc(s->spec->calls.len + 1, sizeof(*all));
+	for (const struct caller *c = s->callers; c; c = c->next)
+		if (c->call->port == call->port && c->call->udp == call->udp &&
+		    !strcmp(c->call->host, call->host))
+			return true;
+	return false;
+}
 
-	if (!all)
-		return -ENOMEM;
-	srandom((unsigned)getpid() ^ (unsigned)clock_us());
-	for (size_t i = 0; i < s->spec->calls.len; i++) {
-		all[i] = (struct caller){.server = s, .call = &s->spec->calls.items[i], .state = -1};
-		all[i].timer.fn = caller_call;
-		loop_arm(&s->loop, &all[i].timer, jitter(100));
+int caller_start(struct server *s, const struct spec *spec)
+{
+	VEC_EACH (&spec->calls, call) {
+		struct caller *c;
+
+		if (called(s, call))
+			continue;
+		c = calloc(1, sizeof(*c));
+		if (!c)
+			return -ENOMEM;
+		*c = (struct caller){.server = s, .call = call, .state = -1, .next = s->callers};
+		c->timer.fn = caller_call;
+		s->callers = c;
+		loop_arm(&s->loop, &c->timer, jitter(100));
 	}
 	return 0;
 }

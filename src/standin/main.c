@@ -43,5 +43,5 @@ int main(int argc, char **argv)
 		return 1;
 	snprintf(name, sizeof(name), "%.40s/%.40s/%.40s", spec.ns, spec.pod, spec.container);
 	log_open(name);
-	return strcmp(argv[1], "init") ? standin_serve(&spec) : standin_init(&spec);
+	return strcmp(argv[1], "init") ? standin_serve(&spec, argv[3]) : standin_init(&spec);
 }

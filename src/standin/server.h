@@ -15,10 +15,12 @@
 
 enum { CONNS_MAX = 4096, IN_MAX = 16384, IDLE_MS = 75000, SNIFF_MS = 200 };
 
+struct caller;
 struct server {
 	struct loop loop;
 	const struct spec *spec;
 	struct resolver resolver;
+	struct caller *callers;
 	unsigned conns;
 	uint64_t refused; /* connections closed at once since CONNS_MAX were open */
 };

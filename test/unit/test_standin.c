@@ -216,7 +216,7 @@ static int start_server(void **state)
 	vec_push(&spec.health, (char *)"shop.Cart");
 	s.pid = fork();
 	if (!s.pid)
-		_exit(standin_serve(&spec));
+		_exit(standin_serve(&spec, NULL));
 	vec_free(&spec.ports);
 	vec_free(&spec.health);
 	for (int tries = 0; tries < 3000; tries++) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * weft-agent: the one privileged process of a node. It opens what needs a right on a path (sockets, the pins' folder,
- * connections to the hub), starts the applier, the planner and the observer with what each may do, and starts them
- * again when they end. It reads nothing but fixed-size messages of its children. Packets need none of the four.
+ * weft-agent: the one privileged process of a node. It opens what needs a right on a path (sockets, the pins'
+ * folder, connections to the hub), starts the applier, the planner and the observer with what each may do,
+ * and starts them again when they end. It reads nothing but fixed-size messages of its children. Packets need
+ * none of the four.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -85,7 +86,8 @@ static int dial(const char *path)
 	return fd;
 }
 
-/* A new pair of sockets to two children that talk to each other; one that is down gets its own at its next start. */
+/* A new pair of sockets to two children that talk to each other; one that is down gets its own at its next
+ * start. */
 static void introduce(struct agent *a, enum control type, enum who x, enum who y, int kind)
 {
 	int pair[2];
@@ -166,7 +168,8 @@ static void run(struct agent *a)
 			if (!c->pid && c->next <= now)
 				start(a, w);
 			if (!c->pid && c->next != UINT64_MAX)
-				wait = wait < 0 || (uint64_t)wait > c->next - now ? (int)(c->next - now) : wait;
+				wait =
+				    wait < 0 || (uint64_t)wait > c->next - now ? (int)(c->next - now) : wait;
 			/* A child that closed its end would wake us for ever: POLLIN only. */
 			fds[1 + w] = (struct pollfd){.fd = c->pid ? c->control : -1, .events = POLLIN};
 		}
@@ -263,13 +266,14 @@ int main(int argc, char **argv)
 	}
 	memcpy(a.argv, argv, (size_t)argc * sizeof(*argv));
 	/* The applier stands in the pins' folder already. */
-	a.argv[argc] = (char *)(uintptr_t)"--bpf";
-	a.argv[argc + 1] = (char *)(uintptr_t)".";
+	a.argv[argc] = (char *)(uintptr_t) "--bpf";
+	a.argv[argc + 1] = (char *)(uintptr_t) ".";
 	a.listen[APPLIER] = a.listen[PLANNER] = a.listen[OBSERVER] = -1;
-	a.child[APPLIER] = (struct child){.program = "weft-applier",
-					  .capabilities = 1ULL << CAP_BPF | 1ULL << CAP_NET_ADMIN | 1ULL << CAP_PERFMON,
-					  .cwd = a.o.bpf,
-					  .control = -1};
+	a.child[APPLIER] =
+	    (struct child){.program = "weft-applier",
+			   .capabilities = 1ULL << CAP_BPF | 1ULL << CAP_NET_ADMIN | 1ULL << CAP_PERFMON,
+			   .cwd = a.o.bpf,
+			   .control = -1};
 	a.child[PLANNER] = (struct child){.program = "weft-planner", .cwd = "/", .control = -1};
 	a.child[OBSERVER] = (struct child){.program = "weft-observer", .cwd = "/", .control = -1};
 	if (prepare(&a))

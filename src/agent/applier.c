@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * weft-applier: the process around apply/. Runs as nobody with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, which
- * weft-agent gives it. Reads the control socket, one planner at a time, and a timer of one second; nothing else.
+ * weft-agent gives it. Reads the control socket, one planner at a time, and a timer of one second; nothing
+ * else.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -114,7 +115,8 @@ static void run(struct process *p)
 	uint64_t next = clock_ms() + 1000;
 
 	while (!p->end) {
-		struct pollfd fds[2] = {{.fd = CONTROL_FD, .events = POLLIN}, {.fd = p->planner, .events = POLLIN}};
+		struct pollfd fds[2] = {{.fd = CONTROL_FD, .events = POLLIN},
+					{.fd = p->planner, .events = POLLIN}};
 		uint64_t now = clock_ms();
 
 		if (now >= next) {

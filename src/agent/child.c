@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting a program with exactly its privileges and descriptors 0 to 3, and how long to wait before the next try. */
+/* Starting a program with exactly its privileges and descriptors 0 to 3, and how long to wait before the next
+ * try. */
 #include "agent/child.h"
 
 #include <errno.h>
@@ -100,7 +101,8 @@ void child_ended(struct child *c, int status)
 	c->pid = 0;
 	own_fd(&c->control);
 	if (WIFSIGNALED(status))
-		log_warn("%s ended by signal %d; again in %llu ms", c->program, WTERMSIG(status), (unsigned long long)wait);
+		log_warn("%s ended by signal %d; again in %llu ms", c->program, WTERMSIG(status),
+			 (unsigned long long)wait);
 	else
 		log_warn("%s ended with status %d; again in %llu ms", c->program, WEXITSTATUS(status),
 			 (unsigned long long)wait);

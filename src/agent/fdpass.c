@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Descriptors by SCM_RIGHTS. Received descriptors are close-on-exec; what does not fit is closed, never leaked. */
+/* Descriptors by SCM_RIGHTS. Received descriptors are close-on-exec; what does not fit is closed, never
+ * leaked. */
 #include "agent/fdpass.h"
 
 #include <errno.h>
@@ -63,8 +64,10 @@ ssize_t fdpass_recv(int sock, void *message, size_t n, int *fds, unsigned *nfds,
 {
 	struct iovec iov = {.iov_base = message, .iov_len = n};
 	union room room;
-	struct msghdr mh = {
-	    .msg_iov = &iov, .msg_iovlen = 1, .msg_control = room.bytes, .msg_controllen = sizeof(room.bytes)};
+	struct msghdr mh = {.msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = room.bytes,
+			    .msg_controllen = sizeof(room.bytes)};
 	ssize_t got;
 
 	*nfds = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Messages with descriptors over SOCK_SEQPACKET, and the few messages between weft-agent and its children. A child
- * finds its control socket at descriptor CONTROL_FD; it ends when that socket does. Never waits.
+ * Messages with descriptors over SOCK_SEQPACKET, and the few messages between weft-agent and its children. A
+ * child finds its control socket at descriptor CONTROL_FD; it ends when that socket does. Never waits.
  */
 #ifndef WEFT_AGENT_FDPASS_H
 #define WEFT_AGENT_FDPASS_H
@@ -15,11 +15,12 @@ enum { CONTROL_FD = 3, FDPASS_MAX = 80 };
 enum control {
 	CONTROL_PEER = 1, /* agent → planner and applier: their socket to each other, one descriptor */
 	CONTROL_LISTEN,	  /* agent → planner, observer: the socket to accept on */
-	CONTROL_OBSERVE,  /* agent → applier: send the observer's descriptors to this socket; → observer: from it */
-	CONTROL_CLEAN,	  /* agent → applier: remove everything that was made, then end */
-	CONTROL_DIAL,	  /* planner, observer → agent: a connection to the hub is wanted; the answer has the
-			   * descriptor, or none and the errno in `value` */
-	CONTROL_READY,	  /* child → agent: in force, value = milliseconds since its start */
+	CONTROL_OBSERVE, /* agent → applier: send the observer's descriptors to this socket; → observer: from
+			    it */
+	CONTROL_CLEAN, /* agent → applier: remove everything that was made, then end */
+	CONTROL_DIAL,  /* planner, observer → agent: a connection to the hub is wanted; the answer has the
+			* descriptor, or none and the errno in `value` */
+	CONTROL_READY, /* child → agent: in force, value = milliseconds since its start */
 };
 struct control_message {
 	uint32_t type; /* enum control */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The options of weft-agent, weft-planner, weft-applier and weft-observer, by table. Ends the process on a mistake. */
+/* The options of weft-agent, weft-planner, weft-applier and weft-observer, by table. Ends the process on a
+ * mistake. */
 #include "agent/options.h"
 
 #include <errno.h>
@@ -35,8 +36,8 @@ static void help(const char *program, const char *sentence)
 {
 	printf("%s: %s\n\n", program, sentence);
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
-		printf("  %s %-*s  %s\n", table[i].name, (int)(24 - strlen(table[i].name)), table[i].arg ? table[i].arg : "",
-		       table[i].sentence);
+		printf("  %s %-*s  %s\n", table[i].name, (int)(24 - strlen(table[i].name)),
+		       table[i].arg ? table[i].arg : "", table[i].sentence);
 	exit(0);
 }
 
@@ -74,9 +75,13 @@ static const char *set(struct agent_options *o, const struct option *opt, const 
 		o->mode = strcmp(value, "routes") ? MODE_VXLAN : MODE_ROUTES;
 		return strcmp(value, "routes") && strcmp(value, "vxlan") ? "give vxlan or routes" : NULL;
 	case PREFIX:
-		return prefix_parse(str_of(value), (struct prefix *)(void *)at) ? "give a range such as 10.96.0.0/16" : NULL;
+		return prefix_parse(str_of(value), (struct prefix *)(void *)at)
+			   ? "give a range such as 10.96.0.0/16"
+			   : NULL;
 	default:
-		return set_entries(o, value) ? "give the name of a BPF map and a number, such as policy=200000" : NULL;
+		return set_entries(o, value)
+			   ? "give the name of a BPF map and a number, such as policy=200000"
+			   : NULL;
 	}
 }
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Command lines of the agent's programs: one table of options for all four, so that weft-agent hands its own on as
- * they are. Strings are borrowed from argv.
+ * Command lines of the agent's programs: one table of options for all four, so that weft-agent hands its own
+ * on as they are. Strings are borrowed from argv.
  */
 #ifndef WEFT_AGENT_OPTIONS_H
 #define WEFT_AGENT_OPTIONS_H
@@ -10,7 +10,7 @@
 #include "compile/plan.h"
 
 struct agent_options {
-	const char *name;    /* of the cluster */
+	const char *name; /* of the cluster */
 	const char *node;
 	const char *hub;     /* path of the hub's socket */
 	const char *run;     /* folder for agent.sock and observer.sock */
@@ -21,7 +21,7 @@ struct agent_options {
 	uint32_t mode;	     /* MODE_… */
 	struct prefix services4, services6;
 	uint32_t entries[PLAN_MAP_COUNT]; /* --entries NAME=N, 0: default */
-	bool clean;	     /* at the end remove all that was made */
+	bool clean;			  /* at the end remove all that was made */
 };
 
 /* Parses; on a mistake prints one line to stderr and exits with 2; --help prints and exits with 0. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Uid, gid, groups, bounding set, ambient set and no_new_privs, in the order in which the kernel lets them go. */
+/* Uid, gid, groups, bounding set, ambient set and no_new_privs, in the order in which the kernel lets them
+ * go. */
 #include "agent/privilege.h"
 
 #include <errno.h>

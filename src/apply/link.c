@@ -155,7 +155,7 @@ static void parse(const struct nlmsghdr *nh, struct link_info *l)
 		case IFLA_LINKINFO:
 			NL_NESTED(inner, a)
 			if (mnl_attr_get_type(inner) == IFLA_INFO_KIND)
-			    copy_text(l->kind, sizeof(l->kind), inner);
+				copy_text(l->kind, sizeof(l->kind), inner);
 			break;
 		default:
 			break;

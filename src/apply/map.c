@@ -73,37 +73,40 @@ static int apply_one(const struct kernel *k, const struct change *c, struct undo
 	return err;
 }
 
-/* Adds up to BATCH rows at once; a key that exists stops the batch and goes through apply_one(). */
-static int add_batch(const struct kernel *k, const struct change *c, size_t n, struct undo_log *u,
+/* Writes up to BATCH rows at once. The kernel's batch cannot say which keys were new, so they are looked up
+ * before, unless the BPF map is known to be empty. */
+static int add_batch(const struct kernel *k, const struct change *c, size_t n, bool empty, struct undo_log *u,
 		     size_t *done)
 {
-	LIBBPF_OPTS(bpf_map_batch_opts, opts, .elem_flags = BPF_NOEXIST);
 	const struct map_desc *d = &map_table[c->row.table];
+	size_t before = u->list.len;
 	uint32_t count = (uint32_t)n;
+	uint8_t old[VALUE_MAX];
 	AUTO_MEM uint8_t *keys = malloc(n * d->key_size), *values = malloc(n * d->value_size);
-	int err;
+	int err = !keys || !values ? -ENOMEM : 0;
 
-	if (!keys || !values || vec_reserve(&u->list, u->list.len + n))
-		return -ENOMEM;
-	for (size_t i = 0; i < n; i++) {
+	*done = 0;
+	for (size_t i = 0; i < n && !err; i++) {
+		bool had = !empty && !bpf_map_lookup_elem(k->map[c->row.table], c[i].row.key, old);
+
 		memcpy(keys + i * d->key_size, c[i].row.key, d->key_size);
 		memcpy(values + i * d->value_size, c[i].row.value, d->value_size);
+		err = remember(u, &c[i], had ? CHANGE_SET : CHANGE_ADD, old);
 	}
-	err = bpf_map_update_batch(k->map[c->row.table], keys, values, &count, &opts) ? -errno : 0;
-	if (err == -ENOTSUP || err == -524)
+	if (!err && bpf_map_update_batch(k->map[c->row.table], keys, values, &count, NULL)) {
+		err = -errno;
+		/* A refusal before the first element leaves count as it was. */
+		count = count == n ? 0 : count;
+	} else if (err) {
 		count = 0;
-	for (size_t i = 0; i < count; i++)
-		u->list.items[u->list.len++] =
-		    (struct undo){.map = c->row.table, .op = CHANGE_ADD, .key = c[i].row.key};
-	*done = count;
-	if (err && count < n) {
-		err = apply_one(k, &c[count], u);
-		*done += err ? 0 : 1;
 	}
+	u->list.len = before + count;
+	*done = count;
 	return err;
 }
 
-int map_apply(const struct kernel *k, const struct change *c, size_t n, struct undo_log *u, size_t *done)
+int map_apply(const struct kernel *k, const struct change *c, size_t n, bool empty, struct undo_log *u,
+	      size_t *done)
 {
 	bool batch = c->op == CHANGE_ADD && !is_array(c->row.table);
 
@@ -113,9 +116,7 @@ int map_apply(const struct kernel *k, const struct change *c, size_t n, struct u
 		int err;
 
 		if (batch && n - *done > 3) {
-			size_t want = n - *done < BATCH ? n - *done : BATCH;
-
-			err = add_batch(k, c + *done, want, u, &some);
+			err = add_batch(k, c + *done, n - *done < BATCH ? n - *done : BATCH, empty, u, &some);
 			*done += some;
 		} else {
 			err = apply_one(k, c + *done, u);

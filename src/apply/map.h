@@ -21,7 +21,8 @@ struct undo_log {
 	struct arena arena;
 };
 void undo_fini(struct undo_log *u);
-int map_apply(const struct kernel *k, const struct change *c, size_t n, struct undo_log *u, size_t *done);
+int map_apply(const struct kernel *k, const struct change *c, size_t n, bool empty, struct undo_log *u,
+	      size_t *done);
 /* Takes all of it back, newest first. Returns how many could not be taken back. */
 size_t map_undo(const struct kernel *k, struct undo_log *u);
 

@@ -102,7 +102,8 @@ static int dump_one(const struct nlmsghdr *nh, void *ctx)
 			break;
 		case RTA_METRICS:
 			NL_NESTED(inner, a)
-			if (mnl_attr_get_type(inner) == RTAX_MTU) r.mtu = mnl_attr_get_u32(inner);
+			if (mnl_attr_get_type(inner) == RTAX_MTU)
+				r.mtu = mnl_attr_get_u32(inner);
 			break;
 		default:
 			break;

@@ -156,7 +156,7 @@ static int apply_run(struct applier *a, size_t from, size_t n, struct undo_log *
 		routes_apply(a, c, n, results);
 		return 0;
 	}
-	err = map_apply(&a->kernel, c, n, undo, &done);
+	err = map_apply(&a->kernel, c, n, !a->counts[c->row.table], undo, &done);
 	for (size_t i = 0; i < done; i++)
 		results[i] = 0;
 	if (err && done < n)

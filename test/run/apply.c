@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The real weft-applier, played by a scripted planner: a node namespace and two pods' namespaces of our own, rows fed
- * by hand, packets between the pods, a restart under traffic, read-back, refusals. Needs root; else it skips.
- * Usage: run-apply PATH-OF-weft-applier
+ * The real weft-applier, played by a scripted planner: a node namespace and two pods' namespaces of our own,
+ * rows fed by hand, packets between the pods, a restart under traffic, read-back, refusals. Needs root; else
+ * it skips. Usage: run-apply PATH-OF-weft-applier
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -41,14 +41,14 @@ static const char *applier_path;
 static char bpf_dir[64];
 
 static int checks, failures;
-#define CHECK(cond, ...)                                                                                               \
-	do {                                                                                                           \
-		bool ok_ = (cond);                                                                                     \
-		printf("%sok %d - ", ok_ ? "" : "not ", ++checks);                                                     \
-		printf(__VA_ARGS__);                                                                                   \
-		printf("\n");                                                                                          \
-		fflush(stdout);                                                                                        \
-		failures += ok_ ? 0 : 1;                                                                               \
+#define CHECK(cond, ...)                                                                                     \
+	do {                                                                                                 \
+		bool ok_ = (cond);                                                                           \
+		printf("%sok %d - ", ok_ ? "" : "not ", ++checks);                                           \
+		printf(__VA_ARGS__);                                                                         \
+		printf("\n");                                                                                \
+		fflush(stdout);                                                                              \
+		failures += ok_ ? 0 : 1;                                                                     \
 	} while (0)
 
 static void die(const char *what)
@@ -78,8 +78,8 @@ static struct child start_applier(const char *entries, const char *mode)
 	c.pid = fork();
 	if (!c.pid) {
 		dup2(control[1], CONTROL_FD);
-		execl(applier_path, applier_path, "--node", "test", "--bpf", bpf_dir, "--uplink", "uplink0", "--mode", mode,
-		      entries ? "--entries" : NULL, entries, NULL);
+		execl(applier_path, applier_path, "--node", "test", "--bpf", bpf_dir, "--uplink", "uplink0",
+		      "--mode", mode, entries ? "--entries" : NULL, entries, NULL);
 		_exit(127);
 	}
 	close(control[1]);
@@ -142,7 +142,8 @@ static bool hear(struct child *c, enum wire_type until, struct answer *a,
 		if (until == WIRE_DONE && a)
 			memcpy(&a->done, msg + sizeof(h), sizeof(a->done));
 		if (a && (size_t)n >= text)
-			snprintf(a->text, sizeof(a->text), "%.*s", (int)((size_t)n - text), (const char *)msg + text);
+			snprintf(a->text, sizeof(a->text), "%.*s", (int)((size_t)n - text),
+				 (const char *)msg + text);
 		return true;
 	}
 }
@@ -154,8 +155,8 @@ struct script {
 	struct arena arena;
 };
 
-static void put(struct script *s, enum change_op op, uint8_t type, uint16_t table, const void *key, size_t key_len,
-		const void *value, size_t value_len)
+static void put(struct script *s, enum change_op op, uint8_t type, uint16_t table, const void *key,
+		size_t key_len, const void *value, size_t value_len)
 {
 	uint8_t *k = arena_alloc(&s->arena, key_len), *v = arena_alloc(&s->arena, value_len + 1);
 
@@ -256,7 +257,8 @@ static void plan_rows(struct script *s, const struct wire_welcome *w)
 			struct endpoint_value ev = {.ifindex = p->key.ifindex};
 			struct address_value av = {.flags = ADDRESS_POD};
 			struct route_key rk = {.to = {.addr = *own[f], .len = 128}};
-			struct route_value rv = {.way = ROUTE_POD, .ifindex = p->key.ifindex, .mtu = p->link.mtu};
+			struct route_value rv = {
+			    .way = ROUTE_POD, .ifindex = p->key.ifindex, .mtu = p->link.mtu};
 			struct addr16 key = addr16_of(own[f]);
 
 			memcpy(ev.mac, p->link.mac, 6);
@@ -312,7 +314,8 @@ static void make_world(void)
 		snprintf(p->link.uid, sizeof(p->link.uid), "0000-uid-%u", i);
 	}
 	node_ns = new_ns();
-	if (system("ip link add uplink0 type veth peer name far0 && ip link set uplink0 up && ip link set far0 up && "
+	if (system("ip link add uplink0 type veth peer name far0 && ip link set uplink0 up && ip link set "
+		   "far0 up && "
 		   "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"))
 		die("node");
 }
@@ -355,7 +358,8 @@ static unsigned stream(bool v6, unsigned n, unsigned pause_us)
 	return got;
 }
 
-/* The same in a child process while the caller does something else; the count is its exit status in hundreds. */
+/* The same in a child process while the caller does something else; the count is its exit status in hundreds.
+ */
 static pid_t stream_begin(unsigned n, unsigned pause_us)
 {
 	pid_t pid = fork();
@@ -395,8 +399,9 @@ static void check_readback(struct child *c, const struct script *want, const cha
 	wire_start(&b, WIRE_READBACK, ++c->txn);
 	fdpass_send(c->planner, b.p, b.n, NULL, 0);
 	hear(c, WIRE_FAULTS, &a, compare_row, &cmp);
-	CHECK(cmp.found == want->list.len && !cmp.strange, "%s the kernel's rows equal the plan (%zu of %zu, %zu strange)",
-	      when, cmp.found, want->list.len, cmp.strange);
+	CHECK(cmp.found == want->list.len && !cmp.strange,
+	      "%s the kernel's rows equal the plan (%zu of %zu, %zu strange)", when, cmp.found,
+	      want->list.len, cmp.strange);
 	CHECK(!a.text[0], "%s no filter and no link is missing: %s", when, a.text);
 }
 
@@ -404,7 +409,8 @@ static void test_first(struct child *c, struct script *plan, struct answer *a)
 {
 	for (unsigned i = 0; i < PODS; i++)
 		hand_over(c, &pods[i]);
-	CHECK(commit(c, plan, a) && a->done.status == WIRE_APPLIED, "two pods are wired in %u us: %s", a->done.us, a->text);
+	CHECK(commit(c, plan, a) && a->done.status == WIRE_APPLIED, "two pods are wired in %u us: %s",
+	      a->done.us, a->text);
 	VEC_EACH (&a->results, r)
 		if (*r)
 			printf("# row %td: %s\n", r - a->results.items, strerror(-*r));
@@ -415,7 +421,8 @@ static void test_first(struct child *c, struct script *plan, struct answer *a)
 
 static void test_again(struct child *c, const struct script *plan, struct answer *a)
 {
-	CHECK(commit(c, plan, a) && a->done.status == WIRE_PARTLY, "routes that exist are reported, not doubled");
+	CHECK(commit(c, plan, a) && a->done.status == WIRE_PARTLY,
+	      "routes that exist are reported, not doubled");
 	check_readback(c, plan, "after the same plan again");
 }
 
@@ -454,7 +461,8 @@ static void test_guard(struct child *c, const struct script *plan, struct answer
 	script_fini(&s);
 	s = (struct script){0};
 	put(&s, CHANGE_DEL, ROW_LINK, 0, &lk, sizeof(lk), NULL, 0);
-	CHECK(commit(c, &s, a) && a->done.status == WIRE_REFUSED, "the end of a foreign link is refused: %s", a->text);
+	CHECK(commit(c, &s, a) && a->done.status == WIRE_REFUSED, "the end of a foreign link is refused: %s",
+	      a->text);
 	script_fini(&s);
 	check_readback(c, plan, "after what was refused");
 }
@@ -469,10 +477,12 @@ static void test_full(struct child *c, const struct script *plan, struct answer 
 
 		MAP(&s, CHANGE_ADD, node, i, nv);
 	}
-	CHECK(commit(c, &s, a) && a->done.status == WIRE_REFUSED, "a plan that does not fit is refused: %s", a->text);
+	CHECK(commit(c, &s, a) && a->done.status == WIRE_REFUSED, "a plan that does not fit is refused: %s",
+	      a->text);
 	check_readback(c, plan, "after the full map");
 	s.list.len--;
-	CHECK(commit(c, &s, a) && a->done.status == WIRE_APPLIED, "%u elements fit exactly, %u us: %s", room, a->done.us, a->text);
+	CHECK(commit(c, &s, a) && a->done.status == WIRE_APPLIED, "%u elements fit exactly, %u us: %s", room,
+	      a->done.us, a->text);
 	VEC_EACH (&s.list, ch)
 		ch->op = CHANGE_DEL;
 	CHECK(commit(c, &s, a) && a->done.status == WIRE_APPLIED, "and go again, %u us", a->done.us);
@@ -509,13 +519,14 @@ int main(int argc, char **argv)
 	}
 	applier_path = argv[1];
 	snprintf(bpf_dir, sizeof(bpf_dir), "/tmp/weft-t-apply-%d", getpid());
-	if (mkdir(bpf_dir, 0700) || unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
-	    mount("bpf", bpf_dir, "bpf", 0, NULL))
+	if (mkdir(bpf_dir, 0700) || unshare(CLONE_NEWNS) ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("bpf", bpf_dir, "bpf", 0, NULL))
 		die("bpffs");
 	make_world();
 	c = start_applier("node=16", "vxlan");
 	w = hello(&c);
-	CHECK(w.fresh && w.uplink && w.tunnel && w.entries[PLAN_MAP_node] == 16, "a fresh start finds uplink and tunnel");
+	CHECK(w.fresh && w.uplink && w.tunnel && w.entries[PLAN_MAP_node] == 16,
+	      "a fresh start finds uplink and tunnel");
 	plan_rows(&plan, &w);
 	test_first(&c, &plan, &a);
 	test_again(&c, &plan, &a);

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The planner's parts and what they share: objects come from the hub into the store, the compiler makes rows,
+ * the applier puts them in force, and requests on agent.sock wait for that. One loop, one thread. Private to
+ * the planner's files; each part is written by the file named beside it.
+ */
+#ifndef WEFT_AGENT_PLANNER_H
+#define WEFT_AGENT_PLANNER_H
+
+#include "agent/fdpass.h"
+#include "agent/hub.h"
+#include "agent/options.h"
+#include "compile/compile.h"
+#include "compile/wire.h"
+
+enum applier_state {
+	APPLIER_AWAY,	 /* no socket */
+	APPLIER_HELLO,	 /* WELCOME is awaited */
+	APPLIER_READING, /* ROWS and FAULTS are awaited */
+	APPLIER_IDLE,
+	APPLIER_COMMITTING, /* RESULTS and DONE are awaited */
+};
+
+struct outgoing {
+	struct buf message;
+	int fds[3];
+	unsigned nfds;
+};
+
+struct requests; /* request.c */
+
+struct planner {
+	struct agent_options o;
+	uv_loop_t loop;
+	uv_poll_t control;
+	uv_poll_t *applier_poll; /* NULL while the applier is away */
+	uv_prepare_t prepare;
+	uv_timer_t again; /* after a failure: tries the whole plan once more */
+	struct curl_loop curl;
+	struct store *store;
+	struct hub *hub;
+	struct compiler *compiler;
+	struct requests *requests;
+
+	/* applier_link.c */
+	enum applier_state state;
+	int applier;
+	uint32_t txn;
+	VEC(struct outgoing) out;
+	struct wire_welcome welcome;
+	VEC(int32_t) results;
+
+	/* sync.c */
+	struct hash actual; /* while reading back: type, table, key → struct kept_row */
+	bool dirty;	    /* objects or wishes changed since the last run */
+	bool whole;   /* what is in force is not known to equal the compiler's state: read back and compare */
+	bool adopted; /* links found in the kernel were told to the compiler */
+	bool listed;
+	bool enforcing;		 /* the plan was in force at least once */
+	struct plan_delta delta; /* being committed */
+	struct plan plan;	 /* the rows that a comparison's delta borrows */
+	struct buf faults;	 /* of the last read-back */
+	struct buf alarm;	 /* why the plan is not in force; empty when it is */
+	struct buf differences;	 /* of the last read-back, as text */
+	bool readback_asked;	 /* by a request: compare only, and answer */
+	uint64_t noted_us;	 /* when the first change not yet in force came */
+	bool hold;		 /* after a failure: nothing is tried until the timer */
+};
+
+/* applier_link.c */
+void link_take(struct planner *p, int fd);
+void link_drop(struct planner *p);
+/* Takes over the bytes of b and the descriptors. */
+void link_send(struct planner *p, struct buf *b, const int *fds, unsigned nfds);
+void link_simple(struct planner *p, enum wire_type type);
+
+/* sync.c: what follows from messages of the applier. */
+void sync_kick(struct planner *p); /* does what is due; called before the loop sleeps */
+void sync_welcome(struct planner *p);
+void sync_row(struct planner *p, const struct row *r);
+void sync_read(struct planner *p, struct str faults);
+void sync_done(struct planner *p, const struct wire_done *d, struct str text);
+void sync_lost(struct planner *p); /* the applier went */
+/* Changes that make `actual` (packed keys → struct kept_row) equal to the plan, as one step. 0 or -ENOMEM. */
+struct kept_row {
+	uint8_t type;
+	uint16_t table, key_len, value_len;
+	bool wanted;
+	uint8_t bytes[]; /* key, then value */
+};
+int sync_compare(struct hash *actual, const struct plan *want, struct plan_delta *out);
+void sync_forget(struct hash *actual);
+
+/* request.c */
+int requests_new(struct planner *p);
+void requests_listen(struct planner *p, int fd); /* takes fd */
+/* Before a run: tells the compiler of pods that can be wired now. Sends their namespaces. */
+void requests_wire(struct planner *p);
+/* After a run: `failed` holds uids whose link could not be made (NULL: the whole plan was refused, see
+ * p->alarm). */
+void requests_settle(struct planner *p, bool refused, const struct hash *failed);
+void requests_readback(struct planner *p);
+
+/* seccomp.c: from now on only what the planner needs. 0 or -errno. */
+int seccomp_planner(void);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A scanner that counts brackets and knows strings. A List's items are delivered one by one; everything else
+ * of the List is kept, since the resource version may stand before or after the items.
+ */
+#include "agent/stream.h"
+
+#include <errno.h>
+
+void list_stream_init(struct list_stream *s, int (*item)(void *ctx, struct str json), void *ctx)
+{
+	*s = (struct list_stream){.item = item, .ctx = ctx};
+}
+
+void list_stream_fini(struct list_stream *s)
+{
+	buf_fini(&s->head);
+	buf_fini(&s->one);
+}
+
+static void in_string(struct list_stream *s, char c)
+{
+	if (s->escaped)
+		s->escaped = false;
+	else if (c == '\\')
+		s->escaped = true;
+	else if (c == '"')
+		s->in_string = false;
+	if (!s->in_item && s->depth == 1) {
+		if (s->in_string)
+			buf_addc(&s->one, c);
+		else
+			s->key_done = true;
+	}
+}
+
+/* One character outside strings. Returns 1 when an item ended. */
+static int outside(struct list_stream *s, char c)
+{
+	switch (c) {
+	case '"':
+		s->in_string = true;
+		if (!s->in_item && s->depth == 1) {
+			buf_clear(&s->one);
+			s->key_done = false;
+		}
+		return 0;
+	case ':':
+		if (s->depth == 1 && !s->in_item)
+			s->items_key = s->key_done && str_eqz(buf_str(&s->one), "items");
+		return 0;
+	case '{':
+	case '[':
+		if (s->depth == 1 && c == '[' && s->items_key)
+			s->in_items = true;
+		else if (s->in_items && s->depth == 2 && c == '{') {
+			s->in_item = true;
+			buf_clear(&s->one);
+		}
+		s->depth++;
+		return 0;
+	case '}':
+	case ']':
+		if (!s->depth)
+			return -EPROTO;
+		s->depth--;
+		if (s->in_items && s->depth == 1)
+			s->in_items = s->items_key = false;
+		return s->in_item && s->depth == 2;
+	default:
+		return 0;
+	}
+}
+
+int list_stream_feed(struct list_stream *s, const char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		bool was_items = s->in_items;
+		int ret = 0;
+
+		if (s->in_string)
+			in_string(s, p[i]);
+		else
+			ret = outside(s, p[i]);
+		if (ret < 0 || s->depth > STREAM_DEPTH_MAX)
+			return -EPROTO;
+		if (s->in_item)
+			buf_addc(&s->one, p[i]);
+		else if (!s->in_items || !was_items)
+			buf_addc(&s->head, p[i]);
+		if (s->one.n > STREAM_OBJECT_MAX || s->head.n > STREAM_OBJECT_MAX)
+			return -EPROTO;
+		if (s->one.failed || s->head.failed)
+			return -ENOMEM;
+		if (ret) {
+			s->in_item = false;
+			ret = s->item(s->ctx, buf_str(&s->one));
+			buf_clear(&s->one);
+			if (ret)
+				return ret;
+		}
+	}
+	return 0;
+}
+
+static size_t space(struct str t, size_t i)
+{
+	while (i < t.n && (t.p[i] == ' ' || t.p[i] == '\t' || t.p[i] == '\r' || t.p[i] == '\n'))
+		i++;
+	return i;
+}
+
+/* End of the value that begins at i; t.n when it does not end. */
+static size_t value_end(struct str t, size_t i)
+{
+	size_t depth = 0;
+	bool quoted = false;
+
+	for (; i < t.n; i++) {
+		char c = t.p[i];
+
+		if (quoted) {
+			if (c == '\\')
+				i++;
+			else if (c == '"')
+				quoted = false;
+			if (!quoted && !depth)
+				return i + 1;
+			continue;
+		}
+		if (c == '"')
+			quoted = true;
+		else if (c == '{' || c == '[')
+			depth++;
+		else if ((c == '}' || c == ']') && depth) {
+			if (!--depth)
+				return i + 1;
+		} else if (!depth && (c == ',' || c == '}' || c == ']'))
+			return i;
+	}
+	return t.n;
+}
+
+struct str json_member(struct str t, const char *key)
+{
+	size_t i = space(t, 0);
+
+	if (i >= t.n || t.p[i] != '{')
+		return (struct str){0};
+	i = space(t, i + 1);
+	while (i < t.n && t.p[i] == '"') {
+		size_t end = value_end(t, i), from;
+		struct str name = {.p = t.p + i + 1, .n = end > i + 2 ? end - i - 2 : 0};
+
+		i = space(t, end);
+		if (i >= t.n || t.p[i] != ':')
+			break;
+		from = space(t, i + 1);
+		end = value_end(t, from);
+		if (str_eqz(name, key))
+			return (struct str){.p = t.p + from, .n = end - from};
+		i = space(t, end);
+		if (i >= t.n || t.p[i] != ',')
+			break;
+		i = space(t, i + 1);
+	}
+	return (struct str){0};
+}
+
+struct str json_plain_string(struct str v)
+{
+	v = str_trim(v);
+	if (v.n < 2 || v.p[0] != '"' || v.p[v.n - 1] != '"' || memchr(v.p, '\\', v.n))
+		return (struct str){0};
+	return (struct str){.p = v.p + 1, .n = v.n - 2};
+}

@@ -1,0 +1,409 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Keeping the kernel equal to the plan. Normally a run of the compiler gives the changes and they are
+ * committed; while a commit is on its way, further changes gather and go with the next one. After any doubt
+ * (a start, a refusal, a row that failed) the kernel is read back whole and compared. Nothing is committed
+ * before every kind was listed once.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "agent/planner.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+
+enum { AGAIN_PARTLY_MS = 100, AGAIN_REFUSED_MS = 1000, ROW_KEY_MAX = 64 };
+
+void sync_forget(struct hash *actual)
+{
+	HASH_EACH (actual, s)
+		free(s->value);
+	hash_fini(actual);
+	*actual = (struct hash){0};
+}
+
+static struct str packed(const struct row *r, char out[ROW_KEY_MAX])
+{
+	out[0] = (char)r->type;
+	memcpy(out + 1, &r->table, 2);
+	memcpy(out + 3, r->key, r->key_len);
+	return (struct str){.p = out, .n = 3U + r->key_len};
+}
+
+void sync_row(struct planner *p, const struct row *r)
+{
+	char key[ROW_KEY_MAX];
+	struct kept_row *k;
+	void *old = NULL;
+
+	if (r->key_len + 3U > sizeof(key))
+		return;
+	k = calloc(1, sizeof(*k) + r->key_len + r->value_len);
+	if (!k)
+		return;
+	k->type = r->type;
+	k->table = r->table;
+	k->key_len = r->key_len;
+	k->value_len = r->value_len;
+	memcpy(k->bytes, r->key, r->key_len);
+	memcpy(k->bytes + r->key_len, r->value, r->value_len);
+	if (hash_set(&p->actual, packed(r, key), k, &old))
+		old = k;
+	free(old);
+}
+
+/* In which order rows of a comparison are added: first what others point to. Removed in the opposite order.
+ */
+static unsigned rank(uint8_t type, uint16_t table)
+{
+	static const uint8_t maps[PLAN_MAP_COUNT] = {
+	    [PLAN_MAP_port] = 1,    [PLAN_MAP_policy] = 2,    [PLAN_MAP_backend] = 3,
+	    [PLAN_MAP_node] = 4,    [PLAN_MAP_range] = 5,     [PLAN_MAP_service] = 6,
+	    [PLAN_MAP_address] = 7, [PLAN_MAP_block] = 8,     [PLAN_MAP_block_trie] = 8,
+	    [PLAN_MAP_config] = 9,  [PLAN_MAP_endpoint] = 10, [PLAN_MAP_iface] = 11};
+
+	return type == ROW_MAP ? maps[table] : type == ROW_LINK ? 12 : 13;
+}
+
+static int order(const void *x, const void *y)
+{
+	const struct change *a = x, *b = y;
+	int ra = (int)rank(a->row.type, a->row.table), rb = (int)rank(b->row.type, b->row.table);
+
+	if (a->op != b->op)
+		return a->op - b->op;
+	if (ra != rb)
+		return a->op == CHANGE_DEL ? rb - ra : ra - rb;
+	return row_cmp(&a->row, &b->row);
+}
+
+int sync_compare(struct hash *actual, const struct plan *want, struct plan_delta *out)
+{
+	struct plan_step step = {0};
+
+	VEC_EACH (&want->rows, r) {
+		char key[ROW_KEY_MAX];
+		struct kept_row *k = hash_get(actual, packed(r, key));
+		struct change c = {.op = k ? CHANGE_SET : CHANGE_ADD, .row = *r};
+
+		if (k)
+			k->wanted = true;
+		if (k && k->value_len == r->value_len &&
+		    !memcmp(k->bytes + k->key_len, r->value, r->value_len))
+			continue;
+		if (vec_push(&step.changes, c))
+			goto nomem;
+	}
+	HASH_EACH (actual, s) {
+		const struct kept_row *k = s->value;
+		struct change c = {.op = CHANGE_DEL,
+				   .row = {.type = k->type,
+					   .table = k->table,
+					   .key_len = k->key_len,
+					   .value_len = k->value_len,
+					   .key = k->bytes,
+					   .value = k->bytes + k->key_len}};
+
+		if (!k->wanted && vec_push(&step.changes, c))
+			goto nomem;
+	}
+	if (step.changes.len)
+		qsort(step.changes.items, step.changes.len, sizeof(*step.changes.items), order);
+	if (!vec_push(&out->steps, step))
+		return 0;
+nomem:
+	vec_free(&step.changes);
+	return -ENOMEM;
+}
+
+static void end_delta(struct planner *p)
+{
+	plan_delta_fini(&p->delta);
+	vec_free(&p->plan.rows);
+	p->plan = (struct plan){0};
+	sync_forget(&p->actual);
+}
+
+static void send_delta(struct planner *p)
+{
+	struct buf b = {0};
+	unsigned step = 0;
+
+	p->txn++;
+	link_simple(p, WIRE_BEGIN);
+	wire_start(&b, WIRE_ROWS, p->txn);
+	VEC_EACH (&p->delta.steps, s) {
+		VEC_EACH (&s->changes, c) {
+			int err = wire_put(&b, step, c);
+
+			if (err == -EMSGSIZE) {
+				link_send(p, &b, NULL, 0);
+				wire_start(&b, WIRE_ROWS, p->txn);
+				err = wire_put(&b, step, c);
+			}
+			if (err)
+				log_error("a row cannot be sent: %s", strerror(-err));
+		}
+		step++;
+	}
+	link_send(p, &b, NULL, 0);
+	vec_free(&p->results);
+	p->state = APPLIER_COMMITTING;
+	link_simple(p, WIRE_COMMIT);
+}
+
+static void log_remarks(struct remarks *rs)
+{
+	AUTO_BUF b = {0};
+
+	VEC_EACH (&rs->list, r) {
+		buf_clear(&b);
+		remark_print(&b, r, false);
+		log_info("%.*s", (int)b.n, b.p ? b.p : "");
+	}
+	remarks_fini(rs);
+}
+
+static void on_again(uv_timer_t *t)
+{
+	struct planner *p = t->data;
+
+	p->hold = false;
+	p->whole = true;
+}
+
+/* What is in force is no longer known: compares all, but not at once. */
+static void hold(struct planner *p, uint64_t ms)
+{
+	p->hold = true;
+	p->whole = true;
+	uv_timer_start(&p->again, on_again, ms, 0);
+}
+
+static int run(struct planner *p, struct plan_delta *out)
+{
+	struct remarks rs = {0};
+	int err;
+
+	requests_wire(p);
+	p->dirty = false;
+	err = compiler_run(p->compiler, out, &rs);
+	log_remarks(&rs);
+	if (err) {
+		buf_clear(&p->alarm);
+		buf_printf(&p->alarm, "the plan cannot be made: %s", strerror(-err));
+		log_error("%s", p->alarm.p);
+		hold(p, AGAIN_REFUSED_MS);
+	}
+	return err;
+}
+
+static void read_back(struct planner *p)
+{
+	sync_forget(&p->actual);
+	p->txn++;
+	p->state = APPLIER_READING;
+	link_simple(p, WIRE_READBACK);
+}
+
+void sync_kick(struct planner *p)
+{
+	if (p->state != APPLIER_IDLE || !p->compiler || !p->listed)
+		return;
+	if ((p->whole && !p->hold) || p->readback_asked) {
+		read_back(p);
+		return;
+	}
+	if (!p->dirty || p->hold)
+		return;
+	if (run(p, &p->delta)) {
+		end_delta(p);
+		return;
+	}
+	if (plan_delta_changes(&p->delta))
+		send_delta(p);
+	else {
+		end_delta(p);
+		p->noted_us = 0;
+		requests_settle(p, false, NULL);
+	}
+}
+
+static int tell_all(struct planner *p)
+{
+	for (enum kind k = 0; k < KIND_COUNT; k++) {
+		struct object_refs all = {0};
+		int err = store_list(p->store, k, (struct str){0}, &all);
+
+		VEC_EACH (&all.list, o)
+			if (!err)
+				err = compiler_tell(p->compiler, NULL, *o);
+		vec_free(&all.list);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+void sync_welcome(struct planner *p)
+{
+	const struct wire_welcome *w = &p->welcome;
+	struct compile_config cfg = {.node = str_of(p->o.node),
+				     .mode = w->mode,
+				     .uplink = w->uplink,
+				     .tunnel = w->tunnel,
+				     .mtu = w->mtu,
+				     .services4 = p->o.services4,
+				     .services6 = p->o.services6};
+	int err;
+
+	memcpy(cfg.uplink_mac, w->uplink_mac, 6);
+	compiler_free(&p->compiler);
+	err = compiler_new(&p->compiler, &cfg);
+	if (!err)
+		err = tell_all(p);
+	if (err)
+		log_error("no compiler: %s", strerror(-err));
+	p->adopted = false;
+	p->whole = true;
+	p->state = APPLIER_IDLE;
+}
+
+/* Pods whose links stand already were wired by an earlier planner. */
+static void adopt(struct planner *p)
+{
+	HASH_EACH (&p->actual, s) {
+		const struct kept_row *k = s->value;
+		struct link_value v;
+
+		if (k->type != ROW_LINK)
+			continue;
+		memcpy(&v, k->bytes + k->key_len, sizeof(v));
+		v.uid[sizeof(v.uid) - 1] = '\0';
+		compiler_wire(p->compiler, str_of(v.uid), true);
+	}
+	p->adopted = true;
+}
+
+static void print_differences(struct planner *p)
+{
+	static const char *const words[] = {
+	    [CHANGE_ADD] = "missing: ", [CHANGE_SET] = "different: ", [CHANGE_DEL] = "strange: "};
+
+	buf_clear(&p->differences);
+	VEC_EACH (&p->delta.steps, s)
+		VEC_EACH (&s->changes, c) {
+			buf_addz(&p->differences, words[c->op]);
+			row_print(&p->differences, &c->row, compiler_names(p->compiler));
+			if (p->differences.n && p->differences.p[p->differences.n - 1] != '\n')
+				buf_addc(&p->differences, '\n');
+		}
+	buf_adds(&p->differences, buf_str(&p->faults));
+}
+
+void sync_read(struct planner *p, struct str faults)
+{
+	bool asked = p->readback_asked && (!p->whole || p->hold);
+	struct plan_delta none = {0};
+	int err = 0;
+
+	p->state = APPLIER_IDLE;
+	buf_clear(&p->faults);
+	buf_adds(&p->faults, faults);
+	if (!p->adopted)
+		adopt(p);
+	if (!asked) {
+		/* What the run changes is part of the comparison that follows. */
+		err = run(p, &none);
+		plan_delta_fini(&none);
+	}
+	if (!err)
+		err = compiler_plan(p->compiler, &p->plan);
+	if (!err)
+		err = sync_compare(&p->actual, &p->plan, &p->delta);
+	if (err) {
+		end_delta(p);
+		return;
+	}
+	print_differences(p);
+	if (p->readback_asked) {
+		p->readback_asked = false;
+		requests_readback(p);
+	}
+	if (asked || !plan_delta_changes(&p->delta)) {
+		bool same = !plan_delta_changes(&p->delta);
+
+		end_delta(p);
+		if (!asked && same) {
+			p->whole = false;
+			p->enforcing = true;
+			buf_clear(&p->alarm);
+			requests_settle(p, false, NULL);
+		}
+		return;
+	}
+	send_delta(p);
+}
+
+static void note_failed(struct planner *p, const struct change *c, int32_t result, struct hash *failed)
+{
+	AUTO_BUF b = {0};
+	struct link_value v;
+
+	row_print(&b, &c->row, compiler_names(p->compiler));
+	log_error("row not in force: %s: %.*s", strerror(-result), (int)b.n, b.p ? b.p : "");
+	if (c->row.type != ROW_LINK || c->op == CHANGE_DEL)
+		return;
+	memcpy(&v, c->row.value, sizeof(v));
+	v.uid[sizeof(v.uid) - 1] = '\0';
+	hash_set(failed, str_of(v.uid), (void *)(intptr_t)result, NULL);
+	compiler_wire(p->compiler, str_of(v.uid), false);
+	p->dirty = true;
+}
+
+static void note_results(struct planner *p, struct hash *failed)
+{
+	size_t i = 0;
+
+	VEC_EACH (&p->delta.steps, s)
+		VEC_EACH (&s->changes, c) {
+			int32_t result = i < p->results.len ? p->results.items[i] : -EPROTO;
+
+			if (result && result != -ECANCELED)
+				note_failed(p, c, result, failed);
+			i++;
+		}
+}
+
+void sync_done(struct planner *p, const struct wire_done *d, struct str text)
+{
+	struct hash failed = {0};
+
+	p->state = APPLIER_IDLE;
+	buf_clear(&p->alarm);
+	if (d->status == WIRE_APPLIED) {
+		p->whole = false;
+		p->enforcing = true;
+		log_debug("%zu rows in force %llu us after the first event, %u us in the applier",
+			  p->results.len, p->noted_us ? (unsigned long long)(clock_us() - p->noted_us) : 0ULL,
+			  d->us);
+		p->noted_us = p->dirty ? clock_us() : 0;
+	} else {
+		buf_adds(&p->alarm, text);
+		log_error("the plan is %s: %.*s", d->status == WIRE_REFUSED ? "refused" : "in force in part",
+			  (int)text.n, text.p);
+		note_results(p, &failed);
+		hold(p, d->status == WIRE_REFUSED ? AGAIN_REFUSED_MS : AGAIN_PARTLY_MS);
+	}
+	end_delta(p);
+	requests_settle(p, d->status == WIRE_REFUSED, &failed);
+	hash_fini(&failed);
+}
+
+void sync_lost(struct planner *p)
+{
+	end_delta(p);
+	p->whole = true;
+	p->readback_asked = false;
+}

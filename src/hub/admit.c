@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Admission: what the server fills in before an object is stored: identity, times, generation, Service addresses, pod
- * ranges of nodes, first status. Decides nothing about who may write. Called through cluster_admit().
+ * Admission: what the server fills in before an object is stored: identity, times, generation, Service
+ * addresses, pod ranges of nodes, first status. Decides nothing about who may write. Called through
+ * cluster_admit().
  */
 #include "hub/admit.h"
 
@@ -111,7 +112,7 @@ static int fill_namespace(struct object *o)
 	if (!o->namespace->status)
 		return -ENOMEM;
 	o->namespace->status->phase =
-		arena_str(&o->arena, o->meta.deletion_timestamp.n ? STR("Terminating") : STR("Active"));
+	    arena_str(&o->arena, o->meta.deletion_timestamp.n ? STR("Terminating") : STR("Active"));
 	return 0;
 }
 
@@ -128,7 +129,8 @@ static int fill_job(struct object *o)
 		spec->selector = arena_new(a, struct label_selector);
 	if (!spec->selector || !spec->pod_template->metadata)
 		return -ENOMEM;
-	struct str uid_label = STR("batch.kubernetes.io/controller-uid"), name_label = STR("batch.kubernetes.io/job-name");
+	struct str uid_label = STR("batch.kubernetes.io/controller-uid"),
+		   name_label = STR("batch.kubernetes.io/job-name");
 	struct strmap *labels = &spec->pod_template->metadata->labels;
 	int r = strmap_set(a, labels, uid_label, o->meta.uid);
 	if (!r)
@@ -140,7 +142,8 @@ static int fill_job(struct object *o)
 	return r;
 }
 
-int cluster_admit(struct cluster *c, struct object *o, const struct object *old, bool keep_status, struct remarks *rs)
+int cluster_admit(struct cluster *c, struct object *o, const struct object *old, bool keep_status,
+		  struct remarks *rs)
 {
 	int r = 0;
 	enum kind k = o->desc->kind;

@@ -5,8 +5,8 @@
 
 #include "hub/cluster.h"
 
-/* An unpublished Node as the sandbox would register number i (from 0): "node-<i+1>", its fabric addresses and pod
- * ranges. 0 or -ENOMEM. */
+/* An unpublished Node as the sandbox would register number i (from 0): "node-<i+1>", its fabric addresses and
+ * pod ranges. 0 or -ENOMEM. */
 int node_make(struct object **out, unsigned i);
 
 #endif

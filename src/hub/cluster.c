@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The heart of the controllers: notes what store events make dirty, and works it off in passes until nothing is left.
- * Holds indexes and counts, never copies of objects. See cluster.h.
+ * The heart of the controllers: notes what store events make dirty, and works it off in passes until nothing
+ * is left. Holds indexes and counts, never copies of objects. See cluster.h.
  */
 #include "hub/cluster.h"
 
@@ -55,7 +55,8 @@ void cluster_free(struct cluster **pc)
 	if (c->sub)
 		store_unsubscribe(&c->sub);
 	ipam_free(&c->ipam);
-	struct keyset *sets[] = {&c->workloads, &c->pending, &c->waiting, &c->services, &c->orphans, &c->lost};
+	struct keyset *sets[] = {&c->workloads, &c->pending, &c->waiting,
+				 &c->services,	&c->orphans, &c->lost};
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
 		keyset_fini(sets[i]);
 	HASH_EACH (&c->loads, slot) {
@@ -144,8 +145,8 @@ static int mark_deleted(struct cluster *c, const struct object *o, int64_t grace
 int cluster_delete(struct cluster *c, const struct object *o, int64_t grace)
 {
 	bool ending = o->meta.deletion_timestamp.n;
-	if (o->desc->kind == KIND_pod && c->cfg.kubelet && o->pod->spec && o->pod->spec->node_name.n && grace &&
-	    !pod_is_finished(o)) {
+	if (o->desc->kind == KIND_pod && c->cfg.kubelet && o->pod->spec && o->pod->spec->node_name.n &&
+	    grace && !pod_is_finished(o)) {
 		const struct opt_int *own = &o->pod->spec->termination_grace_period_seconds;
 		int64_t g = grace > 0 ? grace : own->set ? own->v : 30;
 		if (g > 0) {
@@ -161,8 +162,8 @@ int cluster_delete(struct cluster *c, const struct object *o, int64_t grace)
 
 bool cluster_is_dirty(const struct cluster *c)
 {
-	return c->workloads.set.len || c->services.set.len || c->orphans.set.len || c->lost.set.len || c->daemons ||
-	       (!c->hold_pods && (c->pending.set.len || (c->retry && c->waiting.set.len)));
+	return c->workloads.set.len || c->services.set.len || c->orphans.set.len || c->lost.set.len ||
+	       c->daemons || (!c->hold_pods && (c->pending.set.len || (c->retry && c->waiting.set.len)));
 }
 
 static int run_workload(struct cluster *c, const char *key, struct remarks *rs)
@@ -171,8 +172,11 @@ static int run_workload(struct cluster *c, const char *key, struct remarks *rs)
 		enum kind kind;
 		int (*run)(struct cluster *c, const struct object *o, struct remarks *rs);
 	} controllers[] = {
-		{KIND_deployment, deployment_run}, {KIND_replicaset, replicaset_run}, {KIND_statefulset, statefulset_run},
-		{KIND_daemonset, daemonset_run},   {KIND_job, job_run},
+	    {KIND_deployment, deployment_run},
+	    {KIND_replicaset, replicaset_run},
+	    {KIND_statefulset, statefulset_run},
+	    {KIND_daemonset, daemonset_run},
+	    {KIND_job, job_run},
 	};
 	struct str name = str_of(key), kind = str_cut(&name, '/'), ns = str_cut(&name, '/');
 	for (size_t i = 0; i < sizeof(controllers) / sizeof(controllers[0]); i++) {
@@ -247,7 +251,8 @@ static int run_lost(struct cluster *c)
 	VEC_EACH (&keys.list, key) {
 		struct str name = str_of(*key), ns = str_cut(&name, '/');
 		const struct object *o = store_get(c->store, KIND_pod, ns, name);
-		if (o && o->pod->spec && !store_get(c->store, KIND_node, STR(""), o->pod->spec->node_name) && !r)
+		if (o && o->pod->spec && !store_get(c->store, KIND_node, STR(""), o->pod->spec->node_name) &&
+		    !r)
 			r = cluster_delete(c, o, 0);
 	}
 	return r;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The controllers of a cluster over a store: workloads become pods, pods get a node and addresses, Services get
- * addresses and EndpointSlices. Pure: no descriptor, clock, log or global; the same objects in the same order give the
- * same cluster. weft-hub runs it on live objects, offline.h on files.
+ * The controllers of a cluster over a store: workloads become pods, pods get a node and addresses, Services
+ * get addresses and EndpointSlices. Pure: no descriptor, clock, log or global; the same objects in the same
+ * order give the same cluster. weft-hub runs it on live objects, offline.h on files.
  *
- * What changed is noted from the store's events and worked off by cluster_pass(), which writes to the store itself.
+ * What changed is noted from the store's events and worked off by cluster_pass(), which writes to the store
+ * itself.
  */
 #ifndef WEFT_HUB_CLUSTER_H
 #define WEFT_HUB_CLUSTER_H
@@ -15,14 +16,15 @@
 
 struct cluster_config {
 	struct prefix services4, services6; /* len 0: the family is not there */
-	/* Pods are run by somebody, who writes their status and ends them. Else what has a node counts as running and
-	 * ready, and what is deleted is gone at once. */
+	/* Pods are run by somebody, who writes their status and ends them. Else what has a node counts as
+	 * running and ready, and what is deleted is gone at once. */
 	bool kubelet;
 	/* First load of a new cluster: names and uids then follow from the objects alone. */
 	bool first_load;
 };
 
-/* What the cluster knows of a node's load; a node that is only named by pods has none of the object's facts. */
+/* What the cluster knows of a node's load; a node that is only named by pods has none of the object's facts.
+ */
 struct node_load {
 	size_t pods;
 	struct hash owners;	/* owner uid → number */
@@ -59,16 +61,16 @@ void cluster_free(struct cluster **c);
 /* Tells the time, seconds since 1970; before each pass and write. */
 void cluster_time(struct cluster *c, int64_t seconds);
 
-/* Makes an unpublished object ready to be put: uid, creationTimestamp, generation, and what the server fills in for
- * its kind (Service addresses, Namespace and Pod status). `old` is the version in force, or NULL; its uid, times and,
- * unless keep_status is false, status go over. 0, -EINVAL with errors in rs, -ENOMEM. */
+/* Makes an unpublished object ready to be put: uid, creationTimestamp, generation, and what the server fills
+ * in for its kind (Service addresses, Namespace and Pod status). `old` is the version in force, or NULL; its
+ * uid, times and, unless keep_status is false, status go over. 0, -EINVAL with errors in rs, -ENOMEM. */
 int cluster_admit(struct cluster *c, struct object *o, const struct object *old, bool keep_status,
 		  struct remarks *rs);
 /* cluster_admit() and store_put(); takes over the object in every case. */
 int cluster_put(struct cluster *c, struct object *o, const struct object *old, struct remarks *rs);
 
-/* Deletes as users mean it: a pod that runs gets a deletionTimestamp (grace in seconds, -1: its own), what has
- * finalizers waits for them, the rest is gone; what it owned follows in the next pass. 0 or -errno. */
+/* Deletes as users mean it: a pod that runs gets a deletionTimestamp (grace in seconds, -1: its own), what
+ * has finalizers waits for them, the rest is gone; what it owned follows in the next pass. 0 or -errno. */
 int cluster_delete(struct cluster *c, const struct object *o, int64_t grace);
 /* The Namespace of that name exists afterwards. */
 int cluster_need_namespace(struct cluster *c, struct str name);
@@ -79,8 +81,8 @@ int cluster_pass(struct cluster *c, struct remarks *rs);
 
 /* Pod's controller among its owners, or NULL. */
 const struct owner_reference *object_controller(const struct object *o);
-/* What is mixed into names and uids so that each life differs: 0 in the first load, where they follow from the
- * objects alone, then the store's version. */
+/* What is mixed into names and uids so that each life differs: 0 in the first load, where they follow from
+ * the objects alone, then the store's version. */
 uint64_t cluster_life(const struct cluster *c);
 
 /* One kind of controller each; called by cluster_pass() only. */

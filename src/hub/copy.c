@@ -108,12 +108,14 @@ int struct_copy(struct arena *a, const struct struct_desc *d, void *dst, const v
 			r = text_copy(a, &((struct intstr *)m)->s);
 			break;
 		case SHAPE_MAP:
-			r = map_copy(a, m, &(struct strmap){((struct strmap *)m)->items, ((struct strmap *)m)->len,
-							    ((struct strmap *)m)->set});
+			r = map_copy(a, m,
+				     &(struct strmap){((struct strmap *)m)->items, ((struct strmap *)m)->len,
+						      ((struct strmap *)m)->set});
 			break;
 		case SHAPE_STRS:
 			r = strlist_copy(a, m,
-					 &(struct strlist){((struct strlist *)m)->items, ((struct strlist *)m)->len,
+					 &(struct strlist){((struct strlist *)m)->items,
+							   ((struct strlist *)m)->len,
 							   ((struct strlist *)m)->set});
 			break;
 		case SHAPE_ONE:
@@ -152,7 +154,8 @@ bool map_same(const struct strmap *a, const struct strmap *b)
 	if (a->len != b->len)
 		return false;
 	for (size_t i = 0; i < a->len; i++)
-		if (!str_eq(a->items[i].key, b->items[i].key) || !str_eq(a->items[i].value, b->items[i].value))
+		if (!str_eq(a->items[i].key, b->items[i].key) ||
+		    !str_eq(a->items[i].value, b->items[i].value))
 			return false;
 	return true;
 }

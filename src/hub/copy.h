@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Copies parts of objects into other objects by their descriptors, and small constructors for values in an object's
- * arena. For the controllers, which make pods out of templates.
+ * Copies parts of objects into other objects by their descriptors, and small constructors for values in an
+ * object's arena. For the controllers, which make pods out of templates.
  */
 #ifndef WEFT_HUB_COPY_H
 #define WEFT_HUB_COPY_H

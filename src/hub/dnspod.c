@@ -4,19 +4,21 @@
 
 #include "object/decode.h"
 
-static const char pod_text[] =
-	"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"kube-dns\",\"namespace\":\"kube-system\","
-	"\"labels\":{\"k8s-app\":\"kube-dns\"}},\"spec\":{\"containers\":[{\"name\":\"dns\",\"image\":\"unbound\","
-	"\"ports\":[{\"name\":\"dns\",\"containerPort\":53,\"protocol\":\"UDP\"},"
-	"{\"name\":\"dns-tcp\",\"containerPort\":53,\"protocol\":\"TCP\"}]}]}}";
+static const char pod_text[] = "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"kube-dns\","
+			       "\"namespace\":\"kube-system\","
+			       "\"labels\":{\"k8s-app\":\"kube-dns\"}},\"spec\":{\"containers\":[{\"name\":"
+			       "\"dns\",\"image\":\"unbound\","
+			       "\"ports\":[{\"name\":\"dns\",\"containerPort\":53,\"protocol\":\"UDP\"},"
+			       "{\"name\":\"dns-tcp\",\"containerPort\":53,\"protocol\":\"TCP\"}]}]}}";
 
 static const char service_text[] =
-	"{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"kube-dns\",\"namespace\":\"kube-system\","
-	"\"labels\":{\"k8s-app\":\"kube-dns\"}},\"spec\":{\"selector\":{\"k8s-app\":\"kube-dns\"},"
-	"\"ipFamilyPolicy\":\"PreferDualStack\",\"ipFamilies\":[\"IPv4\",\"IPv6\"],\"clusterIP\":\"10.96.0.10\","
-	"\"clusterIPs\":[\"10.96.0.10\",\"fd57:e7f7:0:96::a\"],\"ports\":["
-	"{\"name\":\"dns\",\"port\":53,\"protocol\":\"UDP\",\"targetPort\":53},"
-	"{\"name\":\"dns-tcp\",\"port\":53,\"protocol\":\"TCP\",\"targetPort\":53}]}}";
+    "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"kube-dns\",\"namespace\":\"kube-"
+    "system\","
+    "\"labels\":{\"k8s-app\":\"kube-dns\"}},\"spec\":{\"selector\":{\"k8s-app\":\"kube-dns\"},"
+    "\"ipFamilyPolicy\":\"PreferDualStack\",\"ipFamilies\":[\"IPv4\",\"IPv6\"],\"clusterIP\":\"10.96.0.10\","
+    "\"clusterIPs\":[\"10.96.0.10\",\"fd57:e7f7:0:96::a\"],\"ports\":["
+    "{\"name\":\"dns\",\"port\":53,\"protocol\":\"UDP\",\"targetPort\":53},"
+    "{\"name\":\"dns-tcp\",\"port\":53,\"protocol\":\"TCP\",\"targetPort\":53}]}}";
 
 static int add(struct cluster *c, const char *text, struct remarks *rs)
 {

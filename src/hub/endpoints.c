@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * EndpointSlices of Services with a selector: one slice for each family and set of resolved ports, so that pods which
- * give a named port different numbers stand in different slices. Slices made by hand are never touched. Called by
- * cluster_pass().
+ * EndpointSlices of Services with a selector: one slice for each family and set of resolved ports, so that
+ * pods which give a named port different numbers stand in different slices. Slices made by hand are never
+ * touched. Called by cluster_pass().
  */
 #include <errno.h>
 
@@ -14,7 +14,7 @@
 
 enum { SLICE_MAX = 1000 };
 
-struct group { /* pods whose Service ports have the same numbers */
+struct group {	   /* pods whose Service ports have the same numbers */
 	char *key; /* "http/TCP/8080,…" of the resolved ports */
 	VEC(const struct object *) pods;
 };
@@ -36,7 +36,8 @@ static struct str protocol_of(struct str p)
 	return p.n ? p : STR("TCP");
 }
 
-static int64_t named_port(const struct container_list *l, bool sidecars_only, struct str name, struct str protocol)
+static int64_t named_port(const struct container_list *l, bool sidecars_only, struct str name,
+			  struct str protocol)
 {
 	for (size_t i = 0; i < l->len; i++) {
 		if (sidecars_only && !str_eqz(l->items[i].restart_policy, "Always"))
@@ -116,7 +117,8 @@ static int select_pods(struct cluster *c, const struct object *svc, struct keys 
 	return best ? keyset_list(best, names) : 0;
 }
 
-static int gather(struct cluster *c, const struct object *svc, bool v6, const struct keys *names, struct groups *g)
+static int gather(struct cluster *c, const struct object *svc, bool v6, const struct keys *names,
+		  struct groups *g)
 {
 	const struct service_spec *spec = svc->service->spec;
 	VEC_EACH (&names->list, name) {
@@ -160,7 +162,7 @@ static int fill_endpoint(struct cluster *c, struct object *o, struct endpoint *e
 	e->node_name = arena_str(a, spec->node_name);
 	const struct object *node = store_get(c->store, KIND_node, STR(""), spec->node_name);
 	const struct str *zone =
-		node ? strmap_get(&node->meta.labels, STR("topology.kubernetes.io/zone")) : NULL;
+	    node ? strmap_get(&node->meta.labels, STR("topology.kubernetes.io/zone")) : NULL;
 	if (zone)
 		e->zone = arena_str(a, *zone);
 	return e->node_name.p ? 0 : -ENOMEM;
@@ -192,7 +194,8 @@ static int fill_labels(struct object *o, const struct object *svc)
 	struct arena *a = &o->arena;
 	int r = map_copy(a, &o->meta.labels, &svc->meta.labels);
 	if (!r)
-		r = strmap_set(a, &o->meta.labels, STR("kubernetes.io/service-name"), arena_str(a, svc->meta.name));
+		r = strmap_set(a, &o->meta.labels, STR("kubernetes.io/service-name"),
+			       arena_str(a, svc->meta.name));
 	if (!r)
 		r = strmap_set(a, &o->meta.labels, STR("endpointslice.kubernetes.io/managed-by"),
 			       STR("endpointslice-controller.weft.network"));
@@ -202,8 +205,8 @@ static int fill_labels(struct object *o, const struct object *svc)
 }
 
 /* One slice: pods [from, from + n) of a group. */
-static int make_slice(struct cluster *c, const struct object *svc, bool v6, const struct group *g, size_t from, size_t n,
-		      struct str name)
+static int make_slice(struct cluster *c, const struct object *svc, bool v6, const struct group *g,
+		      size_t from, size_t n, struct str name)
 {
 	struct object *o = NULL;
 	int r = object_new(&o, &kind_table[KIND_endpointslice], svc->meta.ns, name);
@@ -258,7 +261,8 @@ static int make_family(struct cluster *c, const struct object *svc, bool v6, str
 	return r;
 }
 
-/* Slices of ours that no pod is in any more; after the new ones are there, so that no endpoint is missing between. */
+/* Slices of ours that no pod is in any more; after the new ones are there, so that no endpoint is missing
+ * between. */
 static int drop_stale(struct cluster *c, const struct object *svc, const struct keyset *kept)
 {
 	struct object_refs slices = {0};

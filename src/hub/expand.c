@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Deployments become ReplicaSets, ReplicaSets become pods. A changed template makes a new ReplicaSet; the old one goes
- * when the new pods are ready (strategy Recreate: at once). Called by cluster_pass().
+ * Deployments become ReplicaSets, ReplicaSets become pods. A changed template makes a new ReplicaSet; the old
+ * one goes when the new pods are ready (strategy Recreate: at once). Called by cluster_pass().
  */
 #include <errno.h>
 
@@ -32,7 +32,8 @@ static int fill_replicaset(struct object *o, const struct object *d, struct str 
 	const struct struct_desc *sd = desc_find(KIND_replicaset, "spec");
 	if (!spec || own_object(o, d))
 		return -ENOMEM;
-	/* The Deployment's members lie in a replicaset_spec of the same shape, which the generic copy walks. */
+	/* The Deployment's members lie in a replicaset_spec of the same shape, which the generic copy walks.
+	 */
 	struct replicaset_spec view = {.replicas = int_of(replicas_of(&from->replicas)),
 				       .min_ready_seconds = from->min_ready_seconds,
 				       .selector = from->selector,
@@ -51,7 +52,8 @@ static int fill_replicaset(struct object *o, const struct object *d, struct str 
 	if (!r)
 		r = map_copy(a, &o->meta.labels, &spec->pod_template->metadata->labels);
 	if (!r)
-		r = strmap_set(a, &o->meta.annotations, arena_str(a, STR("deployment.kubernetes.io/revision")),
+		r = strmap_set(a, &o->meta.annotations,
+			       arena_str(a, STR("deployment.kubernetes.io/revision")),
 			       arena_printf(a, "%lld", (long long)revision));
 	o->pos = object_pos(d, from->pod_template);
 	file_ref((struct file *)(uintptr_t)o->pos.file);
@@ -65,7 +67,8 @@ static int make_replicaset(struct cluster *c, const struct object *d, struct str
 	const struct object *taken = store_get(c->store, KIND_replicaset, d->meta.ns, name);
 	if (taken) {
 		remark_add(rs, REMARK_ERROR, taken->pos, "rename or delete that ReplicaSet",
-			   "ReplicaSet " STR_FMT " stands in the way of Deployment " STR_FMT ", which needs this name",
+			   "ReplicaSet " STR_FMT " stands in the way of Deployment " STR_FMT
+			   ", which needs this name",
 			   STR_ARG(object_key(taken)), STR_ARG(object_key(d)));
 		return 0;
 	}
@@ -80,7 +83,8 @@ static int make_replicaset(struct cluster *c, const struct object *d, struct str
 	return cluster_put(c, o, NULL, rs);
 }
 
-static int scale_replicaset(struct cluster *c, const struct object *rs, int64_t replicas, struct remarks *remarks)
+static int scale_replicaset(struct cluster *c, const struct object *rs, int64_t replicas,
+			    struct remarks *remarks)
 {
 	struct object *o = NULL;
 	if (rs->replicaset->spec && replicas_of(&rs->replicaset->spec->replicas) == replicas)
@@ -134,9 +138,11 @@ static int deployment_status(struct cluster *c, const struct object *d, const st
 	st->updated_replicas = int_of(newest ? status_int(newest, 0) : 0);
 	st->ready_replicas = st->available_replicas = int_of(ready);
 	st->unavailable_replicas = int_of(want > ready ? want - ready : 0);
-	bool available = ready >= want, done = available && newest && status_int(newest, 1) >= want && all == want;
+	bool available = ready >= want,
+	     done = available && newest && status_int(newest, 1) >= want && all == want;
 	r = condition_set(&o->arena, &st->conditions, "Available", available,
-			  available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable", NULL, c->now);
+			  available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable", NULL,
+			  c->now);
 	if (!r)
 		r = condition_set(&o->arena, &st->conditions, "Progressing", true,
 				  done ? "NewReplicaSetAvailable" : "ReplicaSetUpdated", NULL, c->now);
@@ -225,7 +231,8 @@ static int add_pods(struct cluster *c, const struct object *owner, const struct 
 		if (!r)
 			r = pod_from_template(&pod, owner, t, buf_str(&name));
 		if (!r) {
-			pod->meta.generate_name = arena_printf(&pod->arena, STR_FMT "-", STR_ARG(owner->meta.name));
+			pod->meta.generate_name =
+			    arena_printf(&pod->arena, STR_FMT "-", STR_ARG(owner->meta.name));
 			r = cluster_put(c, pod, NULL, rs);
 		}
 	}

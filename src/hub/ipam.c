@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Pod addresses: one number in a node's range gives the host part in both families. Keeps a bitmap a node. Writes no
- * object. Called by cluster.c for events and by schedule.c for choices. See ipam.h.
+ * Pod addresses: one number in a node's range gives the host part in both families. Keeps a bitmap a node.
+ * Writes no object. Called by cluster.c for events and by schedule.c for choices. See ipam.h.
  */
 #include "hub/ipam_state.h"
 

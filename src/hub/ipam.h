@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Addresses: of pods out of their node's ranges, of Services out of the cluster's, and node ports. What is in use is
- * told by ipam_*_note() from the store's events; choosing only finds what is free. The choice for a Service follows
- * from its name, so that it is the same offline, and after a restart.
+ * Addresses: of pods out of their node's ranges, of Services out of the cluster's, and node ports. What is in
+ * use is told by ipam_*_note() from the store's events; choosing only finds what is free. The choice for a
+ * Service follows from its name, so that it is the same offline, and after a restart.
  */
 #ifndef WEFT_HUB_IPAM_H
 #define WEFT_HUB_IPAM_H
@@ -21,14 +21,14 @@ void ipam_service_note(struct ipam *ip, const struct object *was, const struct o
 void ipam_node_note(struct ipam *ip, const struct object *was, const struct object *now);
 void ipam_pod_note(struct ipam *ip, const struct object *was, const struct object *now);
 
-/* Fills clusterIP(s), ipFamilies and nodePorts of an unpublished Service. Asked-for ones are honoured; what is taken
- * or out of range is an error in rs that names the holder and its position. `old` is the version in force, or NULL.
- * 0, -EINVAL with remarks, -ENOMEM. */
+/* Fills clusterIP(s), ipFamilies and nodePorts of an unpublished Service. Asked-for ones are honoured; what
+ * is taken or out of range is an error in rs that names the holder and its position. `old` is the version in
+ * force, or NULL. 0, -EINVAL with remarks, -ENOMEM. */
 int ipam_service_fill(struct ipam *ip, const struct store *s, struct object *o, const struct object *old,
 		      struct remarks *rs);
 
-/* A free place in the node's ranges: out4, out6 are zero where the node lacks the family. Addresses move on, so that
- * one just given back is not given out at once. 0 or -ENOSPC (also: no such node, no ranges). */
+/* A free place in the node's ranges: out4, out6 are zero where the node lacks the family. Addresses move on,
+ * so that one just given back is not given out at once. 0 or -ENOSPC (also: no such node, no ranges). */
 int ipam_pod_pick(struct ipam *ip, struct str node, struct addr *out4, struct addr *out6);
 size_t ipam_node_free(const struct ipam *ip, struct str node);
 

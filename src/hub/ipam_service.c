@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Service addresses and node ports: asked-for ones are honoured or refused with the holder's position, the others
- * follow from a hash of the Service's name with probing. Writes no object but the one being admitted. See ipam.h.
+ * Service addresses and node ports: asked-for ones are honoured or refused with the holder's position, the
+ * others follow from a hash of the Service's name with probing. Writes no object but the one being admitted.
+ * See ipam.h.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -88,7 +89,8 @@ static void refuse_taken(const struct fill *f, const void *member, const char *w
 		if (at.n)
 			buf_addz(&at, ": ");
 	}
-	remark_add(f->rs, REMARK_ERROR, object_pos(f->o, member), "leave it out to get a free one, or choose another",
+	remark_add(f->rs, REMARK_ERROR, object_pos(f->o, member),
+		   "leave it out to get a free one, or choose another",
 		   "%s " STR_FMT " of Service " STR_FMT " is already that of " STR_FMT "Service %s", what,
 		   STR_ARG(value), STR_ARG(f->key), STR_ARG(buf_str(&at)), holder);
 }
@@ -101,7 +103,8 @@ static int ask_addr(const struct fill *f, const void *member, struct str text, c
 		char p[PREFIX_TEXT];
 		prefix_print(range, p);
 		remark_add(f->rs, REMARK_ERROR, object_pos(f->o, member), "leave it out to get a free one",
-			   "clusterIP " STR_FMT " of Service " STR_FMT " is outside the range of Services, %s",
+			   "clusterIP " STR_FMT " of Service " STR_FMT
+			   " is outside the range of Services, %s",
 			   STR_ARG(text), STR_ARG(f->key), p);
 		return -EINVAL;
 	}
@@ -117,7 +120,8 @@ static int pick_addr(const struct fill *f, bool v6, struct addr *out)
 	const struct prefix *range = v6 ? &f->ip->services6 : &f->ip->services4;
 	unsigned bits = 128u - range->len;
 	uint64_t size = !range->len ? 0 : bits >= 20 ? 1u << 20 : 1ULL << bits;
-	uint64_t first = size > 2 * RESERVED ? RESERVED : 1, last = size > 1 ? size - 1 : 0; /* last is not given */
+	uint64_t first = size > 2 * RESERVED ? RESERVED : 1,
+		 last = size > 1 ? size - 1 : 0; /* last is not given */
 	if (last <= first)
 		return -ENOSPC;
 	uint64_t span = last - first;
@@ -166,7 +170,8 @@ static int fill_families(const struct fill *f)
 	struct addr first;
 	struct str text = spec->cluster_ips.len ? spec->cluster_ips.items[0] : spec->cluster_ip;
 	if (!spec->ip_family_policy.n)
-		spec->ip_family_policy = spec->ip_families.len == 1 ? STR("SingleStack") : STR("PreferDualStack");
+		spec->ip_family_policy =
+		    spec->ip_families.len == 1 ? STR("SingleStack") : STR("PreferDualStack");
 	spec->ip_family_policy = arena_str(a, spec->ip_family_policy);
 	bool single = str_eqz(spec->ip_family_policy, "SingleStack");
 	if (!spec->ip_families.len) {
@@ -185,8 +190,9 @@ static int fill_families(const struct fill *f)
 	if (!(six ? f->ip->services6.len : f->ip->services4.len)) {
 		if (!str_eqz(spec->ip_family_policy, "RequireDualStack"))
 			return 0;
-		remark_add(f->rs, REMARK_ERROR, object_pos(f->o, &spec->ip_family_policy), "use PreferDualStack",
-			   "Service " STR_FMT " requires both families, the cluster has one", STR_ARG(f->key));
+		remark_add(
+		    f->rs, REMARK_ERROR, object_pos(f->o, &spec->ip_family_policy), "use PreferDualStack",
+		    "Service " STR_FMT " requires both families, the cluster has one", STR_ARG(f->key));
 		return -EINVAL;
 	}
 	return strlist_add(a, &spec->ip_families, six ? STR("IPv6") : STR("IPv4"));
@@ -207,9 +213,10 @@ static int fill_addrs(const struct fill *f)
 		} else {
 			r = pick_addr(f, v6, &addr);
 			if (r)
-				remark_add(f->rs, REMARK_ERROR, f->o->pos, "delete Services that are not used",
-					   "no free %s address is left for Service " STR_FMT, v6 ? "IPv6" : "IPv4",
-					   STR_ARG(f->key));
+				remark_add(f->rs, REMARK_ERROR, f->o->pos,
+					   "delete Services that are not used",
+					   "no free %s address is left for Service " STR_FMT,
+					   v6 ? "IPv6" : "IPv4", STR_ARG(f->key));
 		}
 		if (r)
 			return -EINVAL;
@@ -313,8 +320,9 @@ int ipam_service_fill(struct ipam *ip, const struct store *s, struct object *o, 
 	} else {
 		r = fill_addrs(&f);
 	}
-	bool balancer = str_eqz(spec->type, "LoadBalancer") &&
-			!(spec->allocate_load_balancer_node_ports.set && !spec->allocate_load_balancer_node_ports.v);
+	bool balancer =
+	    str_eqz(spec->type, "LoadBalancer") &&
+	    !(spec->allocate_load_balancer_node_ports.set && !spec->allocate_load_balancer_node_ports.v);
 	int p = fill_ports(&f, balancer || str_eqz(spec->type, "NodePort"));
 	return r ? r : p;
 }

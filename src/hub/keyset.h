@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A set of keys ("namespace/name"): what is dirty, what a label bucket holds. Taking them out gives them sorted, so
- * that controllers work in the same order whatever the order of events was.
+ * A set of keys ("namespace/name"): what is dirty, what a label bucket holds. Taking them out gives them
+ * sorted, so that controllers work in the same order whatever the order of events was.
  */
 #ifndef WEFT_HUB_KEYSET_H
 #define WEFT_HUB_KEYSET_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which objects of a namespace carry a label pair: finds the pods of a selector, and the Services whose selector names
- * a pod's label, without looking at all of them. Kept by the cluster from the store's events.
+ * Which objects of a namespace carry a label pair: finds the pods of a selector, and the Services whose
+ * selector names a pod's label, without looking at all of them. Kept by the cluster from the store's events.
  */
 #ifndef WEFT_HUB_LABELINDEX_H
 #define WEFT_HUB_LABELINDEX_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Names that the hub makes: uids, the hashes in the names of ReplicaSets, pods and slices. Pure and the same on every
- * machine, so that a plan made without a cluster names what a cluster will name.
+ * Names that the hub makes: uids, the hashes in the names of ReplicaSets, pods and slices. Pure and the same
+ * on every machine, so that a plan made without a cluster names what a cluster will name.
  */
 #ifndef WEFT_HUB_NAMES_H
 #define WEFT_HUB_NAMES_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What an event of the store makes dirty, and the counts and indexes that follow objects: nodes' loads, label indexes,
- * addresses in use. Called synchronously by the store; never writes to it. See note.h.
+ * What an event of the store makes dirty, and the counts and indexes that follow objects: nodes' loads, label
+ * indexes, addresses in use. Called synchronously by the store; never writes to it. See note.h.
  */
 #include "hub/note.h"
 
@@ -29,7 +29,8 @@ static void note_owner(struct cluster *c, const struct object *o)
 	if (!ref)
 		return;
 	AUTO_BUF b = {0};
-	buf_printf(&b, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(ref->kind), STR_ARG(o->meta.ns), STR_ARG(ref->name));
+	buf_printf(&b, STR_FMT "/" STR_FMT "/" STR_FMT, STR_ARG(ref->kind), STR_ARG(o->meta.ns),
+		   STR_ARG(ref->name));
 	must(c, b.failed || keyset_add(&c->workloads, buf_str(&b)));
 }
 
@@ -73,7 +74,8 @@ static void load_pod(struct cluster *c, const struct object *o, int by)
 static void note_services_of(struct cluster *c, const struct object *pod)
 {
 	for (size_t i = 0; i < pod->meta.labels.len; i++) {
-		const struct keyset *names = labelindex_get(&c->services_by, pod->meta.ns, &pod->meta.labels.items[i]);
+		const struct keyset *names =
+		    labelindex_get(&c->services_by, pod->meta.ns, &pod->meta.labels.items[i]);
 		if (!names)
 			continue;
 		HASH_EACH (&names->set, slot) {

@@ -42,7 +42,8 @@ static int fill_from(struct object *o, const struct object *owner, const struct 
 	return object_default(o);
 }
 
-int pod_from_template(struct object **out, const struct object *owner, const struct pod_template *t, struct str name)
+int pod_from_template(struct object **out, const struct object *owner, const struct pod_template *t,
+		      struct str name)
 {
 	struct object *o = NULL;
 	int r = object_new(&o, &kind_table[KIND_pod], owner->meta.ns, name);
@@ -57,13 +58,15 @@ int pod_from_template(struct object **out, const struct object *owner, const str
 	return 0;
 }
 
-int pod_name(struct cluster *c, const struct object *owner, struct str prefix, uint64_t index, struct buf *out)
+int pod_name(struct cluster *c, const struct object *owner, struct str prefix, uint64_t index,
+	     struct buf *out)
 {
 	for (uint64_t probe = 0;; probe++) {
 		uint64_t salt[3] = {index, probe, cluster_life(c)};
 		char suffix[6];
-		name_suffix(suffix, 5, hash_bytes(owner->meta.uid.p, owner->meta.uid.n,
-						  hash_bytes(salt, sizeof(salt), 0)));
+		name_suffix(
+		    suffix, 5,
+		    hash_bytes(owner->meta.uid.p, owner->meta.uid.n, hash_bytes(salt, sizeof(salt), 0)));
 		buf_clear(out);
 		/* 63 bytes are a label: hostnames follow pod names. */
 		buf_add(out, prefix.p, prefix.n > 57 ? 57 : prefix.n);

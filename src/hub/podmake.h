@@ -5,11 +5,13 @@
 
 #include "hub/cluster.h"
 
-/* An unpublished pod of `owner` from its template: labels, annotations and spec copied, owner set, position that of the
- * template. */
-int pod_from_template(struct object **out, const struct object *owner, const struct pod_template *t, struct str name);
+/* An unpublished pod of `owner` from its template: labels, annotations and spec copied, owner set, position
+ * that of the template. */
+int pod_from_template(struct object **out, const struct object *owner, const struct pod_template *t,
+		      struct str name);
 /* A free pod name: prefix-xxxxx, from the owner's uid and the index. */
-int pod_name(struct cluster *c, const struct object *owner, struct str prefix, uint64_t index, struct buf *out);
+int pod_name(struct cluster *c, const struct object *owner, struct str prefix, uint64_t index,
+	     struct buf *out);
 /* ownerReference of a controller. */
 int own_object(struct object *o, const struct object *owner);
 /* Hash of everything in a template, for revision labels. */

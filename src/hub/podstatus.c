@@ -131,7 +131,8 @@ static void tally_pod(const struct cluster *c, const struct object *o, struct ta
 			t->init_failed = true;
 	}
 	for (size_t i = 0; i < spec->containers.len; i++) {
-		struct container_status *cs = status_of(&st->container_statuses, spec->containers.items[i].name);
+		struct container_status *cs =
+		    status_of(&st->container_statuses, spec->containers.items[i].name);
 		enum run run = run_of(cs);
 		t->all++;
 		t->running += run == RUN_RUNNING;
@@ -238,10 +239,11 @@ int podstatus_compose(struct cluster *c, struct object *o)
 	int r = condition_set(a, &st->conditions, "PodScheduled", true, NULL, NULL, c->now);
 	if (!r)
 		r = condition_set(a, &st->conditions, "Initialized", t.initialized || finished,
-				  t.initialized || finished ? NULL : "ContainersNotInitialized", NULL, c->now);
-	if (!r)
-		r = condition_set(a, &st->conditions, "ContainersReady", containers, containers ? NULL : why, NULL,
+				  t.initialized || finished ? NULL : "ContainersNotInitialized", NULL,
 				  c->now);
+	if (!r)
+		r = condition_set(a, &st->conditions, "ContainersReady", containers, containers ? NULL : why,
+				  NULL, c->now);
 	bool gates = gates_open(o);
 	if (!r)
 		r = condition_set(a, &st->conditions, "Ready", containers && gates,

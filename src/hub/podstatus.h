@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pod's status out of its parts: what runs (the runtime's containerStatuses), what is ready (the observer's word on
- * each probe), what has a node. The hub alone decides phase and conditions.
+ * A pod's status out of its parts: what runs (the runtime's containerStatuses), what is ready (the observer's
+ * word on each probe), what has a node. The hub alone decides phase and conditions.
  */
 #ifndef WEFT_HUB_PODSTATUS_H
 #define WEFT_HUB_PODSTATUS_H

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The scheduler: gives a pod a node (fewest pods of the same owner, then fewest pods, then by name) and its addresses.
- * What fits nowhere says why in its status. Called by cluster_pass() for pods that have no place yet.
+ * The scheduler: gives a pod a node (fewest pods of the same owner, then fewest pods, then by name) and its
+ * addresses. What fits nowhere says why in its status. Called by cluster_pass() for pods that have no place
+ * yet.
  */
 #include <errno.h>
 
@@ -33,7 +34,8 @@ static const struct taint *unbearable(const struct pod_spec *spec, const struct 
 {
 	const struct node_spec *ns = node->node->spec;
 	for (size_t i = 0; ns && i < ns->taints.len; i++)
-		if (!str_eqz(ns->taints.items[i].effect, "PreferNoSchedule") && !tolerates(spec, &ns->taints.items[i]))
+		if (!str_eqz(ns->taints.items[i].effect, "PreferNoSchedule") &&
+		    !tolerates(spec, &ns->taints.items[i]))
 			return &ns->taints.items[i];
 	return NULL;
 }
@@ -46,8 +48,8 @@ bool schedule_node_suits(const struct pod_spec *spec, const struct object *node)
 struct str schedule_port_key(struct buf *b, const struct container_port *p)
 {
 	buf_clear(b);
-	buf_printf(b, STR_FMT ":%d@" STR_FMT, STR_ARG(p->protocol.n ? p->protocol : STR("TCP")), (int)p->host_port.v,
-		   STR_ARG(p->host_ip.n ? p->host_ip : STR("0.0.0.0")));
+	buf_printf(b, STR_FMT ":%d@" STR_FMT, STR_ARG(p->protocol.n ? p->protocol : STR("TCP")),
+		   (int)p->host_port.v, STR_ARG(p->host_ip.n ? p->host_ip : STR("0.0.0.0")));
 	return buf_str(b);
 }
 
@@ -225,7 +227,7 @@ static int refuse(struct cluster *c, const struct object *pod, const struct unfi
 	else
 		buf_addz(&text, "there is no node");
 	const struct condition *was =
-		pod->pod->status ? condition_find(&pod->pod->status->conditions, "PodScheduled") : NULL;
+	    pod->pod->status ? condition_find(&pod->pod->status->conditions, "PodScheduled") : NULL;
 	if (was && str_eq(was->message, buf_str(&text)))
 		return 0;
 	struct object *o = NULL;

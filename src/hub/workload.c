@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * StatefulSets, DaemonSets and Jobs become pods. A changed template replaces the pods: each is deleted, and made again
- * when it is gone. Called by cluster_pass().
+ * StatefulSets, DaemonSets and Jobs become pods. A changed template replaces the pods: each is deleted, and
+ * made again when it is gone. Called by cluster_pass().
  */
 #include <errno.h>
 
@@ -63,7 +63,8 @@ static int put_or_drop(struct cluster *c, struct object *o, const struct object 
 
 static int64_t first_ordinal(const struct statefulset_spec *spec)
 {
-	const char *at = spec->ordinals.n ? memmem(spec->ordinals.p, spec->ordinals.n, "\"start\":", 8) : NULL;
+	const char *at =
+	    spec->ordinals.n ? memmem(spec->ordinals.p, spec->ordinals.n, "\"start\":", 8) : NULL;
 	return at ? strtoll(at + 8, NULL, 10) : 0;
 }
 
@@ -91,7 +92,8 @@ static int make_ordinal(struct cluster *c, const struct object *o, struct str na
 	return cluster_put(c, pod, NULL, rs);
 }
 
-static int statefulset_status(struct cluster *c, const struct object *old, const struct owned *w, const char *revision)
+static int statefulset_status(struct cluster *c, const struct object *old, const struct owned *w,
+			      const char *revision)
 {
 	struct object *o = NULL;
 	int64_t all = 0, ready = 0, current = 0;
@@ -117,7 +119,7 @@ static int statefulset_status(struct cluster *c, const struct object *old, const
 	st->ready_replicas = st->available_replicas = int_of(ready);
 	st->updated_replicas = st->current_replicas = int_of(current);
 	st->update_revision = st->current_revision =
-		arena_printf(&o->arena, STR_FMT "-%s", STR_ARG(old->meta.name), revision);
+	    arena_printf(&o->arena, STR_FMT "-%s", STR_ARG(old->meta.name), revision);
 	return put_or_drop(c, o, old);
 }
 
@@ -144,8 +146,8 @@ int statefulset_run(struct cluster *c, const struct object *o, struct remarks *r
 		int64_t ordinal = -1;
 		rest.p += o->meta.name.n + 1;
 		rest.n -= o->meta.name.n + 1;
-		bool keep = !str_to_i64(rest, first, first + want - 1, &ordinal) && is_current(*p, revision) &&
-			    !pod_is_finished(*p);
+		bool keep = !str_to_i64(rest, first, first + want - 1, &ordinal) &&
+			    is_current(*p, revision) && !pod_is_finished(*p);
 		if (!keep && !r)
 			r = cluster_delete(c, *p, -1);
 		if (r == -ENOENT)
@@ -159,8 +161,8 @@ int statefulset_run(struct cluster *c, const struct object *o, struct remarks *r
 
 /* DaemonSet */
 
-static int make_daemon(struct cluster *c, const struct object *o, const struct object *node, const char *revision,
-		       struct remarks *rs)
+static int make_daemon(struct cluster *c, const struct object *o, const struct object *node,
+		       const char *revision, struct remarks *rs)
 {
 	struct object *pod = NULL;
 	AUTO_BUF name = {0};
@@ -180,8 +182,8 @@ static int make_daemon(struct cluster *c, const struct object *o, const struct o
 	return cluster_put(c, pod, NULL, rs);
 }
 
-static int daemonset_status(struct cluster *c, const struct object *old, int64_t desired, int64_t have, int64_t ready,
-			    int64_t updated)
+static int daemonset_status(struct cluster *c, const struct object *old, int64_t desired, int64_t have,
+			    int64_t ready, int64_t updated)
 {
 	struct object *o = NULL;
 	int r = object_clone(&o, old);
@@ -253,7 +255,8 @@ struct job_count {
 	int64_t active, ready, succeeded, failed;
 };
 
-static int job_status(struct cluster *c, const struct object *old, const struct job_count *n, bool complete, bool failed)
+static int job_status(struct cluster *c, const struct object *old, const struct job_count *n, bool complete,
+		      bool failed)
 {
 	struct object *o = NULL;
 	int r = object_clone(&o, old);
@@ -324,7 +327,8 @@ int job_run(struct cluster *c, const struct object *o, struct remarks *rs)
 		if (!r)
 			r = pod_from_template(&pod, o, spec->pod_template, buf_str(&name));
 		if (!r) {
-			pod->meta.generate_name = arena_printf(&pod->arena, STR_FMT "-", STR_ARG(o->meta.name));
+			pod->meta.generate_name =
+			    arena_printf(&pod->arena, STR_FMT "-", STR_ARG(o->meta.name));
 			r = cluster_put(c, pod, NULL, rs);
 		}
 	}

@@ -49,7 +49,8 @@ void api_set_floor(struct api *a, uint64_t version)
 	a->floor = version;
 }
 
-static void handle_health(struct api *a, const struct http_request *rq, struct http_reply *rp, struct api_error *e)
+static void handle_health(struct api *a, const struct http_request *rq, struct http_reply *rp,
+			  struct api_error *e)
 {
 	if (!strcmp(rq->path, "/readyz") && !a->ops->ready(a->ctx)) {
 		api_fail(e, 503, "ServiceUnavailable", "still loading");
@@ -59,11 +60,12 @@ static void handle_health(struct api *a, const struct http_request *rq, struct h
 	buf_addz(&rp->body, "ok");
 }
 
-static void handle_internal(struct api *a, const struct http_request *rq, struct http_reply *rp, struct api_error *e)
+static void handle_internal(struct api *a, const struct http_request *rq, struct http_reply *rp,
+			    struct api_error *e)
 {
 	if (!rq->local) {
-		api_fail(e, 403, "Forbidden", "%s is only for this machine's own processes, over the Unix socket",
-			 rq->path);
+		api_fail(e, 403, "Forbidden",
+			 "%s is only for this machine's own processes, over the Unix socket", rq->path);
 		return;
 	}
 	if (a->ops->internal(a->ctx, rq->method, rq->path + strlen(INTERNAL), rq->body, &rp->body, e))

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The Kubernetes-shaped API over a store: discovery, list, get, watch, tables and, through hooks of the owner, writes.
- * Reads go straight to the store; what a write means (who may, what is filled in, where it is kept) is the owner's.
+ * The Kubernetes-shaped API over a store: discovery, list, get, watch, tables and, through hooks of the
+ * owner, writes. Reads go straight to the store; what a write means (who may, what is filled in, where it is
+ * kept) is the owner's.
  */
 #ifndef WEFT_SERVE_API_H
 #define WEFT_SERVE_API_H
@@ -20,12 +21,13 @@ struct api_error {
 void api_error_fini(struct api_error *e);
 /* Sets code, reason and message; an earlier one stays. Returns -EINVAL, for `return api_fail(…)`. */
 int api_fail(struct api_error *e, int code, const char *reason, const char *fmt, ...)
-	__attribute__((format(printf, 4, 5)));
+    __attribute__((format(printf, 4, 5)));
 
 enum api_verb { API_CREATE, API_UPDATE, API_STATUS, API_DELETE };
 struct api_write {
 	enum api_verb verb;
-	struct object *object; /* owned, TAKE it; NULL for DELETE. For STATUS: the whole object with the new status */
+	struct object
+	    *object; /* owned, TAKE it; NULL for DELETE. For STATUS: the whole object with the new status */
 	const struct object *old; /* in force, or NULL for CREATE; a reference is held during the call */
 	int64_t grace;		  /* DELETE: seconds, -1: the object's own */
 	bool orphan;		  /* DELETE: leave what it owns */
@@ -33,10 +35,11 @@ struct api_write {
 };
 
 struct api_ops {
-	/* Called on the loop for each write. On success 0, and *now is a reference to the resulting object (for DELETE:
-	 * its last state, may be NULL). Else negative, with e filled. */
+	/* Called on the loop for each write. On success 0, and *now is a reference to the resulting object
+	 * (for DELETE: its last state, may be NULL). Else negative, with e filled. */
 	int (*write)(void *ctx, struct api_write *w, struct object **now, struct api_error *e);
-	/* /apis/weft.network/internal/NAME; `name` is the rest of the path. Same results; fills body with JSON. */
+	/* /apis/weft.network/internal/NAME; `name` is the rest of the path. Same results; fills body with
+	 * JSON. */
 	int (*internal)(void *ctx, const char *method, const char *name, struct str body, struct buf *answer,
 			struct api_error *e);
 	/* Whether /readyz says ok. */

@@ -13,7 +13,7 @@ struct api {
 	struct subscription *sub;
 	struct watch *watches;
 	uint64_t floor;
-	uint64_t dirty; /* kinds written since the last flush, a bit each */
+	uint64_t dirty;	   /* kinds written since the last flush, a bit each */
 	char instance[17]; /* differs for each start; part of what clients cache by */
 };
 
@@ -33,13 +33,14 @@ struct select {
 	struct label_selector *labels; /* NULL: all */
 	struct field_term {
 		enum field_key { FIELD_NAME, FIELD_NS, FIELD_NODE, FIELD_PHASE, FIELD_OTHER } key;
-		bool not;
+		bool not ;
 		struct str value;
 	} fields[8];
 	size_t n;
 	struct str ns; /* empty: all */
 };
-int select_parse(struct select *s, const struct target *t, const struct http_request *rq, struct api_error *e);
+int select_parse(struct select *s, const struct target *t, const struct http_request *rq,
+		 struct api_error *e);
 bool select_matches(const struct select *s, const struct object *o);
 void select_fini(struct select *s);
 
@@ -51,7 +52,8 @@ struct show {
 struct show show_of(const struct http_request *rq);
 
 void status_print(struct buf *b, const struct api_error *e, const struct target *t);
-void discovery_handle(struct api *a, const struct http_request *rq, struct http_reply *rp, struct api_error *e);
+void discovery_handle(struct api *a, const struct http_request *rq, struct http_reply *rp,
+		      struct api_error *e);
 bool discovery_is(const char *path);
 void read_list(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
 	       struct api_error *e);
@@ -62,8 +64,8 @@ void watch_start(struct api *a, const struct target *t, const struct http_reques
 void write_handle(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
 		  struct api_error *e);
 /* Events (always empty) and Leases (made of Nodes). */
-void virtual_handle(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
-		    struct api_error *e);
+void virtual_handle(struct api *a, const struct target *t, const struct http_request *rq,
+		    struct http_reply *rp, struct api_error *e);
 const struct object *api_find(struct api *a, const struct target *t, struct api_error *e);
 bool query_true(const struct http_request *rq, const char *key);
 

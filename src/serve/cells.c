@@ -6,11 +6,23 @@
 
 #include "base/own.h"
 
-#define TEXT(name)	    {name, "string", "", 0}
-#define NUMBER(name)	    {name, "integer", "", 0}
-#define WIDE(name)	    {name, "string", "", 1}
-#define TABLE(id)	    {id##_columns, ARRAY_LEN(id##_columns), id##_fill}
-#define COLUMNS(id, ...)    static const struct column id##_columns[] = {__VA_ARGS__}
+#define TEXT(name)                                                                                           \
+	{                                                                                                    \
+		name, "string", "", 0                                                                        \
+	}
+#define NUMBER(name)                                                                                         \
+	{                                                                                                    \
+		name, "integer", "", 0                                                                       \
+	}
+#define WIDE(name)                                                                                           \
+	{                                                                                                    \
+		name, "string", "", 1                                                                        \
+	}
+#define TABLE(id)                                                                                            \
+	{                                                                                                    \
+		id##_columns, ARRAY_LEN(id##_columns), id##_fill                                             \
+	}
+#define COLUMNS(id, ...) static const struct column id##_columns[] = {__VA_ARGS__}
 
 static void add_comma(struct buf *b, struct str s)
 {
@@ -74,8 +86,8 @@ static void namespace_fill(struct cells *c, const struct object *o)
 	cell_age(c, o);
 }
 
-COLUMNS(node, TEXT("Status"), TEXT("Roles"), TEXT("Age"), TEXT("Version"), WIDE("Internal-IP"), WIDE("External-IP"),
-	WIDE("OS-Image"), WIDE("Kernel-Version"), WIDE("Container-Runtime"));
+COLUMNS(node, TEXT("Status"), TEXT("Roles"), TEXT("Age"), TEXT("Version"), WIDE("Internal-IP"),
+	WIDE("External-IP"), WIDE("OS-Image"), WIDE("Kernel-Version"), WIDE("Container-Runtime"));
 
 static struct str node_address_of(const struct object *o, const char *type)
 {
@@ -131,7 +143,8 @@ static void networkpolicy_fill(struct cells *c, const struct object *o)
 	cell_age(c, o);
 }
 
-COLUMNS(service, TEXT("Type"), TEXT("Cluster-IP"), TEXT("External-IP"), TEXT("Port(s)"), TEXT("Age"), WIDE("Selector"));
+COLUMNS(service, TEXT("Type"), TEXT("Cluster-IP"), TEXT("External-IP"), TEXT("Port(s)"), TEXT("Age"),
+	WIDE("Selector"));
 static void service_fill(struct cells *c, const struct object *o)
 {
 	static const struct service_spec empty;
@@ -230,8 +243,9 @@ static void statefulset_fill(struct cells *c, const struct object *o)
 	cell_containers(c, spec->pod_template);
 }
 
-COLUMNS(daemonset, NUMBER("Desired"), NUMBER("Current"), NUMBER("Ready"), NUMBER("Up-to-date"), NUMBER("Available"),
-	TEXT("Node Selector"), TEXT("Age"), WIDE("Containers"), WIDE("Images"), WIDE("Selector"));
+COLUMNS(daemonset, NUMBER("Desired"), NUMBER("Current"), NUMBER("Ready"), NUMBER("Up-to-date"),
+	NUMBER("Available"), TEXT("Node Selector"), TEXT("Age"), WIDE("Containers"), WIDE("Images"),
+	WIDE("Selector"));
 static void daemonset_fill(struct cells *c, const struct object *o)
 {
 	static const struct daemonset_status none;
@@ -251,8 +265,8 @@ static void daemonset_fill(struct cells *c, const struct object *o)
 	cell_selector(c, spec->selector);
 }
 
-COLUMNS(job, TEXT("Status"), TEXT("Completions"), TEXT("Duration"), TEXT("Age"), WIDE("Containers"), WIDE("Images"),
-	WIDE("Selector"));
+COLUMNS(job, TEXT("Status"), TEXT("Completions"), TEXT("Duration"), TEXT("Age"), WIDE("Containers"),
+	WIDE("Images"), WIDE("Selector"));
 static void job_fill(struct cells *c, const struct object *o)
 {
 	static const struct job_status none;
@@ -263,7 +277,9 @@ static void job_fill(struct cells *c, const struct object *o)
 	for (size_t i = 0; i < st->conditions.len; i++)
 		if (str_eqz(st->conditions.items[i].status, "True"))
 			status = str_eqz(st->conditions.items[i].type, "Complete") ? "Complete" : "Failed";
-	int64_t want = spec->completions.set ? spec->completions.v : spec->parallelism.set ? spec->parallelism.v : 1;
+	int64_t want = spec->completions.set   ? spec->completions.v
+		       : spec->parallelism.set ? spec->parallelism.v
+					       : 1;
 	cell(c, "%s", status);
 	cell(c, "%lld/%lld", (long long)st->succeeded.v, (long long)want);
 	cell(c, "%s", "");
@@ -362,12 +378,12 @@ static void pod_fill(struct cells *c, const struct object *o)
 }
 
 static const struct cell_table tables[KIND_COUNT] = {
-	[KIND_namespace] = TABLE(namespace),   [KIND_node] = TABLE(node),
-	[KIND_networkpolicy] = TABLE(networkpolicy), [KIND_service] = TABLE(service),
-	[KIND_endpointslice] = TABLE(endpointslice), [KIND_deployment] = TABLE(deployment),
-	[KIND_replicaset] = TABLE(replicaset), [KIND_statefulset] = TABLE(statefulset),
-	[KIND_daemonset] = TABLE(daemonset),   [KIND_job] = TABLE(job),
-	[KIND_configmap] = TABLE(configmap),   [KIND_pod] = TABLE(pod),
+    [KIND_namespace] = TABLE(namespace),	 [KIND_node] = TABLE(node),
+    [KIND_networkpolicy] = TABLE(networkpolicy), [KIND_service] = TABLE(service),
+    [KIND_endpointslice] = TABLE(endpointslice), [KIND_deployment] = TABLE(deployment),
+    [KIND_replicaset] = TABLE(replicaset),	 [KIND_statefulset] = TABLE(statefulset),
+    [KIND_daemonset] = TABLE(daemonset),	 [KIND_job] = TABLE(job),
+    [KIND_configmap] = TABLE(configmap),	 [KIND_pod] = TABLE(pod),
 };
 static const struct cell_table plain = TABLE(plain);
 

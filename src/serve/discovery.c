@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Discovery in both forms, version, and the least OpenAPI that lets clients leave validation to the server. All from
- * the table of kinds.
+ * Discovery in both forms, version, and the least OpenAPI that lets clients leave validation to the server.
+ * All from the table of kinds.
  */
 #include <stdio.h>
 
@@ -11,8 +11,7 @@
 #define VERBS "[\"create\",\"delete\",\"get\",\"list\",\"patch\",\"update\",\"watch\"]"
 #define READS "[\"get\",\"list\",\"watch\"]"
 
-static const char aggregated_type[] =
-	"application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
+static const char aggregated_type[] = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
 struct group {
 	const char *name, *version;
@@ -61,17 +60,19 @@ static bool has_status(const struct kind_desc *k)
 
 static void print_resource(struct buf *b, const struct kind_desc *k)
 {
-	buf_printf(b,
-		   "{\"name\":\"%s\",\"singularName\":\"%s\",\"namespaced\":%s,\"kind\":\"%s\",\"verbs\":" VERBS
-		   ",\"shortNames\":",
-		   k->plural, k->singular, k->namespaced ? "true" : "false", k->name);
+	buf_printf(
+	    b,
+	    "{\"name\":\"%s\",\"singularName\":\"%s\",\"namespaced\":%s,\"kind\":\"%s\",\"verbs\":" VERBS
+	    ",\"shortNames\":",
+	    k->plural, k->singular, k->namespaced ? "true" : "false", k->name);
 	print_words(b, k->shorts);
 	buf_addz(b, ",\"categories\":");
 	print_words(b, k->categories);
 	buf_addc(b, '}');
 	if (has_status(k))
 		buf_printf(b,
-			   ",{\"name\":\"%s/status\",\"singularName\":\"\",\"namespaced\":%s,\"kind\":\"%s\",\"verbs\":"
+			   ",{\"name\":\"%s/"
+			   "status\",\"singularName\":\"\",\"namespaced\":%s,\"kind\":\"%s\",\"verbs\":"
 			   "[\"get\",\"patch\",\"update\"]}",
 			   k->plural, k->namespaced ? "true" : "false", k->name);
 }
@@ -79,8 +80,10 @@ static void print_resource(struct buf *b, const struct kind_desc *k)
 static void print_resources(struct buf *b, const struct group *g)
 {
 	bool first = true;
-	buf_printf(b, "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":\"%s%s%s\",\"resources\":[",
-		   g->name, *g->name ? "/" : "", g->version);
+	buf_printf(
+	    b,
+	    "{\"kind\":\"APIResourceList\",\"apiVersion\":\"v1\",\"groupVersion\":\"%s%s%s\",\"resources\":[",
+	    g->name, *g->name ? "/" : "", g->version);
 	for (size_t i = 0; i < KIND_COUNT; i++) {
 		if (!in_group(&kind_table[i], g))
 			continue;
@@ -89,20 +92,25 @@ static void print_resources(struct buf *b, const struct group *g)
 		print_resource(b, &kind_table[i]);
 	}
 	if (!*g->name)
-		buf_addz(b, ",{\"name\":\"events\",\"singularName\":\"event\",\"namespaced\":true,\"kind\":\"Event\","
-			    "\"verbs\":" READS ",\"shortNames\":[\"ev\"]}");
+		buf_addz(
+		    b,
+		    ",{\"name\":\"events\",\"singularName\":\"event\",\"namespaced\":true,\"kind\":\"Event\","
+		    "\"verbs\":" READS ",\"shortNames\":[\"ev\"]}");
 	if (!strcmp(g->name, "coordination.k8s.io"))
-		buf_addz(b, "{\"name\":\"leases\",\"singularName\":\"lease\",\"namespaced\":true,\"kind\":\"Lease\","
-			    "\"verbs\":" READS "}");
+		buf_addz(
+		    b,
+		    "{\"name\":\"leases\",\"singularName\":\"lease\",\"namespaced\":true,\"kind\":\"Lease\","
+		    "\"verbs\":" READS "}");
 	buf_addz(b, "]}\n");
 }
 
 static void print_aggregated_one(struct buf *b, const char *plural, const char *singular, const char *kind,
-				 const struct group *g, bool namespaced, bool status, bool writes, const char *shorts,
-				 const char *categories)
+				 const struct group *g, bool namespaced, bool status, bool writes,
+				 const char *shorts, const char *categories)
 {
 	buf_printf(b,
-		   "{\"resource\":\"%s\",\"responseKind\":{\"group\":\"%s\",\"version\":\"%s\",\"kind\":\"%s\"},\"scope\":\"%s\","
+		   "{\"resource\":\"%s\",\"responseKind\":{\"group\":\"%s\",\"version\":\"%s\",\"kind\":\"%"
+		   "s\"},\"scope\":\"%s\","
 		   "\"singularResource\":\"%s\",\"verbs\":%s,\"shortNames\":",
 		   plural, g->name, g->version, kind, namespaced ? "Namespaced" : "Cluster", singular,
 		   writes ? VERBS : READS);
@@ -111,7 +119,8 @@ static void print_aggregated_one(struct buf *b, const char *plural, const char *
 	print_words(b, categories);
 	if (status)
 		buf_printf(b,
-			   ",\"subresources\":[{\"subresource\":\"status\",\"responseKind\":{\"group\":\"%s\",\"version\":\"%s\","
+			   ",\"subresources\":[{\"subresource\":\"status\",\"responseKind\":{\"group\":\"%"
+			   "s\",\"version\":\"%s\","
 			   "\"kind\":\"%s\"},\"verbs\":[\"get\",\"patch\",\"update\"]}]",
 			   g->name, g->version, kind);
 	buf_addc(b, '}');
@@ -120,17 +129,19 @@ static void print_aggregated_one(struct buf *b, const char *plural, const char *
 static void print_aggregated_group(struct buf *b, const struct group *g)
 {
 	bool first = true;
-	buf_printf(b, "{\"metadata\":{\"name\":\"%s\",\"creationTimestamp\":null},\"versions\":[{\"version\":\"%s\","
-		      "\"freshness\":\"Current\",\"resources\":[",
-		   g->name, g->version);
+	buf_printf(
+	    b,
+	    "{\"metadata\":{\"name\":\"%s\",\"creationTimestamp\":null},\"versions\":[{\"version\":\"%s\","
+	    "\"freshness\":\"Current\",\"resources\":[",
+	    g->name, g->version);
 	for (size_t i = 0; i < KIND_COUNT; i++) {
 		const struct kind_desc *k = &kind_table[i];
 		if (!in_group(k, g))
 			continue;
 		buf_addz(b, first ? "" : ",");
 		first = false;
-		print_aggregated_one(b, k->plural, k->singular, k->name, g, k->namespaced, has_status(k), true, k->shorts,
-				     k->categories);
+		print_aggregated_one(b, k->plural, k->singular, k->name, g, k->namespaced, has_status(k),
+				     true, k->shorts, k->categories);
 	}
 	if (!*g->name) {
 		buf_addc(b, ',');
@@ -146,7 +157,8 @@ static void print_aggregated(struct buf *b, bool core)
 	struct group groups[16];
 	size_t n = groups_list(groups, ARRAY_LEN(groups));
 	bool first = true;
-	buf_addz(b, "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/v2\",\"metadata\":{},\"items\":[");
+	buf_addz(b, "{\"kind\":\"APIGroupDiscoveryList\",\"apiVersion\":\"apidiscovery.k8s.io/"
+		    "v2\",\"metadata\":{},\"items\":[");
 	for (size_t i = 0; i < n; i++) {
 		if (!*groups[i].name != core)
 			continue;
@@ -160,7 +172,8 @@ static void print_aggregated(struct buf *b, bool core)
 static void print_group(struct buf *b, const struct group *g)
 {
 	buf_printf(b,
-		   "{\"name\":\"%s\",\"versions\":[{\"groupVersion\":\"%s/%s\",\"version\":\"%s\"}],\"preferredVersion\":"
+		   "{\"name\":\"%s\",\"versions\":[{\"groupVersion\":\"%s/"
+		   "%s\",\"version\":\"%s\"}],\"preferredVersion\":"
 		   "{\"groupVersion\":\"%s/%s\",\"version\":\"%s\"}}",
 		   g->name, g->name, g->version, g->version, g->name, g->version, g->version);
 }
@@ -184,18 +197,21 @@ static void print_group_list(struct buf *b)
 /* Schemas stay empty: unknown fields are told by the server, where the hints are. */
 static void print_openapi_kind(struct buf *b, const struct kind_desc *k)
 {
-	buf_printf(b,
-		   "\"%s%s/%s%s/{name}\":{\"patch\":{\"x-kubernetes-group-version-kind\":{\"group\":\"%s\",\"version\":\"%s\","
-		   "\"kind\":\"%s\"},\"parameters\":[{\"name\":\"fieldValidation\",\"in\":\"query\",\"schema\":"
-		   "{\"type\":\"string\"}}],\"responses\":{}}}",
-		   *k->group ? "/apis/" : "/api/", kind_api_version(k), k->namespaced ? "namespaces/{namespace}/" : "",
-		   k->plural, k->group, k->version, k->name);
+	buf_printf(
+	    b,
+	    "\"%s%s/%s%s/"
+	    "{name}\":{\"patch\":{\"x-kubernetes-group-version-kind\":{\"group\":\"%s\",\"version\":\"%s\","
+	    "\"kind\":\"%s\"},\"parameters\":[{\"name\":\"fieldValidation\",\"in\":\"query\",\"schema\":"
+	    "{\"type\":\"string\"}}],\"responses\":{}}}",
+	    *k->group ? "/apis/" : "/api/", kind_api_version(k),
+	    k->namespaced ? "namespaces/{namespace}/" : "", k->plural, k->group, k->version, k->name);
 }
 
 static void print_openapi(struct buf *b, const struct group *g)
 {
 	bool first = true;
-	buf_addz(b, "{\"openapi\":\"3.0.0\",\"info\":{\"title\":\"Weft\",\"version\":\"" WEFT_VERSION "\"},\"paths\":{");
+	buf_addz(b, "{\"openapi\":\"3.0.0\",\"info\":{\"title\":\"Weft\",\"version\":\"" WEFT_VERSION
+		    "\"},\"paths\":{");
 	for (size_t i = 0; i < KIND_COUNT; i++) {
 		if (!in_group(&kind_table[i], g))
 			continue;
@@ -212,9 +228,10 @@ static void print_openapi_index(struct buf *b, const char *instance)
 	size_t n = groups_list(groups, ARRAY_LEN(groups));
 	buf_addz(b, "{\"paths\":{");
 	for (size_t i = 0; i < n; i++)
-		buf_printf(b, "%s\"%s%s%s%s\":{\"serverRelativeURL\":\"/openapi/v3/%s%s%s%s?hash=%s\"}", i ? "," : "",
-			   *groups[i].name ? "apis/" : "api", groups[i].name, "/", groups[i].version,
-			   *groups[i].name ? "apis/" : "api", groups[i].name, "/", groups[i].version, instance);
+		buf_printf(b, "%s\"%s%s%s%s\":{\"serverRelativeURL\":\"/openapi/v3/%s%s%s%s?hash=%s\"}",
+			   i ? "," : "", *groups[i].name ? "apis/" : "api", groups[i].name, "/",
+			   groups[i].version, *groups[i].name ? "apis/" : "api", groups[i].name, "/",
+			   groups[i].version, instance);
 	buf_addz(b, "}}\n");
 }
 
@@ -270,7 +287,8 @@ static bool handle_openapi(struct api *a, struct str rest, struct buf *b)
 	return true;
 }
 
-void discovery_handle(struct api *a, const struct http_request *rq, struct http_reply *rp, struct api_error *e)
+void discovery_handle(struct api *a, const struct http_request *rq, struct http_reply *rp,
+		      struct api_error *e)
 {
 	struct str rest = str_of(rq->path);
 	struct buf *b = &rp->body;
@@ -288,7 +306,9 @@ void discovery_handle(struct api *a, const struct http_request *rq, struct http_
 		rp->content_type = aggregated_type;
 		print_aggregated(b, core);
 	} else if (!rest.n && core) {
-		buf_addz(b, "{\"kind\":\"APIVersions\",\"versions\":[\"v1\"],\"serverAddressByClientCIDRs\":[]}\n");
+		buf_addz(
+		    b,
+		    "{\"kind\":\"APIVersions\",\"versions\":[\"v1\"],\"serverAddressByClientCIDRs\":[]}\n");
 	} else if (!rest.n) {
 		print_group_list(b);
 	} else {

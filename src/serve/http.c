@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The HTTP server over libmicrohttpd's external epoll: one daemon a listener, all on the caller's loop. Suspended
- * streams are not watched by that library, so a timer looks for clients that hung up. See http.h.
+ * The HTTP server over libmicrohttpd's external epoll: one daemon a listener, all on the caller's loop.
+ * Suspended streams are not watched by that library, so a timer looks for clients that hung up. See http.h.
  */
 #include "serve/http.h"
 
@@ -17,7 +17,13 @@
 #include "base/own.h"
 #include "serve/request.h"
 
-enum { BODY_MAX = 3 << 20, CONNECTIONS = 512, REQUEST_SECONDS = 10, IDLE_SECONDS = 120, STREAM_BLOCK = 32 << 10 };
+enum {
+	BODY_MAX = 3 << 20,
+	CONNECTIONS = 512,
+	REQUEST_SECONDS = 10,
+	IDLE_SECONDS = 120,
+	STREAM_BLOCK = 32 << 10
+};
 
 struct http_conn {
 	struct listener *listener;
@@ -134,7 +140,8 @@ void http_stream_wake(struct http_stream *s)
 		uv_timer_start(&l->timer, on_timer, 0, 0);
 }
 
-static struct MHD_Response *stream_response(struct listener *l, struct MHD_Connection *mc, struct http_stream *s)
+static struct MHD_Response *stream_response(struct listener *l, struct MHD_Connection *mc,
+					    struct http_stream *s)
 {
 	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct http_server *server = l->server;
@@ -147,7 +154,7 @@ static struct MHD_Response *stream_response(struct listener *l, struct MHD_Conne
 	s->prev = &server->streams;
 	server->streams = s;
 	struct MHD_Response *r =
-		MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, s, stream_free);
+	    MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, STREAM_BLOCK, stream_read, s, stream_free);
 	if (!r)
 		stream_free(s);
 	return r;
@@ -191,7 +198,8 @@ static enum MHD_Result refuse(struct listener *l, struct MHD_Connection *mc, int
 {
 	struct http_reply rp = {.status = status};
 	buf_printf(&rp.body,
-		   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":\"%s\","
+		   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+		   "\"message\":\"%s\","
 		   "\"reason\":\"%s\",\"code\":%d}\n",
 		   message, reason, status);
 	return answer(l, mc, &rp);
@@ -227,7 +235,8 @@ static enum MHD_Result count_length(void *cls, enum MHD_ValueKind kind, const ch
 
 static struct http_conn *conn_of(struct MHD_Connection *mc)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
 	return info ? info->socket_context : NULL;
 }
 
@@ -240,12 +249,14 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *mc, stru
 	const char *length = header(mc, "Content-Length");
 	x->begun = true;
 	if (l->tls && !client_trusted(hc, mc))
-		return refuse(l, mc, 401, "Unauthorized", "a client certificate of this cluster is needed; use its kubeconfig");
+		return refuse(l, mc, 401, "Unauthorized",
+			      "a client certificate of this cluster is needed; use its kubeconfig");
 	MHD_get_connection_values(mc, MHD_HEADER_KIND, count_length, &lengths);
 	if (x->bad || lengths > 1)
 		return refuse(l, mc, 400, "BadRequest", "the request line or its headers are malformed");
 	if (*length && (str_to_i64(str_of(length), 0, INT64_MAX, &n) || (size_t)n > max))
-		return refuse(l, mc, 413, "RequestEntityTooLarge", "the body is larger than this server takes");
+		return refuse(l, mc, 413, "RequestEntityTooLarge",
+			      "the body is larger than this server takes");
 	return MHD_YES;
 }
 
@@ -268,7 +279,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 		return MHD_YES;
 	}
 	if (x->too_large)
-		return refuse(l, mc, 413, "RequestEntityTooLarge", "the body is larger than this server takes");
+		return refuse(l, mc, 413, "RequestEntityTooLarge",
+			      "the body is larger than this server takes");
 	struct http_request rq = {.method = method,
 				  .path = x->parts.path,
 				  .query = x->parts.query,
@@ -297,7 +309,8 @@ static void *on_uri(void *cls, const char *uri, struct MHD_Connection *mc)
 	return x;
 }
 
-static void on_completed(void *cls, struct MHD_Connection *mc, void **ctx, enum MHD_RequestTerminationCode why)
+static void on_completed(void *cls, struct MHD_Connection *mc, void **ctx,
+			 enum MHD_RequestTerminationCode why)
 {
 	struct exchange *x = *ctx;
 	struct http_conn *hc = conn_of(mc);
@@ -316,12 +329,14 @@ static void on_completed(void *cls, struct MHD_Connection *mc, void **ctx, enum 
 	free(x);
 }
 
-static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx, enum MHD_ConnectionNotificationCode code)
+static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx,
+			  enum MHD_ConnectionNotificationCode code)
 {
 	struct listener *l = cls;
 	struct http_conn *hc = *ctx;
 	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-		const union MHD_ConnectionInfo *info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
+		const union MHD_ConnectionInfo *info =
+		    MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
 		hc = calloc(1, sizeof(*hc));
 		*ctx = hc;
 		if (!hc)
@@ -397,25 +412,27 @@ int http_listen(struct http_server *s, int fd, const char *tls_key, const char *
 	struct listener *l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (tls_key ? MHD_USE_TLS : 0);
+	unsigned flags =
+	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (tls_key ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem tls[] = {
-		{MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)tls_key},
-		{MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)tls_cert},
-		{MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)(uintptr_t)tls_ca},
-		{MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
-		{MHD_OPTION_END, 0, NULL},
+	    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)tls_key},
+	    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)tls_cert},
+	    {MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)(uintptr_t)tls_ca},
+	    {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
+	    {MHD_OPTION_END, 0, NULL},
 	};
 	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
 	l->server = s;
 	l->tls = tls_key != NULL;
 	l->daemon = MHD_start_daemon(
-		flags, 0, NULL, NULL, on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_error, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, l, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, l, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT,
-		s->opt.connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(64 << 10), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-		MHD_OPTION_ARRAY, tls_key ? tls : none, MHD_OPTION_END);
-	const union MHD_DaemonInfo *info = l->daemon ? MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
+	    flags, 0, NULL, NULL, on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_error, NULL,
+	    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, l, MHD_OPTION_NOTIFY_COMPLETED,
+	    on_completed, l, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT,
+	    s->opt.connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(64 << 10), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    MHD_OPTION_ARRAY, tls_key ? tls : none, MHD_OPTION_END);
+	const union MHD_DaemonInfo *info =
+	    l->daemon ? MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	if (!info) {
 		free(l);
 		return -EIO;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/1.1 on the event loop: listeners (a Unix socket, TLS on loopback), requests with whole bodies, answers and
- * streams that clients may read slowly. Knows nothing of what is served. Bounds: 64 KiB of headers, a body limit,
- * a number of connections, a time for a request to come in.
+ * HTTP/1.1 on the event loop: listeners (a Unix socket, TLS on loopback), requests with whole bodies, answers
+ * and streams that clients may read slowly. Knows nothing of what is served. Bounds: 64 KiB of headers, a
+ * body limit, a number of connections, a time for a request to come in.
  */
 #ifndef WEFT_SERVE_HTTP_H
 #define WEFT_SERVE_HTTP_H
@@ -26,9 +26,9 @@ struct http_request {
 	bool local; /* came over the Unix socket */
 };
 
-/* An answer that goes on. The owner embeds it; `pull` is called on the loop when `out` has been sent: it appends to
- * `out`, sets `done`, or does nothing, and then waits for http_stream_wake(). `close` is called once, at the end or
- * when the client is gone; it frees the stream. */
+/* An answer that goes on. The owner embeds it; `pull` is called on the loop when `out` has been sent: it
+ * appends to `out`, sets `done`, or does nothing, and then waits for http_stream_wake(). `close` is called
+ * once, at the end or when the client is gone; it frees the stream. */
 struct http_stream {
 	void (*pull)(struct http_stream *s);
 	void (*close)(struct http_stream *s);
@@ -45,11 +45,11 @@ void http_stream_wake(struct http_stream *s);
 
 struct http_reply {
 	int status;
-	const char *content_type; /* NULL: application/json */
-	struct buf body;	  /* owned; freed by the server */
+	const char *content_type;   /* NULL: application/json */
+	struct buf body;	    /* owned; freed by the server */
 	struct http_stream *stream; /* in place of a body */
-	VEC(char *) warnings;	  /* texts of Warning headers, owned */
-	bool retry;		  /* adds Retry-After: 1 */
+	VEC(char *) warnings;	    /* texts of Warning headers, owned */
+	bool retry;		    /* adds Retry-After: 1 */
 };
 
 /* Fills the answer; called on the loop, must not block. */
@@ -58,8 +58,8 @@ typedef void http_handler(void *ctx, const struct http_request *rq, struct http_
 struct http_options {
 	http_handler *handler;
 	void *ctx;
-	size_t body_max;	/* 0: 3 MiB */
-	unsigned connections;	/* 0: 512 a listener */
+	size_t body_max;	  /* 0: 3 MiB */
+	unsigned connections;	  /* 0: 512 a listener */
 	unsigned request_seconds; /* 0: 10: until the first request is complete */
 };
 

@@ -7,8 +7,8 @@
 
 /* RFC 7396: the object printed, with the patch merged in, as JSON in out. 0 or -EINVAL with a static *why. */
 int patch_merge(const struct object *old, struct str patch, struct buf *out, const char **why);
-/* A copy of `old` with the status of `from`, an unshared object of the same kind that is only good for object_unref()
- * afterwards. 0, -ENOMEM, or -ENOENT: the kind has no status. */
+/* A copy of `old` with the status of `from`, an unshared object of the same kind that is only good for
+ * object_unref() afterwards. 0, -ENOMEM, or -ENOENT: the kind has no status. */
 int object_take_status(struct object **out, const struct object *old, struct object *from);
 
 #endif

@@ -16,7 +16,8 @@ struct show show_of(const struct http_request *rq)
 {
 	struct show s = {0};
 	const char *include = http_query(rq, "includeObject");
-	s.table = strstr(rq->accept, "as=Table") && strstr(rq->accept, "v=v1") && strstr(rq->accept, "meta.k8s.io");
+	s.table =
+	    strstr(rq->accept, "as=Table") && strstr(rq->accept, "v=v1") && strstr(rq->accept, "meta.k8s.io");
 	s.whole = include && !strcmp(include, "Object");
 	/* The nodes' agents ask for positions over the Unix socket; Secrets stay whole only there. */
 	s.print = query_true(rq, "positions") ? PRINT_POSITIONS : PRINT_PLAIN;
@@ -29,8 +30,8 @@ const struct object *api_find(struct api *a, const struct target *t, struct api_
 {
 	const struct object *o = store_get(a->store, t->kind->kind, str_of(t->ns), str_of(t->name));
 	if (!o)
-		api_fail(e, 404, "NotFound", "%s%s%s \"%s\" not found", t->kind->plural, *t->kind->group ? "." : "",
-			 t->kind->group, t->name);
+		api_fail(e, 404, "NotFound", "%s%s%s \"%s\" not found", t->kind->plural,
+			 *t->kind->group ? "." : "", t->kind->group, t->name);
 	return o;
 }
 
@@ -50,8 +51,11 @@ void read_list(struct api *a, const struct target *t, const struct http_request 
 	if (show.table)
 		table_begin(b, t->kind->kind, store_version(a->store));
 	else
-		buf_printf(b, "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"items\":[",
-			   t->kind->name, kind_api_version(t->kind), (unsigned long long)store_version(a->store));
+		buf_printf(b,
+			   "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%"
+			   "llu\"},\"items\":[",
+			   t->kind->name, kind_api_version(t->kind),
+			   (unsigned long long)store_version(a->store));
 	bool first = true;
 	VEC_EACH (&all.list, o) {
 		if (!select_matches(&sel, *o))

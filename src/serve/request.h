@@ -14,7 +14,8 @@ struct request_parts {
 	size_t query_len;
 };
 
-/* Parses "/a/b?c=d&e". 0, -EINVAL for a bad escape, a NUL, an empty segment or too many parameters, -ENOMEM. */
+/* Parses "/a/b?c=d&e". 0, -EINVAL for a bad escape, a NUL, an empty segment or too many parameters, -ENOMEM.
+ */
 int request_parse(struct request_parts *p, const char *uri);
 void request_fini(struct request_parts *p);
 

@@ -14,10 +14,11 @@ static int parse_field(struct select *s, const struct target *t, struct str term
 		skip = op && (size_t)(op + 1 - term.p) < term.n && op[1] == '=' ? 2 : 1;
 	}
 	if (!op)
-		return api_fail(e, 400, "BadRequest", "fieldSelector \"" STR_FMT "\": use key=value or key!=value",
-				STR_ARG(term));
+		return api_fail(e, 400, "BadRequest",
+				"fieldSelector \"" STR_FMT "\": use key=value or key!=value", STR_ARG(term));
 	struct str key = str_trim((struct str){term.p, (size_t)(op - term.p)});
-	f.value = arena_str(&s->arena, str_trim((struct str){op + skip, term.n - (size_t)(op - term.p) - skip}));
+	f.value =
+	    arena_str(&s->arena, str_trim((struct str){op + skip, term.n - (size_t)(op - term.p) - skip}));
 	if (str_eqz(key, "metadata.name"))
 		f.key = FIELD_NAME;
 	else if (str_eqz(key, "metadata.namespace"))
@@ -31,7 +32,8 @@ static int parse_field(struct select *s, const struct target *t, struct str term
 		f.key = FIELD_OTHER;
 	else
 		return api_fail(e, 400, "BadRequest",
-				"field label not supported: " STR_FMT "; there are metadata.name, metadata.namespace, and "
+				"field label not supported: " STR_FMT
+				"; there are metadata.name, metadata.namespace, and "
 				"for pods spec.nodeName and status.phase",
 				STR_ARG(key));
 	if (s->n == sizeof(s->fields) / sizeof(s->fields[0]))
@@ -42,11 +44,12 @@ static int parse_field(struct select *s, const struct target *t, struct str term
 
 int select_parse(struct select *s, const struct target *t, const struct http_request *rq, struct api_error *e)
 {
-	const char *labels = http_query(rq, "labelSelector"), *fields = http_query(rq, "fieldSelector"), *why = "";
+	const char *labels = http_query(rq, "labelSelector"), *fields = http_query(rq, "fieldSelector"),
+		   *why = "";
 	s->ns = arena_str(&s->arena, str_of(t->ns));
 	if (t->named) /* a watch of one object by its URL */
-		s->fields[s->n++] = (struct field_term){.key = FIELD_NAME,
-							.value = arena_str(&s->arena, str_of(t->name))};
+		s->fields[s->n++] =
+		    (struct field_term){.key = FIELD_NAME, .value = arena_str(&s->arena, str_of(t->name))};
 	if (labels && *labels && selector_parse(&s->arena, str_of(labels), &s->labels, &why))
 		return api_fail(e, 400, "BadRequest", "labelSelector \"%s\": %s", labels, why);
 	struct str rest = str_of(fields);
@@ -83,7 +86,7 @@ bool select_matches(const struct select *s, const struct object *o)
 	if (s->ns.n && !str_eq(s->ns, o->meta.ns))
 		return false;
 	for (size_t i = 0; i < s->n; i++)
-		if (str_eq(field_value(o, s->fields[i].key), s->fields[i].value) == s->fields[i].not)
+		if (str_eq(field_value(o, s->fields[i].key), s->fields[i].value) == s->fields[i].not )
 			return false;
 	return !s->labels || selector_matches(s->labels, &o->meta.labels);
 }

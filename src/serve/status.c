@@ -47,7 +47,9 @@ static void print_causes(struct buf *b, const struct remarks *rs)
 
 void status_print(struct buf *b, const struct api_error *e, const struct target *t)
 {
-	buf_addz(b, "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
+	buf_addz(
+	    b,
+	    "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\",\"message\":");
 	buf_json(b, buf_str(&e->message));
 	buf_printf(b, ",\"reason\":\"%s\"", e->reason);
 	if (t && (t->kind || t->events || t->leases)) {

@@ -9,13 +9,16 @@
 
 static void print_column(struct buf *b, const struct column *c)
 {
-	buf_printf(b, "{\"name\":\"%s\",\"type\":\"%s\",\"format\":\"%s\",\"description\":\"\",\"priority\":%d}", c->name,
-		   c->type, c->format, c->priority);
+	buf_printf(b,
+		   "{\"name\":\"%s\",\"type\":\"%s\",\"format\":\"%s\",\"description\":\"\",\"priority\":%d}",
+		   c->name, c->type, c->format, c->priority);
 }
 
 static void print_head(struct buf *b, uint64_t version)
 {
-	buf_printf(b, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{\"resourceVersion\":\"%llu\"},",
+	buf_printf(b,
+		   "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/"
+		   "v1\",\"metadata\":{\"resourceVersion\":\"%llu\"},",
 		   (unsigned long long)version);
 }
 

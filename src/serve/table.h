@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Objects as rows of a Table (meta.k8s.io/v1), with the columns that kubectl's users know. Pure; the command line uses
- * it offline as well.
+ * Objects as rows of a Table (meta.k8s.io/v1), with the columns that kubectl's users know. Pure; the command
+ * line uses it offline as well.
  */
 #ifndef WEFT_SERVE_TABLE_H
 #define WEFT_SERVE_TABLE_H

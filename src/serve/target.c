@@ -54,7 +54,8 @@ int target_parse(struct target *t, const char *path)
 	if (str_eqz(str_cut(&after, '/'), "namespaces")) {
 		ns = str_cut(&after, '/');
 		struct str look = after, resource = str_cut(&look, '/');
-		if (after.n && !(!group.n && (str_eqz(resource, "status") || str_eqz(resource, "finalize")))) {
+		if (after.n &&
+		    !(!group.n && (str_eqz(resource, "status") || str_eqz(resource, "finalize")))) {
 			if (keep(t->ns, sizeof(t->ns), ns) || parse_resource(t, group, version, after))
 				return -ENOENT;
 			return t->kind && !t->kind->namespaced ? -ENOENT : 0;

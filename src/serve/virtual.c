@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resources that are not kept: Events, of which there are none yet, and each Node's Lease, which clients look at to
- * see that it lives. Read only.
+ * Resources that are not kept: Events, of which there are none yet, and each Node's Lease, which clients look
+ * at to see that it lives. Read only.
  */
 #include "base/clock.h"
 #include "serve/api_state.h"
@@ -15,7 +15,8 @@ static void print_lease(struct buf *b, const struct object *node)
 	buf_json(b, node->meta.name);
 	buf_addz(b, ",\"namespace\":\"kube-node-lease\",\"uid\":");
 	buf_json(b, node->meta.uid);
-	buf_printf(b, ",\"resourceVersion\":\"%llu\"},\"spec\":{\"holderIdentity\":", (unsigned long long)node->version);
+	buf_printf(b, ",\"resourceVersion\":\"%llu\"},\"spec\":{\"holderIdentity\":",
+		   (unsigned long long)node->version);
 	buf_json(b, node->meta.name);
 	buf_printf(b, ",\"leaseDurationSeconds\":40,\"renewTime\":\"%s.000000Z\"}}", now);
 }
@@ -34,14 +35,18 @@ static void print_list(struct api *a, const struct target *t, const struct http_
 	unsigned long long version = store_version(a->store);
 	if (show_of(rq).table) {
 		buf_printf(b,
-			   "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{\"resourceVersion\":\"%llu\"},"
-			   "\"columnDefinitions\":[{\"name\":\"Name\",\"type\":\"string\",\"format\":\"name\",\"description\":\"\","
+			   "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/"
+			   "v1\",\"metadata\":{\"resourceVersion\":\"%llu\"},"
+			   "\"columnDefinitions\":[{\"name\":\"Name\",\"type\":\"string\",\"format\":"
+			   "\"name\",\"description\":\"\","
 			   "\"priority\":0}],\"rows\":[]}\n",
 			   version);
 		return;
 	}
-	buf_printf(b, "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"items\":[",
-		   t->events ? "EventList" : "LeaseList", t->events ? "v1" : "coordination.k8s.io/v1", version);
+	buf_printf(
+	    b,
+	    "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"items\":[",
+	    t->events ? "EventList" : "LeaseList", t->events ? "v1" : "coordination.k8s.io/v1", version);
 	struct object_refs nodes = {0};
 	bool all = t->leases && (!*t->ns || !strcmp(t->ns, "kube-node-lease"));
 	if (all && !store_list(a->store, KIND_node, STR(""), &nodes))
@@ -54,8 +59,8 @@ static void print_list(struct api *a, const struct target *t, const struct http_
 	buf_addz(b, "]}\n");
 }
 
-void virtual_handle(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
-		    struct api_error *e)
+void virtual_handle(struct api *a, const struct target *t, const struct http_request *rq,
+		    struct http_reply *rp, struct api_error *e)
 {
 	if (strcmp(rq->method, "GET"))
 		api_fail(e, 405, "MethodNotAllowed", "%s can only be read", t->events ? "events" : "leases");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watches: each holds the version that it has told, and reads on from the store's history when its client took what
- * was sent. So a slow client costs nothing; one slower than the history is told 410 and ended.
+ * Watches: each holds the version that it has told, and reads on from the store's history when its client
+ * took what was sent. So a slow client costs nothing; one slower than the history is told 410 and ended.
  */
 #include <errno.h>
 
@@ -78,7 +78,8 @@ static void send_bookmark(struct watch *w)
 static void send_expired(struct watch *w)
 {
 	struct api_error e = {0};
-	api_fail(&e, 410, "Expired", "resource version %llu is too old; list again", (unsigned long long)w->since);
+	api_fail(&e, 410, "Expired", "resource version %llu is too old; list again",
+		 (unsigned long long)w->since);
 	buf_addz(&w->stream.out, "{\"type\":\"ERROR\",\"object\":");
 	status_print(&w->stream.out, &e, NULL);
 	/* The Status ends with a newline of its own. */
@@ -144,8 +145,8 @@ static int start_version(struct api *a, const struct http_request *rq, uint64_t 
 		return api_fail(e, 400, "BadRequest", "resourceVersion \"%s\" is not a number", text);
 	*since = (uint64_t)v;
 	if (*since < a->floor || *since < store_oldest(a->store) || *since > store_version(a->store))
-		return api_fail(e, 410, "Expired", "resource version %s is too old or not of this cluster; list again",
-				text);
+		return api_fail(e, 410, "Expired",
+				"resource version %s is too old or not of this cluster; list again", text);
 	return 0;
 }
 

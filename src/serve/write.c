@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * POST, PUT, PATCH and DELETE: bodies become objects, versions are compared, and the owner's hook does the rest.
- * Never writes to the store itself.
+ * POST, PUT, PATCH and DELETE: bodies become objects, versions are compared, and the owner's hook does the
+ * rest. Never writes to the store itself.
  */
 #include <errno.h>
 #include <jansson.h>
@@ -39,7 +39,9 @@ static int judge_unknown(const struct http_request *rq, struct http_reply *rp, c
 		if (w.p && !vec_push(&rp->warnings, w.p))
 			w = (struct buf){0};
 	}
-	return text.n ? api_fail(e, 400, "BadRequest", "strict decoding error: " STR_FMT, STR_ARG(buf_str(&text))) : 0;
+	return text.n ? api_fail(e, 400, "BadRequest", "strict decoding error: " STR_FMT,
+				 STR_ARG(buf_str(&text)))
+		      : 0;
 }
 
 static int decode(struct str body, struct object **out, struct remarks *rs, struct api_error *e)
@@ -55,8 +57,9 @@ static int decode(struct str body, struct object **out, struct remarks *rs, stru
 			buf_printf(&text, "%s%s%s", it->text, it->hint ? "; " : "", it->hint ? it->hint : "");
 		}
 	remarks_move(&e->causes, rs);
-	return api_fail(e, 400, "BadRequest", "the body is no object that can be read here: " STR_FMT,
-			STR_ARG(text.n ? buf_str(&text) : STR("it must be one JSON object with apiVersion and kind")));
+	return api_fail(
+	    e, 400, "BadRequest", "the body is no object that can be read here: " STR_FMT,
+	    STR_ARG(text.n ? buf_str(&text) : STR("it must be one JSON object with apiVersion and kind")));
 }
 
 static int check_type(const struct http_request *rq, struct api_error *e)
@@ -64,28 +67,33 @@ static int check_type(const struct http_request *rq, struct api_error *e)
 	const char *type = rq->content_type;
 	if (!*type || !strncmp(type, "application/json", 16))
 		return 0;
-	return api_fail(e, 415, "UnsupportedMediaType",
-			"content type %s is not taken; send application/json. With kubectl's imperative create: add "
-			"--dry-run=client -o yaml and pipe into kubectl create -f -",
-			type);
+	return api_fail(
+	    e, 415, "UnsupportedMediaType",
+	    "content type %s is not taken; send application/json. With kubectl's imperative create: add "
+	    "--dry-run=client -o yaml and pipe into kubectl create -f -",
+	    type);
 }
 
 /* The body's kind, namespace and name agree with the URL. */
 static int check_place(const struct target *t, struct object *o, struct api_error *e)
 {
 	if (o->desc != t->kind)
-		return api_fail(e, 400, "BadRequest", "the body is a %s (%s), the URL is for %s (%s)", o->desc->name,
-				kind_api_version(o->desc), t->kind->name, kind_api_version(t->kind));
+		return api_fail(e, 400, "BadRequest", "the body is a %s (%s), the URL is for %s (%s)",
+				o->desc->name, kind_api_version(o->desc), t->kind->name,
+				kind_api_version(t->kind));
 	if (t->kind->namespaced && !*t->ns)
-		return api_fail(e, 405, "MethodNotAllowed", "%s are written below a namespace: …/namespaces/NS/%s",
-				t->kind->plural, t->kind->plural);
+		return api_fail(e, 405, "MethodNotAllowed",
+				"%s are written below a namespace: …/namespaces/NS/%s", t->kind->plural,
+				t->kind->plural);
 	if (o->meta.ns.n && !str_eqz(o->meta.ns, t->ns))
-		return api_fail(e, 400, "BadRequest",
-				"the namespace of the provided object does not match the namespace sent on the request");
+		return api_fail(
+		    e, 400, "BadRequest",
+		    "the namespace of the provided object does not match the namespace sent on the request");
 	if (*t->ns)
 		o->meta.ns = arena_str(&o->arena, str_of(t->ns));
 	if (t->named && o->meta.name.n && !str_eqz(o->meta.name, t->name))
-		return api_fail(e, 400, "BadRequest", "the name of the object (" STR_FMT ") is not that of the URL (%s)",
+		return api_fail(e, 400, "BadRequest",
+				"the name of the object (" STR_FMT ") is not that of the URL (%s)",
 				STR_ARG(o->meta.name), t->name);
 	if (t->named)
 		o->meta.name = arena_str(&o->arena, str_of(t->name));
@@ -100,10 +108,11 @@ static int check_version(const struct target *t, const struct object *o, const s
 		return 0;
 	if (!str_to_i64(o->meta.resource_version, 0, INT64_MAX, &v) && (uint64_t)v == old->version)
 		return 0;
-	return api_fail(e, 409, "Conflict",
-			"Operation cannot be fulfilled on %s \"%s\": the object has been modified; please apply your "
-			"changes to the latest version and try again",
-			t->kind->plural, t->name);
+	return api_fail(
+	    e, 409, "Conflict",
+	    "Operation cannot be fulfilled on %s \"%s\": the object has been modified; please apply your "
+	    "changes to the latest version and try again",
+	    t->kind->plural, t->name);
 }
 
 static void run(struct api *a, struct api_write *w, int status, struct http_reply *rp, struct api_error *e)
@@ -127,8 +136,8 @@ static int read_dry(const struct http_request *rq, bool *dry, struct api_error *
 	return v && *v && !*dry ? api_fail(e, 400, "BadRequest", "dryRun \"%s\": there is All", v) : 0;
 }
 
-static void create(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
-		   struct api_error *e)
+static void create(struct api *a, const struct target *t, const struct http_request *rq,
+		   struct http_reply *rp, struct api_error *e)
 {
 	struct api_write w = {.verb = API_CREATE};
 	struct remarks rs = {0};
@@ -153,8 +162,8 @@ static int with_status(struct object **o, const struct object *old, struct api_e
 	return 0;
 }
 
-static void replace(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
-		    struct api_error *e, struct str body)
+static void replace(struct api *a, const struct target *t, const struct http_request *rq,
+		    struct http_reply *rp, struct api_error *e, struct str body)
 {
 	const struct object *found = api_find(a, t, e);
 	AUTO(own_object) struct object *old = object_ref(found);
@@ -163,7 +172,8 @@ static void replace(struct api *a, const struct target *t, const struct http_req
 	if (*t->sub && strcmp(t->sub, "status"))
 		api_fail(e, 404, "NotFound", "%s have no sub-resource \"%s\" here", t->kind->plural, t->sub);
 	if (old && !e->code && !read_dry(rq, &w.dry, e) && !decode(body, &w.object, &rs, e) &&
-	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e) && !check_version(t, w.object, old, e)) {
+	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e) &&
+	    !check_version(t, w.object, old, e)) {
 		if (*t->sub)
 			w.verb = API_STATUS;
 		if (!*t->sub || !with_status(&w.object, old, e))
@@ -183,7 +193,8 @@ static void patch(struct api *a, const struct target *t, const struct http_reque
 		return;
 	if (strncmp(rq->content_type, "application/merge-patch+json", 28)) {
 		api_fail(e, 415, "UnsupportedMediaType",
-			 "patches of type %s are not taken yet; use --type=merge (application/merge-patch+json), or kubectl "
+			 "patches of type %s are not taken yet; use --type=merge "
+			 "(application/merge-patch+json), or kubectl "
 			 "replace -f",
 			 *rq->content_type ? rq->content_type : "?");
 		return;
@@ -198,10 +209,12 @@ static void patch(struct api *a, const struct target *t, const struct http_reque
 /* DeleteOptions: body and query say the same things. */
 static int read_delete(const struct http_request *rq, struct api_write *w, struct api_error *e)
 {
-	const char *query = http_query(rq, "gracePeriodSeconds"), *policy = http_query(rq, "propagationPolicy");
+	const char *query = http_query(rq, "gracePeriodSeconds"),
+		   *policy = http_query(rq, "propagationPolicy");
 	w->grace = -1;
 	if (query && str_to_i64(str_of(query), 0, INT32_MAX, &w->grace))
-		return api_fail(e, 400, "BadRequest", "gracePeriodSeconds \"%s\" is not a number of seconds", query);
+		return api_fail(e, 400, "BadRequest", "gracePeriodSeconds \"%s\" is not a number of seconds",
+				query);
 	w->orphan = policy && !strcmp(policy, "Orphan");
 	if (!rq->body.n)
 		return 0;
@@ -215,7 +228,8 @@ static int read_delete(const struct http_request *rq, struct api_write *w, struc
 	if (!json_is_object(j))
 		api_fail(e, 400, "BadRequest", "the body of a delete is a DeleteOptions object");
 	else if (uid && !str_eqz(w->old->meta.uid, uid))
-		api_fail(e, 409, "Conflict", "the uid in the precondition, %s, is not that of the object, " STR_FMT, uid,
+		api_fail(e, 409, "Conflict",
+			 "the uid in the precondition, %s, is not that of the object, " STR_FMT, uid,
 			 STR_ARG(w->old->meta.uid));
 	if (json_is_integer(grace) && json_integer_value(grace) >= 0)
 		w->grace = json_integer_value(grace);
@@ -226,8 +240,8 @@ static int read_delete(const struct http_request *rq, struct api_write *w, struc
 	return e->code ? -EINVAL : 0;
 }
 
-static void delete(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
-		   struct api_error *e)
+static void delete (struct api *a, const struct target *t, const struct http_request *rq,
+		    struct http_reply *rp, struct api_error *e)
 {
 	const struct object *found = api_find(a, t, e);
 	AUTO(own_object) struct object *old = object_ref(found);
@@ -238,10 +252,11 @@ static void delete(struct api *a, const struct target *t, const struct http_requ
 	if (e->code || rp->body.n)
 		return;
 	buf_printf(&rp->body,
-		   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\",\"details\":{\"name\":\"%s\","
+		   "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Success\","
+		   "\"details\":{\"name\":\"%s\","
 		   "%s%s%s\"kind\":\"%s\",\"uid\":\"" STR_FMT "\"}}\n",
-		   t->name, *t->kind->group ? "\"group\":\"" : "", t->kind->group, *t->kind->group ? "\"," : "",
-		   t->kind->plural, STR_ARG(old->meta.uid));
+		   t->name, *t->kind->group ? "\"group\":\"" : "", t->kind->group,
+		   *t->kind->group ? "\"," : "", t->kind->plural, STR_ARG(old->meta.uid));
 }
 
 void write_handle(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
@@ -258,7 +273,7 @@ void write_handle(struct api *a, const struct target *t, const struct http_reque
 	} else if (!strcmp(rq->method, "PATCH")) {
 		patch(a, t, rq, rp, e);
 	} else if (!strcmp(rq->method, "DELETE") && !*t->sub) {
-		delete(a, t, rq, rp, e);
+		delete (a, t, rq, rp, e);
 	} else {
 		api_fail(e, 405, "MethodNotAllowed", "%s is not possible on %s", rq->method, rq->path);
 	}

@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The hub's loop: before it waits, what changed is worked off: controllers, then the database, then the
+ * watches. Holds the handles; what they do is in the other files. Called by main.c.
+ */
+#include "hub/run.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "hub/offline.h"
+#include "hub/tls.h"
+
+enum { FILES_SETTLE_MS = 15, HISTORY = 20000 };
+
+static void settle(struct hub *h)
+{
+	if (cluster_is_dirty(h->cluster)) {
+		struct remarks rs = {0};
+		cluster_time(h->cluster, clock_wall());
+		int r = cluster_pass(h->cluster, &rs);
+		if (r)
+			log_error("controllers: %s", strerror(-r));
+		VEC_EACH (&rs.list, it) {
+			AUTO_BUF text = {0};
+			remark_print(&text, it, false);
+			log_warn(STR_FMT, STR_ARG(str_trim(buf_str(&text))));
+		}
+		remarks_move(&h->running, &rs);
+		remarks_fini(&rs);
+	}
+	namespaces_settle(h);
+	save_all(h);
+	api_flush(h->api);
+}
+
+static void on_prepare(uv_prepare_t *p)
+{
+	settle(p->data);
+}
+
+static void on_files_timer(uv_timer_t *t)
+{
+	struct hub *h = t->data;
+	cluster_time(h->cluster, clock_wall());
+	int r = files_load(h, false);
+	if (r)
+		log_error("files: %s", strerror(-r));
+}
+
+static void on_files(uv_poll_t *p, int status, int events)
+{
+	struct hub *h = p->data;
+	(void)status;
+	(void)events;
+	source_dir_drain(h->source);
+	uv_timer_start(&h->files_timer, on_files_timer, FILES_SETTLE_MS, 0);
+}
+
+static void on_tick(uv_timer_t *t)
+{
+	struct hub *h = t->data;
+	api_tick(h->api);
+}
+
+static void on_signal(uv_signal_t *s, int number)
+{
+	struct hub *h = s->data;
+	(void)number;
+	h->stopping = true;
+	uv_stop(&h->loop);
+}
+
+/* Certificates come after the Unix socket serves: nobody waits for them. */
+static void on_tls(uv_timer_t *t)
+{
+	struct hub *h = t->data;
+	struct tls_files files = {0};
+	AUTO_BUF config = {0};
+	int r = tls_get(&files, h->tls_dir_fd, h->opt.name);
+	if (!r)
+		r = http_listen(h->http, h->tls_fd, files.server.key.p, files.server.cert.p, files.ca.cert.p);
+	if (!r)
+		h->tls_fd = -1;
+	if (!r)
+		tls_kubeconfig(&config, &files, h->opt.name, h->tls_port);
+	if (!r && (config.failed || ftruncate(h->kubeconfig_fd, 0) ||
+		   pwrite(h->kubeconfig_fd, config.p, config.n, 0) != (ssize_t)config.n))
+		r = -EIO;
+	if (r)
+		log_error("no TLS: %s; the Unix socket serves on", strerror(-r));
+	else
+		log_info("serving on https://127.0.0.1:%u", h->tls_port);
+	tls_fini(&files);
+}
+
+static int start_store(struct hub *h)
+{
+	struct cluster_config cfg = {.kubelet = h->opt.sandbox};
+	cluster_service_ranges(&cfg.services4, &cfg.services6);
+	int r = store_new(&h->store, HISTORY);
+	if (!r)
+		r = cluster_new(&h->cluster, h->store, &cfg);
+	if (r)
+		return r;
+	cluster_time(h->cluster, clock_wall());
+	r = save_load(h);
+	if (!r)
+		r = save_start(h);
+	h->cluster->cfg.first_load = store_version(h->store) == 0;
+	return r;
+}
+
+static int start_objects(struct hub *h)
+{
+	int r = cluster_need_namespace(h->cluster, STR("default"));
+	if (!r)
+		r = cluster_need_namespace(h->cluster, STR("kube-system"));
+	if (!r && h->source)
+		r = files_load(h, true);
+	if (!r)
+		r = cluster_pass(h->cluster, &h->running);
+	h->cluster->cfg.first_load = false;
+	return r;
+}
+
+static void init_handles(struct hub *h)
+{
+	uv_timer_t *timers[] = {&h->files_timer, &h->nodes_timer, &h->tick, &h->tls_timer};
+	for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
+		uv_timer_init(&h->loop, timers[i]);
+		timers[i]->data = h;
+	}
+	uv_prepare_init(&h->loop, &h->prepare);
+	uv_signal_init(&h->loop, &h->sigterm);
+	uv_signal_init(&h->loop, &h->sigint);
+	h->prepare.data = h->sigterm.data = h->sigint.data = h;
+	uv_prepare_start(&h->prepare, on_prepare);
+	uv_timer_start(&h->tick, on_tick, 1000, 1000);
+	uv_signal_start(&h->sigterm, on_signal, SIGTERM);
+	uv_signal_start(&h->sigint, on_signal, SIGINT);
+	if (h->source && source_dir_fd(h->source) >= 0) {
+		uv_poll_init(&h->loop, &h->files, source_dir_fd(h->source));
+		h->files.data = h;
+		uv_poll_start(&h->files, UV_READABLE, on_files);
+	}
+	if (h->tls_fd >= 0)
+		uv_timer_start(&h->tls_timer, on_tls, 0, 0);
+}
+
+static void close_handle(uv_handle_t *handle, void *ctx)
+{
+	(void)ctx;
+	if (!uv_is_closing(handle))
+		uv_close(handle, NULL);
+}
+
+static void stop(struct hub *h)
+{
+	if (h->http)
+		http_free(&h->http);
+	uv_walk(&h->loop, close_handle, NULL);
+	uv_run(&h->loop, UV_RUN_DEFAULT);
+	uv_loop_close(&h->loop);
+	if (h->persist)
+		save_all(h);
+	api_free(&h->api);
+	if (h->sub)
+		store_unsubscribe(&h->sub);
+	keyset_fini(&h->unsaved);
+	cluster_free(&h->cluster);
+	if (h->store)
+		store_free(&h->store);
+	if (h->source)
+		source_dir_free(&h->source);
+	persist_close(&h->persist);
+	remarks_fini(&h->remarks);
+	remarks_fini(&h->running);
+}
+
+int hub_run(struct hub *h, int unix_fd)
+{
+	int r = uv_loop_init(&h->loop);
+	if (r)
+		return r;
+	r = start_store(h);
+	uint64_t floor = h->store ? store_version(h->store) : 0;
+	if (!r)
+		r = api_new(&h->api, h->store, &hub_api_ops, h);
+	if (!r) {
+		/* What was deleted before the last run ended is not known any more. */
+		api_set_floor(h->api, floor);
+		struct http_options opt = {.handler = api_handle, .ctx = h->api};
+		r = http_new(&h->http, &h->loop, &opt);
+	}
+	if (!r)
+		r = start_objects(h);
+	if (!r)
+		r = http_listen(h->http, unix_fd, NULL, NULL, NULL);
+	if (r) {
+		log_error("start: %s", strerror(-r));
+		stop(h);
+		return r;
+	}
+	init_handles(h);
+	settle(h);
+	h->loaded = true;
+	log_info("serving %zu pods, %zu services at version %llu", store_count(h->store, KIND_pod),
+		 store_count(h->store, KIND_service), (unsigned long long)store_version(h->store));
+	uv_run(&h->loop, UV_RUN_DEFAULT);
+	log_info("ending");
+	stop(h);
+	return 0;
+}

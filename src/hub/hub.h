@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parts of weft-hub and what they share. Private to the program. */
+#ifndef WEFT_HUB_HUB_H
+#define WEFT_HUB_HUB_H
+
+#include <uv.h>
+
+#include "hub/cluster.h"
+#include "hub/persist.h"
+#include "serve/api.h"
+#include "source/dir.h"
+
+struct hub_options {
+	const char *name, *dir, *mode;
+	bool sandbox, tls;
+	unsigned port; /* 0: the one of the last run, else any */
+	const char *const *paths;
+	size_t paths_len;
+};
+
+struct hub {
+	struct hub_options opt;
+	uv_loop_t loop;
+	struct store *store;
+	struct cluster *cluster;
+	struct persist *persist;
+	struct source_dir *source;
+	struct api *api;
+	struct http_server *http;
+	struct remarks remarks; /* of the last look at the files */
+	struct remarks running; /* of the controllers, and of refused files since */
+	struct keyset unsaved;	/* "KIND/ns/name" written since the last commit */
+	struct subscription *sub;
+	bool loaded, ending_namespaces, save_failed, stopping;
+	int tls_fd, tls_dir_fd, kubeconfig_fd;
+	unsigned tls_port;
+	uv_prepare_t prepare;
+	uv_poll_t files;
+	uv_timer_t files_timer, nodes_timer, tick, tls_timer;
+	uv_signal_t sigterm, sigint;
+};
+
+/* Came from a file itself (what is derived from such an object did not). */
+bool object_from_file(const struct object *o);
+
+/* files.c: applies what changed in the files. first: objects of files that are gone are deleted. */
+int files_load(struct hub *h, bool first);
+/* change.c: writes of the API. */
+extern const struct api_ops hub_api_ops;
+/* internal.c */
+int internal_request(struct hub *h, const char *method, const char *name, struct str body, struct buf *answer,
+		     struct api_error *e);
+/* save.c: what was written since the last call goes into the database. */
+int save_all(struct hub *h);
+int save_start(struct hub *h);
+/* Reads what an earlier run kept into the store. */
+int save_load(struct hub *h);
+/* Ends Namespaces whose objects are gone. */
+void namespaces_settle(struct hub *h);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the cluster's own processes ask beside the API: the observer tells readiness, the command line reads
+ * remarks. Only over the Unix socket.
+ */
+#include <errno.h>
+#include <jansson.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "hub/copy.h"
+#include "hub/hub.h"
+#include "hub/podstatus.h"
+
+static int recompose(struct hub *h, const struct object *pod, struct api_error *e)
+{
+	struct object *o = NULL;
+	int r = object_clone(&o, pod);
+	if (!r)
+		r = podstatus_compose(h->cluster, o);
+	if (r || object_same(o, pod)) {
+		object_unref(&o);
+		return r ? api_fail(e, 500, "InternalError", "out of memory") : 0;
+	}
+	return store_put(h->store, o, NULL) ? api_fail(e, 500, "InternalError", "out of memory") : 0;
+}
+
+static int put_readiness(struct hub *h, const json_t *j, struct api_error *e)
+{
+	const char *key = json_string_value(json_object_get(j, "pod")),
+		   *uid = json_string_value(json_object_get(j, "uid"));
+	const char *container = json_string_value(json_object_get(j, "container"));
+	const json_t *ready = json_object_get(j, "ready"), *started = json_object_get(j, "started");
+	if (!key || !uid || !container || !json_is_boolean(ready))
+		return api_fail(
+		    e, 400, "BadRequest",
+		    "readiness needs pod (\"namespace/name\"), uid, container and ready (true or false)");
+	struct str name = str_of(key), ns = str_cut(&name, '/');
+	const struct object *pod = store_get(h->store, KIND_pod, ns, name);
+	if (!pod || !str_eqz(pod->meta.uid, uid))
+		return api_fail(e, 404, "NotFound", "pod %s with uid %s is not there", key, uid);
+	/* Without a word on it, what is ready has started. */
+	bool begun = started ? json_is_true(started) : json_is_true(ready);
+	cluster_time(h->cluster, clock_wall());
+	if (!podstatus_probe(h->cluster, pod->meta.uid, str_of(container), json_is_true(ready), begun))
+		return 0;
+	return recompose(h, pod, e);
+}
+
+static void print_remarks(struct buf *b, const struct remarks *rs, bool *any)
+{
+	static const char *const levels[] = {"error", "warning", "hint"};
+	VEC_EACH (&rs->list, r) {
+		buf_printf(b, "%s{\"level\":\"%s\",\"file\":", *any ? "," : "", levels[r->level]);
+		*any = true;
+		buf_json(b, str_of(r->file ? r->file->name : ""));
+		buf_printf(b, ",\"line\":%u,\"column\":%u,\"length\":%u,\"text\":", r->line, r->col, r->len);
+		buf_json(b, str_of(r->text));
+		if (r->hint) {
+			buf_addz(b, ",\"hint\":");
+			buf_json(b, str_of(r->hint));
+		}
+		buf_addc(b, '}');
+	}
+}
+
+int internal_request(struct hub *h, const char *method, const char *name, struct str body, struct buf *answer,
+		     struct api_error *e)
+{
+	if (!strcmp(name, "remarks") && !strcmp(method, "GET")) {
+		bool any = false;
+		buf_addz(answer, "{\"remarks\":[");
+		print_remarks(answer, &h->remarks, &any);
+		print_remarks(answer, &h->running, &any);
+		buf_addz(answer, "]}\n");
+		return 0;
+	}
+	if (!strcmp(name, "readiness") && !strcmp(method, "PUT")) {
+		json_t *j = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+		int r = json_is_object(j) ? put_readiness(h, j, e)
+					  : api_fail(e, 400, "BadRequest", "the body is one JSON object");
+		json_decref(j);
+		if (!r)
+			buf_addz(answer, "{\"ok\":true}\n");
+		return r;
+	}
+	return api_fail(e, 404, "NotFound", "there are GET remarks and PUT readiness");
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * weft-hub: reads options, opens what needs root (sockets, database, certificates' folder, kubeconfig), gives
+ * root up and runs the hub.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "hub/privilege.h"
+#include "hub/run.h"
+
+static const char usage[] = "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
+			    "[--no-tls] [--port PORT] [PATH...]\n"
+			    "\n"
+			    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
+			    "(RUNDIR/kubeconfig), with the objects of the\n"
+			    "manifests in PATH... and those made through the API. Started by `weft up`.\n";
+
+static int parse(int argc, char **argv, struct hub_options *opt)
+{
+	static const struct option options[] = {
+	    {"name", required_argument, NULL, 'n'},
+	    {"dir", required_argument, NULL, 'd'},
+	    {"mode", required_argument, NULL, 'm'},
+	    {"sandbox", no_argument, NULL, 's'},
+	    {"no-tls", no_argument, NULL, 't'},
+	    {"port", required_argument, NULL, 'p'},
+	    {"version", no_argument, NULL, 'v'},
+	    {"help", no_argument, NULL, 'h'},
+	    {NULL, 0, NULL, 0},
+	};
+	int64_t port;
+	*opt = (struct hub_options){.name = "default", .mode = "vxlan", .tls = true};
+	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
+		switch (c) {
+		case 'n':
+			opt->name = optarg;
+			break;
+		case 'd':
+			opt->dir = optarg;
+			break;
+		case 'm':
+			opt->mode = optarg;
+			break;
+		case 's':
+			opt->sandbox = true;
+			break;
+		case 't':
+			opt->tls = false;
+			break;
+		case 'p':
+			if (str_to_i64(str_of(optarg), 1, 65535, &port)) {
+				fprintf(stderr, "weft-hub: --port %s: a port is a number from 1 to 65535\n",
+					optarg);
+				return 2;
+			}
+			opt->port = (unsigned)port;
+			break;
+		case 'v':
+			puts("weft-hub " WEFT_VERSION);
+			exit(0);
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default:
+			fputs(usage, stderr);
+			return 2;
+		}
+	}
+	if (!opt->dir) {
+		fprintf(stderr, "weft-hub: --dir is missing\n%s", usage);
+		return 2;
+	}
+	opt->paths = (const char *const *)argv + optind;
+	opt->paths_len = (size_t)(argc - optind);
+	return 0;
+}
+
+/* A socket file that nobody listens on is left from a killed hub. */
+static int listen_unix(const char *dir)
+{
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	int n = snprintf(at.sun_path, sizeof(at.sun_path), "%s/hub.sock", dir);
+	if (n < 0 || (size_t)n >= sizeof(at.sun_path)) {
+		log_error("%s: the path is too long for a socket (%zu bytes at most)", dir,
+			  sizeof(at.sun_path) - 10);
+		return -ENAMETOOLONG;
+	}
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	AUTO_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || probe < 0)
+		return -errno;
+	if (!connect(probe, (struct sockaddr *)&at, sizeof(at))) {
+		log_error("%s: a hub already serves there", at.sun_path);
+		return -EADDRINUSE;
+	}
+	unlink(at.sun_path);
+	mode_t mask = umask(0177);
+	int r = bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 256) ? -errno : 0;
+	umask(mask);
+	if (r) {
+		log_error("%s: %s", at.sun_path, strerror(-r));
+		return r;
+	}
+	return TAKE_FD(fd);
+}
+
+static int try_port(unsigned port, unsigned *got)
+{
+	struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+	socklen_t len = sizeof(at);
+	int one = 1;
+	at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	AUTO_FD int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) ||
+	    bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 128) ||
+	    getsockname(fd, (struct sockaddr *)&at, &len))
+		return -errno;
+	*got = ntohs(at.sin_port);
+	return TAKE_FD(fd);
+}
+
+/* The port of the last run, so that kubeconfigs go on working; another when it is taken. */
+static int open_tls(struct hub *h)
+{
+	struct stat st;
+	char path[512];
+	unsigned last = h->opt.port ? h->opt.port : (unsigned)persist_get(h->persist, "port");
+	h->tls_fd = try_port(last, &h->tls_port);
+	if (h->tls_fd < 0 && last && !h->opt.port)
+		h->tls_fd = try_port(0, &h->tls_port);
+	if (h->tls_fd < 0) {
+		int r = h->tls_fd;
+		log_error("127.0.0.1:%u: %s", last, strerror(-r));
+		return r;
+	}
+	persist_set(h->persist, "port", h->tls_port);
+	snprintf(path, sizeof(path), "%s/tls", h->opt.dir);
+	if (mkdir(path, 0700) && errno != EEXIST)
+		return -errno;
+	h->tls_dir_fd = open(path, O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (h->tls_dir_fd < 0 || fstat(h->tls_dir_fd, &st))
+		return -errno;
+	snprintf(path, sizeof(path), "%s/kubeconfig", h->opt.dir);
+	h->kubeconfig_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (h->kubeconfig_fd < 0)
+		return -errno;
+	if (geteuid() == 0 && st.st_uid != NOBODY_ID && fchown(h->tls_dir_fd, NOBODY_ID, NOBODY_ID))
+		return -errno;
+	return 0;
+}
+
+static int open_database(struct hub *h)
+{
+	char path[512];
+	static const char *const suffixes[] = {"", "-wal"};
+	snprintf(path, sizeof(path), "%s/hub.db", h->opt.dir);
+	mode_t mask = umask(0077);
+	int r = persist_open(&h->persist, path);
+	/* A first write makes the log file while its folder can still be written to. */
+	if (!r)
+		r = persist_set(h->persist, "format", 1);
+	if (r)
+		log_error("%s: %s", path, h->persist ? persist_error(h->persist) : strerror(-r));
+	umask(mask);
+	for (size_t i = 0; i < 2 && !r && geteuid() == 0; i++) {
+		snprintf(path, sizeof(path), "%s/hub.db%s", h->opt.dir, suffixes[i]);
+		if (chown(path, NOBODY_ID, NOBODY_ID) && errno != ENOENT)
+			r = -errno;
+	}
+	return r;
+}
+
+static int open_files(struct hub *h)
+{
+	struct remarks rs = {0};
+	if (!h->opt.paths_len)
+		return 0;
+	int r = source_dir_new(&h->source, h->opt.paths, h->opt.paths_len, NULL, &rs);
+	remarks_print(stderr, &rs, false);
+	if (r && !rs.list.len)
+		log_error("%s: %s", h->opt.paths[0], strerror(-r));
+	remarks_fini(&rs);
+	return r;
+}
+
+static int drop(const struct hub *h)
+{
+	bool readable = true;
+	for (size_t i = 0; i < h->opt.paths_len; i++)
+		readable &= privilege_nobody_reads(h->opt.paths[i]);
+	if (!readable)
+		log_info("the manifests are not readable for everyone: keeping the capability to read them");
+	int r = privilege_drop(!readable);
+	if (r)
+		log_error("privileges cannot be given up: %s", strerror(-r));
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct hub h = {.tls_fd = -1, .tls_dir_fd = -1, .kubeconfig_fd = -1};
+	int status = parse(argc, argv, &h.opt);
+	if (status)
+		return status;
+	log_open("hub");
+	signal(SIGPIPE, SIG_IGN);
+	if (mkdir(h.opt.dir, 0755) && errno != EEXIST) {
+		log_error("%s: %s", h.opt.dir, strerror(errno));
+		return 1;
+	}
+	int fd = listen_unix(h.opt.dir);
+	if (fd < 0)
+		return 1;
+	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || drop(&h) || open_files(&h)) {
+		persist_close(&h.persist);
+		return 1;
+	}
+	return hub_run(&h, fd) ? 1 : 0;
+}

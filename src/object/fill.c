@@ -243,7 +243,9 @@ static int fill_many(struct fill *f, const struct field_desc *d, const struct va
 			r = fill_struct(f, d->type, l->value, item);
 		}
 		if (!r && (!d->type->n || !member_is_set(item, &d->type->fields[0])))
-			r = note(f, item, l->value->first ? l->value->first->key : l->value);
+			r = note(f, item,
+				 l->value->type == VALUE_MAP && l->value->first ? l->value->first->key
+										: l->value);
 		path_cut(f, path);
 	}
 	return r;
@@ -431,7 +433,7 @@ static const void *follow(const struct struct_desc *d, const void *base, struct 
 		const void *m = member_at(base, f);
 		if (!path.n)
 			return m;
-		if (f->shape == SHAPE_MAP && path.n > 4 && str_starts(path, STR("[\"")) &&
+		if (f->shape == SHAPE_MAP && path.n >= 4 && str_starts(path, STR("[\"")) &&
 		    str_ends(path, STR("\"]"))) {
 			const struct strmap *map = m;
 			return strmap_get(map, (struct str){.p = path.p + 2, .n = path.n - 4});

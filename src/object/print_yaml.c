@@ -63,6 +63,34 @@ static void print_block(struct buf *b, struct str s, unsigned by)
 	}
 }
 
+/* Characters that YAML does not take as they are, or folds as line ends: C1 controls, U+2028, U+2029, U+FEFF,
+ * U+FFFE, U+FFFF. s.p[i] starts a valid sequence of n bytes. */
+static unsigned must_escape(const char *at, size_t n)
+{
+	const unsigned char *p = (const unsigned char *)at;
+	unsigned c = n == 2   ? (p[0] & 0x1fu) << 6 | (p[1] & 0x3fu)
+		     : n == 3 ? (p[0] & 0x0fu) << 12 | (p[1] & 0x3fu) << 6 | (p[2] & 0x3fu)
+			      : 'a';
+	return c < 0xa0 || c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff ? c : 0;
+}
+
+/* In double quotes: JSON's form, with more escapes. */
+static void print_quoted(struct buf *b, struct str s)
+{
+	AUTO_BUF json = {0};
+	buf_json(&json, s);
+	for (size_t i = 0; i < json.n;) {
+		size_t n = scalar_utf8(json.p + i, json.n - i);
+		unsigned c = n == 2 || n == 3 ? must_escape(json.p + i, n) : 0;
+		if (c)
+			buf_printf(b, "\\u%04x", c);
+		else
+			buf_add(b, json.p + i, n ? n : 1);
+		i += n ? n : 1;
+	}
+	b->failed |= json.failed;
+}
+
 static void print_text(struct buf *b, struct str s, unsigned by)
 {
 	if (s.n && plain_safe(s))
@@ -70,7 +98,7 @@ static void print_text(struct buf *b, struct str s, unsigned by)
 	else if (block_safe(s))
 		print_block(b, s, by);
 	else
-		buf_json(b, s);
+		print_quoted(b, s);
 }
 
 static int by_key(const void *pa, const void *pb)

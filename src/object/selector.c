@@ -119,11 +119,12 @@ static int parse_set(struct parser *p, struct str key, const char *op)
 	struct str inner = take(p, ")");
 	if (!accept(p, ")"))
 		return refuse(p, "expected \")\"", inner);
-	do {
+	for (bool more = true; more;) {
+		more = inner.n && memchr(inner.p, ',', inner.n);
 		int r = parse_value(p, str_cut(&inner, ','), &values);
 		if (r)
 			return r;
-	} while (inner.n);
+	}
 	return append_requirement(p, key, op, values);
 }
 

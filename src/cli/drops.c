@@ -55,8 +55,7 @@ static bool collect_node(const struct options_drops *o, const char *name, const 
 	if (http_request(path, "GET", "/drops", NULL, (struct str){0}, &body) != 200)
 		return false;
 	AUTO_JSON v = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
-	json_array_foreach(json_object_get(v, "drops"), i, drop)
-	{
+	json_array_foreach (json_object_get(v, "drops"), i, drop) {
 		if (!is_wanted(o, drop))
 			continue;
 		json_object_set_new(drop, "node", json_string(node));
@@ -118,8 +117,7 @@ static void show(const struct options_drops *o, const json_t *list)
 		return;
 	}
 	table_init(&t, is_wide ? wide : narrow);
-	json_array_foreach((json_t *)(uintptr_t)list, i, d)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)list, i, d) {
 		table_cell(&t, json_string_value(json_object_get(d, "node")));
 		table_cell(&t, json_string_value(json_object_get(d, "pod")) ?: "–");
 		table_cell(&t, json_string_value(json_object_get(d, "direction")) ?: "–");

@@ -74,10 +74,9 @@ static void add_row(struct table *t, const struct options_get *o, const json_t *
 
 	if (with_ns)
 		table_cell(t, json_string_value(json_object_get(meta, "namespace")));
-	json_array_foreach((json_t *)(uintptr_t)columns, i,
-			   column) if (get_wide(o) ||
-				       !json_integer_value(json_object_get(column, "priority")))
-	    table_cell(t, get_cell_text(json_array_get(cells, i), &scratch));
+	json_array_foreach ((json_t *)(uintptr_t)columns, i, column)
+		if (get_wide(o) || !json_integer_value(json_object_get(column, "priority")))
+			table_cell(t, get_cell_text(json_array_get(cells, i), &scratch));
 }
 
 static void start_table(struct table *t, const struct options_get *o, const json_t *columns, bool with_ns)
@@ -89,8 +88,7 @@ static void start_table(struct table *t, const struct options_get *o, const json
 
 	if (with_ns)
 		(void)vec_push(&headings, "NAMESPACE");
-	json_array_foreach((json_t *)(uintptr_t)columns, i, column)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)columns, i, column) {
 		if (!get_wide(o) && json_integer_value(json_object_get(column, "priority")))
 			continue;
 		char *name = strdup(json_string_value(json_object_get(column, "name")) ?: "");
@@ -116,7 +114,8 @@ static void print_table(const struct options_get *o, const struct kind_desc *k, 
 	size_t i;
 
 	start_table(&t, o, columns, with_ns);
-	json_array_foreach(json_object_get(v, "rows"), i, row) add_row(&t, o, columns, row, with_ns);
+	json_array_foreach (json_object_get(v, "rows"), i, row)
+		add_row(&t, o, columns, row, with_ns);
 	table_print(&t);
 }
 
@@ -140,7 +139,8 @@ void get_print_objects(const struct options_get *o, const struct kind_desc *k, c
 	}
 	if (!items)
 		get_print_name(k, v);
-	json_array_foreach(items, i, item) get_print_name(k, item);
+	json_array_foreach (items, i, item)
+		get_print_name(k, item);
 }
 
 struct watching {
@@ -173,8 +173,7 @@ static int show_event(void *ctx, const json_t *line)
 		}
 		json_t *row;
 		size_t i;
-		json_array_foreach(json_object_get(object, "rows"), i, row)
-		{
+		json_array_foreach (json_object_get(object, "rows"), i, row) {
 			AUTO_TABLE t;
 			start_table(&t, w->o, w->columns, with_ns);
 			add_row(&t, w->o, w->columns, row, with_ns);

@@ -119,8 +119,7 @@ void yaml_print(struct buf *b, const json_t *v, int indent)
 		buf_addc(b, '\n');
 		return;
 	}
-	json_array_foreach(v, i, item)
-	{
+	json_array_foreach (v, i, item) {
 		size_t start = b->n;
 		if (yaml_is_block(item)) {
 			/* The item is printed two deeper, then its first line gets the dash. */
@@ -133,8 +132,7 @@ void yaml_print(struct buf *b, const json_t *v, int indent)
 			buf_addc(b, '\n');
 		}
 	}
-	json_object_foreach((json_t *)(uintptr_t)v, key, item)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)v, key, item) {
 		buf_printf(b, "%*s", indent, "");
 		yaml_text(b, key);
 		buf_addc(b, ':');

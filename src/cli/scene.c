@@ -14,14 +14,13 @@ static const char *const cluster_keys[] = {"nodes", "mode", NULL};
 static const char *const step_keys[] = {"apply", "delete", "yaml", "as", "cast", "run", "expect", NULL};
 static const char *const expect_keys[] = {"reach", "drops", "get", NULL};
 
-static int check_keys(const struct scene_page *p, const json_t *map, const char *const *known,
-		      const char *where)
+int scene_check_keys(const struct scene_page *p, const json_t *map, const char *const *known,
+		     const char *where)
 {
 	const char *key;
 	json_t *v;
 
-	json_object_foreach((json_t *)(uintptr_t)map, key, v)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)map, key, v) {
 		AUTO_BUF hint = {0};
 		size_t i = 0;
 		while (known[i] && strcmp(known[i], key) != 0)
@@ -64,7 +63,8 @@ static int each(struct scene *s, const json_t *v, int (*fn)(struct scene *, cons
 
 	if (!json_is_array(v))
 		return fn(s, v);
-	json_array_foreach((json_t *)(uintptr_t)v, i, item) r = r ? r : fn(s, item);
+	json_array_foreach ((json_t *)(uintptr_t)v, i, item)
+		r = r ? r : fn(s, item);
 	return r;
 }
 
@@ -75,7 +75,7 @@ static int read_cluster(struct scene *s)
 
 	if (c && !json_is_object(c))
 		return scene_tell(&s->page, c, "cluster: {nodes: 2, mode: vxlan}", "cluster is a map");
-	if (check_keys(&s->page, c, cluster_keys, "cluster"))
+	if (scene_check_keys(&s->page, c, cluster_keys, "cluster"))
 		return -1;
 	if (nodes ? each(s, nodes, add_nodes) : vec_push(&s->nodes, 2u))
 		return -1;
@@ -92,7 +92,7 @@ static int check_expect(struct scene *s, const json_t *e)
 	if (!json_is_string(e) && !json_is_object(e))
 		return scene_tell(&s->page, e, "expect: | and a table, or a map of reach, drops, get",
 				  "expect is a table or a map");
-	if (check_keys(&s->page, e, expect_keys, "expect"))
+	if (scene_check_keys(&s->page, e, expect_keys, "expect"))
 		return -1;
 	const json_t *reach = json_is_string(e) ? e : json_object_get(e, "reach");
 	if (reach)
@@ -109,11 +109,10 @@ static int check_steps(struct scene *s)
 
 	if (s->steps && !json_is_array(s->steps))
 		return scene_tell(&s->page, s->steps, NULL, "steps is a list");
-	json_array_foreach(s->steps, i, step)
-	{
+	json_array_foreach (s->steps, i, step) {
 		if (!json_is_object(step))
 			return scene_tell(&s->page, step, NULL, "a step is a map");
-		if (check_keys(&s->page, step, step_keys, "a step") ||
+		if (scene_check_keys(&s->page, step, step_keys, "a step") ||
 		    check_expect(s, json_object_get(step, "expect")))
 			return -1;
 		if (json_object_get(step, "yaml") && !json_string_value(json_object_get(step, "as")))
@@ -131,7 +130,7 @@ int scene_read(struct scene *out, const char *path)
 	const json_t *root = s.page.root;
 
 	if (!r)
-		r = check_keys(&s.page, root, page_keys, "a scene");
+		r = scene_check_keys(&s.page, root, page_keys, "a scene");
 	s.title = json_string_value(json_object_get(root, "title"));
 	s.cast = json_object_get(root, "cast");
 	s.manifests = json_object_get(root, "manifests");

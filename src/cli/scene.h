@@ -26,6 +26,10 @@ void scene_page_fini(struct scene_page *p);
 int scene_tell(const struct scene_page *p, const json_t *at, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+/* Tells of a key that is not among the known ones (NULL-terminated). 0 or -1. */
+int scene_check_keys(const struct scene_page *p, const json_t *map, const char *const *known,
+		     const char *where);
+
 struct scene {
 	struct scene_page page;
 	const char *title; /* borrowed from page, as all below */

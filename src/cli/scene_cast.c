@@ -11,6 +11,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+static const char *const cast_keys[] = {"namespaces", "pods", "services", NULL};
+static const char *const pod_keys[] = {"labels", "ports", "node", "hostNetwork", NULL};
+static const char *const service_keys[] = {"select", "ports", "headless", "nodePort", NULL};
+
 /* "shop/web" into its parts; the namespace is "default" where it is left out. */
 static json_t *metadata(const char *said, const json_t *labels)
 {
@@ -69,8 +73,7 @@ static int print_namespaces(struct buf *b, const struct scene_page *page, const 
 	if (map && !json_is_object(map))
 		return scene_tell(page, map, "namespaces: {shop: {team: a}}",
 				  "namespaces is a map from names to labels");
-	json_object_foreach((json_t *)(uintptr_t)map, name, labels)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)map, name, labels) {
 		json_t *m = json_pack("{s:s}", "name", name);
 		if (json_object_size(labels))
 			json_object_set(m, "labels", labels);
@@ -86,8 +89,7 @@ static json_t *pod_spec(const struct scene_page *page, const json_t *said)
 	const char *node = json_string_value(json_object_get(said, "node"));
 	size_t i;
 
-	json_array_foreach(json_object_get(said, "ports"), i, v)
-	{
+	json_array_foreach (json_object_get(said, "ports"), i, v) {
 		struct port_words w;
 		if (read_port(page, v, &w)) {
 			json_decref(ports);
@@ -110,21 +112,15 @@ static json_t *pod_spec(const struct scene_page *page, const json_t *said)
 
 static int print_pods(struct buf *b, const struct scene_page *page, const json_t *map)
 {
-	const char *name, *key;
-	json_t *said, *v;
+	const char *name;
+	json_t *said;
 
 	if (map && !json_is_object(map))
 		return scene_tell(page, map, "pods: {web: {labels: {app: web}, ports: [80]}}",
 				  "pods is a map from names");
-	json_object_foreach((json_t *)(uintptr_t)map, name, said)
-	{
-		json_object_foreach(
-		    said, key,
-		    v) if (strcmp(key, "labels") && strcmp(key, "ports") && strcmp(key, "node") &&
-			   strcmp(key,
-				  "hostNetwork")) return scene_tell(page, v,
-								    "known: labels ports node hostNetwork",
-								    "a pod of the cast has no \"%s\"", key);
+	json_object_foreach ((json_t *)(uintptr_t)map, name, said) {
+		if (scene_check_keys(page, said, pod_keys, "a pod of the cast"))
+			return -1;
 		json_t *spec = pod_spec(page, said);
 		if (!spec)
 			return -1;
@@ -162,18 +158,23 @@ static json_t *service_port(const struct scene_page *page, const json_t *v, size
 static json_t *service_ports(const struct scene_page *page, const json_t *list, const json_t *node_port)
 {
 	json_t *ports = json_array(), *v;
+	int64_t number = 0;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)list, i, v)
-	{
+	if (node_port && str_to_i64(str_of(json_string_value(node_port)), 1, 65535, &number)) {
+		scene_tell(page, node_port, NULL, "nodePort is a number");
+		json_decref(ports);
+		return NULL;
+	}
+
+	json_array_foreach ((json_t *)(uintptr_t)list, i, v) {
 		json_t *p = service_port(page, v, i);
 		if (!p) {
 			json_decref(ports);
 			return NULL;
 		}
 		if (node_port && !i)
-			json_object_set_new(p, "nodePort",
-					    json_integer(atoi(json_string_value(node_port) ?: "0")));
+			json_object_set_new(p, "nodePort", json_integer(number));
 		json_array_append_new(ports, p);
 	}
 	return ports;
@@ -181,21 +182,15 @@ static json_t *service_ports(const struct scene_page *page, const json_t *list, 
 
 static int print_services(struct buf *b, const struct scene_page *page, const json_t *map)
 {
-	const char *name, *key;
-	json_t *said, *v;
+	const char *name;
+	json_t *said;
 
 	if (map && !json_is_object(map))
 		return scene_tell(page, map, "services: {web: {select: {app: web}, ports: [80]}}",
 				  "services is a map from names");
-	json_object_foreach((json_t *)(uintptr_t)map, name, said)
-	{
-		json_object_foreach(
-		    said, key,
-		    v) if (strcmp(key, "select") && strcmp(key, "ports") && strcmp(key, "headless") &&
-			   strcmp(key, "nodePort")) return scene_tell(page, v,
-								      "known: select ports headless nodePort",
-								      "a Service of the cast has no \"%s\"",
-								      key);
+	json_object_foreach ((json_t *)(uintptr_t)map, name, said) {
+		if (scene_check_keys(page, said, service_keys, "a Service of the cast"))
+			return -1;
 		const json_t *node_port = json_object_get(said, "nodePort");
 		json_t *ports = service_ports(page, json_object_get(said, "ports"), node_port);
 		if (!ports)
@@ -214,16 +209,10 @@ static int print_services(struct buf *b, const struct scene_page *page, const js
 
 int scene_cast_print(struct buf *b, const struct scene_page *page, const json_t *cast)
 {
-	const char *key;
-	json_t *v;
-
 	if (!json_is_object(cast))
 		return scene_tell(page, cast, NULL, "cast is a map of namespaces, pods and services");
-	json_object_foreach(
-	    (json_t *)(uintptr_t)cast, key,
-	    v) if (strcmp(key, "namespaces") && strcmp(key, "pods") &&
-		   strcmp(key, "services")) return scene_tell(page, v, "known: namespaces pods services",
-							      "the cast has no \"%s\"", key);
+	if (scene_check_keys(page, cast, cast_keys, "the cast"))
+		return -1;
 	if (print_namespaces(b, page, json_object_get(cast, "namespaces")) ||
 	    print_pods(b, page, json_object_get(cast, "pods")) ||
 	    print_services(b, page, json_object_get(cast, "services")))
@@ -236,13 +225,11 @@ int scene_cast_merge(json_t *cast, const json_t *change)
 	const char *section, *name, *key;
 	json_t *names, *said, *v;
 
-	json_object_foreach((json_t *)(uintptr_t)change, section, names)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)change, section, names) {
 		json_t *into = json_object_get(cast, section);
 		if (!into && json_object_set_new(cast, section, into = json_object()))
 			return -1;
-		json_object_foreach(names, name, said)
-		{
+		json_object_foreach (names, name, said) {
 			json_t *old = json_object_get(into, name);
 			if (json_is_null(said)) {
 				json_object_del(into, name);
@@ -252,7 +239,8 @@ int scene_cast_merge(json_t *cast, const json_t *change)
 				json_object_set(into, name, said);
 				continue;
 			}
-			json_object_foreach(said, key, v) json_object_set(old, key, v);
+			json_object_foreach (said, key, v)
+				json_object_set(old, key, v);
 		}
 	}
 	return 0;

@@ -119,7 +119,8 @@ static int write_stage(struct scene_stage *st, struct buf *why)
 
 	if (!r && s->yaml)
 		r = write_file(st, "20-scene.yaml", json_string_value(s->yaml), json_string_length(s->yaml));
-	json_array_foreach(s->manifests, i, v) r = r ? r : add_manifest(st, json_string_value(v) ?: "", why);
+	json_array_foreach (s->manifests, i, v)
+		r = r ? r : add_manifest(st, json_string_value(v) ?: "", why);
 	if (r && !why->n)
 		buf_printf(why, "cannot write manifests into %s: %m\n", st->folder);
 	return r;
@@ -322,8 +323,7 @@ static int play_steps(struct scene_stage *st, struct buf *why)
 	size_t i;
 	int r = 0;
 
-	json_array_foreach(st->scene->steps, i, step)
-	{
+	json_array_foreach (st->scene->steps, i, step) {
 		AUTO_BUF said = {0};
 		r = act(st, step, &said);
 		if (!r)

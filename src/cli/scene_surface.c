@@ -14,8 +14,7 @@ static bool was_dropped(const json_t *drops, struct str pod, struct str reason)
 	json_t *d;
 	size_t i;
 
-	json_array_foreach((json_t *)(uintptr_t)drops, i, d)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)drops, i, d) {
 		struct str name = str_of(json_string_value(json_object_get(d, "pod")));
 		bool in_default = str_starts(name, STR("default/")) && name.n - 8 == pod.n &&
 				  !memcmp(name.p + 8, pod.p, pod.n);
@@ -40,8 +39,7 @@ size_t expect_drops(struct buf *out, const char *cluster, const json_t *list)
 		buf_addz(out, "drops: an observer does not answer\n");
 		return 1;
 	}
-	json_array_foreach((json_t *)(uintptr_t)list, i, v)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)list, i, v) {
 		struct str reason = str_of(json_string_value(v));
 		struct str pod = str_cut(&reason, ' ');
 		if (was_dropped(drops, pod, reason))
@@ -99,8 +97,7 @@ size_t expect_objects(struct buf *out, const char *cluster, const json_t *list)
 	size_t bad = 0, i;
 	json_t *v;
 
-	json_array_foreach((json_t *)(uintptr_t)list, i, v)
-	{
+	json_array_foreach ((json_t *)(uintptr_t)list, i, v) {
 		AUTO_BUF seen = {0};
 		if (object_has(cluster, str_of(json_string_value(v)), &seen))
 			continue;

@@ -64,8 +64,7 @@ static const char *missing_input(const struct scene *s)
 	json_t *v;
 	size_t i;
 
-	json_array_foreach(s->manifests, i, v)
-	{
+	json_array_foreach (s->manifests, i, v) {
 		AUTO_BUF path = {0};
 		if (!scene_path(&path, &s->page, json_string_value(v) ?: ""))
 			return "WEFT_INPUTS is not set";

@@ -245,6 +245,23 @@ static int finish_list(struct run *run, const struct value *top, struct waiting 
 	return r;
 }
 
+static bool is_empty(const struct feed_event *ev)
+{
+	return ev->type == FEED_SCALAR && ev->plain && scalar_resolve(ev->text).type == SCALAR_NULL;
+}
+
+/* The value of items is no list: nothing is fine, the rest is not. */
+static int no_items(struct run *run, struct feed *feed, const struct feed_event *first)
+{
+	struct value *v;
+	bool empty = is_empty(first);
+	int r = tree_value(&run->tree, feed, first, 2, &v);
+	if (!r && !empty)
+		remark_add(run->opt->remarks, REMARK_ERROR, value_pos(&run->tree, v), NULL,
+			   "items: expected a list");
+	return r;
+}
+
 static int top_pairs(struct run *run, struct feed *feed, struct value *top, struct waiting *waiting,
 		     bool *listed)
 {
@@ -265,15 +282,7 @@ static int top_pairs(struct run *run, struct feed *feed, struct value *top, stru
 		if (!r && value.type == FEED_SEQ)
 			r = list_items(run, feed, &list, waiting);
 		else if (!r)
-			remark_add(
-			    run->opt->remarks, REMARK_ERROR,
-			    (struct pos){
-				.file = run->file, .line = value.line, .col = value.col, .len = value.len},
-			    NULL, "items: expected a list");
-		if (!r && value.type != FEED_SEQ) {
-			struct value *lost;
-			r = tree_value(&run->tree, feed, &value, 2, &lost);
-		}
+			r = no_items(run, feed, &value);
 		*listed = true;
 		if (r)
 			return r;
@@ -286,11 +295,6 @@ static bool is_known_list(const struct value *top)
 	struct header h = header_of(top);
 	struct str item;
 	return is_list(h.kind, &item) && (!item.n || kind_by_api(h.api_version, item));
-}
-
-static bool is_empty(const struct feed_event *ev)
-{
-	return ev->type == FEED_SCALAR && ev->plain && scalar_resolve(ev->text).type == SCALAR_NULL;
 }
 
 /* The document whose first event is `first`. */

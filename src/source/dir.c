@@ -208,7 +208,8 @@ static void remark_kept(struct remarks *rs, const struct manifest *m)
 	size_t n = 0;
 	VEC_EACH (&m->entries, e)
 		n += e->kept;
-	buf_printf(&what, "%zu object%s of this file stay%s in force as before", n, n == 1 ? "" : "s", n == 1 ? "s" : "");
+	buf_printf(&what, "%zu object%s of this file stay%s in force as before", n, n == 1 ? "" : "s",
+		   n == 1 ? "s" : "");
 	if (n && what.p)
 		remark_on_file(rs, REMARK_HINT, m->path, NULL, what.p);
 }

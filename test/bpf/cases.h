@@ -9,7 +9,6 @@
 #define WEFT_TEST_BPF_CASES_H
 
 #include "world.h"
-#include <bpf/bpf.h>
 
 enum at { FROM_A = 1, FROM_B, TO_A, TO_B, UPLINK, TUNNEL_OUT };
 

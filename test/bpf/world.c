@@ -4,7 +4,6 @@
 #include "world.h"
 
 #include <arpa/inet.h>
-#include <bpf/bpf.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -29,7 +28,8 @@ static int libbpf_says(enum libbpf_print_level level, const char *format, va_lis
 static int on_event(void *ctx, void *data, size_t len)
 {
 	(void)ctx;
-	if (len == sizeof(seen_event))
+	/* rings are read one after the other: the latest by its own clock counts */
+	if (len == sizeof(seen_event) && ((const struct event *)data)->at >= seen_event.at)
 		memcpy(&seen_event, data, len);
 	seen_events++;
 	return 0;
@@ -116,7 +116,7 @@ size_t map_size(const struct bpf_map *map)
 	return n;
 }
 
-static struct config_value *config_now(void)
+struct config_value *config_now(void)
 {
 	static struct config_value c;
 	uint32_t zero = 0;
@@ -125,14 +125,14 @@ static struct config_value *config_now(void)
 	return &c;
 }
 
-static void config_put(const struct config_value *c)
+void config_put(const struct config_value *c)
 {
 	uint32_t zero = 0;
 
 	put(world->maps.config, &zero, c);
 }
 
-static void set_address(const char *text, uint32_t class, uint32_t node, uint32_t flags)
+void set_address(const char *text, uint32_t class, uint32_t node, uint32_t flags)
 {
 	struct addr16 key = addr(text);
 	struct address_value value = {.class = class, .node = node, .flags = flags};
@@ -147,7 +147,7 @@ static struct block_key block_key(const char *text, uint32_t len)
 	return key;
 }
 
-static void set_range(const char *text, uint32_t len, uint32_t kind, uint32_t node)
+void set_range(const char *text, uint32_t len, uint32_t kind, uint32_t node)
 {
 	struct block_key key = block_key(text, len);
 	struct range_value value = {.kind = kind, .node = node};
@@ -162,11 +162,12 @@ static const struct {
 } pods[] = {
     {"a", "10.1.0.5", "fd00:1::5", IF_A, {2, 0, 0, 0, 0, 5}},
     {"b", "10.1.0.6", "fd00:1::6", IF_B, {2, 0, 0, 0, 0, 6}},
+    {"r", "10.2.0.7", "fd00:2::7", IF_R, {2, 0, 0, 0, 0, 7}},
 };
 
 void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set)
 {
-	size_t i = name[0] == 'b';
+	size_t i = name[0] == 'a' ? 0 : name[0] == 'b' ? 1 : 2;
 	struct addr16 v4 = addr(pods[i].v4), v6 = addr(pods[i].v6);
 	struct endpoint_value e = {
 	    .ifindex = pods[i].ifindex, .ingress_set = ingress_set, .egress_set = egress_set};
@@ -181,7 +182,7 @@ void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set)
 
 void remove_pod(const char *name)
 {
-	size_t i = name[0] == 'b';
+	size_t i = name[0] == 'a' ? 0 : name[0] == 'b' ? 1 : 2;
 	struct addr16 v4 = addr(pods[i].v4), v6 = addr(pods[i].v6);
 
 	bpf_map_delete_elem(bpf_map__fd(world->maps.endpoint), &v4);

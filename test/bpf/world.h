@@ -12,6 +12,7 @@
 
 #include "packet.h"
 #include "weft.skel.h"
+#include <bpf/bpf.h>
 
 #include "seam/class.h"
 #include "seam/config.h"
@@ -33,14 +34,21 @@
 #define CLASS_N2  22u
 #define CLASS_NET 31u /* of a block that a case adds */
 
-extern struct weft *world;
+#define IF_R 103
+
+extern struct weft *world; /* the node that all functions here speak of */
 
 int world_load(void);	/* 0, or negative errno with a TAP comment */
 void world_reset(void); /* the cluster as above */
 struct addr16 addr(const char *text);
 
-void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set); /* "a" or "b" */
+void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set); /* "a", "b" or, on node-2, "r" */
 void remove_pod(const char *name);
+void set_address(const char *text, uint32_t class, uint32_t node, uint32_t flags);
+void set_range(const char *text, uint32_t len, uint32_t kind,
+	       uint32_t node);	       /* len in the family's own form */
+struct config_value *config_now(void); /* a copy, valid until the next call */
+void config_put(const struct config_value *c);
 void set_mode(uint32_t mode);
 void set_snat(uint16_t low, uint16_t high);
 void set_policy(uint32_t set, uint32_t class, uint32_t portset, uint32_t rule);

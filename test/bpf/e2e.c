@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The kernel side end to end: real sockets in real namespaces on two nodes, over the tunnel and over routes,
+ * both families. Each line says who talks to whom and what the application must see.
+ */
+#include "lab.h"
+#include "talk.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define BULK 1000000
+
+static int number, failed;
+
+struct line {
+	const char *name;
+	const char *from, *proto, *to;
+	int port, bytes;
+	const char *answer; /* what must come back */
+	int sockets;	    /* in the cgroup whose calls are translated */
+};
+
+static void result(int bad, const char *name, const char *got, const char *want)
+{
+	if (bad)
+		printf("# got:  %s\n# want: %s\n", got, want);
+	printf("%sok %d - %s\n", bad ? "not " : "", ++number, name);
+	fflush(stdout);
+	failed += bad;
+}
+
+static void say(const struct lab *l, const struct line *x)
+{
+	char ns[64], answer[256], name[200];
+	struct talk t = {.from = ns, .proto = x->proto, .to = x->to, .port = x->port, .bytes = x->bytes};
+
+	lab_ns(l, x->from, ns, sizeof(ns));
+	if (x->sockets)
+		t.cgroup = l->cgroup;
+	talk(&t, answer, sizeof(answer));
+	snprintf(name, sizeof(name), "%s: %s %s → %s %d", x->name, x->from, x->proto, x->to, x->port);
+	result(strcmp(answer, x->answer) != 0, name, answer, x->answer);
+}
+
+static void must_print(const struct lab *l, const char *name, const char *from, const char *command,
+		       const char *part)
+{
+	char ns[64], out[2048];
+
+	lab_ns(l, from, ns, sizeof(ns));
+	shell(ns, out, sizeof(out), "%s", command);
+	for (char *c = out; *c; c++)
+		if (*c == '\n')
+			*c = ' ';
+	result(!strstr(out, part), name, out, part);
+}
+
+#define SEEN(client, server, port) "seen " client " peer " server " " #port
+#define P			   TALK_PORT
+
+/* Without services; hold over the tunnel and over routes. */
+static const struct line plain[] = {
+    {"pods of one node", "a", "tcp", "10.1.0.6", P, BULK, SEEN("10.1.0.5", "10.1.0.6", 8080), 0},
+    {"pods of one node", "a", "tcp", "fd00:1::6", P, BULK, SEEN("fd00:1::5", "fd00:1::6", 8080), 0},
+    {"pods of one node", "a", "udp", "10.1.0.6", P, 0, SEEN("10.1.0.5", "10.1.0.6", 8080), 0},
+    {"pods of one node", "a", "udp", "fd00:1::6", P, 0, SEEN("fd00:1::5", "fd00:1::6", 8080), 0},
+    {"NP73 fragments on one node", "a", "udp", "10.1.0.6", P, 5000, SEEN("10.1.0.5", "10.1.0.6", 8080), 0},
+    {"NP73 fragments on one node", "a", "udp", "fd00:1::6", P, 5000, SEEN("fd00:1::5", "fd00:1::6", 8080), 0},
+    {"NP71 a closed port is told", "a", "udp-connected", "10.1.0.6", 9, 0, "refused", 0},
+    {"NP71 a closed port is told", "a", "udp-connected", "fd00:1::6", 9, 0, "refused", 0},
+    {"a closed port is told", "a", "tcp", "10.1.0.6", 9, 0, "refused", 0},
+    {"NP63 itself", "a", "tcp", "10.1.0.5", P, 0, SEEN("10.1.0.5", "10.1.0.5", 8080), 0},
+    {"pods of two nodes", "a", "tcp", "10.2.0.7", P, BULK, SEEN("10.1.0.5", "10.2.0.7", 8080), 0},
+    {"pods of two nodes", "a", "tcp", "fd00:2::7", P, BULK, SEEN("fd00:1::5", "fd00:2::7", 8080), 0},
+    {"pods of two nodes", "r", "udp", "10.1.0.5", P, 0, SEEN("10.2.0.7", "10.1.0.5", 8080), 0},
+    {"pods of two nodes", "r", "udp", "fd00:1::5", P, 0, SEEN("fd00:2::7", "fd00:1::5", 8080), 0},
+    {"NP73 fragments between nodes", "a", "udp", "10.2.0.7", P, 5000, SEEN("10.1.0.5", "10.2.0.7", 8080), 0},
+    {"NP73 fragments between nodes", "a", "udp", "fd00:2::7", P, 5000, SEEN("fd00:1::5", "fd00:2::7", 8080),
+     0},
+    {"pod to its own node", "a", "tcp", "192.0.2.1", P, BULK, SEEN("10.1.0.5", "192.0.2.1", 8080), 0},
+    {"pod to its own node", "a", "tcp", "2001:db8::1", P, BULK, SEEN("fd00:1::5", "2001:db8::1", 8080), 0},
+    {"pod to another node", "a", "tcp", "192.0.2.2", P, BULK, SEEN("10.1.0.5", "192.0.2.2", 8080), 0},
+    {"pod to another node", "a", "tcp", "2001:db8::2", P, BULK, SEEN("fd00:1::5", "2001:db8::2", 8080), 0},
+    {"NP61 the node's own sockets", "node1", "tcp", "10.1.0.5", P, BULK, SEEN("192.0.2.1", "10.1.0.5", 8080),
+     0},
+    {"NP61 the node's own sockets", "node1", "tcp", "fd00:1::5", P, BULK,
+     SEEN("2001:db8::1", "fd00:1::5", 8080), 0},
+    {"another node's sockets", "node2", "tcp", "10.1.0.5", P, BULK, SEEN("192.0.2.2", "10.1.0.5", 8080), 0},
+    {"another node's sockets", "node2", "udp", "fd00:1::5", P, 0, SEEN("2001:db8::2", "fd00:1::5", 8080), 0},
+    {"masquerade", "a", "tcp", "198.51.100.9", P, BULK, SEEN("192.0.2.1", "198.51.100.9", 8080), 0},
+    {"masquerade", "a", "tcp", "2001:db8:51::9", P, BULK, SEEN("2001:db8::1", "2001:db8:51::9", 8080), 0},
+    {"masquerade", "r", "udp", "198.51.100.9", P, 0, SEEN("192.0.2.2", "198.51.100.9", 8080), 0},
+    {"masquerade", "r", "udp", "2001:db8:51::9", P, 0, SEEN("2001:db8::2", "2001:db8:51::9", 8080), 0},
+    {"masqueraded fragments", "a", "udp", "198.51.100.9", P, 5000, SEEN("192.0.2.1", "198.51.100.9", 8080),
+     0},
+    {"masqueraded fragments", "a", "udp", "2001:db8:51::9", P, 5000,
+     SEEN("2001:db8::1", "2001:db8:51::9", 8080), 0},
+    {"NP71 errors about masqueraded packets", "a", "udp-connected", "198.51.100.9", 9, 0, "refused", 0},
+    {"NP71 errors about masqueraded packets", "a", "udp-connected", "2001:db8:51::9", 9, 0, "refused", 0},
+};
+
+/* Service 80 leads to b, 81 to r, 82 to a itself, 83 nowhere. NodePort 30080 leads to b, 30081 to r. */
+static const struct line services[] = {
+    {"at connect()", "a", "tcp", "10.96.0.1", 80, BULK, SEEN("10.1.0.5", "10.96.0.1", 80), 1},
+    {"at connect()", "a", "tcp", "fd00:96::1", 80, BULK, SEEN("fd00:1::5", "fd00:96::1", 80), 1},
+    {"at connect(), v4-mapped", "a", "tcp6", "10.96.0.1", 81, 0, SEEN("10.1.0.5", "10.96.0.1", 81), 1},
+    {"at connect()", "a", "udp-connected", "10.96.0.1", 80, 0, SEEN("10.1.0.5", "10.96.0.1", 80), 1},
+    {"at connect()", "a", "udp-connected", "fd00:96::1", 81, 0, SEEN("fd00:1::5", "fd00:96::1", 81), 1},
+    {"at sendmsg()", "a", "udp", "10.96.0.1", 80, 0, SEEN("10.1.0.5", "10.96.0.1", 80), 1},
+    {"at sendmsg()", "a", "udp", "fd00:96::1", 80, 0, SEEN("fd00:1::5", "fd00:96::1", 80), 1},
+    {"at sendmsg(), v4-mapped", "a", "udp6", "10.96.0.1", 81, 0, SEEN("10.1.0.5", "10.96.0.1", 81), 1},
+    {"NP64 SV48 itself at connect()", "a", "tcp", "10.96.0.1", 82, 0, SEEN("10.1.0.5", "10.96.0.1", 82), 1},
+    {"NP64 SV48 itself at connect()", "a", "udp", "fd00:96::1", 82, 0, SEEN("fd00:1::5", "fd00:96::1", 82),
+     1},
+    {"SV06 at connect()", "a", "tcp", "10.96.0.1", 83, 0, "refused", 1},
+    {"SV06 at connect()", "a", "tcp", "fd00:96::1", 83, 0, "refused", 1},
+    {"SV06 at sendmsg()", "a", "udp", "10.96.0.1", 83, 0, "refused", 1},
+    {"a NodePort at connect()", "a", "tcp", "192.0.2.1", 30081, 0, SEEN("10.1.0.5", "192.0.2.1", 30081), 1},
+    {"per packet", "a", "tcp", "10.96.0.1", 80, BULK, SEEN("10.1.0.5", "10.96.0.1", 80), 0},
+    {"per packet", "a", "tcp", "fd00:96::1", 80, BULK, SEEN("fd00:1::5", "fd00:96::1", 80), 0},
+    {"per packet", "a", "tcp", "10.96.0.1", 81, BULK, SEEN("10.1.0.5", "10.96.0.1", 81), 0},
+    {"per packet", "a", "udp", "fd00:96::1", 81, 0, SEEN("fd00:1::5", "fd00:96::1", 81), 0},
+    {"SV63 fragments per packet", "a", "udp", "10.96.0.1", 81, 5000, SEEN("10.1.0.5", "10.96.0.1", 81), 0},
+    {"SV63 fragments per packet", "a", "udp", "fd00:96::1", 80, 5000, SEEN("fd00:1::5", "fd00:96::1", 80), 0},
+    {"NP64 SV48 itself per packet", "a", "tcp", "10.96.0.1", 82, BULK, SEEN("192.0.2.1", "10.96.0.1", 82), 0},
+    {"NP64 SV48 itself per packet", "a", "udp", "fd00:96::1", 82, 0, SEEN("2001:db8::1", "fd00:96::1", 82),
+     0},
+    {"SV10 NodePort to a pod here", "out", "tcp", "192.0.2.1", 30080, BULK,
+     SEEN("192.0.2.9", "192.0.2.1", 30080), 0},
+    {"SV10 NodePort to a pod here", "out", "tcp", "2001:db8::1", 30080, BULK,
+     SEEN("2001:db8::9", "2001:db8::1", 30080), 0},
+    {"SV10 NodePort to a pod here", "out", "udp", "192.0.2.1", 30080, 0,
+     SEEN("192.0.2.9", "192.0.2.1", 30080), 0},
+    {"SV11 NodePort to a pod elsewhere", "out", "tcp", "192.0.2.1", 30081, BULK,
+     SEEN("192.0.2.1", "192.0.2.1", 30081), 0},
+    {"SV11 NodePort to a pod elsewhere", "out", "tcp", "2001:db8::1", 30081, BULK,
+     SEEN("2001:db8::1", "2001:db8::1", 30081), 0},
+    {"SV11 NodePort to a pod elsewhere", "out", "udp", "2001:db8::1", 30081, 0,
+     SEEN("2001:db8::1", "2001:db8::1", 30081), 0},
+    {"SV11 fragments to a NodePort", "out", "udp", "192.0.2.1", 30081, 5000,
+     SEEN("192.0.2.1", "192.0.2.1", 30081), 0},
+    {"SV06 a NodePort without endpoints", "out", "tcp", "192.0.2.1", 30083, 0, "refused", 0},
+};
+
+static void add_service(const char *v4, const char *v6, uint16_t port, uint32_t flags, uint32_t list,
+			const char *to4, const char *to6)
+{
+	static const uint8_t protos[] = {IPPROTO_TCP, IPPROTO_UDP};
+
+	for (size_t i = 0; i < 2; i++) {
+		set_service(v4, port, protos[i], flags, list, to4);
+		set_service(v6, port, protos[i], flags, list ? list + 8 : 0, to6);
+	}
+}
+
+static void add_services(void)
+{
+	add_service("10.96.0.1", "fd00:96::1", 80, 0, 64, "10.1.0.6 8080", "fd00:1::6 8080");
+	add_service("10.96.0.1", "fd00:96::1", 81, 0, 96, "10.2.0.7 8080", "fd00:2::7 8080");
+	add_service("10.96.0.1", "fd00:96::1", 82, 0, 128, "10.1.0.5 8080", "fd00:1::5 8080");
+	add_service("10.96.0.1", "fd00:96::1", 83, 0, 0, "", "");
+	add_service("192.0.2.1", "2001:db8::1", 30080, SERVICE_NODEPORT, 64, "10.1.0.6 8080",
+		    "fd00:1::6 8080");
+	add_service("192.0.2.1", "2001:db8::1", 30081, SERVICE_NODEPORT, 96, "10.2.0.7 8080",
+		    "fd00:2::7 8080");
+	add_service("192.0.2.1", "2001:db8::1", 30083, SERVICE_NODEPORT, 0, "", "");
+}
+
+static void pings(const struct lab *l)
+{
+	must_print(l, "ping on one node", "a", "ping -c1 -W1 10.1.0.6", " 0% packet loss");
+	must_print(l, "ping on one node, IPv6", "a", "ping -c1 -W1 fd00:1::6", " 0% packet loss");
+	must_print(l, "ping between nodes", "a", "ping -c1 -W1 10.2.0.7", " 0% packet loss");
+	must_print(l, "ping between nodes, IPv6", "a", "ping -c1 -W1 fd00:2::7", " 0% packet loss");
+	must_print(l, "ping outside", "a", "ping -c1 -W1 198.51.100.9", " 0% packet loss");
+	must_print(l, "ping outside, IPv6", "a", "ping -c1 -W1 2001:db8:51::9", " 0% packet loss");
+	must_print(l, "an address that no pod has", "a", "ping -c1 -W1 10.1.0.99", "Host Unreachable");
+	must_print(l, "an address that no pod has, IPv6", "a", "ping -c1 -W1 fd00:1::99",
+		   "unreachable: No route");
+	must_print(l, "SV44 a service does not answer ping", "a", "ping -c1 -W1 10.96.0.1",
+		   "Host Unreachable");
+	must_print(l, "the last hop is told", "a", "ping -c1 -W1 -t1 10.2.0.7", "Time to live exceeded");
+	must_print(l, "the last hop is told, IPv6", "a", "ping -c1 -W1 -t1 fd00:2::7", "Time exceeded");
+}
+
+/* Pod a believes in 1500 bytes, the tunnel takes 1450: the stack must say so (NP71, RFC 1191, RFC 8201). */
+static void path_mtu(const struct lab *l)
+{
+	must_print(l, "the pod gets a larger MTU", "a", "ip link set eth0 mtu 1500", "");
+	must_print(l, "at both ends", "node1", "ip link set wp101 mtu 1500", "");
+	must_print(l, "too big for the tunnel is told", "a", "ping -c2 -i0.2 -W1 -M do -s 1440 10.2.0.7",
+		   "mtu = 1450");
+	must_print(l, "too big for the tunnel is told, IPv6", "a",
+		   "ping -c2 -i0.2 -W1 -M do -s 1440 fd00:2::7", "Packet too big: mtu=1450");
+	must_print(l, "and is cut where it may be", "a", "ping -c1 -W1 -M dont -s 1440 10.2.0.7",
+		   " 0% packet loss");
+}
+
+static void policy(const struct lab *l)
+{
+	static const struct line denied[] = {
+	    {"NP02 default deny", "a", "tcp", "10.1.0.6", P, 0, "timeout", 0},
+	    {"NP74 default deny in both families", "a", "tcp", "fd00:1::6", P, 0, "timeout", 0},
+	    {"NP02 default deny", "r", "udp", "10.1.0.6", P, 0, "timeout", 0},
+	    {"NP61 but the node gets in", "node1", "tcp", "10.1.0.6", P, 0,
+	     SEEN("192.0.2.1", "10.1.0.6", 8080), 0},
+	    {"NP02 and it sends freely", "b", "tcp", "10.2.0.7", P, 0, SEEN("10.1.0.6", "10.2.0.7", 8080), 0},
+	};
+	struct event e = {0};
+	char got[32];
+
+	world = l->node1;
+	set_pod("b", 100, 0);
+	for (size_t i = 0; i < sizeof(denied) / sizeof(denied[0]); i++)
+		say(l, &denied[i]);
+	last_event(&e);
+	snprintf(got, sizeof(got), "reason %u", e.reason);
+	result(e.reason != DROP_POLICY_INGRESS, "the drop is told", got, "policy-ingress");
+	set_pod("b", 0, 0);
+}
+
+static int run_mode(uint32_t mode)
+{
+	static const char *const servers[] = {"a", "b", "r", "out", "node1", "node2"};
+	pid_t pids[6];
+	struct lab l;
+	char ns[64];
+	int err = lab_up(&l, mode);
+
+	if (err) {
+		printf("Bail out! the lab does not stand: %s\n", strerror(-err));
+		lab_down(&l);
+		return 1;
+	}
+	for (size_t i = 0; i < 6; i++) {
+		lab_ns(&l, servers[i], ns, sizeof(ns));
+		pids[i] = talk_serve(ns);
+	}
+	for (size_t i = 0; i < sizeof(plain) / sizeof(plain[0]); i++)
+		say(&l, &plain[i]);
+	add_services();
+	for (size_t i = 0; i < sizeof(services) / sizeof(services[0]); i++)
+		if (!services[i].sockets || l.cgroup[0])
+			say(&l, &services[i]);
+	policy(&l);
+	pings(&l);
+	if (mode == MODE_VXLAN)
+		path_mtu(&l);
+	for (size_t i = 0; i < 6; i++)
+		if (pids[i] > 0 && !kill(pids[i], SIGKILL))
+			waitpid(pids[i], NULL, 0);
+	if (failed && getenv("WEFT_KEEP")) {
+		printf("# kept: namespaces %s-*\n", l.prefix);
+		exit(1);
+	}
+	lab_down(&l);
+	return 0;
+}
+
+int main(void)
+{
+	if (geteuid()) {
+		printf("1..0 # SKIP needs root\n");
+		return 0;
+	}
+	if (world_load()) {
+		printf("1..0 # SKIP needs eBPF: %s\n", strerror(errno));
+		return 0;
+	}
+	printf("# over the tunnel\n");
+	if (run_mode(MODE_VXLAN))
+		return 1;
+	printf("# over routes\n");
+	if (run_mode(MODE_ROUTES))
+		return 1;
+	printf("1..%d\n", number);
+	return failed != 0;
+}

@@ -24,8 +24,7 @@ static size_t add_list(struct pod *p, size_t at, const char *key, bool init)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(json_at(p->spec, "spec", key, NULL), i, o)
-	{
+	json_array_foreach (json_at(p->spec, "spec", key, NULL), i, o) {
 		struct container *c = &p->containers[at++];
 
 		c->pod = p;
@@ -92,8 +91,9 @@ bool container_is_task(const struct container *c)
 
 	if (c->init || json_array_size(json_object_get(c->spec, "ports")))
 		return false;
-	json_array_foreach(json_at(c->pod->spec, "metadata", "ownerReferences", NULL), i,
-			   owner) if (!strcmp(json_text(json_object_get(owner, "kind")), "Job")) return true;
+	json_array_foreach (json_at(c->pod->spec, "metadata", "ownerReferences", NULL), i, owner)
+		if (!strcmp(json_text(json_object_get(owner, "kind")), "Job"))
+			return true;
 	return false;
 }
 

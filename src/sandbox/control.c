@@ -104,10 +104,9 @@ static bool pod_ready(const json_t *object)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(json_at(object, "status", "conditions", NULL), i,
-			   o) if (!strcmp(json_text(json_object_get(o, "type")),
-					  "Ready")) return !strcmp(json_text(json_object_get(o, "status")),
-								   "True");
+	json_array_foreach (json_at(object, "status", "conditions", NULL), i, o)
+		if (!strcmp(json_text(json_object_get(o, "type")), "Ready"))
+			return !strcmp(json_text(json_object_get(o, "status")), "True");
 	return false;
 }
 

@@ -24,6 +24,8 @@ void dns_changed(struct sandbox *s);
 
 /* dnsobject.c: makes pod and Service kube-system/kube-dns where the manifests bring none. */
 void dns_create_objects(struct sandbox *s);
+/* A pod left the API: ours is made anew. */
+void dns_object_gone(struct sandbox *s, const char *key);
 
 /* dnszone.c. The zones' origins, and one zone's text; serial goes up with each change. */
 enum { DNS_ZONES = 3 };

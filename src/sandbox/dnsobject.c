@@ -7,6 +7,8 @@
 #include "base/log.h"
 #include "sandbox/dns.h"
 
+#define DNS_KEY "kube-system/kube-dns"
+
 static void created(void *ctx, int status, const json_t *reply)
 {
 	(void)ctx;
@@ -21,13 +23,20 @@ static json_t *metadata(void)
 			 "kube-dns");
 }
 
-static void namespace_there(void *ctx, int status, const json_t *reply)
+static void create_pod(struct sandbox *s)
 {
-	struct sandbox *s = ctx;
 	json_t *pod = json_pack("{sssssos{s[{sssss[{sssiss}{sssiss}]}]}}", "apiVersion", "v1", "kind", "Pod",
 				"metadata", metadata(), "spec", "containers", "name", "dns", "image",
 				"unbound", "ports", "name", "dns", "containerPort", 53, "protocol", "UDP",
 				"name", "dns-tcp", "containerPort", 53, "protocol", "TCP");
+
+	api_request(&s->api, "POST", "/api/v1/namespaces/kube-system/pods", NULL, pod, created, s);
+	json_decref(pod);
+}
+
+static void namespace_there(void *ctx, int status, const json_t *reply)
+{
+	struct sandbox *s = ctx;
 	json_t *service = json_pack(
 	    "{sssssos{s{ss}sss[ss]sss[ss]s[{sssisssi}{sssisssi}]}}", "apiVersion", "v1", "kind", "Service",
 	    "metadata", metadata(), "spec", "selector", "k8s-app", "kube-dns", "ipFamilyPolicy",
@@ -36,18 +45,24 @@ static void namespace_there(void *ctx, int status, const json_t *reply)
 	    53, "name", "dns-tcp", "port", 53, "protocol", "TCP", "targetPort", 53);
 
 	created(ctx, status, reply);
-	if (mirror_get(&s->pods_seen, "kube-system/kube-dns") == NULL)
-		api_request(&s->api, "POST", "/api/v1/namespaces/kube-system/pods", NULL, pod, created, s);
+	s->dns_ours = true;
+	if (!mirror_get(&s->pods_seen, DNS_KEY))
+		create_pod(s);
 	api_request(&s->api, "POST", "/api/v1/namespaces/kube-system/services", NULL, service, created, s);
-	json_decref(pod);
 	json_decref(service);
+}
+
+void dns_object_gone(struct sandbox *s, const char *key)
+{
+	if (s->dns_ours && !s->stopping && !strcmp(key, DNS_KEY))
+		create_pod(s);
 }
 
 void dns_create_objects(struct sandbox *s)
 {
 	json_t *ns;
 
-	if (s->dns_asked || mirror_get(&s->services, "kube-system/kube-dns"))
+	if (s->dns_asked || mirror_get(&s->services, DNS_KEY))
 		return;
 	s->dns_asked = true;
 	ns = json_pack("{sssss{ss}}", "apiVersion", "v1", "kind", "Namespace", "metadata", "name",

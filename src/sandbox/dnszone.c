@@ -90,12 +90,12 @@ static void put_cluster_ip(struct zones *z, const json_t *spec, const char *name
 		put_address(z, name, json_text(json_object_get(spec, "clusterIP")));
 		put_reverse(z, json_text(json_object_get(spec, "clusterIP")), name);
 	}
-	json_array_foreach((json_t *)ips, i, o)
-	{
+	json_array_foreach ((json_t *)ips, i, o) {
 		put_address(z, name, json_text(o));
 		put_reverse(z, json_text(o), name);
 	}
-	json_array_foreach(json_object_get(spec, "ports"), i, o) put_srv(z, o, name, name);
+	json_array_foreach (json_object_get(spec, "ports"), i, o)
+		put_srv(z, o, name, name);
 }
 
 static void put_endpoint(struct zones *z, const json_t *slice, const json_t *endpoint, const char *service)
@@ -107,15 +107,15 @@ static void put_endpoint(struct zones *z, const json_t *slice, const json_t *end
 
 	if (json_is_false(ready))
 		return;
-	json_array_foreach(json_object_get(endpoint, "addresses"), i, o)
-	{
+	json_array_foreach (json_object_get(endpoint, "addresses"), i, o) {
 		dashed(json_text(o), dash);
 		snprintf(own, sizeof(own), "%s.%s", *hostname ? hostname : dash, service);
 		put_address(z, service, json_text(o));
 		put_address(z, own, json_text(o));
 		if (*hostname)
 			put_reverse(z, json_text(o), own);
-		json_array_foreach(json_object_get(slice, "ports"), j, port) put_srv(z, port, service, own);
+		json_array_foreach (json_object_get(slice, "ports"), j, port)
+			put_srv(z, port, service, own);
 	}
 }
 
@@ -153,7 +153,8 @@ static void put_slice(struct zones *z, const json_t *slice)
 	if (!service || strcmp(json_text(json_at(service, "spec", "clusterIP", NULL)), "None"))
 		return;
 	snprintf(name, sizeof(name), "%.255s.%.63s.svc.cluster.local.", svc, ns);
-	json_array_foreach(json_object_get(slice, "endpoints"), i, o) put_endpoint(z, slice, o, name);
+	json_array_foreach (json_object_get(slice, "endpoints"), i, o)
+		put_endpoint(z, slice, o, name);
 }
 
 static void put_pod(struct zones *z, const json_t *pod)
@@ -162,8 +163,7 @@ static void put_pod(struct zones *z, const json_t *pod)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(json_at(pod, "status", "podIPs", NULL), i, o)
-	{
+	json_array_foreach (json_at(pod, "status", "podIPs", NULL), i, o) {
 		const char *ip = json_text(json_object_get(o, "ip"));
 		char dash[64], name[NAME_LEN];
 

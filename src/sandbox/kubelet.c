@@ -81,6 +81,8 @@ static void pod_moved(struct mirror *m, const char *key, json_t *was, json_t *no
 
 	(void)was;
 	consider(s, key, now);
+	if (!now)
+		dns_object_gone(s, key);
 	dns_changed(s);
 	kubelet_check(s);
 }

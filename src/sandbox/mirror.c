@@ -147,8 +147,7 @@ static void list_done(void *ctx, int status, const json_t *reply)
 		mirror_retry(m, AGAIN_MS);
 		return;
 	}
-	json_array_foreach(json_object_get(reply, "items"), i, o)
-	{
+	json_array_foreach (json_object_get(reply, "items"), i, o) {
 		char key[400];
 
 		key_of(o, key);

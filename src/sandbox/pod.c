@@ -82,7 +82,8 @@ static void pod_added(void *ctx, const json_t *answer)
 		p->error = NULL;
 		p->step = POD_INIT;
 		pod_advance(p);
-		p->sandbox->wired_us = clock_us() - p->sandbox->start_us;
+		if (!p->sandbox->ready_told)
+			p->sandbox->wired_us = clock_us() - p->sandbox->start_us;
 		kubelet_check(p->sandbox);
 		return;
 	}

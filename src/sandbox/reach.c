@@ -69,8 +69,7 @@ static void tell_error(struct source *src, const char *why)
 	const char *id;
 	json_t *v;
 
-	json_object_foreach(src->waiting, id, v)
-	{
+	json_object_foreach (src->waiting, id, v) {
 		struct buf b = {0};
 
 		if (!src->reach->client)
@@ -290,7 +289,8 @@ void reach_start(struct client *c, const json_t *request)
 			    .sandbox = c->sandbox,
 			    .timeout_ms = timeout < 1 || timeout > 60000 ? 1000 : (unsigned)timeout};
 	c->reach = r;
-	json_array_foreach(json_object_get(request, "probes"), i, o) add_probe(r, o);
+	json_array_foreach (json_object_get(request, "probes"), i, o)
+		add_probe(r, o);
 	r->left = r->len;
 	if (!r->len) {
 		reach_end(r);

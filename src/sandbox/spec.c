@@ -34,11 +34,11 @@ static bool have_call(const json_t *calls, const char *host, unsigned port, bool
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(
-	    (json_t *)calls, i,
-	    o) if (!strcmp(json_text(json_object_get(o, "host")), host) &&
-		   json_integer_value(json_object_get(o, "port")) == port &&
-		   !strcmp(json_text(json_object_get(o, "proto")), udp ? "udp" : "tcp")) return true;
+	json_array_foreach ((json_t *)calls, i, o)
+		if (!strcmp(json_text(json_object_get(o, "host")), host) &&
+		    json_integer_value(json_object_get(o, "port")) == port &&
+		    !strcmp(json_text(json_object_get(o, "proto")), udp ? "udp" : "tcp"))
+			return true;
 	return false;
 }
 
@@ -83,8 +83,7 @@ static void expand(const json_t *env, const char *text, struct buf *out)
 			text += 2;
 			continue;
 		}
-		json_array_foreach((json_t *)env, i, o)
-		{
+		json_array_foreach ((json_t *)env, i, o) {
 			const char *name = json_text(json_object_get(o, "name"));
 
 			if (!end || found || strlen(name) != (size_t)(end - text - 2) ||
@@ -105,8 +104,7 @@ static void find_in_list(struct finder *f, const json_t *env, const char *list)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach(json_object_get(f->c->spec, list), i, o)
-	{
+	json_array_foreach (json_object_get(f->c->spec, list), i, o) {
 		AUTO_BUF text = {0};
 		char where[48];
 
@@ -126,8 +124,7 @@ static json_t *all_calls(const struct container *c, unsigned *unknown)
 	const json_t *env = json_object_get(c->spec, "env"), *o;
 	size_t i;
 
-	json_array_foreach((json_t *)env, i, o)
-	{
+	json_array_foreach ((json_t *)env, i, o) {
 		AUTO_BUF text = {0};
 
 		expand(env, json_text(json_object_get(o, "value")), &text);
@@ -147,10 +144,9 @@ static json_int_t port_number(const struct container *c, const json_t *port)
 
 	if (json_is_integer(port))
 		return json_integer_value(port);
-	json_array_foreach(
-	    json_object_get(c->spec, "ports"), i,
-	    o) if (!strcmp(json_text(json_object_get(o, "name")),
-			   json_text(port))) return json_integer_value(json_object_get(o, "containerPort"));
+	json_array_foreach (json_object_get(c->spec, "ports"), i, o)
+		if (!strcmp(json_text(json_object_get(o, "name")), json_text(port)))
+			return json_integer_value(json_object_get(o, "containerPort"));
 	return 0;
 }
 
@@ -182,8 +178,7 @@ int container_write_spec(struct container *c, const char *path)
 	size_t i;
 	int r;
 
-	json_array_foreach(json_object_get(c->spec, "ports"), i, o)
-	{
+	json_array_foreach (json_object_get(c->spec, "ports"), i, o) {
 		const char *protocol = json_text(json_object_get(o, "protocol"));
 
 		json_array_append_new(ports,

@@ -142,6 +142,50 @@ static int fill_job(struct object *o)
 	return r;
 }
 
+/* Clients take the service of a gRPC probe for always present. */
+static void fill_probes(struct pod_spec *spec)
+{
+	for (int init = 0; spec && init < 2; init++) {
+		struct container_list *l = init ? &spec->init_containers : &spec->containers;
+		for (size_t i = 0; i < l->len; i++) {
+			struct probe *probes[] = {l->items[i].liveness_probe, l->items[i].readiness_probe,
+						  l->items[i].startup_probe};
+			for (size_t j = 0; j < 3; j++)
+				if (probes[j] && probes[j]->grpc && !probes[j]->grpc->service.p)
+					probes[j]->grpc->service = STR("");
+		}
+	}
+}
+
+static void fill_template(struct object *o)
+{
+	struct pod_template *t = NULL;
+	switch (o->desc->kind) {
+	case KIND_pod:
+		fill_probes(o->pod->spec);
+		return;
+	case KIND_deployment:
+		t = o->deployment->spec ? o->deployment->spec->pod_template : NULL;
+		break;
+	case KIND_replicaset:
+		t = o->replicaset->spec ? o->replicaset->spec->pod_template : NULL;
+		break;
+	case KIND_statefulset:
+		t = o->statefulset->spec ? o->statefulset->spec->pod_template : NULL;
+		break;
+	case KIND_daemonset:
+		t = o->daemonset->spec ? o->daemonset->spec->pod_template : NULL;
+		break;
+	case KIND_job:
+		t = o->job->spec ? o->job->spec->pod_template : NULL;
+		break;
+	default:
+		break;
+	}
+	if (t)
+		fill_probes(t->spec);
+}
+
 int cluster_admit(struct cluster *c, struct object *o, const struct object *old, bool keep_status,
 		  struct remarks *rs)
 {
@@ -149,6 +193,7 @@ int cluster_admit(struct cluster *c, struct object *o, const struct object *old,
 	enum kind k = o->desc->kind;
 	if (keep_status && (old || k != KIND_node))
 		r = carry_status(o, old);
+	fill_template(o);
 	if (k == KIND_job && !r && old)
 		o->meta.uid = arena_str(&o->arena, old->meta.uid);
 	if (k == KIND_service && !r)

@@ -112,6 +112,7 @@ static int start_store(struct hub *h)
 	if (!r)
 		r = save_start(h);
 	h->cluster->cfg.first_load = store_version(h->store) == 0;
+	h->ending_namespaces = true;
 	return r;
 }
 

@@ -84,6 +84,18 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	return 0;
 }
 
+/* A hub that was just killed may still be on its way out: asks for half a second. */
+static bool is_served(const struct sockaddr_un *at)
+{
+	for (int i = 0; i < 10; i++) {
+		AUTO_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		if (probe < 0 || connect(probe, (const struct sockaddr *)at, sizeof(*at)))
+			return false;
+		usleep(50000);
+	}
+	return true;
+}
+
 /* A socket file that nobody listens on is left from a killed hub. */
 static int listen_unix(const char *dir)
 {
@@ -95,10 +107,9 @@ static int listen_unix(const char *dir)
 		return -ENAMETOOLONG;
 	}
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	AUTO_FD int probe = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || probe < 0)
+	if (fd < 0)
 		return -errno;
-	if (!connect(probe, (struct sockaddr *)&at, sizeof(at))) {
+	if (is_served(&at)) {
 		log_error("%s: a hub already serves there", at.sun_path);
 		return -EADDRINUSE;
 	}

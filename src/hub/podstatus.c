@@ -152,8 +152,7 @@ static bool gates_open(const struct object *o)
 	bool open = true;
 	size_t i;
 	json_t *gate;
-	json_array_foreach(gates, i, gate)
-	{
+	json_array_foreach (gates, i, gate) {
 		const char *type = json_string_value(json_object_get(gate, "conditionType"));
 		if (!type || !condition_true(&o->pod->status->conditions, type))
 			open = false;

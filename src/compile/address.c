@@ -95,8 +95,13 @@ void addr_remove_known(struct compiler *c, struct known_addr *a)
 void addrs_in_dirty(struct compiler *c, const struct prefix *p)
 {
 	sort(c);
-	for (size_t i = lower(c, &p->addr); i < c->addrs.len && prefix_has(p, &c->addrs.items[i]->a); i++)
+	for (size_t i = lower(c, &p->addr); i < c->addrs.len; i++) {
+		struct addr masked = c->addrs.items[i]->a; /* IPv4 stands in the midst of ::/0 */
+		prefix_mask(&masked, p->len);
+		if (!addr_eq(&masked, &p->addr))
+			break;
 		addr_dirty(c, c->addrs.items[i]);
+	}
 }
 
 /* Named ports of egress rules mean what the destination declares: that number becomes part of its class. */

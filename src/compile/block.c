@@ -34,12 +34,16 @@ static int edge_cmp(const void *x, const void *y)
 	return r ? r : (a->p.len > b->p.len) - (a->p.len < b->p.len);
 }
 
-static int block_cmp(const void *x, const void *y)
+int block_order(const struct block *a, const struct block *b)
 {
-	const struct block *a = x, *b = y;
 	if (a->p.len != b->p.len)
 		return a->p.len > b->p.len ? -1 : 1;
 	return memcmp(&a->p.addr, &b->p.addr, sizeof(a->p.addr));
+}
+
+static int block_cmp(const void *x, const void *y)
+{
+	return block_order(x, y);
 }
 
 static void edges_of(struct compiler *c, struct edges *e)
@@ -137,6 +141,7 @@ void blocks_build(struct compiler *c)
 	if (!c->blocks_changed)
 		return;
 	c->blocks_was = c->blocks;
+	c->blocks_rebuilt = c->run;
 	c->blocks = (struct blocks){0};
 	struct edges e = {0};
 	edges_of(c, &e);
@@ -182,6 +187,21 @@ static void put_block(struct compiler *c, enum plan_map table, const struct bloc
 	put_map(c, &c->block_owner, table, &k, &v, b->src, b->member);
 }
 
+/* In the trie a short IPv6 prefix would hold IPv4 addresses too: 0.0.0.0/0 stands before it. */
+bool blocks_shield(const struct blocks *b, struct prefix *out)
+{
+	bool leak = false, shut = false;
+	*out = (struct prefix){.len = 96};
+	out->addr.b[10] = out->addr.b[11] = 0xff;
+	VEC_EACH (&b->list, it) {
+		struct addr masked = out->addr;
+		prefix_mask(&masked, it->p.len);
+		leak |= it->p.len < 96 && addr_eq(&masked, &it->p.addr);
+		shut |= it->p.len == 96 && is4(&it->p);
+	}
+	return leak && !shut;
+}
+
 void blocks_rows(struct compiler *c)
 {
 	if (!c->blocks_changed)
@@ -190,18 +210,11 @@ void blocks_rows(struct compiler *c)
 	uint8_t lens4[BLOCK_LENS], lens6[BLOCK_LENS];
 	bool trie = blocks_lens(&c->blocks, lens4, lens6);
 	enum plan_map table = trie ? PLAN_MAP_block_trie : PLAN_MAP_block;
-	struct block shield = {.src = &c->settings_src, .p = {.len = 96}};
-	shield.p.addr.b[10] = shield.p.addr.b[11] = 0xff;
-	bool leak = false, shut = false; /* in the trie a short IPv6 prefix would hold IPv4 addresses */
+	struct block shield = {.src = &c->settings_src};
 	owner_begin(&c->block_owner);
-	VEC_EACH (&c->blocks.list, b) {
+	VEC_EACH (&c->blocks.list, b)
 		put_block(c, table, b);
-		struct addr masked = shield.p.addr;
-		prefix_mask(&masked, b->p.len);
-		leak |= b->p.len < 96 && addr_eq(&masked, &b->p.addr);
-		shut |= b->p.len == 96 && is4(&b->p);
-	}
-	if (trie && leak && !shut)
+	if (trie && blocks_shield(&c->blocks, &shield.p))
 		put_block(c, table, &shield);
 	owner_end(&c->rows, &c->block_owner);
 }

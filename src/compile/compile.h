@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The compiler of one node: objects in, rows out. PURE: no file descriptor, clock, log, libbpf or global; the same
- * objects give the same plan, in whatever order they came, and changing step by step gives the same plan as compiling
- * whole (ids are hashes of content, see compile/id.h).
+ * The compiler of one node: objects in, rows out. PURE: no file descriptor, clock, log, libbpf or global; the
+ * same objects give the same plan, in whatever order they came, and changing step by step gives the same plan
+ * as compiling whole (ids are hashes of content, see compile/id.h).
  */
 #ifndef WEFT_COMPILE_COMPILE_H
 #define WEFT_COMPILE_COMPILE_H
@@ -16,7 +16,7 @@ struct compile_config {
 	uint32_t mode;		 /* MODE_VXLAN or MODE_ROUTES of seam/config.h */
 	uint32_t uplink, tunnel; /* ifindexes; 0 offline */
 	uint8_t uplink_mac[6];
-	uint32_t mtu;		 /* of the uplink; pods get 50 less under VXLAN over IPv4 */
+	uint32_t mtu;			    /* of the uplink; pods get 50 less under VXLAN over IPv4 */
 	struct prefix services4, services6; /* ranges of Service addresses; len 0: none */
 };
 
@@ -24,18 +24,19 @@ struct compiler;
 int compiler_new(struct compiler **out, const struct compile_config *cfg); /* copies cfg */
 void compiler_free(struct compiler **c);
 
-/* Tells of an object: now NULL when it is gone. References are taken. Only notes; compiler_run() does the work.
- * Kinds used: Namespace, Node, Pod, Service, EndpointSlice, NetworkPolicy; others are ignored. 0 or -ENOMEM. */
+/* Tells of an object: now NULL when it is gone. References are taken. Only notes; compiler_run() does the
+ * work. Kinds used: Namespace, Node, Pod, Service, EndpointSlice, NetworkPolicy; others are ignored. 0 or
+ * -ENOMEM. */
 int compiler_tell(struct compiler *c, const struct object *was, const struct object *now);
 
-/* A pod is wired when its namespace was handed over (agent): only then its link, endpoint and iface rows exist.
- * Offline (`weft plan`) wire_all makes every pod of the node wired. */
+/* A pod is wired when its namespace was handed over (agent): only then its link, endpoint and iface rows
+ * exist. Offline (`weft plan`) wire_all makes every pod of the node wired. */
 int compiler_wire(struct compiler *c, struct str uid, bool wired);
 void compiler_wire_all(struct compiler *c);
 
-/* Computes what the noted changes mean. On success `out` (zeroed by the caller) holds the steps, the state moves on,
- * and remarks say e.g. which policies select nothing, which named ports resolve nowhere. On failure (-ENOMEM,
- * -E2BIG with a remark) nothing moves. */
+/* Computes what the noted changes mean. On success `out` (zeroed by the caller) holds the steps, the state
+ * moves on, and remarks say e.g. which policies select nothing, which named ports resolve nowhere. On failure
+ * (-ENOMEM, -E2BIG with a remark) nothing moves. */
 int compiler_run(struct compiler *c, struct plan_delta *out, struct remarks *rs);
 
 /* The whole plan in force after the last run; borrowed rows, freed by vec_free(&p->rows). */
@@ -43,6 +44,7 @@ int compiler_plan(const struct compiler *c, struct plan *out);
 const struct plan_names *compiler_names(const struct compiler *c);
 
 /* ifindex and MAC that the plan gives to a pod of this node; -ENOENT while it has no address here. */
-int compiler_pod_link(const struct compiler *c, struct str uid, struct link_key *key, struct link_value *value);
+int compiler_pod_link(const struct compiler *c, struct str uid, struct link_key *key,
+		      struct link_value *value);
 
 #endif

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * The plan: desired kernel state of one node as typed rows, each with its origin. The waist of the hourglass:
- * compile/ makes rows and changes of rows, apply/ puts them into force, and neither knows the other's matters.
- * Rows are plain bytes (the structs of seam/ and those below), so they sort, compare, print and travel as they are.
+ * compile/ makes rows and changes of rows, apply/ puts them into force, and neither knows the other's
+ * matters. Rows are plain bytes (the structs of seam/ and those below), so they sort, compare, print and
+ * travel as they are.
  */
 #ifndef WEFT_COMPILE_PLAN_H
 #define WEFT_COMPILE_PLAN_H
@@ -13,9 +14,9 @@
 #include "base/vec.h"
 
 enum row_type {
-	ROW_MAP,   /* element of a BPF map: table = enum plan_map */
-	ROW_LINK,  /* veth pair of a pod: link_key → link_value */
-	ROW_ROUTE, /* route in the node's namespace: route_key → route_value */
+	ROW_MAP,    /* element of a BPF map: table = enum plan_map */
+	ROW_LINK,   /* veth pair of a pod: link_key → link_value */
+	ROW_ROUTE,  /* route in the node's namespace: route_key → route_value */
 	ROW_SYSCTL, /* reserved numbers follow here only; never reorder */
 };
 
@@ -30,11 +31,11 @@ struct link_key {
 	uint32_t ifindex; /* both ends have it; host end is named "wp<ifindex>", pod end "eth0" */
 };
 struct link_value {
-	struct addr v4, v6;    /* /32 and /128 of the pod; zero when it lacks the family */
-	uint8_t mac[6];	       /* pod end */
+	struct addr v4, v6;	/* /32 and /128 of the pod; zero when it lacks the family */
+	uint8_t mac[6];		/* pod end */
 	uint8_t gateway_mac[6]; /* host end, and permanent neighbour of 169.254.1.1 and fe80::1 in the pod */
 	uint32_t mtu;
-	char uid[40];	       /* pod uid, NUL-padded: names the namespace handed over with it */
+	char uid[40]; /* pod uid, NUL-padded: names the namespace handed over with it */
 };
 
 struct route_key {
@@ -61,7 +62,7 @@ struct origin {
 };
 
 struct row {
-	uint8_t type;  /* enum row_type */
+	uint8_t type;	/* enum row_type */
 	uint16_t table; /* enum plan_map for ROW_MAP, else 0 */
 	uint16_t key_len, value_len;
 	const uint8_t *key, *value;
@@ -77,13 +78,14 @@ struct plan { /* whole desired state, sorted; rows are borrowed from the compile
 
 enum change_op { CHANGE_ADD, CHANGE_SET, CHANGE_DEL };
 struct change {
-	uint8_t op; /* enum change_op */
+	uint8_t op;	/* enum change_op */
 	struct row row; /* for DEL the row as it was */
 };
 
-/* A change of the plan, in steps that are applied one after the other; in each step all ADDs come first, then the
- * SETs, then the DELs, and each prefix of that sequence is a state in which no packet is misjudged: flows that are
- * allowed before and after are allowed throughout, flows that are denied before and after are denied throughout. */
+/* A change of the plan, in steps that are applied one after the other; in each step all ADDs come first, then
+ * the SETs, then the DELs, and each prefix of that sequence is a state in which no packet is misjudged: flows
+ * that are allowed before and after are allowed throughout, flows that are denied before and after are denied
+ * throughout. */
 struct plan_step {
 	VEC(struct change) changes;
 };

@@ -190,25 +190,38 @@ struct portset *portset_get(struct compiler *c, const struct ports *p)
 	return s;
 }
 
-static void put_prefix(struct compiler *c, struct portset *s, const struct portset_entry *e, uint32_t port,
-		       unsigned bits)
-{
-	struct port_key k = {
-	    .prefixlen = 48 + bits, .portset = s->id, .proto = e->proto, .port = htons((uint16_t)port)};
-	struct port_value v = {.verdict = VERDICT_ALLOW, .rule = e->rule->id};
-	put_map(c, &s->owner, PLAN_MAP_port, &k, &v, &e->rule->src, e->rule->member);
-}
-
-/* The few aligned powers of two that a range is made of: at most 30. */
-static void put_range(struct compiler *c, struct portset *s, const struct portset_entry *e)
+/* A range is the few aligned powers of two that it is made of: at most 30. */
+static void range_rows(const struct portset *s, const struct portset_entry *e, portset_fn *fn, void *ctx)
 {
 	for (uint32_t at = e->low; at <= e->high;) {
 		unsigned size = 16;
 		while ((at & ((1u << size) - 1)) || at + (1u << size) - 1 > e->high)
 			size--;
-		put_prefix(c, s, e, at, 16 - size);
+		struct port_key k = {.prefixlen = 48 + 16 - size,
+				     .portset = s->id,
+				     .proto = e->proto,
+				     .port = htons((uint16_t)at)};
+		struct port_value v = {.verdict = VERDICT_ALLOW, .rule = e->rule->id};
+		fn(ctx, &k, &v, e->rule);
 		at += 1u << size;
 	}
+}
+
+void portset_rows(const struct portset *s, portset_fn *fn, void *ctx)
+{
+	VEC_EACH (&s->list, e)
+		range_rows(s, e, fn, ctx);
+}
+
+struct show {
+	struct compiler *c;
+	struct portset *s;
+};
+
+static void show_row(void *ctx, const struct port_key *k, const struct port_value *v, const struct rule *rule)
+{
+	struct show *sh = ctx;
+	put_map(sh->c, &sh->s->owner, PLAN_MAP_port, k, v, &rule->src, rule->member);
 }
 
 void portset_show(struct compiler *c, struct portset *s)
@@ -216,9 +229,9 @@ void portset_show(struct compiler *c, struct portset *s)
 	if (s->shown == c->run)
 		return;
 	s->shown = c->run;
+	struct show sh = {c, s};
 	owner_begin(&s->owner);
-	VEC_EACH (&s->list, e)
-		put_range(c, s, e);
+	portset_rows(s, show_row, &sh);
 	owner_end(&c->rows, &s->owner);
 }
 

@@ -114,6 +114,7 @@ static struct pset *set_get(struct compiler *c, int dir, struct parts *parts, st
 		s->id = id_take(&c->set_ids, hash_bytes(key.p, key.n, 0), s);
 		c->failed |= !s->id;
 		s->fresh = true;
+		s->born = c->run;
 		PUSH(c, &c->fresh_sets, s);
 		take_parts(c, s, parts, named);
 		index_set(c, s);
@@ -168,8 +169,9 @@ static struct portset *portset_of(const struct compiler *c, const struct prow *r
 	return v.portset == PORTSET_ALL ? NULL : id_find(&c->portset_ids, v.portset);
 }
 
-static void cell_put(struct compiler *c, struct pset *s, const struct pclass *k)
+static void cell_put(struct compiler *c, struct pset *s, const struct pclass *k, void *ctx)
 {
+	(void)ctx;
 	if (!k->refs || !s->refs)
 		return;
 	struct ports p;
@@ -193,8 +195,9 @@ static void cell_put(struct compiler *c, struct pset *s, const struct pclass *k)
 	ports_fini(&p);
 }
 
-static void cell_drop(struct compiler *c, struct pset *s, const struct pclass *k)
+static void cell_drop(struct compiler *c, struct pset *s, const struct pclass *k, void *ctx)
 {
+	(void)ctx;
 	struct policy_key key = {.set = s->id, .class = k->id};
 	struct prow *r = row_find(&c->rows, ROW_MAP, PLAN_MAP_policy, &key);
 	struct portset *ps = portset_of(c, r);
@@ -204,34 +207,31 @@ static void cell_drop(struct compiler *c, struct pset *s, const struct pclass *k
 		portset_unref(c, ps);
 }
 
-typedef void cell_fn(struct compiler *c, struct pset *s, const struct pclass *k);
-
-/* The classes that a set can have rows for; some more than once. */
-static void each_class(struct compiler *c, struct pset *s, cell_fn *fn)
+void each_class(struct compiler *c, struct pset *s, cell_fn *fn, void *ctx)
 {
 	if (s->any_peer) {
-		fn(c, s, c->world);
+		fn(c, s, c->world, ctx);
 		HASH_EACH (&c->classes, it)
-			fn(c, s, it->value);
+			fn(c, s, it->value, ctx);
 		return;
 	}
 	VEC_EACH (&s->parts, part) {
 		VEC_EACH (&(*part)->rules, r) {
 			VEC_EACH (&r->peers, a) {
 				VEC_EACH (&(*a)->classes, k)
-					fn(c, s, *k);
+					fn(c, s, *k, ctx);
 			}
 		}
 	}
 }
 
-static void each_set(struct compiler *c, const struct pclass *k, cell_fn *fn)
+void each_set(struct compiler *c, const struct pclass *k, cell_fn *fn, void *ctx)
 {
 	VEC_EACH (&c->any_sets, s)
-		fn(c, *s, k);
+		fn(c, *s, k, ctx);
 	VEC_EACH (&k->atoms.list, a) {
 		VEC_EACH (&(*a)->sets, s)
-			fn(c, *s, k);
+			fn(c, *s, k, ctx);
 	}
 }
 
@@ -240,15 +240,15 @@ void sets_settle(struct compiler *c)
 	VEC_EACH (&c->dirty_pods, p)
 		pod_sets(c, *p);
 	VEC_EACH (&c->fresh_sets, s)
-		each_class(c, *s, cell_put);
+		each_class(c, *s, cell_put, NULL);
 	VEC_EACH (&c->fresh_classes, k)
-		each_set(c, *k, cell_put);
+		each_set(c, *k, cell_put, NULL);
 	VEC_EACH (&c->dying_sets, s)
 		if (!(*s)->refs)
-			each_class(c, *s, cell_drop);
+			each_class(c, *s, cell_drop, NULL);
 	VEC_EACH (&c->dying_classes, k)
 		if (!(*k)->refs)
-			each_set(c, *k, cell_drop);
+			each_set(c, *k, cell_drop, NULL);
 	VEC_EACH (&c->fresh_sets, s)
 		(*s)->fresh = false;
 	VEC_EACH (&c->fresh_classes, k)

@@ -93,8 +93,9 @@ struct policy_dir { /* what a policy says of one direction; immutable, shared by
 struct pset {
 	uint32_t id;
 	int dir;
-	unsigned refs;	   /* local pods */
-	bool fresh, stale; /* stale: a policy in it has a new object */
+	unsigned refs; /* local pods */
+	bool fresh;    /* its rows are to be written (again) */
+	uint32_t born; /* run */
 	bool any_peer;
 	bool dying;
 	struct owner owner;
@@ -261,7 +262,8 @@ struct compiler {
 	VEC(struct pclass *) fresh_classes, dying_classes;
 	VEC(struct pset *) fresh_sets, dying_sets, any_sets;
 	VEC(struct portset *) dying_portsets;
-	struct blocks blocks, blocks_was;
+	struct blocks blocks, blocks_was; /* the latter of before the run, where blocks_rebuilt is it */
+	uint32_t blocks_rebuilt;
 	struct remarks *remarks; /* of this run */
 };
 
@@ -358,6 +360,8 @@ void classes_fini(struct compiler *c);
 void blocks_build(struct compiler *c);
 const struct block *block_of(const struct blocks *b, const struct addr *a, unsigned shorter_than);
 void blocks_rows(struct compiler *c);
+int block_order(const struct block *a, const struct block *b); /* of blocks.list */
+bool blocks_shield(const struct blocks *b, struct prefix *out);
 uint32_t blocks_lens(const struct blocks *b, uint8_t lens4[8],
 		     uint8_t lens6[8]); /* 1: too many, use the trie */
 void blocks_fini(struct blocks *b);
@@ -374,6 +378,10 @@ uint8_t proto_number(struct str name); /* empty: TCP; 0: none */
 const char *proto_name(uint8_t proto);
 
 /* set.c */
+typedef void cell_fn(struct compiler *c, struct pset *s, const struct pclass *k, void *ctx);
+/* The classes that a set, the sets that a class can have rows for; some more than once. */
+void each_class(struct compiler *c, struct pset *s, cell_fn *fn, void *ctx);
+void each_set(struct compiler *c, const struct pclass *k, cell_fn *fn, void *ctx);
 void sets_settle(struct compiler *c); /* of dirty pods; fresh sets × classes, sets × fresh classes */
 void sets_bury(struct compiler *c);
 void sets_fini(struct compiler *c);
@@ -382,7 +390,11 @@ void sets_fini(struct compiler *c);
 void ports_eval(struct compiler *c, const struct pset *s, const struct pclass *k, struct ports *out);
 void ports_and(struct compiler *c, const struct ports *a, const struct ports *b, struct ports *out);
 struct portset *portset_get(struct compiler *c, const struct ports *p); /* with a reference */
-void portset_show(struct compiler *c, struct portset *s);		/* puts its rows */
+/* The rows of a port set, each once. */
+typedef void portset_fn(void *ctx, const struct port_key *k, const struct port_value *v,
+			const struct rule *rule);
+void portset_rows(const struct portset *s, portset_fn *fn, void *ctx);
+void portset_show(struct compiler *c, struct portset *s); /* puts its rows */
 void portset_unref(struct compiler *c, struct portset *s);
 void portsets_settle(struct compiler *c); /* drops the rows of those that nobody uses */
 void portsets_bury(struct compiler *c);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verdicts without a kernel. verdict_*: by the compiled rows, looked up as the kernel looks them up (the engine).
- * model_*: by the objects, straight from the words of the specification, slow and simple (the reference). Tests hold
- * the two against each other and against the kernel.
+ * Verdicts without a kernel. verdict_*: by the compiled rows, looked up as the kernel looks them up (the
+ * engine). model_*: by the objects, straight from the words of the specification, slow and simple (the
+ * reference). Tests hold the two against each other and against the kernel.
  */
 #ifndef WEFT_COMPILE_VERDICT_H
 #define WEFT_COMPILE_VERDICT_H
@@ -10,7 +10,12 @@
 #include "compile/compile.h"
 #include "store/store.h"
 
-enum judgement { JUDGED_ALLOW, JUDGED_DENY_EGRESS, JUDGED_DENY_INGRESS, JUDGED_NOBODY /* no such destination */ };
+enum judgement {
+	JUDGED_ALLOW,
+	JUDGED_DENY_EGRESS,
+	JUDGED_DENY_INGRESS,
+	JUDGED_NOBODY /* no such destination */
+};
 
 struct question {
 	struct addr src, dst; /* after translation */

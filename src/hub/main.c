@@ -117,6 +117,9 @@ static int listen_unix(const char *dir)
 	mode_t mask = umask(0177);
 	int r = bind(fd, (struct sockaddr *)&at, sizeof(at)) || listen(fd, 256) ? -errno : 0;
 	umask(mask);
+	/* The agents run under the hub's uid; workloads have another one and stay out. */
+	if (!r && geteuid() == 0 && chown(at.sun_path, NOBODY_ID, NOBODY_ID))
+		r = -errno;
 	if (r) {
 		log_error("%s: %s", at.sun_path, strerror(-r));
 		return r;

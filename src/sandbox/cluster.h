@@ -19,7 +19,9 @@
 #include "sandbox/spawn.h"
 #include "sandbox/supervise.h"
 
-enum { PATH_LEN = 256, NODES_MAX = 64, NOBODY = 65534 };
+enum { PATH_LEN = 256, NODES_MAX = 64 };
+/* Workloads have a uid of their own: the sockets of Weft's programs (uid 65534) stay closed to them. */
+enum { WORKLOAD_UID = 65533 };
 
 #define DNS_SERVICE4 "10.96.0.10"
 #define DNS_SERVICE6 "fd57:e7f7:0:96::a"

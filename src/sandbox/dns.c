@@ -222,7 +222,7 @@ int dns_pod_prepare(struct pod *p, char *conf, size_t cap)
 			   "  fallback-enabled: no\n",
 			   dns_zone_names[i], path);
 	}
-	if (text.failed || chown(p->dir, NOBODY, NOBODY))
+	if (text.failed || chown(p->dir, WORKLOAD_UID, WORKLOAD_UID))
 		return text.failed ? -ENOMEM : -errno;
 	while (slot < SERVERS_MAX - 1 && d->servers[slot] && d->servers[slot] != p)
 		slot++;

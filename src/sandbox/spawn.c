@@ -40,8 +40,10 @@ static void drop_privileges(void)
 {
 	for (int cap = 0; cap < 64; cap++)
 		prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
-	if (syscall(SYS_setgroups, 0, NULL) || syscall(SYS_setresgid, NOBODY, NOBODY, NOBODY) ||
-	    syscall(SYS_setresuid, NOBODY, NOBODY, NOBODY) || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+	if (syscall(SYS_setgroups, 0, NULL) ||
+	    syscall(SYS_setresgid, WORKLOAD_UID, WORKLOAD_UID, WORKLOAD_UID) ||
+	    syscall(SYS_setresuid, WORKLOAD_UID, WORKLOAD_UID, WORKLOAD_UID) ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		fail("dropping privileges");
 }
 

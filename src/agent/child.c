@@ -45,17 +45,33 @@ static void become(const struct child *c, int program, int control, char **argv)
 	_exit(127);
 }
 
+/* In the folder given, or beside weft-agent itself (a build tree has the agent's programs together). */
+static int open_program(const char *libexec, const char *name)
+{
+	char path[512], self[384];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", libexec, name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 && (n = readlink("/proc/self/exe", self, sizeof(self) - 1)) > 0) {
+		self[n] = '\0';
+		*strrchr(self, '/') = '\0';
+		snprintf(path, sizeof(path), "%s/%s", self, name);
+		fd = open(path, O_RDONLY | O_CLOEXEC);
+	}
+	return fd;
+}
+
 int child_start(struct child *c, const char *libexec, char **argv)
 {
 	AUTO_FD int program = -1, theirs = -1;
-	char path[512];
 	int pair[2];
 
 	c->started = clock_ms();
 	c->next = UINT64_MAX;
-	snprintf(path, sizeof(path), "%s/%s", libexec, c->program);
+	program = open_program(libexec, c->program);
 	/* Below 4 a descriptor would be overwritten on the way. */
-	program = open(path, O_RDONLY | O_CLOEXEC);
 	if (program >= 0 && program <= CONTROL_FD) {
 		int high = fcntl(program, F_DUPFD_CLOEXEC, CONTROL_FD + 1);
 
@@ -65,7 +81,7 @@ int child_start(struct child *c, const char *libexec, char **argv)
 	if (program < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		int err = -errno;
 
-		log_error("%s cannot be started: %s", path, strerror(-err));
+		log_error("%s cannot be started: %s", c->program, strerror(-err));
 		c->next = clock_ms() + BACKOFF_MAX_MS;
 		return err;
 	}

@@ -60,8 +60,11 @@ static int dial(void *ctx)
 		if (now >= deadline || poll(&f, 1, (int)(deadline - now)) <= 0 ||
 		    control_recv(CONTROL_FD, &m, &fd) <= 0)
 			return -ETIMEDOUT;
-		if (m.type == CONTROL_DIAL)
+		if (m.type == CONTROL_DIAL) {
+			if (fd < 0)
+				log_debug("no connection to the hub: %s", strerror(m.value));
 			return fd >= 0 ? fd : -m.value;
+		}
 		handle_control(p, &m, fd);
 	}
 }

@@ -45,6 +45,7 @@ int cgroup_make(const char *path)
 static int kill_members(const char *path, const struct stat *st, int type, struct FTW *at)
 {
 	char file[1200], line[32];
+	int64_t pid;
 	FILE *f;
 
 	(void)st;
@@ -54,8 +55,8 @@ static int kill_members(const char *path, const struct stat *st, int type, struc
 	snprintf(file, sizeof(file), "%s/cgroup.procs", path);
 	f = fopen(file, "re");
 	while (f && fgets(line, sizeof(line), f))
-		if (atoi(line) > 1)
-			kill(atoi(line), SIGKILL);
+		if (!str_to_i64(str_trim(str_of(line)), 2, INT32_MAX, &pid))
+			kill((pid_t)pid, SIGKILL);
 	if (f)
 		fclose(f);
 	return 0;

@@ -28,6 +28,7 @@ int lock_take(const char *name, bool make, int *pid)
 {
 	char dir[96], path[128], text[16] = "";
 	struct stat held, named;
+	int64_t held_by;
 
 	*pid = 0;
 	snprintf(dir, sizeof(dir), RUN_DIR "/%s", name);
@@ -43,8 +44,9 @@ int lock_take(const char *name, bool make, int *pid)
 		if (fd < 0)
 			return -errno;
 		if (flock(fd, LOCK_EX | LOCK_NB)) {
-			if (pread(fd, text, sizeof(text) - 1, 0) > 0)
-				*pid = atoi(text);
+			if (pread(fd, text, sizeof(text) - 1, 0) > 0 &&
+			    !str_to_i64(str_trim(str_of(text)), 1, INT32_MAX, &held_by))
+				*pid = (int)held_by;
 			return errno == EWOULDBLOCK ? -EBUSY : -errno;
 		}
 		/* Another one may have removed the file between open and lock. */

@@ -146,6 +146,11 @@ static void over_row(struct bridge *b, const struct prow *r)
 	case PLAN_MAP_iface:
 		between(o, NULL); /* pods that stay: over_pod() */
 		break;
+	case PLAN_MAP_block:
+	case PLAN_MAP_block_trie: /* what over_blocks() does not need is out of use from NARROW to WIDE */
+		between(o, o->v[NEW]);
+		o->v[REFINED] = o->v[OLD];
+		break;
 	default:
 		between(o, o->v[NEW]);
 		break;

@@ -233,6 +233,7 @@ static int show(const struct options_get *o, const struct kind_desc *k, const ch
 		get_print_objects(o, k, v);
 	if (several && get_table(o))
 		putchar('\n');
+	fflush(stdout);
 	return o->watch ? watch(o, k, socket_path, v) : EXIT_OK;
 }
 

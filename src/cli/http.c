@@ -72,7 +72,7 @@ long http_request(const char *socket_path, const char *method, const char *url, 
 	}
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, collect);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, out);
-	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, 30000L);
+	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, 10000L);
 	CURLcode r = curl_easy_perform(c);
 	if (r)
 		tell_curl(r, socket_path);

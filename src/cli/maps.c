@@ -24,23 +24,27 @@ static const struct {
 struct map_facts {
 	const char *name, *type, *sentence;
 	struct bpf_map_info info;
-	uint64_t memory; /* bytes charged by the kernel */
-	int64_t used;	 /* -1: an array or a ring has no count */
+	int64_t memory; /* bytes charged by the kernel */
+	int64_t used;	/* -1: an array or a ring has no count */
 };
 
-static uint64_t charged_memory(int fd)
+/* Bytes that the kernel charges for a BPF map; -1 when the descriptor is no map (programs and links are
+ * pinned too). */
+static int64_t charged_memory(int fd)
 {
 	char path[64], line[128];
 	unsigned long long bytes = 0;
+	bool is_map = false;
 
 	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", fd);
 	FILE *f = fopen(path, "re");
-	while (f && fgets(line, sizeof(line), f))
-		if (sscanf(line, "memlock: %llu", &bytes) == 1)
-			break;
+	while (f && fgets(line, sizeof(line), f)) {
+		is_map |= !strncmp(line, "map_type:", 9);
+		(void)sscanf(line, "memlock: %llu", &bytes);
+	}
 	if (f)
 		fclose(f);
-	return bytes;
+	return is_map ? (int64_t)bytes : -1;
 }
 
 static int64_t count_keys(int fd, const struct bpf_map_info *info)
@@ -67,22 +71,21 @@ static int read_map(const char *path, const char *name, struct map_facts *out)
 	AUTO_FD int fd = bpf_obj_get(path);
 	uint32_t len = sizeof(out->info);
 
-	if (fd < 0 || bpf_obj_get_info_by_fd(fd, &out->info, &len))
+	if (fd < 0 || (out->memory = charged_memory(fd)) < 0 || bpf_obj_get_info_by_fd(fd, &out->info, &len))
 		return -1;
 	out->name = name;
-	out->type = "?";
+	out->type = out->info.type == BPF_MAP_TYPE_RINGBUF ? "RINGBUF" : "?";
 	out->sentence = "";
 	for (size_t i = 0; i < ARRAY_LEN(known); i++)
 		if (!strcmp(known[i].name, name)) {
 			out->type = known[i].type;
 			out->sentence = known[i].sentence;
 		}
-	out->memory = charged_memory(fd);
 	out->used = count_keys(fd, &out->info);
 	return 0;
 }
 
-static void show_size(struct table *t, uint64_t bytes)
+static void show_size(struct table *t, int64_t bytes)
 {
 	if (bytes >= 10 << 20)
 		table_cellf(t, "%llu MiB", (unsigned long long)bytes >> 20);

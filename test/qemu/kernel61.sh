@@ -19,7 +19,8 @@ for p in weft weft-hub weft-agent weft-planner weft-applier weft-observer weft-s
 done
 loader=$(find_program load-programs)
 [ -n "$loader" ] && echo "program $loader /test/load-programs" >>"$list"
-for p in unbound unbound-control unbound-checkconf; do
+# Programs that Weft or its tests start; busybox has some of the names, but not what is asked of them.
+for p in unbound unbound-control unbound-checkconf ping bpftool; do
 	at=$(command -v $p || ls /usr/sbin/$p 2>/dev/null) && echo "program $at /bin/$p" >>"$list"
 done
 for t in "$BUILD"/test/bpf/test[-_]*; do

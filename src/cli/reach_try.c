@@ -25,8 +25,11 @@ static enum reach_answer answer_of(const char *word)
 	static const struct {
 		const char *word;
 		enum reach_answer answer;
-	} words[] = {
-	    {"ok", REACH_YES}, {"refused", REACH_REFUSED}, {"timeout", REACH_NO}, {"unreachable", REACH_NO}};
+	} words[] = {{"ok", REACH_YES},
+		     {"refused", REACH_REFUSED},
+		     {"timeout", REACH_NO},
+		     {"unreachable", REACH_NO},
+		     {"dns", REACH_NO}};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (!strcmp(words[i].word, word))

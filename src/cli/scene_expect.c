@@ -219,9 +219,11 @@ size_t expect_compare(struct buf *out, const struct reach *r, const struct expec
 			const struct reach_cell *c = reach_at(r, i, j);
 			if (reach_cell_agrees(c))
 				continue;
-			buf_printf(out, "%s → %s:%u: the packets say %s, the model %s\n",
+			buf_printf(out, "%s → %s:%u%s: the packets say %s, the model %s\n",
 				   r->callers.items[i].name, r->targets.items[j].name,
-				   r->targets.items[j].port, reach_word(c->seen), reach_word(c->model));
+				   r->targets.items[j].port,
+				   r->targets.items[j].proto == IPPROTO_UDP ? "/udp" : "",
+				   reach_word(c->seen), reach_word(c->model));
 			bad++;
 		}
 	return bad;

@@ -22,6 +22,7 @@ enum { WORLD_PODS = 12, WORLD_POLICIES = 7, WORLD_SERVICES = 4, WORLD_NODES = 2,
 struct world {
 	uint64_t seed;
 	bool blocky; /* most peers are ipBlocks, of many lengths */
+	bool dense;  /* pods of one node and family, rules without ports, many relabels: what two ends can do wrong */
 	struct store *store;
 	struct subscription *sub;
 	struct compiler *compilers[WORLD_NODES + 1]; /* that are told of each change; ends with NULL */
@@ -118,8 +119,9 @@ static inline void world_put_pod(struct world *w, uint32_t i)
 					    "{\"name\":\"http\",\"containerPort\":8080},{\"name\":\"dns\","
 					    "\"containerPort\":53,\"protocol\":\"UDP\"}"};
 	AUTO_BUF b = {0};
-	uint32_t node = i % WORLD_NODES, host = 4 + i + (world_random(w, 8) ? 0 : WORLD_PODS);
-	bool v4 = world_random(w, 8), v6 = !v4 || world_random(w, 3);
+	uint32_t node = w->dense ? 0 : i % WORLD_NODES;
+	uint32_t host = 4 + i + (w->dense || world_random(w, 8) ? 0 : WORLD_PODS);
+	bool v4 = w->dense || world_random(w, 8), v6 = !w->dense && (!v4 || world_random(w, 3));
 	buf_printf(
 	    &b,
 	    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p%u\",\"namespace\":\"ns%u\","
@@ -130,8 +132,8 @@ static inline void world_put_pod(struct world *w, uint32_t i)
 		   "},\"spec\":{\"nodeName\":\"node-%u\",\"hostNetwork\":%s,\"containers\":[{\"name\":\"c\","
 		   "\"image\":"
 		   "\"i\",\"ports\":[%s]}]},\"status\":{\"phase\":\"%s\",\"podIPs\":[",
-		   node + 1, world_random(w, 12) ? "false" : "true", PICK(w, ports),
-		   world_random(w, 10) ? "Running" : "Succeeded");
+		   node + 1, w->dense || world_random(w, 12) ? "false" : "true", PICK(w, ports),
+		   w->dense || world_random(w, 10) ? "Running" : "Succeeded");
 	if (v4)
 		buf_printf(&b, "{\"ip\":\"10.244.%u.%u\"}%s", node, host, v6 ? "," : "");
 	if (v6)
@@ -208,7 +210,7 @@ static inline void world_rules(struct world *w, struct buf *b, const char *peers
 	uint32_t rules = world_random(w, 4);
 	buf_addc(b, '[');
 	for (uint32_t r = 0; r < rules; r++) {
-		uint32_t n = world_random(w, 3), p = world_random(w, 3);
+		uint32_t n = world_random(w, 3) + w->dense, p = w->dense ? 0 : world_random(w, 3);
 		buf_printf(b, "%s{\"%s\":[", r ? "," : "", peers);
 		for (uint32_t i = 0; i < n; i++) {
 			buf_addz(b, i ? "," : "");
@@ -295,11 +297,11 @@ static inline void world_delete(struct world *w, enum kind k, const char *prefix
 /* One random change of one object. */
 static inline void world_change(struct world *w)
 {
-	bool gone = !world_random(w, 4);
+	bool gone = !world_random(w, w->dense ? 12 : 4);
 	uint32_t pod = world_random(w, WORLD_PODS), pol = world_random(w, WORLD_POLICIES),
 		 svc = world_random(w, WORLD_SERVICES), slice = world_random(w, 2 * WORLD_SERVICES),
 		 ns = world_random(w, WORLD_NS);
-	switch (world_random(w, 10)) {
+	switch (world_random(w, w->dense ? 6 : 10)) {
 	case 0:
 		world_put_ns(w, ns);
 		break;

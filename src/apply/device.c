@@ -10,7 +10,6 @@
 #include "apply/state.h"
 #include "seam/config.h"
 
-static const uint8_t tunnel_mac[6] = {0x02, 0x57, 0x45, 0x46, 0x54, 0x01};
 enum { TUNNEL_COST = 50 };
 
 static int say(struct buf *why, int err, const char *what, const char *name, const char *kernel)
@@ -30,7 +29,7 @@ static int make_tunnel(struct applier *a, struct buf *why)
 
 	if (err == -ENODEV) {
 		nl_batch_init(b, a->route_fd);
-		link_add_vxlan(b, TUNNEL_NAME, tunnel_mac, mtu, &made);
+		link_add_vxlan(b, TUNNEL_NAME, mtu, &made);
 		nl_send(b);
 		if (made)
 			return say(why, made, "cannot make the tunnel device", TUNNEL_NAME, b->text);

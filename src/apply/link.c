@@ -45,7 +45,7 @@ void link_add_veth(struct nl_batch *b, uint32_t index, const char *name, const s
 	mnl_attr_nest_end(nh, info);
 }
 
-void link_add_vxlan(struct nl_batch *b, const char *name, const uint8_t mac[6], uint32_t mtu, int *result)
+void link_add_vxlan(struct nl_batch *b, const char *name, uint32_t mtu, int *result)
 {
 	struct nlmsghdr *nh = nl_message(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, result, 0);
 	struct nlattr *info, *data;
@@ -54,7 +54,6 @@ void link_add_vxlan(struct nl_batch *b, const char *name, const uint8_t mac[6], 
 	mnl_attr_put_strz(nh, IFLA_IFNAME, name);
 	mnl_attr_put_u32(nh, IFLA_GROUP, WEFT_LINK_GROUP);
 	mnl_attr_put_u32(nh, IFLA_MTU, mtu);
-	mnl_attr_put(nh, IFLA_ADDRESS, 6, mac);
 	info = mnl_attr_nest_start(nh, IFLA_LINKINFO);
 	mnl_attr_put_str(nh, IFLA_INFO_KIND, "vxlan");
 	data = mnl_attr_nest_start(nh, IFLA_INFO_DATA);

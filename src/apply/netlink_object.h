@@ -17,7 +17,7 @@ enum { WEFT_LINK_GROUP = 0x5746, WEFT_ROUTE_PROTOCOL = 87, VXLAN_PORT = 4789 };
  * netns_fd. */
 void link_add_veth(struct nl_batch *b, uint32_t index, const char *name, const struct link_value *v,
 		   int netns_fd, int *result);
-void link_add_vxlan(struct nl_batch *b, const char *name, const uint8_t mac[6], uint32_t mtu, int *result);
+void link_add_vxlan(struct nl_batch *b, const char *name, uint32_t mtu, int *result);
 /* No generated IPv6 address; must come before the link goes up and not in the creating message. */
 void link_no_autoconf(struct nl_batch *b, uint32_t index, int *result);
 void link_up(struct nl_batch *b, uint32_t index, uint32_t mtu, bool noarp, int *result);

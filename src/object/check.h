@@ -13,7 +13,9 @@ struct check {
 	const struct object *o;
 	struct remarks *rs;
 	bool bad;
+	unsigned told; /* remarks so far */
 };
+enum { CHECK_TOLD_MAX = 100 }; /* of one object; finding a member's path costs what the object is large */
 
 /* An error about a member: "spec.ports[0].port: …". hint may be NULL. */
 void check_fail(struct check *c, const void *member, const char *hint, const char *fmt, ...)

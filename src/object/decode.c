@@ -270,9 +270,10 @@ static int top_pairs(struct run *run, struct feed *feed, struct value *top, stru
 		int r = feed->next(feed, &key);
 		if (r || key.type == FEED_END)
 			return r;
-		bool items = key.type == FEED_SCALAR && str_eqz(key.text, "items");
-		struct header h = header_of(top), list = {.api_version = h.api_version};
-		if (!items || run->one || (h.kind.n && !is_list(h.kind, &list.kind))) {
+		bool items = key.type == FEED_SCALAR && str_eqz(key.text, "items") && !run->one;
+		struct header h = items ? header_of(top) : (struct header){0},
+			      list = {.api_version = h.api_version};
+		if (!items || (h.kind.n && !is_list(h.kind, &list.kind))) {
 			r = tree_pair(&run->tree, feed, &key, 1, top);
 			if (r)
 				return r;

@@ -16,6 +16,12 @@
 static void add(struct check *c, enum remark_level level, const void *member, bool whole, const char *hint,
 		const char *fmt, va_list ap)
 {
+	c->bad |= level == REMARK_ERROR;
+	if (c->told++ >= CHECK_TOLD_MAX) {
+		c->rs->errors += level == REMARK_ERROR;
+		c->rs->dropped++;
+		return;
+	}
 	AUTO_BUF text = {0};
 	object_path(&text, c->o, member);
 	while (whole && text.n && text.p[--text.n] != '.')
@@ -24,7 +30,6 @@ static void add(struct check *c, enum remark_level level, const void *member, bo
 		buf_addz(&text, ": ");
 	buf_vprintf(&text, fmt, ap);
 	remark_add(c->rs, level, object_pos(c->o, member), hint, "%s", text.p ? text.p : "invalid");
-	c->bad |= level == REMARK_ERROR;
 }
 
 void check_fail(struct check *c, const void *member, const char *hint, const char *fmt, ...)

@@ -130,6 +130,37 @@ static void many_keys_are_cheap(void **state)
 	assert_true(clock_ms() - began < 10000);
 }
 
+static void many_keys_at_the_top_are_cheap(void **state)
+{
+	(void)state;
+	AUTO_BUF b = {0};
+	for (int i = 0; i < 100000; i++)
+		buf_printf(&b, "key-%d: value\n", i);
+	uint64_t began = clock_ms();
+	assert_string_equal(decode(buf_str(&b), false, NULL).first, "apiVersion is missing");
+	assert_true(clock_ms() - began < 10000);
+}
+
+static void many_errors_are_counted_not_told(void **state)
+{
+	(void)state;
+	AUTO_BUF b = {0};
+	struct manifest_objects all = {0};
+	struct remarks rs = {0};
+	buf_addz(&b, "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n");
+	for (int i = 0; i < 20000; i++)
+		buf_printf(&b, "  - {name: C%d}\n", i);
+	assert_int_equal(manifest_read("t", b.p, &all, &rs), 0);
+	uint64_t began = clock_ms();
+	assert_false(object_validate(all.items[0], &rs));
+	assert_true(clock_ms() - began < 5000);
+	assert_int_equal(rs.errors, 20000);
+	assert_int_equal(rs.list.len, 100);
+	assert_int_equal(rs.dropped, 19900);
+	manifest_free(&all);
+	remarks_fini(&rs);
+}
+
 static void long_lines_are_linear(void **state)
 {
 	(void)state;
@@ -386,6 +417,8 @@ int main(void)
 	    cmocka_unit_test(alias_bombs_are_refused),
 	    cmocka_unit_test(many_nodes_are_refused),
 	    cmocka_unit_test(many_keys_are_cheap),
+	    cmocka_unit_test(many_keys_at_the_top_are_cheap),
+	    cmocka_unit_test(many_errors_are_counted_not_told),
 	    cmocka_unit_test(long_lines_are_linear),
 	    cmocka_unit_test(json_is_strict),
 	    cmocka_unit_test(scalars_follow_yaml),

@@ -80,23 +80,55 @@ void remarks_fini(struct remarks *rs)
 	rs->dropped = rs->errors = 0;
 }
 
+/* The line found last: remarks are mostly printed in order, so that each line of a file is stepped over once.
+ */
+struct finder {
+	const struct file *file;
+	uint32_t line; /* 1-based line that starts at `at`; 0: none yet */
+	size_t at;
+};
+
 /* The text of a 1-based line of f, without its line end. */
-static struct str line_of(const struct file *f, uint32_t line)
+static struct str line_of(struct finder *at, const struct file *f, uint32_t line)
 {
-	struct str rest = {f->text, f->len}, l = {0};
-	while (line-- && rest.n)
-		l = str_cut(&rest, '\n');
+	if (at->file != f || !at->line || at->line > line)
+		*at = (struct finder){.file = f, .line = 1};
+	while (at->line < line && at->at < f->len) {
+		const char *nl = memchr(f->text + at->at, '\n', f->len - at->at);
+		at->at = nl ? (size_t)(nl - f->text) + 1 : f->len;
+		at->line++;
+	}
+	struct str rest = {f->text + at->at, f->len - at->at}, l = str_cut(&rest, '\n');
+	if (at->line < line)
+		l.n = 0;
 	if (l.n && l.p[l.n - 1] == '\r')
 		l.n--;
 	return l;
 }
 
-static void print_span(struct buf *b, const struct remark *r, const char *on, const char *off)
+/* Appends text from outside: control characters, which a terminal might obey, as "?" for each byte. */
+static void add_visible(struct buf *b, struct str s)
 {
-	struct str l = line_of(r->file, r->line);
+	for (size_t i = 0; i < s.n; i++) {
+		unsigned char c = (unsigned char)s.p[i], next = i + 1 < s.n ? (unsigned char)s.p[i + 1] : 0;
+		if (c == 0xc2 && next >= 0x80 && next < 0xa0) {
+			buf_addz(b, "??");
+			i++;
+		} else {
+			buf_addc(b, (c < 0x20 && c != '\t') || c == 0x7f ? '?' : (char)c);
+		}
+	}
+}
+
+static void print_span(struct buf *b, struct finder *at, const struct remark *r, const char *on,
+		       const char *off)
+{
+	struct str l = line_of(at, r->file, r->line);
 	if (!l.n || l.n > 400)
 		return;
-	buf_printf(b, "%7u | " STR_FMT "\n        | ", r->line, STR_ARG(l));
+	buf_printf(b, "%7u | ", r->line);
+	add_visible(b, l);
+	buf_addz(b, "\n        | ");
 	for (uint32_t i = 1; i < r->col && i <= l.n; i++)
 		buf_addc(b, l.p[i - 1] == '\t' ? '\t' : ' ');
 	buf_addz(b, on);
@@ -107,25 +139,37 @@ static void print_span(struct buf *b, const struct remark *r, const char *on, co
 	buf_addc(b, '\n');
 }
 
-void remark_print(struct buf *b, const struct remark *r, bool colour)
+static void print_one(struct buf *b, struct finder *finder, const struct remark *r, bool colour)
 {
 	static const char *const names[] = {"error", "warning", "hint"};
 	static const char *const paint[] = {"\033[1;31m", "\033[1;33m", "\033[1;36m"};
 	const char *on = colour ? paint[r->level] : "", *off = colour ? "\033[0m" : "";
 	struct pos at = {.file = r->file, .line = r->line, .col = r->col, .len = r->len};
 	pos_print(b, at);
-	buf_printf(b, "%s%s%s:%s %s\n", r->file ? ": " : "", on, names[r->level], off, r->text);
+	buf_printf(b, "%s%s%s:%s ", r->file ? ": " : "", on, names[r->level], off);
+	add_visible(b, str_of(r->text));
+	buf_addc(b, '\n');
 	if (r->file && r->file->text && r->line)
-		print_span(b, r, on, off);
-	if (r->hint)
-		buf_printf(b, "     hint: %s\n", r->hint);
+		print_span(b, finder, r, on, off);
+	if (r->hint) {
+		buf_addz(b, "     hint: ");
+		add_visible(b, str_of(r->hint));
+		buf_addc(b, '\n');
+	}
+}
+
+void remark_print(struct buf *b, const struct remark *r, bool colour)
+{
+	struct finder finder = {0};
+	print_one(b, &finder, r, colour);
 }
 
 void remarks_print(FILE *to, const struct remarks *rs, bool colour)
 {
 	AUTO_BUF b = {0};
+	struct finder finder = {0};
 	VEC_EACH (&rs->list, r)
-		remark_print(&b, r, colour);
+		print_one(&b, &finder, r, colour);
 	if (rs->dropped)
 		buf_printf(&b, "… and %zu more remarks\n", rs->dropped);
 	if (b.n)

@@ -23,7 +23,9 @@ static int take(void *ctx, struct object *o)
 	struct str key = object_key(o);
 	if (good && object_default(o))
 		return -ENOMEM;
-	buf_printf(&out->objects, "%s %s " STR_FMT "\n", good ? "good" : "bad ", o->desc->name, STR_ARG(key));
+	buf_printf(&out->objects, "%s %s ", good ? "good" : "bad ", o->desc->name);
+	buf_json(&out->objects, key);
+	buf_addc(&out->objects, '\n');
 	object_unref(&o);
 	return 0;
 }

@@ -199,6 +199,18 @@ static const char config_head[] =
     "1 7200 "
     "1800 86400 5\"\n";
 
+/* As much as an unprivileged process may have: bursts of questions wait there. 0: the system's default. */
+static int64_t receive_room(void)
+{
+	AUTO_BUF text = {0};
+	int64_t n;
+
+	if (file_read("/proc/sys/net/core/rmem_max", &text) ||
+	    str_to_i64(str_trim(buf_str(&text)), 0, INT32_MAX, &n))
+		return 0;
+	return n;
+}
+
 int dns_pod_prepare(struct pod *p, char *conf, size_t cap)
 {
 	struct dns *d = p->sandbox->dns;
@@ -208,6 +220,7 @@ int dns_pod_prepare(struct pod *p, char *conf, size_t cap)
 
 	zones_write(d);
 	buf_addz(&text, config_head);
+	buf_printf(&text, "  so-rcvbuf: %lld\n", (long long)receive_room());
 	for (int i = 0; i < DNS_ZONES; i++)
 		buf_printf(&text, "  local-zone: \"%s.\" transparent\n", dns_zone_names[i]);
 	buf_printf(&text,

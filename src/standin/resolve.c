@@ -119,7 +119,8 @@ static void lookup_timeout(struct timer *t)
 {
 	struct lookup *l = (struct lookup *)((char *)t - offsetof(struct lookup, timer));
 
-	if (l->addrs_len)
+	/* One of the two answers may have been lost: only the last attempt makes do with the other. */
+	if (l->addrs_len && l->attempt + 1 >= ATTEMPTS)
 		lookup_finish(l, RESOLVE_OK);
 	else
 		lookup_next(l, RESOLVE_SILENT);

@@ -13,7 +13,8 @@
 struct hub_options {
 	const char *name, *dir, *mode;
 	bool sandbox, tls;
-	unsigned port; /* 0: the one of the last run, else any */
+	unsigned port;	/* 0: the one of the last run, else any */
+	unsigned nodes; /* that will join; 0: not known */
 	const char *const *paths;
 	size_t paths_len;
 };

@@ -18,7 +18,8 @@
 #include "hub/run.h"
 
 static const char usage[] = "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
-			    "[--no-tls] [--port PORT] [PATH...]\n"
+			    "[--no-tls] [--port PORT]\n"
+			    "                [--nodes N] [PATH...]\n"
 			    "\n"
 			    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
 			    "(RUNDIR/kubeconfig), with the objects of the\n"
@@ -27,17 +28,13 @@ static const char usage[] = "usage: weft-hub --name NAME --dir RUNDIR [--mode vx
 static int parse(int argc, char **argv, struct hub_options *opt)
 {
 	static const struct option options[] = {
-	    {"name", required_argument, NULL, 'n'},
-	    {"dir", required_argument, NULL, 'd'},
-	    {"mode", required_argument, NULL, 'm'},
-	    {"sandbox", no_argument, NULL, 's'},
-	    {"no-tls", no_argument, NULL, 't'},
-	    {"port", required_argument, NULL, 'p'},
-	    {"version", no_argument, NULL, 'v'},
-	    {"help", no_argument, NULL, 'h'},
-	    {NULL, 0, NULL, 0},
+	    {"name", required_argument, NULL, 'n'},  {"dir", required_argument, NULL, 'd'},
+	    {"mode", required_argument, NULL, 'm'},  {"sandbox", no_argument, NULL, 's'},
+	    {"no-tls", no_argument, NULL, 't'},	     {"port", required_argument, NULL, 'p'},
+	    {"nodes", required_argument, NULL, 'N'}, {"version", no_argument, NULL, 'v'},
+	    {"help", no_argument, NULL, 'h'},	     {NULL, 0, NULL, 0},
 	};
-	int64_t port;
+	int64_t n;
 	*opt = (struct hub_options){.name = "default", .mode = "vxlan", .tls = true};
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
 		switch (c) {
@@ -57,12 +54,19 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 			opt->tls = false;
 			break;
 		case 'p':
-			if (str_to_i64(str_of(optarg), 1, 65535, &port)) {
+			if (str_to_i64(str_of(optarg), 1, 65535, &n)) {
 				fprintf(stderr, "weft-hub: --port %s: a port is a number from 1 to 65535\n",
 					optarg);
 				return 2;
 			}
-			opt->port = (unsigned)port;
+			opt->port = (unsigned)n;
+			break;
+		case 'N':
+			if (str_to_i64(str_of(optarg), 1, 1000, &n)) {
+				fprintf(stderr, "weft-hub: --nodes %s: there can be 1 to 1000\n", optarg);
+				return 2;
+			}
+			opt->nodes = (unsigned)n;
 			break;
 		case 'v':
 			puts("weft-hub " WEFT_VERSION);

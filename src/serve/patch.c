@@ -14,8 +14,7 @@ static bool merge(json_t *into, const json_t *patch, int depth)
 	json_t *value;
 	if (depth > DEPTH_MAX)
 		return false;
-	json_object_foreach((json_t *)(uintptr_t)patch, key, value)
-	{
+	json_object_foreach ((json_t *)(uintptr_t)patch, key, value) {
 		if (json_is_null(value)) {
 			json_object_del(into, key);
 			continue;

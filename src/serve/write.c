@@ -13,6 +13,27 @@
 
 OWN_DEFINE(object, struct object, object_unref)
 
+/* The decoder's `PATH: unknown field "F" is ignored` as clients know it, `unknown field "PATH.F"`, with the
+ * hint. */
+static void add_unknown(struct buf *b, const struct remark *r)
+{
+	static const char mark[] = "unknown field \"";
+	const char *at = strstr(r->text, mark), *name = at ? at + strlen(mark) : NULL;
+	const char *end = name ? strchr(name, '"') : NULL;
+	if (end) {
+		buf_addz(b, mark);
+		if (at > r->text + 2) {
+			buf_add(b, r->text, (size_t)(at - r->text) - 2);
+			buf_addc(b, '.');
+		}
+		buf_add(b, name, (size_t)(end - name) + 1);
+	} else {
+		buf_addz(b, r->text);
+	}
+	if (r->hint)
+		buf_printf(b, " (%s)", r->hint);
+}
+
 /* What unknown fields mean to this client: an error, a warning, nothing. */
 static int judge_unknown(const struct http_request *rq, struct http_reply *rp, const struct remarks *rs,
 			 struct api_error *e)
@@ -26,13 +47,14 @@ static int judge_unknown(const struct http_request *rq, struct http_reply *rp, c
 		if (r->level != REMARK_WARNING)
 			continue;
 		if (strict) {
-			buf_printf(&text, "%s%s%s%s%s", text.n ? ", " : "", r->text, r->hint ? " (" : "",
-				   r->hint ? r->hint : "", r->hint ? ")" : "");
+			if (text.n)
+				buf_addz(&text, ", ");
+			add_unknown(&text, r);
 			continue;
 		}
 		AUTO_BUF w = {0};
 		AUTO_BUF quoted = {0};
-		buf_printf(&w, "%s%s%s", r->text, r->hint ? "; " : "", r->hint ? r->hint : "");
+		add_unknown(&w, r);
 		buf_json(&quoted, buf_str(&w));
 		buf_clear(&w);
 		buf_printf(&w, "299 - " STR_FMT, STR_ARG(buf_str(&quoted)));

@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
+#include "cli/output.h"
 #include "cli/world.h"
 
 #include <dirent.h>
@@ -20,7 +21,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { SETTLE_MS = 5000, RETRY_MS = 50, PROBE_MS = 1000 };
+enum { START_MS = 40000, SETTLE_MS = 5000, RETRY_MS = 50, PROBE_MS = 1000 };
 
 /* Writes beside and renames, so that the watching hub never sees half a file. */
 static int write_file(const struct scene_stage *st, const char *name, const char *text, size_t n)
@@ -205,6 +206,38 @@ static int stop_cluster(const struct scene_stage *st, struct buf *why)
 	return -1;
 }
 
+/* Pods that have not started; -1 when the hub did not say. */
+static int count_pending(const struct scene_stage *st)
+{
+	char socket_path[CLUSTER_PATH];
+	json_t *pod;
+	size_t i;
+	int n = 0;
+
+	cluster_path(socket_path, st->name, "hub.sock");
+	AUTO_JSON v = http_get_json(socket_path, "/api/v1/pods", NULL);
+	json_array_foreach (json_object_get(v, "items"), i, pod) {
+		const char *phase =
+		    json_string_value(json_object_get(json_object_get(pod, "status"), "phase"));
+		n += !phase || !strcmp(phase, "Pending");
+	}
+	return v ? n : -1;
+}
+
+/* `up` waits until everything is wired and serving; pods whose init containers wait for others' probes take
+ * longer. */
+static int wait_running(const struct scene_stage *st, struct buf *why)
+{
+	const uint64_t end = clock_ms() + START_MS;
+	int n;
+
+	while ((n = count_pending(st)) > 0 && clock_ms() < end)
+		nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
+	if (n > 0)
+		buf_printf(why, "%d pods have not started after %d s\n", n, START_MS / 1000);
+	return n ? -1 : 0;
+}
+
 static int load_world(const struct scene_stage *st, struct store **s)
 {
 	const char *folder = st->folder;
@@ -368,7 +401,7 @@ int scene_play(struct scene_stage *st, struct buf *why)
 	st->cast = st->scene->cast ? json_deep_copy(st->scene->cast) : NULL;
 	r = write_stage(st, why);
 	if (!r && st->packets)
-		r = start_cluster(st, why);
+		r = start_cluster(st, why) ? -1 : wait_running(st, why);
 	if (!r)
 		r = check(st, st->scene->expect, false, why);
 	if (!r)

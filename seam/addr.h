@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * The address form of every kernel record: 16 bytes in network order, IPv4 v4-mapped (::ffff:a.b.c.d), so that one
- * key shape serves both families. Same bytes as struct addr of base/addr.h.
+ * The address form of every kernel record: 16 bytes in network order, IPv4 v4-mapped (::ffff:a.b.c.d), so
+ * that one key shape serves both families. Same bytes as struct addr of base/addr.h.
  */
 #ifndef WEFT_SEAM_ADDR_H
 #define WEFT_SEAM_ADDR_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Classes: which addresses no policy in force on this node tells apart. A known cluster address has its own element;
- * other addresses take the class of the longest block that holds them, or CLASS_WORLD.
+ * Classes: which addresses no policy in force on this node tells apart. A known cluster address has its own
+ * element; other addresses take the class of the longest block that holds them, or CLASS_WORLD.
  */
 #ifndef WEFT_SEAM_CLASS_H
 #define WEFT_SEAM_CLASS_H
@@ -21,9 +21,10 @@ struct address_value { /* BPF map address: struct addr16 → this; all pods and 
 };
 WEFT_SEAM_SIZE(struct address_value, 12);
 
-/* block_trie must hold ::ffff:0:0/96 (CLASS_WORLD unless 0.0.0.0/0 has a class), so that no IPv6 block covers IPv4. */
+/* block_trie must hold ::ffff:0:0/96 (CLASS_WORLD unless 0.0.0.0/0 has a class), so that no IPv6 block covers
+ * IPv4. */
 struct block_key { /* BPF map block (hash) and block_trie (LPM, prefix first) */
-	__u32 len;  /* in the 128-bit form: an IPv4 /24 has 120 */
+	__u32 len; /* in the 128-bit form: an IPv4 /24 has 120 */
 	struct addr16 addr;
 };
 WEFT_SEAM_SIZE(struct block_key, 20);
@@ -33,7 +34,8 @@ struct block_value {
 };
 WEFT_SEAM_SIZE(struct block_value, 4);
 
-/* Ranges of the cluster, for destinations that nothing else knows. BPF map range (LPM): struct block_key → this. */
+/* Ranges of the cluster, for destinations that nothing else knows. BPF map range (LPM): struct block_key →
+ * this. */
 #define RANGE_POD     1u /* pod range of a node: an address in it without an element is nobody */
 #define RANGE_SERVICE 2u
 #define RANGE_DIRECT  3u /* reached without masquerade (nodes' own network) */

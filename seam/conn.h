@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Connections: one entry per connection and node, after translation, under a key whose ends are sorted, so that both
- * directions meet the same entry. Unanswered ones live in an LRU table (half4, half6), answered ones in a hash that
- * never evicts (conn4, conn6). The entry is the flow record.
+ * Connections: one entry per connection and node, after translation, under a key whose ends are sorted, so
+ * that both directions meet the same entry. Unanswered ones live in an LRU table (half4, half6), answered
+ * ones in a hash that never evicts (conn4, conn6). The entry is the flow record.
  */
 #ifndef WEFT_SEAM_CONN_H
 #define WEFT_SEAM_CONN_H
@@ -33,13 +33,13 @@ WEFT_SEAM_SIZE(struct conn6_key, 40);
 #define CONN_RST	  32u
 
 struct conn_value {
-	__u64 bytes[2];	  /* [0] from the initiator, [1] back */
+	__u64 bytes[2]; /* [0] from the initiator, [1] back */
 	__u64 packets[2];
-	__u64 seen;	  /* coarse monotonic ns of the last packet */
-	__u64 born;	  /* monotonic ns */
-	__u32 flags;	  /* CONN_… */
+	__u64 seen;			 /* coarse monotonic ns of the last packet */
+	__u64 born;			 /* monotonic ns */
+	__u32 flags;			 /* CONN_… */
 	__u32 rule_egress, rule_ingress; /* rules that let it in; 0: not judged here or not isolated */
-	__u32 ifindex;	  /* of the local pod that is charged for it; 0: none */
+	__u32 ifindex;			 /* of the local pod that is charged for it; 0: none */
 	__u32 handshake_us;
 	__u32 retransmits;
 };
@@ -57,12 +57,13 @@ WEFT_SEAM_SIZE(struct nat_key, 40);
 #define NAT_SNAT  2u /* key: as judged; value: from an address and port of this node */
 #define NAT_REPLY 4u /* the way back of either */
 #define NAT_ROLE  7u
-#define NAT_LIST  (~NAT_ROLE) /* upper bits of the list that the backend came from (NAT_DNAT without NAT_REPLY) */
+#define NAT_LIST                                                                                             \
+	(~NAT_ROLE) /* upper bits of the list that the backend came from (NAT_DNAT without NAT_REPLY) */
 struct nat_value {
 	struct addr16 src, dst;
 	__u16 sport, dport;
 	__u32 flags; /* NAT_… */
-	__u64 seen; /* coarse monotonic ns */
+	__u64 seen;  /* coarse monotonic ns */
 };
 WEFT_SEAM_SIZE(struct nat_value, 48);
 

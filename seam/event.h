@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Events and counters: what the kernel side tells. Drops are counted per interface and reason (per CPU) and, while
- * the ring has room, told one by one; an event that found no room raises counter EVENTS_LOST.
+ * Events and counters: what the kernel side tells. Drops are counted per interface and reason (per CPU) and,
+ * while the ring has room, told one by one; an event that found no room raises counter EVENTS_LOST.
  */
 #ifndef WEFT_SEAM_EVENT_H
 #define WEFT_SEAM_EVENT_H
@@ -27,9 +27,9 @@ enum counter {
 #define DIR_FROM_POD 0u
 #define DIR_TO_POD   1u
 
-struct event { /* rings: BPF map events, one ring per CPU */
-	__u64 at;   /* monotonic ns */
-	__u32 type; /* EVENT_… */
+struct event {	       /* rings: BPF map events, one ring per CPU */
+	__u64 at;      /* monotonic ns */
+	__u32 type;    /* EVENT_… */
 	__u32 ifindex; /* of the pod judged; 0: none */
 	struct addr16 src, dst;
 	__u16 sport, dport; /* network order */

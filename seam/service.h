@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Services: (address, port, protocol) → a list of backends; (list, slot) → backend. List ids are hashes of content,
- * so a changed list is written beside the old one and switched by one element.
+ * Services: (address, port, protocol) → a list of backends; (list, slot) → backend. List ids are hashes of
+ * content, so a changed list is written beside the old one and switched by one element.
  */
 #ifndef WEFT_SEAM_SERVICE_H
 #define WEFT_SEAM_SERVICE_H

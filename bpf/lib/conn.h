@@ -86,7 +86,7 @@ __attribute__((noinline)) int conn_open(int translated)
 {
 	struct packet *p = packet_get();
 	struct conn_value *v;
-	long err;
+	int err; /* int: before 6.4 the upper half of what an update returns is not there */
 
 	if (!p)
 		return DROP_CONN_FULL;
@@ -104,10 +104,10 @@ __attribute__((noinline)) int conn_open(int translated)
 	v->ifindex = p->ifindex;
 	if (p->v6) {
 		conn6_key_set(&p->k6, &p->t);
-		err = bpf_map_update_elem(&half6, &p->k6, v, BPF_ANY);
+		err = (int)bpf_map_update_elem(&half6, &p->k6, v, BPF_ANY);
 	} else {
 		conn4_key_set(&p->k4, &p->t);
-		err = bpf_map_update_elem(&half4, &p->k4, v, BPF_ANY);
+		err = (int)bpf_map_update_elem(&half4, &p->k4, v, BPF_ANY);
 	}
 	if (err)
 		return DROP_CONN_FULL;
@@ -120,7 +120,7 @@ __attribute__((noinline)) int conn_answer(void)
 {
 	struct packet *p = packet_get();
 	struct conn_value *half, *v;
-	long err;
+	int err; /* int: before 6.4 the upper half of what an update returns is not there */
 
 	if (!p)
 		return DROP_CONN_FULL;
@@ -131,8 +131,8 @@ __attribute__((noinline)) int conn_answer(void)
 	*v = *half;
 	v->flags |= CONN_ANSWERED;
 	v->handshake_us = (__u32)((bpf_ktime_get_ns() - v->born) / 1000);
-	err = p->v6 ? bpf_map_update_elem(&conn6, &p->k6, v, BPF_NOEXIST)
-		    : bpf_map_update_elem(&conn4, &p->k4, v, BPF_NOEXIST);
+	err = p->v6 ? (int)bpf_map_update_elem(&conn6, &p->k6, v, BPF_NOEXIST)
+		    : (int)bpf_map_update_elem(&conn4, &p->k4, v, BPF_NOEXIST);
 	if (err && err != -EEXIST)
 		return DROP_CONN_FULL;
 	if (!err)

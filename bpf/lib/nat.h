@@ -68,7 +68,7 @@ __attribute__((noinline)) int nat_dnat(void)
 	const struct config_value *c = config_get();
 	const struct nat_value *known;
 	__u32 start, i;
-	long err = -EEXIST;
+	int err = -EEXIST; /* int: before 6.4 the upper half of what an update returns is not there */
 
 	if (!p || !c || c->snat_high < c->snat_low)
 		return DROP_SNAT_PORTS;
@@ -84,7 +84,7 @@ __attribute__((noinline)) int nat_dnat(void)
 		tuple_turn(&p->nk, &p->raw);
 		nat_value_set(&p->nv, &p->nk, NAT_DNAT | NAT_REPLY, p->now);
 		tuple_turn(&p->nk, &p->t);
-		err = bpf_map_update_elem(&nat, &p->nk, &p->nv, BPF_NOEXIST);
+		err = (int)bpf_map_update_elem(&nat, &p->nk, &p->nv, BPF_NOEXIST);
 		if (!err)
 			break;
 		if (err != -EEXIST)
@@ -115,7 +115,7 @@ __attribute__((noinline)) int nat_snat(void)
 	const struct config_value *c = config_get();
 	__u32 start, i, tries = SNAT_TRIES;
 	__u16 own;
-	long err = -EEXIST;
+	int err = -EEXIST; /* int: before 6.4 the upper half of what an update returns is not there */
 	int echo;
 
 	if (!p || !c || c->snat_high < c->snat_low)
@@ -141,7 +141,7 @@ __attribute__((noinline)) int nat_snat(void)
 		tuple_turn(&p->nk, &p->t);
 		nat_value_set(&p->nv, &p->nk, NAT_SNAT | NAT_REPLY, p->now);
 		tuple_turn(&p->nk, &p->out);
-		err = bpf_map_update_elem(&nat, &p->nk, &p->nv, BPF_NOEXIST);
+		err = (int)bpf_map_update_elem(&nat, &p->nk, &p->nv, BPF_NOEXIST);
 		if (!err)
 			break;
 		if (err != -EEXIST)
@@ -150,7 +150,7 @@ __attribute__((noinline)) int nat_snat(void)
 	if (err)
 		return DROP_SNAT_PORTS;
 	nat_value_set(&p->nv, &p->out, NAT_SNAT, p->now);
-	err = bpf_map_update_elem(&nat, &p->t, &p->nv, BPF_ANY);
+	err = (int)bpf_map_update_elem(&nat, &p->t, &p->nv, BPF_ANY);
 	return err ? DROP_NAT_FULL : 0;
 }
 

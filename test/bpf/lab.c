@@ -34,6 +34,7 @@ static int run(const struct lab *l, const char *script)
 static const char *const fabric[] = {
     "for n in out node1 node2 a b r; do ip netns add $P-$n; ip -n $P-$n link set lo up; done",
     "for n in out node1 node2; do ip netns exec $P-$n sysctl -qw net.ipv4.ip_forward=1 "
+    "net.ipv4.icmp_ratelimit=0 net.ipv6.icmp.ratelimit=0 "
     "net.ipv6.conf.all.forwarding=1; done",
     "for n in out node1 node2 a b r; do ip netns exec $P-$n sysctl -qw net.ipv6.conf.default.accept_dad=0; "
     "done",
@@ -111,7 +112,9 @@ static int attach(const char *link, enum bpf_tc_attach_point point, const struct
 	hook.ifindex = (int)if_nametoindex(link);
 	if (!hook.ifindex)
 		return -errno;
-	bpf_tc_hook_create(&hook); /* EEXIST when the other side is attached already */
+	if (point == BPF_TC_INGRESS &&
+	    bpf_tc_hook_create(&hook)) /* one for both sides; ingress comes first */
+		return -errno;
 	return bpf_tc_attach(&hook, &opts);
 }
 

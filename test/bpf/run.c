@@ -219,6 +219,38 @@ static int run_cases(const struct bpf_case *c, int *number)
 	return failed;
 }
 
+/* What the verifier walked, beside the ceilings of test/lint/verifier.def; a program without one fails. */
+static int check_ceilings(int *number)
+{
+	static const struct {
+		const char *name;
+		uint32_t most;
+	} ceilings[] = {
+#define CEILING(program, instructions) {#program, instructions},
+#include "test/lint/verifier.def"
+#undef CEILING
+	};
+	struct bpf_program *prog;
+	int failed = 0;
+
+	bpf_object__for_each_program(prog, world->obj)
+	{
+		struct bpf_prog_info info = {};
+		__u32 size = sizeof(info), most = 0;
+		int bad;
+
+		bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size);
+		for (size_t i = 0; i < sizeof(ceilings) / sizeof(ceilings[0]); i++)
+			if (!strcmp(ceilings[i].name, bpf_program__name(prog)))
+				most = ceilings[i].most;
+		bad = info.verified_insns > most;
+		printf("%sok %d - verifier: %s walked %u of %u instructions\n", bad ? "not " : "", ++*number,
+		       bpf_program__name(prog), info.verified_insns, most);
+		failed += bad;
+	}
+	return failed;
+}
+
 static int make_interfaces(void)
 {
 	static const char *const links[] = {"2 name uplink0", "3 name tunnel0", "101 name wp101",
@@ -257,6 +289,7 @@ int main(void)
 		printf("Bail out! the programs do not load: %s\n", strerror(-err));
 		return 1;
 	}
+	failed += check_ceilings(&number);
 	failed += run_cases(path_cases, &number);
 	failed += run_cases(policy_cases, &number);
 	failed += run_cases(service_cases, &number);

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/errqueue.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -263,6 +264,44 @@ static void talk_datagram(const struct talk *t, int fd, int out, const struct so
 	tell(out, buf, &peer);
 }
 
+static void tell_error(int out, const struct sock_extended_err *e)
+{
+	char text[80];
+
+	address_text((const struct sockaddr_in6 *)(const void *)SO_EE_OFFENDER(e), text, sizeof(text));
+	dprintf(out, "icmp %d %d from %s mtu %u", e->ee_type, e->ee_code, text, e->ee_info);
+	_exit(0);
+}
+
+/* Sends t->bytes and waits for the ICMP error that they cause; what the socket's queue holds is told. */
+static void talk_error(const struct talk *t, int fd, int out, const struct sockaddr_in6 *to, socklen_t to_len)
+{
+	int v6 = to->sin6_family == AF_INET6, one = 1,
+	    probe = strstr(t->proto, "cut") ? 0 : 3; /* …_PMTUDISC_… */
+	char buf[65536] = "", control[512];
+	struct iovec part = {.iov_base = buf, .iov_len = sizeof(buf)};
+	struct msghdr m = {
+	    .msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof(control)};
+	struct pollfd p = {.fd = fd};
+
+	setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_RECVERR : IP_RECVERR, &one, sizeof(one));
+	setsockopt(fd, v6 ? IPPROTO_IPV6 : IPPROTO_IP, v6 ? IPV6_MTU_DISCOVER : IP_MTU_DISCOVER, &probe,
+		   sizeof(probe));
+	if (sendto(fd, buf, (size_t)t->bytes, 0, (const struct sockaddr *)to, to_len) < 0)
+		fail(out);
+	if (poll(&p, 1, DEADLINE_MS) <= 0) {
+		errno = EAGAIN;
+		fail(out);
+	}
+	if (recvmsg(fd, &m, MSG_ERRQUEUE) < 0)
+		fail(out);
+	for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c))
+		if (c->cmsg_type == (v6 ? IPV6_RECVERR : IP_RECVERR))
+			tell_error(out, (const struct sock_extended_err *)(const void *)CMSG_DATA(c));
+	dprintf(out, "an error without its cause");
+	_exit(0);
+}
+
 static void client(const struct talk *t, int out)
 {
 	struct timeval tv = {.tv_sec = DEADLINE_MS / 1000};
@@ -273,6 +312,12 @@ static void client(const struct talk *t, int out)
 	fd = socket(a.sin6_family, (stream ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &tv, sizeof(tv));
 	setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &tv, sizeof(tv));
+	if (t->ttl) {
+		setsockopt(fd, IPPROTO_IP, IP_TTL, &t->ttl, sizeof(t->ttl));
+		setsockopt(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, &t->ttl, sizeof(t->ttl));
+	}
+	if (!strncmp(t->proto, "error", 5))
+		talk_error(t, fd, out, &a, len);
 	if ((stream || strstr(t->proto, "connected")) && connect(fd, (struct sockaddr *)&a, len))
 		fail(out);
 	if (stream)

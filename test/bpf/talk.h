@@ -20,11 +20,13 @@ struct talk {
 	const char *to;
 	int port;
 	int bytes; /* sent and wanted back after the greeting */
+	int ttl;   /* 0: the system's */
 };
 
 /* TCP and UDP, both families, on TALK_PORT in the namespace; returns its pid when it listens, or -1. */
 pid_t talk_serve(const char *ns);
-/* "seen ADDR peer ADDR PORT", or "timeout", "refused", "unreachable", or what went wrong. */
+/* "seen ADDR peer ADDR PORT", "icmp TYPE CODE from ADDR mtu N", or "timeout", "refused", "unreachable", or
+ * what went wrong. */
 void talk(const struct talk *t, char *answer, size_t size);
 /* Runs a shell command in a namespace ("" for this one); its output, cut to size. Returns its exit status. */
 int shell(const char *ns, char *out, size_t size, const char *format, ...)

@@ -1,0 +1,132 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a packet costs in the loaded programs, by BPF_PROG_TEST_RUN: of an established connection among many,
+ * and the first of a new one, beside an empty program in the same run (the harness). Prints median and
+ * spread; judges nothing, since bench/ and a person do that. "speed N" takes N live connections (default
+ * 10,000).
+ */
+#include "world.h"
+#include "speed.skel.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROUNDS 9
+#define REPEAT 30000
+#define V4     "10.1.0.5", "10.1.0.6"
+#define V6     "fd00:1::5", "fd00:1::6"
+
+static struct speed *speed;
+
+static void policies(void);
+
+static int compare(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return (x > y) - (x < y);
+}
+
+static void show(const char *name, uint32_t *ns)
+{
+	qsort(ns, ROUNDS, sizeof(*ns), compare);
+	printf("%-64s %5u ns  (%u to %u)\n", name, ns[ROUNDS / 2], ns[0], ns[ROUNDS - 1]);
+}
+
+/* Runs `target` behind speed_next over `flows` flows; `before` each round. */
+static void measure(const char *name, const struct bpf_program *target, const char *src, const char *dst,
+		    uint8_t proto, uint32_t flows, int shuffled, void (*before)(void))
+{
+	struct spec s = {proto == IPPROTO_TCP ? TCP : UDP, src, dst, 0, 80, ACK, .payload = 20};
+	int fd = bpf_program__fd(target);
+	uint8_t frame[PACKET_MAX];
+	uint32_t ns[ROUNDS], zero = 0;
+	struct run r;
+
+	bpf_map_update_elem(bpf_map__fd(speed->maps.jump), &zero, &fd, BPF_ANY);
+	speed->bss->flows = flows;
+	speed->bss->shuffled = (uint32_t)shuffled;
+	for (int i = 0; i < ROUNDS; i++) {
+		if (before)
+			before();
+		world_run(speed->progs.speed_next, IF_A, frame, packet_build(&s, frame), 0, REPEAT, &r);
+		ns[i] = r.nanoseconds;
+	}
+	show(name, ns);
+}
+
+static void forget(void)
+{
+	world_reset();
+	policies();
+}
+
+static void fill(int v6, uint32_t n)
+{
+	struct conn_value v = {.flags = CONN_ANSWERED, .ifindex = IF_A};
+
+	for (uint32_t i = 0; i < n; i++) {
+		struct conn4_key k4 = {.a = htonl(0x0a010005),
+				       .b = htonl(0x0a010006),
+				       .aport = htons((uint16_t)i),
+				       .bport = htons((uint16_t)(i >> 16 ? 81 : 80)),
+				       .proto = IPPROTO_TCP};
+		struct conn6_key k6 = {.a = addr("fd00:1::5"),
+				       .b = addr("fd00:1::6"),
+				       .aport = k4.aport,
+				       .bport = k4.bport,
+				       .proto = IPPROTO_TCP};
+
+		bpf_map_update_elem(bpf_map__fd(v6 ? world->maps.conn6 : world->maps.conn4),
+				    v6 ? (void *)&k6 : (void *)&k4, &v, BPF_ANY);
+	}
+}
+
+static void policies(void)
+{
+	for (uint32_t i = 0; i < 10000; i++) {
+		set_policy(1000 + i % 100, CLASS_A + i, 5000 + i % 100, 0);
+		set_port(5000 + i % 100, 64, i & 1 ? IPPROTO_TCP : IPPROTO_UDP, (uint16_t)(80 + i / 200),
+			 VERDICT_ALLOW, 16 + i);
+	}
+	set_pod("a", 0, 1001);
+	set_pod("b", 1000, 0);
+	set_policy(1001, CLASS_B, 5001, 0);
+	set_policy(1000, CLASS_A, 5000, 0);
+	set_port(5000, 64, IPPROTO_UDP, 80, VERDICT_ALLOW, 16);
+	set_port(5001, 64, IPPROTO_UDP, 80, VERDICT_ALLOW, 17);
+}
+
+int main(int argc, char **argv)
+{
+	uint32_t live = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 10000;
+
+	if (unshare(CLONE_NEWNET) ||
+	    system("ip link set lo up && ip link add index 101 name wp101 type veth peer name e0") ||
+	    world_load() || !(speed = speed__open_and_load())) {
+		printf("1..0 # SKIP needs root, eBPF and veth\n");
+		return 0;
+	}
+	world_reset();
+	fill(0, live);
+	fill(1, live);
+	policies();
+	printf("# %u live connections in each family, 10,000 policy elements\n", live);
+	measure("harness", speed->progs.speed_empty, V4, IPPROTO_TCP, live, 1, NULL);
+	measure("established, pod to pod of this node, IPv4", world->progs.weft_from_pod, V4, IPPROTO_TCP,
+		live, 1, NULL);
+	measure("established, pod to pod of this node, IPv6", world->progs.weft_from_pod, V6, IPPROTO_TCP,
+		live, 1, NULL);
+	measure("established, one flow, IPv4", world->progs.weft_from_pod, V4, IPPROTO_TCP, 1, 0, NULL);
+	measure("established, one flow, IPv6", world->progs.weft_from_pod, V6, IPPROTO_TCP, 1, 0, NULL);
+	measure("new connection, judged at both ends, IPv4", world->progs.weft_from_pod, V4, IPPROTO_UDP,
+		30000, 0, forget);
+	measure("new connection, judged at both ends, IPv6", world->progs.weft_from_pod, V6, IPPROTO_UDP,
+		30000, 0, forget);
+	return 0;
+}

@@ -137,6 +137,7 @@ static int start_hub(struct sandbox *s)
 
 	if (r)
 		return r;
+	d->needed = true;
 	daemon_arg(d, "--name");
 	daemon_arg(d, "%s", s->opt->name);
 	daemon_arg(d, "--dir");

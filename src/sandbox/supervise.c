@@ -12,6 +12,7 @@
 #include "sandbox/cluster.h"
 #include "sandbox/files.h"
 
+enum { TOLD_BYTES = 4000, TRIES_AT_START = 3 };
 enum { CALM_MS = 60000, WAIT_MIN_MS = 50, WAIT_MAX_MS = 5000 };
 
 int daemon_open(struct daemon *d, struct sandbox *s, const char *what, const char *program, const char *log)
@@ -53,6 +54,19 @@ static void daemon_again(uv_timer_t *t)
 	daemon_start(t->data);
 }
 
+/* What the last run said, for a program that never came up. */
+static void tell_log(const struct daemon *d)
+{
+	AUTO_BUF text = {0};
+	size_t from = d->log_from;
+
+	if (file_read(d->log, &text) || text.n <= from)
+		return;
+	if (text.n - from > TOLD_BYTES)
+		from = text.n - TOLD_BYTES;
+	fwrite(text.p + from, 1, text.n - from, stderr);
+}
+
 static void daemon_ended(struct child *c, int status)
 {
 	struct daemon *d = c->owner;
@@ -64,6 +78,12 @@ static void daemon_ended(struct child *c, int status)
 	if (d->fast_ends > 1)
 		wait = (uint64_t)WAIT_MIN_MS << (d->fast_ends < 9 ? d->fast_ends - 2 : 7);
 	wait = wait > WAIT_MAX_MS ? WAIT_MAX_MS : wait;
+	if (d->needed && !d->sandbox->ready_told && d->fast_ends >= TRIES_AT_START) {
+		log_error("%s does not start:", d->what);
+		tell_log(d);
+		sandbox_stop(d->sandbox, -ECHILD);
+		return;
+	}
 	if (WIFSIGNALED(status))
 		log_warn("%s ended by signal %d; starting it again in %llu ms (%s)", d->what,
 			 WTERMSIG(status), (unsigned long long)wait, d->log);
@@ -76,6 +96,7 @@ static void daemon_ended(struct child *c, int status)
 int daemon_start(struct daemon *d)
 {
 	char cgroup[PATH_LEN + 16];
+	off_t end;
 	AUTO_FD int log = file_append(d->log);
 	struct spawn s = {.program = d->program,
 			  .argv = d->argv,
@@ -88,6 +109,8 @@ int daemon_start(struct daemon *d)
 	int r;
 
 	snprintf(cgroup, sizeof(cgroup), "%s/control", d->sandbox->cgroup);
+	end = log < 0 ? 0 : lseek(log, 0, SEEK_END);
+	d->log_from = end < 0 ? 0 : (size_t)end;
 	d->started_ms = clock_ms();
 	d->child.owner = d;
 	d->child.ended = daemon_ended;

@@ -21,7 +21,9 @@ struct daemon {
 	struct child child;
 	uv_timer_t timer;
 	uint64_t started_ms;
+	size_t log_from;    /* where this run's output begins */
 	unsigned fast_ends; /* in a row */
+	bool needed;	    /* nothing goes without it: give up where it never comes up */
 	bool open, stopping;
 };
 

@@ -20,7 +20,8 @@ void *arena_alloc(struct arena *a, size_t n);
 #define arena_new(a, T)	     ((T *)arena_alloc((a), sizeof(T)))
 #define arena_array(a, T, n) ((T *)arena_alloc_array((a), (n), sizeof(T)))
 void *arena_alloc_array(struct arena *a, size_t n, size_t size);
-/* Makes room for n bytes in one block of just that size, so that a copy of known size wastes nothing: 0 or -ENOMEM. */
+/* Makes room for n bytes in one block of just that size, so that a copy of known size wastes nothing: 0 or
+ * -ENOMEM. */
 int arena_reserve(struct arena *a, size_t n);
 /* Copies; the result is NUL-terminated too. .p is NULL when out of memory. */
 struct str arena_str(struct arena *a, struct str s);

@@ -37,7 +37,8 @@ static inline void manifest_free(struct manifest_objects *all)
 }
 
 /* All objects of the text, decoded only; rs gets the remarks. Returns what decode_yaml() did. */
-static inline int manifest_read(const char *name, const char *text, struct manifest_objects *all, struct remarks *rs)
+static inline int manifest_read(const char *name, const char *text, struct manifest_objects *all,
+				struct remarks *rs)
 {
 	struct file *f;
 	assert_int_equal(file_new(&f, name, text, strlen(text)), 0);

@@ -2,22 +2,22 @@
 /* Objects: kinds by name, copies, positions, keys, printing in both forms and reading back, defaults. */
 #include "manifest.h"
 
-static const char policy_text[] = "apiVersion: networking.k8s.io/v1\n"	      /* 1 */
-				  "kind: NetworkPolicy\n"		      /* 2 */
-				  "metadata:\n"				      /* 3 */
-				  "  name: web\n"			      /* 4 */
-				  "  labels: {b: '2', a: '1'}\n"	      /* 5 */
-				  "spec:\n"				      /* 6 */
-				  "  podSelector:\n"			      /* 7 */
-				  "    matchLabels: {app: web}\n"	      /* 8 */
-				  "  ingress:\n"			      /* 9 */
-				  "  - ports:\n"			      /* 10 */
-				  "    - port: http\n"			      /* 11 */
-				  "    - {endPort: 90, port: 80}\n"	      /* 12 */
-				  "    from:\n"				      /* 13 */
-				  "    - ipBlock: {cidr: 10.0.0.0/8}\n"	      /* 14 */
-				  "  policyTypes:\n"			      /* 15 */
-				  "  - Ingress\n";			      /* 16 */
+static const char policy_text[] = "apiVersion: networking.k8s.io/v1\n"	/* 1 */
+				  "kind: NetworkPolicy\n"		/* 2 */
+				  "metadata:\n"				/* 3 */
+				  "  name: web\n"			/* 4 */
+				  "  labels: {b: '2', a: '1'}\n"	/* 5 */
+				  "spec:\n"				/* 6 */
+				  "  podSelector:\n"			/* 7 */
+				  "    matchLabels: {app: web}\n"	/* 8 */
+				  "  ingress:\n"			/* 9 */
+				  "  - ports:\n"			/* 10 */
+				  "    - port: http\n"			/* 11 */
+				  "    - {endPort: 90, port: 80}\n"	/* 12 */
+				  "    from:\n"				/* 13 */
+				  "    - ipBlock: {cidr: 10.0.0.0/8}\n" /* 14 */
+				  "  policyTypes:\n"			/* 15 */
+				  "  - Ingress\n";			/* 16 */
 
 static void assert_pos(const struct object *o, const void *member, uint32_t line, uint32_t col, uint32_t len)
 {
@@ -45,8 +45,8 @@ static void check_policy_positions(const struct object *o)
 	assert_pos(o, &rule->from.items[0].ip_block->cidr, 14, 23, 10);
 	assert_pos(o, &s->policy_types.items[0], 16, 5, 7);
 	assert_pos(o, &rule->ports.items[0].protocol, 11, 7, 4); /* absent: its item */
-	assert_pos(o, &s->egress, 6, 1, 4);			  /* absent: what encloses it */
-	assert_pos(o, &rule, 1, 1, 10);				  /* not inside: the object */
+	assert_pos(o, &s->egress, 6, 1, 4);			 /* absent: what encloses it */
+	assert_pos(o, &rule, 1, 1, 10);				 /* not inside: the object */
 }
 
 static void every_value_keeps_its_position(void **state)
@@ -57,9 +57,11 @@ static void every_value_keeps_its_position(void **state)
 	assert_int_equal(object_clone(&copy, o), 0);
 	object_unref(&o);
 	check_policy_positions(copy);
-	assert_int_equal(object_set_pos(copy, &copy->meta.ns, (struct pos){.line = 7, .col = 8, .len = 9}), 0);
+	assert_int_equal(object_set_pos(copy, &copy->meta.ns, (struct pos){.line = 7, .col = 8, .len = 9}),
+			 0);
 	assert_pos(copy, &copy->meta.ns, 7, 8, 9);
-	assert_int_equal(object_set_pos(copy, &copy->meta.ns, (struct pos){.line = 1, .col = 2, .len = 3}), 0);
+	assert_int_equal(object_set_pos(copy, &copy->meta.ns, (struct pos){.line = 1, .col = 2, .len = 3}),
+			 0);
 	assert_pos(copy, &copy->meta.ns, 1, 2, 3);
 	check_policy_positions(copy);
 	object_unref(&copy);
@@ -101,7 +103,8 @@ static void positions_travel_in_json(void **state)
 
 static const char pod_text[] =
     "apiVersion: v1\nkind: Pod\nmetadata:\n  name: p\n  namespace: shop\n  annotations:\n"
-    "    note: |\n      two\n      lines\n    odd: \"tab\\there\"\n    empty: ''\n    number: '80'\n    colon: 'a: b'\n"
+    "    note: |\n      two\n      lines\n    odd: \"tab\\there\"\n    empty: ''\n    number: '80'\n    "
+    "colon: 'a: b'\n"
     "    word: 'yes'\n    dash: '- x'\n    umlaut: \"\xc3\xbc\"\n    trail: \"x \\ny\"\n"
     "spec:\n  hostNetwork: false\n  volumes: [{emptyDir: {}, name: v}, 1.5, null, [a, [b]], {}]\n"
     "  nodeSelector: {}\n  tolerations: []\n"
@@ -135,7 +138,8 @@ static void absent_and_empty_differ(void **state)
 	assert_non_null(strstr(json.p, "\"nodeSelector\":{}"));
 	assert_non_null(strstr(json.p, "\"tolerations\":[]"));
 	assert_non_null(strstr(json.p, "\"hostNetwork\":false"));
-	assert_non_null(strstr(json.p, "\"volumes\":[{\"emptyDir\":{},\"name\":\"v\"},1.5,null,[\"a\",[\"b\"]],{}]"));
+	assert_non_null(
+	    strstr(json.p, "\"volumes\":[{\"emptyDir\":{},\"name\":\"v\"},1.5,null,[\"a\",[\"b\"]],{}]"));
 	assert_null(strstr(json.p, "initContainers"));
 	object_unref(&o);
 }
@@ -143,15 +147,17 @@ static void absent_and_empty_differ(void **state)
 static void a_secret_is_hidden(void **state)
 {
 	(void)state;
-	struct object *o = manifest_one("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ntype: Opaque\n"
-					"data: {key: aHVzaA==, other: aHVzaA==}\nstringData: {deep: [hush]}\nodd: hush\n");
+	struct object *o =
+	    manifest_one("apiVersion: v1\nkind: Secret\nmetadata: {name: s}\ntype: Opaque\n"
+			 "data: {key: aHVzaA==, other: aHVzaA==}\nstringData: {deep: [hush]}\nodd: hush\n");
 	AUTO_BUF shown = {0}, plain = {0}, yaml = {0};
 	object_print_json(&plain, o, 0);
 	assert_non_null(strstr(plain.p, "aHVzaA=="));
 	object_print_json(&shown, o, PRINT_REDACT);
 	assert_null(strstr(shown.p, "aHVzaA"));
 	assert_null(strstr(shown.p, "hush"));
-	assert_non_null(strstr(shown.p, "\"type\":\"Opaque\",\"data\":{\"key\":\"<redacted>\",\"other\":\"<redacted>\"}"));
+	assert_non_null(strstr(
+	    shown.p, "\"type\":\"Opaque\",\"data\":{\"key\":\"<redacted>\",\"other\":\"<redacted>\"}"));
 	object_print_yaml(&yaml, o, PRINT_REDACT);
 	assert_null(strstr(yaml.p, "aHVzaA"));
 	object_unref(&o);
@@ -210,7 +216,8 @@ static void defaults_are_those_of_kubernetes(void **state)
 	assert_int_equal(object_default(o), 0);
 	assert_int_equal(o->networkpolicy->spec->policy_types.len, 2); /* NP05 */
 	object_unref(&o);
-	o = manifest_one("apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80, nodePort: 0}]}\n");
+	o = manifest_one(
+	    "apiVersion: v1\nkind: Service\nmetadata: {name: a}\nspec: {ports: [{port: 80, nodePort: 0}]}\n");
 	assert_int_equal(object_default(o), 0);
 	assert_int_equal(o->service->spec->ports.items[0].target_port.i, 80);
 	assert_false(o->service->spec->ports.items[0].node_port.set);
@@ -248,10 +255,10 @@ static void references_are_counted(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(every_value_keeps_its_position), cmocka_unit_test(paths_name_members),
-	    cmocka_unit_test(positions_travel_in_json),	      cmocka_unit_test(yaml_reads_back_as_the_same),
-	    cmocka_unit_test(absent_and_empty_differ),	      cmocka_unit_test(a_secret_is_hidden),
-	    cmocka_unit_test(kinds_are_found_by_any_name),    cmocka_unit_test(keys_follow_the_name),
+	    cmocka_unit_test(every_value_keeps_its_position),	cmocka_unit_test(paths_name_members),
+	    cmocka_unit_test(positions_travel_in_json),		cmocka_unit_test(yaml_reads_back_as_the_same),
+	    cmocka_unit_test(absent_and_empty_differ),		cmocka_unit_test(a_secret_is_hidden),
+	    cmocka_unit_test(kinds_are_found_by_any_name),	cmocka_unit_test(keys_follow_the_name),
 	    cmocka_unit_test(defaults_are_those_of_kubernetes), cmocka_unit_test(references_are_counted),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -30,7 +30,7 @@ static void maps_stay_sorted(void **state)
 
 struct text_case {
 	const char *text;
-	bool matches; /* app=web, tier=front */
+	bool matches;	     /* app=web, tier=front */
 	const char *printed; /* NULL: an error */
 };
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Watches elements of pinned BPF maps and tells when they change, beside the API event that made them change.
- * Started as "bench-await HUB.SOCK WATCH-PATH", it holds that watch open; then it reads lines "PIN KEYHEX
- * MILLISECONDS", and for each prints "armed" and then two CLOCK_MONOTONIC times in ns: when bytes of the
- * watch came, and when the element first differed (appeared, vanished, or got another value); or "none" when
- * the time was over. Resolution about 30 µs: it sleeps in between, so that it takes little from what it
- * measures. Called by bench/run; never writes a map.
+ * Watches elements of pinned BPF maps and tells when they have a wanted value, beside the API event that made
+ * them change. Started as "bench-await HUB.SOCK WATCH-PATH", it holds that watch open; then it reads lines
+ *   PIN KEYHEX 0 ?                  prints the value in hex, or "absent"
+ *   PIN KEYHEX MILLISECONDS VALUE   prints "armed", then two CLOCK_MONOTONIC times in ns: when bytes of the
+ * watch came, and when the element had that value; or "none" and why when the time was over Resolution about
+ * 30 µs: it sleeps in between, so that it takes little from what it measures. Called by bench/run; never
+ * writes a map.
  */
 #include <bpf/bpf.h>
 #include <ctype.h>
@@ -26,6 +27,12 @@
 struct element {
 	int error; /* 0 or errno of the look-up */
 	uint8_t value[VALUE_MAX];
+};
+
+struct pin {
+	int fd;
+	uint32_t value_size;
+	uint8_t key[256];
 };
 
 static uint64_t now(void)
@@ -91,72 +98,86 @@ static int drain(int fd)
 	return n == 0 ? -1 : some;
 }
 
-static int open_pin(const char *pin, const char *hex, uint8_t *key, size_t room)
+static int open_pin(struct pin *p, const char *path, const char *hex)
 {
 	struct bpf_map_info info;
 	uint32_t len = sizeof(info);
-	int fd = bpf_obj_get(pin);
 
-	if (fd < 0) {
-		fprintf(stderr, "await: %s: %s\n", pin, strerror(errno));
+	p->fd = bpf_obj_get(path);
+	if (p->fd < 0) {
+		fprintf(stderr, "await: %s: %s\n", path, strerror(errno));
 		return -1;
 	}
 	memset(&info, 0, sizeof(info));
-	if (bpf_obj_get_info_by_fd(fd, &info, &len) < 0 || info.value_size > VALUE_MAX ||
-	    info.key_size > room || parse_key(hex, key, info.key_size) < 0) {
-		fprintf(stderr, "await: %s: a key of %u bytes is needed, not \"%s\"\n", pin, info.key_size,
+	if (bpf_obj_get_info_by_fd(p->fd, &info, &len) < 0 || info.value_size > VALUE_MAX ||
+	    info.key_size > sizeof(p->key) || parse_key(hex, p->key, info.key_size) < 0) {
+		fprintf(stderr, "await: %s: a key of %u bytes is needed, not \"%s\"\n", path, info.key_size,
 			hex);
-		close(fd);
+		close(p->fd);
 		return -1;
 	}
-	return fd;
+	p->value_size = info.value_size;
+	return 0;
 }
 
-static int wait_for(int watch, const char *pin, const char *hex, uint64_t limit_ms)
+static void print_value(const char *value)
+{
+	puts(value);
+	fflush(stdout);
+}
+
+/* The element as text: hex, or "absent". The kernel may reuse an element's memory while it is copied to us;
+ * two equal looks are no accident. */
+static void value_text(const struct pin *p, char out[2 * VALUE_MAX + 1])
+{
+	struct element e, again;
+
+	do {
+		look(p->fd, p->key, &e);
+		look(p->fd, p->key, &again);
+	} while (memcmp(&e, &again, sizeof(e)) != 0);
+	if (e.error) {
+		strcpy(out, "absent");
+		return;
+	}
+	for (uint32_t i = 0; i < p->value_size; i++)
+		snprintf(out + 2 * i, 3, "%02x", e.value[i]);
+}
+
+static int wait_for(int watch, const struct pin *p, uint64_t limit_ms, const char *want)
 {
 	const struct timespec pause = {.tv_nsec = 20000};
-	struct element before, after;
-	uint64_t end, event = 0, kernel = 0;
-	uint8_t key[256];
-	int fd = open_pin(pin, hex, key, sizeof(key));
+	char value[2 * VALUE_MAX + 1], line[64];
+	uint64_t end = now() + limit_ms * 1000000u, event = 0, kernel = 0;
 
-	if (fd < 0)
-		return 1;
-	look(fd, key, &before);
 	if (drain(watch) < 0) {
 		fputs("await: the watch ended\n", stderr);
-		close(fd);
-		return 1;
+		return -EPIPE;
 	}
-	puts("armed");
-	fflush(stdout);
-	end = now() + limit_ms * 1000000u;
-	do {
+	print_value("armed");
+	while (!(event && kernel) && now() < end) {
 		if (!event && drain(watch) > 0)
 			event = now();
 		if (!kernel) {
-			look(fd, key, &after);
-			if (memcmp(&before, &after, sizeof(before)) != 0)
+			value_text(p, value);
+			if (!strcmp(value, want))
 				kernel = now();
 		}
-		if (event && kernel)
-			break;
 		nanosleep(&pause, NULL);
-	} while (now() < end);
+	}
 	if (event && kernel)
-		printf("%" PRIu64 " %" PRIu64 "\n", event, kernel);
+		snprintf(line, sizeof(line), "%" PRIu64 " %" PRIu64, event, kernel);
 	else
-		printf("none: %s\n", event ? "the element did not change" : "no event came");
-	fflush(stdout);
-	close(fd);
+		snprintf(line, sizeof(line), "none: %s", event ? "the element is another" : "no event came");
+	print_value(line);
 	return 0;
 }
 
 int main(int argc, char **argv)
 {
-	char pin[512], hex[520];
+	char path[512], hex[520], want[2 * VALUE_MAX + 1], value[2 * VALUE_MAX + 1];
 	uint64_t limit;
-	int watch;
+	int watch, error = 0;
 
 	if (argc != 3) {
 		fputs("usage: bench-await HUB.SOCK WATCH-PATH\n", stderr);
@@ -168,9 +189,18 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	prctl(PR_SET_TIMERSLACK, 1UL);
-	while (scanf("%511s %519s %" SCNu64, pin, hex, &limit) == 3) {
-		if (wait_for(watch, pin, hex, limit))
+	while (!error && scanf("%511s %519s %" SCNu64 " %512s", path, hex, &limit, want) == 4) {
+		struct pin p;
+
+		if (open_pin(&p, path, hex) < 0)
 			return 1;
+		if (want[0] == '?') {
+			value_text(&p, value);
+			print_value(value);
+		} else {
+			error = wait_for(watch, &p, limit, want);
+		}
+		close(p.fd);
 	}
-	return 0;
+	return error ? 1 : 0;
 }

@@ -35,22 +35,26 @@ class Change:
         return f"{collection}?watch=1&fieldSelector=metadata.name%3D{name}"
 
 
+LOCAL_PODS = 100
+
+
 def fillers(count):
-    """`count` Services with an endpoint each, `count` policies on pods of the node, as objects of files."""
+    """`count` Services with an endpoint each, `count` pods of another node, and `count` policies, all in force on this
+    node: they spread over its pods, and each lets one pod of the other node in."""
     out = []
     for s in layouts.some(count, 1):
         out.append(objects.service(s.name, port=s.port, target=s.endpoints[0][1], address=s.address))
         out.append(objects.slice_of(s.name, s.endpoints))
-    out += [objects.policy(f"p{i}", "local", ingress_from=[f"peer-{i}"], ports=[("TCP", 8080)]) for i in range(count)]
+    out += [objects.policy(f"p{i}", f"local-{i % LOCAL_PODS}", ingress_from=[f"peer-{i}"], ports=[("TCP", 8080)]) for i in range(count)]
     out += [objects.pod(f"far-{i}", FAR, {"app": f"peer-{i}"}) for i in range(count)]
     return out
 
 
 def changes(rig):
     """Makes the objects that change, and says what to look at."""
-    local = rig.api("POST", f"/api/v1{NS}/pods", objects.pod("local", NODE, {"app": "local"}))
+    local = [rig.api("POST", f"/api/v1{NS}/pods", objects.pod(f"local-{i}", NODE)) for i in range(LOCAL_PODS)]
     peer = rig.api("POST", f"/api/v1{NS}/pods", objects.pod("peer", FAR, {"app": "peer", "role": "a"}))
-    policy = objects.policy("moving", "local", ingress_from=["peer"], ports=[("TCP", 7000)])
+    policy = objects.policy("moving", "local-0", ingress_from=["peer"], ports=[("TCP", 7000)])
     policy["spec"]["ingress"].append({"from": [{"podSelector": {"matchLabels": {"role": "b"}}}]})
     rig.api("POST", f"/apis/networking.k8s.io/v1{NS}/networkpolicies", policy)
     rig.api("POST", f"/api/v1{NS}/services", objects.service("moving", port=81, target=8080, address=ADDRESS))
@@ -65,8 +69,9 @@ def changes(rig):
             time.sleep(0.005)
         raise Failed(f"pod {name} got no address")
 
-    local_ip, peer_ip = address_of("local"), address_of("peer")
-    rig.wire(local)
+    local_ip, peer_ip = address_of("local-0"), address_of("peer")
+    for pod in local:
+        rig.wire(pod)
 
     def service(spec):
         spec["spec"]["ports"][0]["port"] = 82 if spec["spec"]["ports"][0]["port"] == 81 else 81
@@ -94,33 +99,76 @@ def changes(rig):
     ]
 
 
+class Await:
+    """bench-await on one watch."""
+
+    def __init__(self, rig, change):
+        self.pin, self.key = rig.pin(change.bpf_map), change.key.hex()
+        self.p = subprocess.Popen([tool("bench-await"), f"{rig.run}/hub.sock", change.watch()], stdin=subprocess.PIPE,
+                                  stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def ask(self, limit_ms, want):
+        self.p.stdin.write(f"{self.pin} {self.key} {limit_ms} {want}\n")
+        self.p.stdin.flush()
+        return self.line()
+
+    def line(self):
+        text = self.p.stdout.readline().strip()
+        if not text:
+            raise Failed(self.p.stderr.read().strip()[-160:])
+        return text
+
+    def close(self):
+        self.p.kill()
+        self.p.wait()
+
+
+def settled(await_, still=0.4, limit=20):
+    """The element's value once it has stood still."""
+    end = time.monotonic() + limit
+    value, since = await_.ask(0, "?"), time.monotonic()
+    while time.monotonic() - since < still:
+        if time.monotonic() > end:
+            raise Failed("the element does not come to rest")
+        time.sleep(0.02)
+        now = await_.ask(0, "?")
+        if now != value:
+            value, since = now, time.monotonic()
+    return value
+
+
 def time_changes(rig, change, count):
-    """Seconds from event to kernel, `count` times."""
-    await_ = subprocess.Popen([tool("bench-await"), f"{rig.run}/hub.sock", change.watch()], stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    samples = []
+    """([request to kernel], [event to kernel]) in seconds, `count` changes. Ids in the kernel are hashes of content, so
+    each of the two states has its own value, which two slow changes teach."""
+    await_ = Await(rig, change)
+    request, event, values = [], [], []
     try:
-        pin = rig.pin(change.bpf_map)
         obj = rig.api("GET", change.path)
-        for _ in range(count):
-            await_.stdin.write(f"{pin} {change.key.hex()} 3000\n")
-            await_.stdin.flush()
-            if await_.stdout.readline().strip() != "armed":
-                raise Failed(f"{change.what}: {await_.stderr.read().strip()[-160:]}")
+        values.append(settled(await_))
+        for _ in range(2):
             change.states(obj)
             obj = rig.api("PUT", change.path, obj)
-            answer = await_.stdout.readline().split()
-            if len(answer) != 2 or not answer[0].isdigit():
-                raise Failed(f"{change.what}: {' '.join(answer)} within 3 s after {len(samples)} changes")
-            samples.append(max(0, int(answer[1]) - int(answer[0])) / 1e9)
+            values.append(settled(await_))
+        if values[0] != values[2] or values[0] == values[1]:
+            raise Failed(f"the element of BPF map {change.bpf_map} does not follow the object")
+        for i in range(count):
+            if await_.ask(3000, values[(i + 1) % 2]) != "armed":
+                raise Failed("bench-await did not start")
+            change.states(obj)
+            began = time.monotonic_ns()
+            obj = rig.api("PUT", change.path, obj)
+            answer = await_.line().split()
+            if not answer[0].isdigit():
+                raise Failed(f"{' '.join(answer)} within 3 s after {i} changes")
+            request.append((int(answer[1]) - began) / 1e9)
+            event.append(max(0, int(answer[1]) - int(answer[0])) / 1e9)
     finally:
-        await_.kill()
-        await_.wait()
-    return samples
+        await_.close()
+    return request, event
 
 
 def change_times(effort):
-    """[(what, samples, reason when there are none)] in the order of the table."""
+    """[(what, (request, event) samples, reason when there are none)] in the order of the table."""
     names = ["Service", "endpoint", "pod", "policy"]
     try:
         with Rig("change", fillers(effort.many)) as rig:

@@ -16,7 +16,7 @@ import time
 
 from . import objects
 from .net import Failed, World, in_ns, inside, sh, sysctl, veth
-from .weft import PREFIX, RUN, UnixHTTP, cgroup_root, manifest, program
+from .weft import PREFIX, RUN, UnixHTTP, cgroup_root, libexec, manifest, program
 
 NODE = "node-1"
 FAR = "far"
@@ -56,6 +56,7 @@ class Rig:
         self.options = list(options)
         self.world = World()
         self.folder = tempfile.mkdtemp(prefix="weft-bench-")
+        os.chmod(self.folder, 0o755)
         with open(os.path.join(self.folder, "all.yaml"), "w", encoding="utf-8") as f:
             f.write(manifest([objects.namespace(), *files]))
         self.hub = self.agent = self.mounted = self.cgroup = None
@@ -142,7 +143,7 @@ class Rig:
         self.agent = subprocess.Popen(inside(self.node_ns, [
             program("weft-agent"), "--name", self.name, "--node", NODE, "--hub", os.path.join(self.run, "hub.sock"),
             "--run", os.path.join(self.run, NODE), "--bpf", os.path.join(self.bpf, NODE), "--cgroup", os.path.join(self.cgroup, NODE),
-            "--mode", "vxlan", "--uplink", "uplink0", "--libexec", os.path.dirname(program("weft-agent")),
+            "--mode", "vxlan", "--uplink", "uplink0", "--libexec", libexec(),
             "--services4", "10.96.0.0/16", "--services6", "fd57:e7f7:0:96::/112", *self.options]),
             stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()

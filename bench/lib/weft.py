@@ -17,11 +17,15 @@ RUN = "/run/weft"
 PREFIX = "bench"
 
 
+def libexec():
+    return os.path.abspath(os.path.join(net.BUILD, "libexec", "weft"))
+
+
 def program(name="weft"):
-    for folder, _, files in sorted(os.walk(net.BUILD)):
-        if name in files and os.access(os.path.join(folder, name), os.X_OK):
-            return os.path.abspath(os.path.join(folder, name))
-    raise Failed(f"{name} is not built")
+    path = os.path.join(libexec(), name) if name != "weft" else os.path.abspath(os.path.join(net.BUILD, "src", "cli", name))
+    if not os.access(path, os.X_OK):
+        raise Failed(f"{name} is not built")
+    return path
 
 
 def cgroup_root():
@@ -50,6 +54,7 @@ class Cluster:
         self.own = None
         if folder is None:
             self.own = folder = tempfile.mkdtemp(prefix="weft-bench-")
+            os.chmod(folder, 0o755)
             for name, content in files.items():
                 with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
                     f.write(content if isinstance(content, str) else manifest(content))

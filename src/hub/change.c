@@ -13,7 +13,7 @@
 #include "hub/names.h"
 #include "hub/podstatus.h"
 
-enum { NODES_JOIN_MS = 20 };
+enum { NODES_JOIN_MS = 20, NODES_WAIT_MS = 3000 };
 
 static int refuse_invalid(const struct object *o, struct remarks *rs, struct api_error *e)
 {
@@ -146,8 +146,10 @@ static int create(struct hub *h, struct api_write *w, struct object **now, struc
 	}
 	if (o->desc->kind == KIND_node) {
 		/* With the last of those expected nobody waits. */
-		h->cluster->hold_pods = store_count(h->store, KIND_node) + 1 != h->opt.nodes;
-		uv_timer_start(&h->nodes_timer, nodes_joined, NODES_JOIN_MS, 0);
+		bool all = store_count(h->store, KIND_node) + 1 >= h->opt.nodes;
+		h->cluster->hold_pods = !h->opt.nodes || !all;
+		uv_timer_start(&h->nodes_timer, nodes_joined, h->opt.nodes ? NODES_WAIT_MS : NODES_JOIN_MS,
+			       0);
 	}
 	return publish(h, TAKE(w->object), now, e);
 }

@@ -225,6 +225,15 @@ static int begin_whole(struct compiler *c)
 	return 0;
 }
 
+/* What died in the last run was still needed to name the rows that went. */
+static void bury(struct compiler *c)
+{
+	sets_bury(c);
+	classes_bury(c);
+	portsets_bury(c);
+	atoms_bury(c);
+}
+
 static void settle(struct compiler *c)
 {
 	static const enum kind order[] = {KIND_namespace, KIND_node,	KIND_networkpolicy,
@@ -270,25 +279,25 @@ int compiler_run(struct compiler *c, struct plan_delta *out, struct remarks *rs)
 	int e = 0;
 	if (whole)
 		e = begin_whole(c);
+	else
+		bury(c);
 	if (!e) {
 		settle(c);
 		e = c->failed || c->rows.failed ? -ENOMEM : transition(c, out);
 	}
-	c->remarks = NULL;
 	if (e) {
 		plan_delta_fini(out);
 		c->whole = true;
 		return e;
 	}
 	rows_commit(&c->rows);
-	sets_bury(c);
-	classes_bury(c);
-	portsets_bury(c);
-	atoms_bury(c);
+	if (rs)
+		advise(c);
 	retired_free(&c->retired_before);
 	c->retired_before = c->retired;
 	c->retired = (struct retired){0};
 	told_done(c);
+	c->remarks = NULL;
 	c->whole = false;
 	return 0;
 }

@@ -407,6 +407,9 @@ void slice_tell(struct compiler *c, struct str key, const struct object *now);
 void services_settle(struct compiler *c);
 void services_fini(struct compiler *c);
 
+/* advice.c */
+void advise(struct compiler *c);
+
 /* transition.c: dirty rows → steps */
 int transition(struct compiler *c, struct plan_delta *out);
 

@@ -177,11 +177,19 @@ static int update(struct hub *h, struct api_write *w, struct object **now, struc
 				"the uid in the body, " STR_FMT ", is not that of the object, " STR_FMT,
 				STR_ARG(o->meta.uid), STR_ARG(old->meta.uid));
 	keep_position(o, old);
-	if (prepare(h, o, old, true, e))
+	/* A file's object is refused before it is judged: what is wrong with a change that cannot be is no
+	 * matter. */
+	struct api_error judged = {0};
+	int r = prepare(h, o, old, true, &judged);
+	if (object_from_file(old) && (r || !object_same_spec(o, old) || !same_labels(o, old)))
+		refuse_foreign(old, "change it", e);
+	else if (r) {
+		*e = judged;
+		judged = (struct api_error){0};
+	}
+	api_error_fini(&judged);
+	if (e->code)
 		return -EINVAL;
-	bool same = object_same_spec(o, old) && same_labels(o, old);
-	if (object_from_file(old) && !same)
-		return refuse_foreign(old, "change it", e);
 	if (w->dry || object_same(o, old)) {
 		*now = w->dry ? TAKE(w->object) : object_ref(old);
 		return 0;

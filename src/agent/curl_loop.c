@@ -156,6 +156,15 @@ int curl_loop_init(struct curl_loop *c, uv_loop_t *loop, int (*dial)(void *ctx),
 	return 0;
 }
 
+int transfer_begin(struct curl_loop *c, struct transfer *t)
+{
+	curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
+	curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+	curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
+	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+	return curl_multi_add_handle(c->multi, t->easy) ? -ENOMEM : 0;
+}
+
 int transfer_start(struct curl_loop *c, struct transfer *t, const char *path)
 {
 	char url[768];
@@ -166,17 +175,14 @@ int transfer_start(struct curl_loop *c, struct transfer *t, const char *path)
 		return -ENOMEM;
 	curl_easy_setopt(t->easy, CURLOPT_URL, url);
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http");
-	/* Only the form of the address counts: the socket comes from `dial`. */
-	curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, "/hub.sock");
+	/* Only the form of the address counts, and that it is longer than one of the internet (syscalls.c): the socket
+	 * comes from `dial`. */
+	curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, "/the/hub/behind/a/socket/that/is/open");
 	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, c);
 	curl_easy_setopt(t->easy, CURLOPT_SOCKOPTFUNCTION, connected);
-	curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
-	curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-	curl_easy_setopt(t->easy, CURLOPT_PRIVATE, t);
-	curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(t->easy, CURLOPT_BUFFERSIZE, 65536L);
-	return curl_multi_add_handle(c->multi, t->easy) ? -ENOMEM : 0;
+	return transfer_begin(c, t);
 }
 
 void transfer_stop(struct curl_loop *c, struct transfer *t)

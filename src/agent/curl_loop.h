@@ -29,6 +29,8 @@ int curl_loop_init(struct curl_loop *c, uv_loop_t *loop, int (*dial)(void *ctx),
 /* Begins a request for `path` ("/api/v1/pods?watch=true") of the hub. Options of t->easy set before are kept;
  * NULL makes it. 0 or -ENOMEM. */
 int transfer_start(struct curl_loop *c, struct transfer *t, const char *path);
+/* The same for any address by TCP; `url`, time-outs and headers were set on t->easy by the caller. */
+int transfer_begin(struct curl_loop *c, struct transfer *t);
 /* Stops it without `done`. */
 void transfer_stop(struct curl_loop *c, struct transfer *t);
 

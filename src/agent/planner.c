@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "agent/syscalls.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"

@@ -101,7 +101,4 @@ void requests_wire(struct planner *p);
 void requests_settle(struct planner *p, bool refused, const struct hash *failed);
 void requests_readback(struct planner *p);
 
-/* seccomp.c: from now on only what the planner needs. 0 or -errno. */
-int seccomp_planner(void);
-
 #endif

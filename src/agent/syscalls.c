@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the planner may still ask of the kernel once it runs: memory, time, its loop, and reading and writing
- * the sockets that it was given. No socket(), no open for writing, no exec, no bpf. Anything else fails with
- * EPERM.
+ * Lists of what is allowed. Both programs: memory, time, their loop, and reading and writing the sockets that
+ * they were given. No open for writing, no exec; the planner opens no socket either and cannot say bpf().
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <seccomp.h>
 
-#include "agent/planner.h"
-#include "base/log.h"
+#include "agent/syscalls.h"
 #include "base/own.h"
 
 static const char *const allowed[] = {
@@ -44,24 +43,40 @@ static const char *const allowed[] = {
     "rseq",	     "clock_getres",
 };
 
-int seccomp_planner(void)
+static const char *const observer_too[] = {"socket", "bpf", "bind", "epoll_create1", "prlimit64"};
+
+static int allow(scmp_filter_ctx ctx, const char *const *names, size_t n)
 {
-	scmp_filter_ctx ctx;
 	int err = 0;
 
-	ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
-	if (!ctx)
-		return -ENOMEM;
-	for (size_t i = 0; i < ARRAY_LEN(allowed) && !err; i++) {
-		int nr = seccomp_syscall_resolve_name(allowed[i]);
+	for (size_t i = 0; i < n && !err; i++) {
+		int nr = seccomp_syscall_resolve_name(names[i]);
 
 		if (nr != __NR_SCMP_ERROR)
 			err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, nr, 0);
 	}
-	/* Sockets to the hub come connected. libcurl 7.88 connects them again all the same, and takes "in progress" for
-	 * what it is: a socket that will be writable. */
+	return err;
+}
+
+static int install(int observer)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
+	int err;
+
+	if (!ctx)
+		return -ENOMEM;
+	err = allow(ctx, allowed, ARRAY_LEN(allowed));
+	if (!err && observer)
+		err = allow(ctx, observer_too, ARRAY_LEN(observer_too));
+	/* Sockets to the hub come connected. libcurl 7.88 connects them again all the same, and takes "in
+	 * progress" for what it is: a socket that will be writable. Addresses of Unix sockets are longer than
+	 * those of the internet. */
 	if (!err)
-		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINPROGRESS), SCMP_SYS(connect), 0);
+		err = seccomp_rule_add(ctx, SCMP_ACT_ERRNO(EINPROGRESS), SCMP_SYS(connect), 1,
+				       SCMP_A2(SCMP_CMP_GT, sizeof(struct sockaddr_in6)));
+	if (!err && observer)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(connect), 1,
+				       SCMP_A2(SCMP_CMP_LE, sizeof(struct sockaddr_in6)));
 	/* Files only for reading (time zones, the allocator's look at the machine). */
 	if (!err)
 		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(openat), 1,
@@ -70,4 +85,14 @@ int seccomp_planner(void)
 		err = seccomp_load(ctx);
 	seccomp_release(ctx);
 	return err;
+}
+
+int seccomp_planner(void)
+{
+	return install(0);
+}
+
+int seccomp_observer(void)
+{
+	return install(1);
 }

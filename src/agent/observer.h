@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The observer's parts: descriptors from the applier, pods of this node from the hub, probes, questions.
+ * Private to observer.c and observer_answer.c.
+ */
+#ifndef WEFT_AGENT_OBSERVER_H
+#define WEFT_AGENT_OBSERVER_H
+
+#include "agent/answer.h"
+#include "agent/hub.h"
+#include "agent/options.h"
+#include "agent/prober.h"
+
+struct observed;
+struct observer {
+	struct agent_options o;
+	uv_loop_t loop;
+	uv_poll_t control;
+	uv_poll_t *descriptors; /* socket to the applier, until its descriptors came */
+	int descriptors_fd;
+	uv_timer_t rings;
+	struct curl_loop curl;
+	struct store *store;
+	struct hub *hub;
+	struct prober *prober;
+	struct answers *answers;
+	struct observed *observed; /* NULL until the applier gave its descriptors */
+	char selector[200];
+};
+
+/* observer_answer.c: the body for a path: HTTP status. */
+int observer_answer(void *ctx, struct str path, struct buf *out);
+
+#endif

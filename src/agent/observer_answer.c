@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Questions to the observer: /drops /counters /conns /events /probes /status. The kernel's numbers are joined
+ * with pods here: by the interface's alias, which holds the pod's uid, and by the pod's addresses.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "agent/observer.h"
+#include "apply/netlink_object.h"
+#include "base/own.h"
+#include "observe/kernel.h"
+
+enum { CONNS_MAX = 1000, EVENTS_MAX = 200 };
+
+struct joiner {
+	const struct observer *ob;
+	struct hash by_index; /* uint32_t → uid (malloc'ed) */
+};
+
+static int join_one(const struct link_info *l, void *ctx)
+{
+	struct joiner *j = ctx;
+	struct str alias = str_of(l->alias), uid;
+	void *old = NULL;
+	char *copy;
+
+	if (!str_starts(alias, STR("weft1 ")))
+		return 0;
+	str_cut(&alias, ' ');
+	uid = str_cut(&alias, ' ');
+	copy = strndup(uid.p, uid.n);
+	if (!copy)
+		return -ENOMEM;
+	if (hash_set(&j->by_index, (struct str){.p = (const char *)&l->index, .n = sizeof(l->index)}, copy,
+		     &old))
+		free(copy);
+	free(old);
+	return 0;
+}
+
+static void join_begin(struct joiner *j, const struct observer *ob)
+{
+	int fd = nl_open();
+
+	*j = (struct joiner){.ob = ob};
+	if (fd < 0)
+		return;
+	link_dump(fd, join_one, j);
+	close(fd);
+}
+
+static void join_end(struct joiner *j)
+{
+	HASH_EACH (&j->by_index, s)
+		free(s->value);
+	hash_fini(&j->by_index);
+}
+
+/* "ns/name" of the pod behind an interface, or NULL text. */
+static struct str pod_of(const struct joiner *j, uint32_t ifindex)
+{
+	const char *uid =
+	    hash_get(&j->by_index, (struct str){.p = (const char *)&ifindex, .n = sizeof(ifindex)});
+	struct object_refs pods = {0};
+	struct str found = {0};
+
+	if (!uid || store_list(j->ob->store, KIND_pod, (struct str){0}, &pods))
+		return found;
+	VEC_EACH (&pods.list, o)
+		if (str_eqz((*o)->meta.uid, uid))
+			found = object_key(*o);
+	vec_free(&pods.list);
+	return found;
+}
+
+static void add_pod(struct buf *out, const struct joiner *j, uint32_t ifindex)
+{
+	struct str pod = pod_of(j, ifindex);
+
+	if (pod.n) {
+		buf_addz(out, ",\"pod\":");
+		buf_json(out, pod);
+	}
+	if (ifindex)
+		buf_printf(out, ",\"interface\":%u", ifindex);
+}
+
+static int answer_drops(struct observer *ob, struct buf *out)
+{
+	struct drop_counts drops = {0};
+	struct joiner j;
+	int err = observed_drops(ob->observed, &drops);
+
+	if (err) {
+		vec_free(&drops.list);
+		return 503;
+	}
+	join_begin(&j, ob);
+	buf_addz(out, "{\"node\":");
+	buf_json(out, str_of(ob->o.node));
+	buf_addz(out, ",\"drops\":[");
+	VEC_EACH (&drops.list, d) {
+		buf_printf(out, "%s{\"reason\":\"%s\",\"number\":%u,\"direction\":\"%s\"",
+			   d == drops.list.items ? "" : ",", drop_name(d->reason), d->reason,
+			   d->to_pod ? "to-pod" : "from-pod");
+		add_pod(out, &j, d->ifindex);
+		buf_printf(out,
+			   ",\"packets\":%llu,\"bytes\":%llu,\"advice\":", (unsigned long long)d->packets,
+			   (unsigned long long)d->bytes);
+		buf_json(out, str_of(drop_advice(d->reason)));
+		buf_addc(out, '}');
+	}
+	buf_addz(out, "]}\n");
+	join_end(&j);
+	vec_free(&drops.list);
+	return 200;
+}
+
+static int answer_counters(struct observer *ob, struct buf *out)
+{
+	uint64_t values[OBSERVE_COUNTERS_MAX];
+	int n = observed_counters(ob->observed, values);
+
+	if (n < 0)
+		return 503;
+	buf_addz(out, "{\"node\":");
+	buf_json(out, str_of(ob->o.node));
+	buf_addz(out, ",\"counters\":{");
+	for (uint32_t i = 0; i < (uint32_t)n; i++)
+		buf_printf(out, "%s\"%s\":%llu", i ? "," : "", counter_name(i),
+			   (unsigned long long)values[i]);
+	buf_addz(out, "}}\n");
+	return 200;
+}
+
+struct conn_list {
+	struct buf *out;
+	size_t n, shown;
+	bool answered;
+};
+
+static void add_end(struct buf *b, const char *name, const struct addr *a, uint16_t port)
+{
+	char text[ADDR_TEXT];
+
+	addr_print(a, text);
+	buf_printf(b, "\"%s\":\"%s\",\"%sPort\":%u,", name, text, name, port);
+}
+
+static int add_conn(void *ctx, const struct conn *c)
+{
+	struct conn_list *l = ctx;
+	const struct conn_value *v = &c->value;
+
+	l->n++;
+	if (l->shown >= CONNS_MAX)
+		return 0;
+	buf_addz(l->out, l->shown++ ? ",{" : "{");
+	add_end(l->out, "from", &c->from, c->from_port);
+	add_end(l->out, "to", &c->to, c->to_port);
+	buf_printf(
+	    l->out,
+	    "\"protocol\":%u,\"answered\":%s,\"bytes\":[%llu,%llu],\"packets\":[%llu,%llu],\"interface\":%u,"
+	    "\"handshakeMicroseconds\":%u}",
+	    c->proto, l->answered ? "true" : "false", (unsigned long long)v->bytes[0],
+	    (unsigned long long)v->bytes[1], (unsigned long long)v->packets[0],
+	    (unsigned long long)v->packets[1], v->ifindex, v->handshake_us);
+	return 0;
+}
+
+static int answer_conns(struct observer *ob, struct buf *out)
+{
+	struct conn_list l = {.out = out, .answered = true};
+	size_t live;
+	int err;
+
+	buf_addz(out, "{\"node\":");
+	buf_json(out, str_of(ob->o.node));
+	buf_addz(out, ",\"connections\":[");
+	err = observed_conns(ob->observed, true, add_conn, &l);
+	live = l.n;
+	l.answered = false;
+	if (!err)
+		err = observed_conns(ob->observed, false, add_conn, &l);
+	buf_printf(out, "],\"answered\":%zu,\"unanswered\":%zu,\"shown\":%zu}\n", live, l.n - live, l.shown);
+	if (err)
+		buf_clear(out);
+	return err ? 503 : 200;
+}
+
+static int answer_events(struct observer *ob, struct buf *out)
+{
+	struct joiner j;
+	struct seen e;
+
+	join_begin(&j, ob);
+	buf_addz(out, "{\"node\":");
+	buf_json(out, str_of(ob->o.node));
+	buf_printf(out, ",\"taken\":%llu,\"events\":[", (unsigned long long)observed_events(ob->observed));
+	for (unsigned i = 0; i < EVENTS_MAX && observed_event(ob->observed, i, &e); i++) {
+		buf_addz(out, i ? ",{" : "{");
+		add_end(out, "from", &e.src, e.sport);
+		add_end(out, "to", &e.dst, e.dport);
+		buf_printf(out,
+			   "\"at\":%llu,\"reason\":\"%s\",\"direction\":\"%s\",\"protocol\":%u,\"rule\":%u,"
+			   "\"bytes\":%u",
+			   (unsigned long long)e.at, drop_name(e.reason), e.to_pod ? "to-pod" : "from-pod",
+			   e.proto, e.rule, e.len);
+		add_pod(out, &j, e.ifindex);
+		buf_addc(out, '}');
+	}
+	buf_addz(out, "]}\n");
+	join_end(&j);
+	return 200;
+}
+
+static int answer_status(struct observer *ob, struct buf *out)
+{
+	unsigned probed, ready;
+
+	prober_counts(ob->prober, &probed, &ready);
+	buf_addz(out, "{\"node\":");
+	buf_json(out, str_of(ob->o.node));
+	buf_printf(out, ",\"kernel\":%s,\"hub\":%s,\"pods\":%zu,\"probed\":%u,\"ready\":%u}\n",
+		   ob->observed ? "true" : "false", hub_connected(ob->hub) ? "true" : "false",
+		   store_count(ob->store, KIND_pod), probed, ready);
+	return 200;
+}
+
+static int answer_probes(struct observer *ob, struct buf *out)
+{
+	buf_addz(out, "{\"node\":");
+	buf_json(out, str_of(ob->o.node));
+	buf_addz(out, ",\"probes\":[");
+	prober_print(ob->prober, out);
+	buf_addz(out, "]}\n");
+	return 200;
+}
+
+int observer_answer(void *ctx, struct str path, struct buf *out)
+{
+	struct observer *ob = ctx;
+	struct str name = str_cut(&path, '?');
+
+	if (str_eqz(name, "/status"))
+		return answer_status(ob, out);
+	if (str_eqz(name, "/probes"))
+		return answer_probes(ob, out);
+	if (!ob->observed) {
+		buf_addz(out, "{\"error\":\"the applier has not handed over its tables yet\"}\n");
+		return 503;
+	}
+	if (str_eqz(name, "/drops"))
+		return answer_drops(ob, out);
+	if (str_eqz(name, "/counters"))
+		return answer_counters(ob, out);
+	if (str_eqz(name, "/conns"))
+		return answer_conns(ob, out);
+	if (str_eqz(name, "/events"))
+		return answer_events(ob, out);
+	return 404;
+}

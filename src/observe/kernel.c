@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Reading per-CPU tables, connections and rings. Sums CPUs; turns sorted connection keys back into who began.
+ * Holds the last events in a circle. Called by the observer only.
+ */
+#include "observe/kernel.h"
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/own.h"
+#include "seam/event.h"
+
+_Static_assert((int)COUNTER_MAX <= (int)OBSERVE_COUNTERS_MAX, "room for all counters");
+
+enum table { DROP_TABLE, COUNTER_TABLE, CONN4, CONN6, HALF4, HALF6, TABLES };
+enum { BATCH = 256, CPUS_MAX = 64 };
+
+struct observed {
+	int fd[TABLES];
+	int cpus;
+	struct ring_buffer *rings;
+	VEC(int) ring_fds;
+	struct event events[OBSERVE_EVENTS];
+	uint64_t taken;
+};
+
+static int on_event(void *ctx, void *data, size_t n)
+{
+	struct observed *o = ctx;
+
+	if (n >= sizeof(struct event))
+		memcpy(&o->events[o->taken++ % OBSERVE_EVENTS], data, sizeof(struct event));
+	return 0;
+}
+
+int observed_new(struct observed **out, const int *fds, unsigned n)
+{
+	struct observed *o;
+	int err = 0;
+
+	if (n < TABLES || n > TABLES + OBSERVE_RINGS_MAX)
+		return -EINVAL;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return -ENOMEM;
+	o->cpus = libbpf_num_possible_cpus();
+	if (o->cpus < 1 || o->cpus > CPUS_MAX)
+		err = -ERANGE;
+	for (unsigned i = TABLES; i < n && !err; i++) {
+		if (!o->rings) {
+			o->rings = ring_buffer__new(fds[i], on_event, o, NULL);
+			err = o->rings ? 0 : -errno;
+		} else {
+			err = ring_buffer__add(o->rings, fds[i], on_event, o);
+		}
+		if (!err)
+			err = vec_push(&o->ring_fds, fds[i]);
+	}
+	if (err) {
+		ring_buffer__free(o->rings);
+		vec_free(&o->ring_fds);
+		free(o);
+		return err;
+	}
+	memcpy(o->fd, fds, sizeof(o->fd));
+	*out = o;
+	return 0;
+}
+
+void observed_free(struct observed **po)
+{
+	struct observed *o = *po;
+
+	*po = NULL;
+	if (!o)
+		return;
+	ring_buffer__free(o->rings);
+	VEC_EACH (&o->ring_fds, fd)
+		close(*fd);
+	vec_free(&o->ring_fds);
+	for (unsigned i = 0; i < TABLES; i++)
+		close(o->fd[i]);
+	free(o);
+}
+
+static int drop_order(const void *x, const void *y)
+{
+	const struct drop_count *a = x, *b = y;
+
+	if (a->ifindex != b->ifindex)
+		return a->ifindex < b->ifindex ? -1 : 1;
+	if (a->reason != b->reason)
+		return a->reason < b->reason ? -1 : 1;
+	return a->to_pod - b->to_pod;
+}
+
+int observed_drops(const struct observed *o, struct drop_counts *out)
+{
+	struct drop_value each[CPUS_MAX];
+	struct drop_key key, before;
+	const void *at = NULL;
+
+	while (!bpf_map_get_next_key(o->fd[DROP_TABLE], at, &key)) {
+		struct drop_count one = {
+		    .ifindex = key.ifindex, .reason = key.reason, .to_pod = key.direction == DIR_TO_POD};
+
+		before = key;
+		at = &before;
+		if (bpf_map_lookup_elem(o->fd[DROP_TABLE], &key, each))
+			continue; /* gone meanwhile */
+		for (int c = 0; c < o->cpus; c++) {
+			one.packets += each[c].packets;
+			one.bytes += each[c].bytes;
+		}
+		if (vec_push(&out->list, one))
+			return -ENOMEM;
+	}
+	if (errno != ENOENT)
+		return -errno;
+	if (out->list.len)
+		qsort(out->list.items, out->list.len, sizeof(*out->list.items), drop_order);
+	return 0;
+}
+
+int observed_counters(const struct observed *o, uint64_t out[OBSERVE_COUNTERS_MAX])
+{
+	uint64_t each[CPUS_MAX];
+
+	for (uint32_t i = 0; i < COUNTER_MAX; i++) {
+		out[i] = 0;
+		if (bpf_map_lookup_elem(o->fd[COUNTER_TABLE], &i, each))
+			return -errno;
+		for (int c = 0; c < o->cpus; c++)
+			out[i] += each[c];
+	}
+	return COUNTER_MAX;
+}
+
+static struct addr mapped(uint32_t network_order)
+{
+	return addr_from4(__builtin_bswap32(network_order));
+}
+
+static void orient(struct conn *c, const struct addr *a, uint16_t aport, const struct addr *b, uint16_t bport)
+{
+	bool by_b = c->value.flags & CONN_STARTED_BY_B;
+
+	c->from = by_b ? *b : *a;
+	c->to = by_b ? *a : *b;
+	c->from_port = __builtin_bswap16(by_b ? bport : aport);
+	c->to_port = __builtin_bswap16(by_b ? aport : bport);
+}
+
+static void make_conn(struct conn *c, bool is4, const uint8_t *key, const struct conn_value *value)
+{
+	struct conn4_key k4;
+	struct conn6_key k6;
+	struct addr a, b;
+
+	c->value = *value;
+	if (is4) {
+		memcpy(&k4, key, sizeof(k4));
+		a = mapped(k4.a);
+		b = mapped(k4.b);
+		c->proto = k4.proto;
+		orient(c, &a, k4.aport, &b, k4.bport);
+	} else {
+		memcpy(&k6, key, sizeof(k6));
+		memcpy(&a, &k6.a, sizeof(a));
+		memcpy(&b, &k6.b, sizeof(b));
+		c->proto = k6.proto;
+		orient(c, &a, k6.aport, &b, k6.bport);
+	}
+}
+
+static int table_conns(const struct observed *o, enum table t, int (*fn)(void *ctx, const struct conn *c),
+		       void *ctx)
+{
+	bool is4 = t == CONN4 || t == HALF4, first = true;
+	size_t size = is4 ? sizeof(struct conn4_key) : sizeof(struct conn6_key);
+	uint8_t in[64], out[64];
+	AUTO_MEM uint8_t *keys = malloc(BATCH * size);
+	AUTO_MEM struct conn_value *values = malloc(BATCH * sizeof(*values));
+
+	if (!keys || !values)
+		return -ENOMEM;
+	for (;;) {
+		uint32_t n = BATCH;
+		int err = bpf_map_lookup_batch(o->fd[t], first ? NULL : in, out, keys, values, &n, NULL)
+			      ? -errno
+			      : 0;
+
+		if (err && err != -ENOENT)
+			return err;
+		for (uint32_t i = 0; i < n; i++) {
+			struct conn c;
+			int ret;
+
+			make_conn(&c, is4, keys + i * size, &values[i]);
+			ret = fn(ctx, &c);
+			if (ret)
+				return ret;
+		}
+		if (err)
+			return 0;
+		memcpy(in, out, sizeof(in));
+		first = false;
+	}
+}
+
+int observed_conns(const struct observed *o, bool answered, int (*fn)(void *ctx, const struct conn *c),
+		   void *ctx)
+{
+	int err = table_conns(o, answered ? CONN4 : HALF4, fn, ctx);
+
+	return err ? err : table_conns(o, answered ? CONN6 : HALF6, fn, ctx);
+}
+
+int observed_poll(struct observed *o)
+{
+	int n = o->rings ? ring_buffer__consume(o->rings) : 0;
+
+	return n < 0 ? n : 0;
+}
+
+bool observed_event(const struct observed *o, unsigned i, struct seen *out)
+{
+	const struct event *e;
+
+	if (i >= OBSERVE_EVENTS || i >= o->taken)
+		return false;
+	e = &o->events[(o->taken - 1 - i) % OBSERVE_EVENTS];
+	*out = (struct seen){.at = e->at,
+			     .ifindex = e->ifindex,
+			     .rule = e->rule,
+			     .len = e->len,
+			     .sport = __builtin_bswap16(e->sport),
+			     .dport = __builtin_bswap16(e->dport),
+			     .reason = e->reason,
+			     .proto = e->proto,
+			     .to_pod = e->direction == DIR_TO_POD};
+	memcpy(&out->src, &e->src, sizeof(out->src));
+	memcpy(&out->dst, &e->dst, sizeof(out->dst));
+	return true;
+}
+
+uint64_t observed_events(const struct observed *o)
+{
+	return o->taken;
+}
+
+struct drop_words {
+	const char *name, *advice;
+};
+static const struct drop_words drop_table[DROP_MAX] = {
+#define DROP(id, number, text, advice) [number] = {text, advice},
+#include "tables/drops.def"
+#undef DROP
+};
+
+const char *drop_name(uint32_t reason)
+{
+	return reason < DROP_MAX && drop_table[reason].name ? drop_table[reason].name : "unknown";
+}
+
+const char *drop_advice(uint32_t reason)
+{
+	return reason < DROP_MAX && drop_table[reason].advice ? drop_table[reason].advice : "";
+}
+
+const char *counter_name(uint32_t c)
+{
+	static const char *const names[COUNTER_MAX] = {
+#define COUNTER(id, sentence) #id,
+#include "tables/counters.def"
+#undef COUNTER
+	};
+
+	return c < COUNTER_MAX ? names[c] : "unknown";
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the kernel side counts, read through descriptors that were handed over: drops, counters, connections,
+ * and the event rings. Reads only; knows numbers, not names of pods (the caller joins). A table that cannot
+ * be read is an error, never 0.
+ */
+#ifndef WEFT_OBSERVE_KERNEL_H
+#define WEFT_OBSERVE_KERNEL_H
+
+#include "base/addr.h"
+#include "base/vec.h"
+#include "seam/conn.h"
+
+enum { OBSERVE_RINGS_MAX = 64, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 };
+
+struct observed; /* zero or more tables and rings */
+/* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, then
+ * rings. Takes them over on success. 0, -EINVAL (too few), -errno. */
+int observed_new(struct observed **out, const int *fds, unsigned n);
+void observed_free(struct observed **o);
+
+struct drop_count {
+	uint32_t ifindex; /* 0: no pod */
+	uint16_t reason;
+	bool to_pod;
+	uint64_t packets, bytes; /* over all CPUs */
+};
+struct drop_counts {
+	VEC(struct drop_count) list; /* sorted by interface, reason, direction */
+};
+int observed_drops(const struct observed *o, struct drop_counts *out);
+/* Number of counters, or -errno. */
+int observed_counters(const struct observed *o, uint64_t out[OBSERVE_COUNTERS_MAX]);
+
+struct conn {
+	struct addr from, to;	     /* the initiator, the other end */
+	uint16_t from_port, to_port; /* host order */
+	uint8_t proto;
+	struct conn_value value;
+};
+/* Calls fn for each connection; answered: of conn4 and conn6, else of half4 and half6. Stops when fn returns
+ * non-0. */
+int observed_conns(const struct observed *o, bool answered, int (*fn)(void *ctx, const struct conn *c),
+		   void *ctx);
+
+/* Takes what lies in the rings; the newest OBSERVE_EVENTS are kept. Called on a timer: the programs never
+ * wake us. */
+int observed_poll(struct observed *o);
+struct seen {	     /* one event of the kernel side */
+	uint64_t at; /* monotonic ns */
+	uint32_t ifindex, rule, len;
+	struct addr src, dst;
+	uint16_t sport, dport; /* host order */
+	uint16_t reason;
+	uint8_t proto;
+	bool to_pod;
+};
+/* i = 0 is the newest; false behind the oldest kept. */
+bool observed_event(const struct observed *o, unsigned i, struct seen *out);
+uint64_t observed_events(const struct observed *o); /* taken since the start */
+
+const char *drop_name(uint32_t reason);	  /* "policy-ingress", or "unknown" */
+const char *drop_advice(uint32_t reason); /* what to do, or "" */
+const char *counter_name(uint32_t c);	  /* "POD_IN" */
+
+#endif

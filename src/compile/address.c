@@ -149,15 +149,13 @@ static void classify(struct compiler *c, struct known_addr *a)
 		return;
 	struct address_value v = {.class = a->class->id, .flags = ADDRESS_POD};
 	struct owner *ow = a->pod ? &a->pod->addresses : &a->node->addresses;
-	const void *member = NULL;
 	if (a->pod) {
 		v.node = pod_node_number(c, a->pod);
-		member = &a->pod->o->pod->status->pod_ips;
 	} else {
 		v.node = a->node->self ? 0 : a->node->number;
 		v.flags = a->node->self ? ADDRESS_SELF : ADDRESS_NODE;
 	}
-	put_map(c, ow, PLAN_MAP_address, &a->a, &v, ow->src, member);
+	put_map(c, ow, PLAN_MAP_address, &a->a, &v, ow->src, NULL);
 }
 
 void addrs_classify(struct compiler *c)

@@ -190,7 +190,6 @@ static void put_pod_rows(struct compiler *c, struct cpod *p)
 	struct link_value lv;
 	pod_link_row(c, p, &lk, &lv);
 	p->ifindex = lk.ifindex;
-	const void *at = p->o->pod->status ? (const void *)&p->o->pod->status->pod_ips : NULL;
 	row_put(&c->rows, &p->link, ROW_LINK, 0, &lk, &lv, &p->src, NULL);
 	struct iface_value iv = {.ingress_set = p->set[DIR_INGRESS] ? p->set[DIR_INGRESS]->id : SET_NONE,
 				 .egress_set = p->set[DIR_EGRESS] ? p->set[DIR_EGRESS]->id : SET_NONE};
@@ -205,10 +204,10 @@ static void put_pod_rows(struct compiler *c, struct cpod *p)
 		struct endpoint_value ev = {
 		    .ifindex = lk.ifindex, .ingress_set = iv.ingress_set, .egress_set = iv.egress_set};
 		memcpy(ev.mac, lv.mac, sizeof(ev.mac));
-		put_map(c, &p->link, PLAN_MAP_endpoint, a, &ev, &p->src, at);
+		put_map(c, &p->link, PLAN_MAP_endpoint, a, &ev, &p->src, NULL);
 		struct route_key rk = {.to = {.addr = *a, .len = 128}};
 		struct route_value rv = {.way = ROUTE_POD, .ifindex = lk.ifindex, .mtu = lv.mtu};
-		row_put(&c->rows, &p->link, ROW_ROUTE, 0, &rk, &rv, &p->src, at);
+		row_put(&c->rows, &p->link, ROW_ROUTE, 0, &rk, &rv, &p->src, NULL);
 	}
 }
 

@@ -223,7 +223,15 @@ void policies_settle(struct compiler *c)
 	VEC_EACH (&c->touched_policies, it) {
 		struct cpolicy *p = *it;
 		p->touched = false;
-		put_in_force(c, p, p->o && p->selected);
+		bool on = p->o && p->selected;
+		for (int d = 0; d < DIRS && on; d++)
+			if (!p->dir[d])
+				p->dir[d] = dir_read(c, p, d);
+		put_in_force(c, p, on);
+		for (int d = 0; d < DIRS && !on; d++) {
+			policy_dir_unref(c, p->dir[d]);
+			p->dir[d] = NULL;
+		}
 	}
 	c->touched_policies.len = 0;
 }
@@ -298,8 +306,6 @@ void policy_tell(struct compiler *c, struct str key, const struct object *o)
 		return;
 	}
 	p->selector = o->networkpolicy->spec ? o->networkpolicy->spec->pod_selector : NULL;
-	for (int d = 0; d < DIRS; d++)
-		p->dir[d] = dir_read(c, p, d);
 	VEC_EACH (&p->home->locals, pod)
 		check(c, p, *pod);
 	touch(c, p);

@@ -221,7 +221,8 @@ static void ask(struct golden *g, const struct verdict_table *t, const struct wh
 			if (!id || (i && id == got.rule_egress))
 				continue;
 			buf_addc(out, ' ');
-			name_rule(out, names, id);
+			name_rule(out, name_rule_origin(names, id).object ? names : compiler_names(g->other),
+				  id);
 		}
 	}
 	buf_addc(out, '\n');

@@ -85,6 +85,29 @@ ALWAYS_INLINE int pod_deliver(struct __sk_buff *skb, struct packet *p, const str
 	return send(skb, p, c, 1);
 }
 
+/*
+ * The short way: a packet of an answered connection without translation that this very interface began. The
+ * entry was opened by a packet whose source was checked, so it proves the source again. 1: delivered, *step
+ * tells how.
+ */
+ALWAYS_INLINE int pod_short_way(struct __sk_buff *skb, struct packet *p, const struct config_value *c,
+				struct conn_value *conn, int *step)
+{
+	const struct endpoint_value *to;
+
+	if (!conn || p->backward || p->tcp & (TCP_SYN | TCP_FIN | TCP_RST) || conn->ifindex != p->ifindex ||
+	    (conn->flags & (CONN_NAT | CONN_ANSWERED)) != CONN_ANSWERED)
+		return 0;
+	to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
+	if (!to || to->ifindex == p->ifindex)
+		return 0; /* an entry that others opened to this pod has its interface as well */
+	route_pod(p, to);
+	*step = conn_pass(p, conn);
+	if (!*step)
+		*step = pod_deliver(skb, p, c);
+	return 1;
+}
+
 ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 {
 	const struct config_value *c = config_get();
@@ -98,6 +121,10 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 		return step;
 	if (p->is_nd)
 		return STEP_STACK; /* NP72 */
+	if (p->fragment == FRAGMENT_NONE && !p->is_error)
+		conn = conn_find(p);
+	if (c && pod_short_way(skb, p, c, conn, &step))
+		return step;
 	i = bpf_map_lookup_elem(&iface, &p->ifindex);
 	if (!i || !c)
 		return DROP_NOT_WIRED;
@@ -107,8 +134,10 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 	if (step)
 		return step;
 	if (!p->is_error || !icmp_related(skb)) {
+		if (p->is_error || p->fragment != FRAGMENT_NONE)
+			conn = conn_find(p);
 		p->is_error = 0;
-		conn = translate(p, SERVICE_ANY);
+		conn = translate(p, conn, SERVICE_ANY);
 		if (!conn && !p->translated) {
 			step = service_step(SERVICE_ANY);
 			if (step)

@@ -50,7 +50,7 @@ ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
 		return step;
 	if (!p->is_error || !icmp_related(skb)) {
 		p->is_error = 0;
-		conn = translate(p, SERVICE_ANY);
+		conn = translate(p, conn_find(p), SERVICE_ANY);
 		if (!conn || conn_is_doubtful(p, conn)) {
 			step = host_judge(p, i);
 			if (step)

@@ -69,7 +69,7 @@ __attribute__((noinline)) int icmp_related(struct __sk_buff *skb)
 	if (!icmp_quoted(skb, p)) {
 		p->raw = p->t;
 		p->out = p->t;
-		if (translate(p, SERVICE_ANY))
+		if (translate(p, conn_find(p), SERVICE_ANY))
 			return 1;
 	}
 	p->t = p->nk;

@@ -40,7 +40,7 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 
 	if (!p->is_error || !icmp_related(skb)) {
 		p->is_error = 0;
-		conn = translate(p, SERVICE_OUTSIDE);
+		conn = translate(p, conn_find(p), SERVICE_OUTSIDE);
 		if (!conn && !p->translated) {
 			step = service_step(SERVICE_OUTSIDE);
 			if (step)

@@ -13,6 +13,7 @@
 #define IPV4_FRAG_WHERE 0x1fff
 #define IPV4_DONT_FRAG	0x4000
 #define IPV6_EXT_MAX	8
+#define L4_NEAR		512 /* a header that begins before this is read in place */
 
 #define ICMP4_ECHO_REPLY 0
 #define ICMP4_ECHO	 8
@@ -71,6 +72,15 @@ ALWAYS_INLINE int parse_l4(struct __sk_buff *skb, struct packet *p, __u32 off)
 	if (p->fragment == FRAGMENT_LATER)
 		return 0; /* fragment_ports() fills them */
 	if (proto == IPPROTO_TCP) {
+		void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
+		const struct l4_head *head = data + (off & (L4_NEAR - 1));
+
+		if (off < L4_NEAR && (void *)(head + 1) <= end) {
+			p->tcp = (__u8)bpf_ntohs(head->more[4]);
+			p->t.sport = head->sport;
+			p->t.dport = head->dport;
+			return 0;
+		}
 		if (bpf_skb_load_bytes(skb, off, &h, 14))
 			return DROP_MALFORMED;
 		p->tcp = (__u8)bpf_ntohs(h.more[4]);

@@ -46,10 +46,9 @@ __attribute__((noinline)) int translate_follow(int which)
 	return 0;
 }
 
-ALWAYS_INLINE struct conn_value *translate(struct packet *p, int which)
+/* `c` is what conn_find() found for the packet as it came. */
+ALWAYS_INLINE struct conn_value *translate(struct packet *p, struct conn_value *c, int which)
 {
-	struct conn_value *c = conn_find(p);
-
 	if (c && !(c->flags & CONN_NAT))
 		return c;
 	translate_follow(which);

@@ -10,7 +10,7 @@
 
 #include "world.h"
 
-enum at { FROM_A = 1, FROM_B, TO_A, TO_B, UPLINK, TUNNEL_OUT };
+enum at { FROM_A = 1, FROM_B, FROM_R, TO_A, TO_B, UPLINK, TUNNEL_OUT };
 
 enum expect {
 	POD,	 /* handed to a pod */

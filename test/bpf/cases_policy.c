@@ -61,6 +61,15 @@ static void b_takes_any_udp(void)
 	set_port(PORTS, 48, IPPROTO_UDP, 0, VERDICT_ALLOW, RULE);
 }
 
+/* An element for all "ports" of a protocol that has none, which the planner never writes, opens nothing. */
+static void b_takes_icmp_ports(void)
+{
+	set_pod("b", SET, 0);
+	set_policy(SET, CLASS_A, PORTS, 0);
+	set_port(PORTS, 48, IPPROTO_ICMP, 0, VERDICT_ALLOW, RULE);
+	set_port(PORTS, 48, IPPROTO_ICMPV6, 0, VERDICT_ALLOW, RULE);
+}
+
 /* TCP 8000 to 8003 as one prefix. */
 static void b_takes_a_range(void)
 {
@@ -272,6 +281,10 @@ const struct bpf_case policy_cases[] = {
      b_takes_80_from_a,
      {{FROM_A, {PING, A, B, 1}, DROPPED, DROP_POLICY_INGRESS, IF_B},
       {FROM_A, {GRE, A, B}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+    {"NP75 nor does a port of ICMP",
+     BOTH,
+     b_takes_icmp_ports,
+     {{FROM_A, {PING, A, B, 1}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
     {"NP75 a rule without ports opens every protocol",
      BOTH,
      a_sends_all_to_b,

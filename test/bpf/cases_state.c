@@ -128,6 +128,12 @@ static void vip_to_world(void)
 	set_service(here(VIP), 80, IPPROTO_TCP, 0, 64, run_v6 ? "2001:db8:51::9 8080" : "198.51.100.9 8080");
 }
 
+/* r lives here as well. */
+static void third_pod(void)
+{
+	set_pod("r", 0, 0);
+}
+
 static int reopened(void)
 {
 	struct conn_value v;
@@ -252,6 +258,16 @@ const struct bpf_case state_cases[] = {
       {FROM_B, {TCP, B, A, 80, 1000, FIN}, POD},
       {FROM_A, {TCP, A, B, 1000, 80, SYN}, POD}},
      reopened},
+    {"a known connection is no way around the check of the source",
+     BOTH,
+     third_pod,
+     {{FROM_A, {TCP, A, R, 1000, 80, SYN}, POD},
+      {FROM_R, {TCP, R, A, 80, 1000, SYNACK}, POD},
+      {FROM_B, {TCP, A, R, 1000, 80, ACK}, DROPPED, DROP_SPOOFED, IF_B},
+      {FROM_B, {TCP, R, A, 80, 1000, ACK}, DROPPED, DROP_SPOOFED, IF_B},
+      {UPLINK, {TCP, WORLD, A, 1000, 80, SYN}, POD},
+      {FROM_A, {TCP, A, WORLD, 80, 1000, SYNACK}, OUT},
+      {FROM_A, {TCP, WORLD, A, 1000, 80, ACK}, DROPPED, DROP_SPOOFED, IF_A}}},
     {"events are lost by number, drops are not", BOTH, NULL, {{0}}, events_are_lost_not_drops},
     {"segments of a packet that is cut later are measured", BOTH, NULL, {{0}}, segments_are_measured},
     {NULL},

@@ -74,7 +74,7 @@ static const struct hook_counters hooks[] = {
 
 static const struct hook_counters *hook_of(enum at at)
 {
-	return &hooks[at == FROM_B ? FROM_A : at == TO_B ? TO_A : at];
+	return &hooks[at == FROM_B || at == FROM_R ? FROM_A : at == TO_B ? TO_A : at];
 }
 
 static uint32_t way_counter(const struct step *s)
@@ -129,12 +129,14 @@ static int check_frame(const struct step *s, const struct run *r)
 
 static int run_step(const struct step *s)
 {
-	static const uint32_t ifindex[] = {[FROM_A] = IF_A, [FROM_B] = IF_B,	  [TO_A] = IF_A,
-					   [TO_B] = IF_B,   [UPLINK] = IF_UPLINK, [TUNNEL_OUT] = IF_TUNNEL};
+	static const uint32_t ifindex[] = {
+	    [FROM_A] = IF_A, [FROM_B] = IF_B,	   [FROM_R] = IF_R,	    [TO_A] = IF_A,
+	    [TO_B] = IF_B,   [UPLINK] = IF_UPLINK, [TUNNEL_OUT] = IF_TUNNEL};
 	const struct bpf_program *const programs[] = {
-	    [FROM_A] = world->progs.weft_from_pod, [FROM_B] = world->progs.weft_from_pod,
-	    [TO_A] = world->progs.weft_to_pod,	   [TO_B] = world->progs.weft_to_pod,
-	    [UPLINK] = world->progs.weft_uplink,   [TUNNEL_OUT] = world->progs.weft_tunnel_out};
+	    [FROM_A] = world->progs.weft_from_pod,	[FROM_B] = world->progs.weft_from_pod,
+	    [FROM_R] = world->progs.weft_from_pod,	[TO_A] = world->progs.weft_to_pod,
+	    [TO_B] = world->progs.weft_to_pod,		[UPLINK] = world->progs.weft_uplink,
+	    [TUNNEL_OUT] = world->progs.weft_tunnel_out};
 	static const int verdicts[] = {
 	    [POD] = TC_ACT_REDIRECT, [TUNNEL] = TC_ACT_REDIRECT, [OUT] = TC_ACT_REDIRECT,
 	    [STACK] = TC_ACT_OK,     [DROPPED] = TC_ACT_SHOT,	 [REFUSED] = TC_ACT_OK};
@@ -254,12 +256,12 @@ static int check_ceilings(int *number)
 static int make_interfaces(void)
 {
 	static const char *const links[] = {"2 name uplink0", "3 name tunnel0", "101 name wp101",
-					    "102 name wp102"};
+					    "102 name wp102", "103 name wp103"};
 	char command[128];
 
 	if (unshare(CLONE_NEWNET) || system("ip link set lo up"))
 		return 1;
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		snprintf(command, sizeof(command),
 			 "ip link add index %s type veth peer name end%zu index 20%zu", links[i], i, i);
 		if (system(command))

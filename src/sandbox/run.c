@@ -145,6 +145,8 @@ static int start_hub(struct sandbox *s)
 	daemon_arg(d, "--mode");
 	daemon_arg(d, "%s", s->opt->mode == SANDBOX_ROUTES ? "routes" : "vxlan");
 	daemon_arg(d, "--sandbox");
+	daemon_arg(d, "--nodes");
+	daemon_arg(d, "%u", s->opt->nodes);
 	for (size_t i = 0; i < s->opt->paths_len; i++) {
 		AUTO_MEM char *path = realpath(s->opt->paths[i], NULL);
 

@@ -27,10 +27,9 @@ static json_t *state_of(const struct container *c)
 	if (c->state == RUN_ALIVE)
 		return json_pack("{s{so}}", "running", "startedAt", time_of(c->started));
 	if (c->state == RUN_ENDED)
-		return json_pack("{s{sissssososs}}", "terminated", "exitCode", c->exit_code, "reason",
+		return json_pack("{s{sisssoso}}", "terminated", "exitCode", c->exit_code, "reason",
 				 c->exit_code ? "Error" : "Completed", "startedAt", time_of(c->started),
-				 "finishedAt", time_of(c->finished), "message", "")
-			   ?: json_object();
+				 "finishedAt", time_of(c->finished));
 	if (p->error)
 		return json_pack("{s{ssss}}", "waiting", "reason", "NetworkNotReady", "message", p->error);
 	return json_pack("{s{ss}}", "waiting", "reason",

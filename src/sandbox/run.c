@@ -262,7 +262,7 @@ int sandbox_run(const struct sandbox_options *o)
 			    .mounts.fd = -1,
 			    .start_us = clock_us()};
 	uv_signal_t hup;
-	int r;
+	int r, removed;
 
 	if (geteuid()) {
 		log_error("root is needed to make namespaces and load eBPF; use sudo");
@@ -288,7 +288,8 @@ int sandbox_run(const struct sandbox_options *o)
 		uv_run(&s.loop, UV_RUN_DEFAULT);
 	r = r ? r : s.status;
 	close_all(&s);
-	r = teardown(o->name) ?: r;
+	removed = teardown(o->name);
+	r = removed ? removed : r;
 	/* All of the cluster's processes are dead by now, and every child of this process was one of them. */
 	while (waitpid(-1, NULL, WNOHANG) > 0)
 		;

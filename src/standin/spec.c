@@ -39,8 +39,7 @@ static int read_ports(struct spec *s, const json_t *list)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach((json_t *)list, i, o)
-	{
+	json_array_foreach ((json_t *)list, i, o) {
 		const char *name = json_string_value(json_object_get(o, "protocol"));
 		enum proto proto = PROTO_TCP;
 		uint16_t port;
@@ -64,8 +63,7 @@ static int read_probes(struct spec *s, const json_t *list)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach((json_t *)list, i, o)
-	{
+	json_array_foreach ((json_t *)list, i, o) {
 		const char *service = json_string_value(json_object_get(o, "service"));
 		uint16_t port;
 
@@ -84,8 +82,7 @@ static int read_calls(struct spec *s, const json_t *list)
 	const json_t *o;
 	size_t i;
 
-	json_array_foreach((json_t *)list, i, o)
-	{
+	json_array_foreach ((json_t *)list, i, o) {
 		const char *proto = json_string_value(json_object_get(o, "proto"));
 		struct spec_call c = {.udp = proto && !strcmp(proto, "udp")};
 

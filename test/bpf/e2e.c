@@ -234,6 +234,32 @@ static void path_mtu(const struct lab *l)
 	SAY_ALL(l, too_big);
 }
 
+static void forget_v4(struct weft *w, uint32_t node)
+{
+	struct node_value n;
+	int fd = bpf_map__fd(w->maps.node);
+
+	bpf_map_lookup_elem(fd, &node, &n);
+	memset(&n.v4, 0, sizeof(n.v4));
+	bpf_map_update_elem(fd, &node, &n, BPF_EXIST);
+}
+
+/* Nodes that have only IPv6 on the underlay. */
+static void underlay_v6(const struct lab *l)
+{
+	static const struct line lines[] = {
+	    {"the tunnel over IPv6", "a", "tcp", "10.2.0.7", P, 100, SEEN("10.1.0.5", "10.2.0.7", 8080), 0},
+	    {"the tunnel over IPv6", "r", "udp", "fd00:1::6", P, 100, SEEN("fd00:2::7", "fd00:1::6", 8080),
+	     0},
+	    {"the tunnel over IPv6", "node1", "tcp", "10.2.0.7", P, 100, SEEN("192.0.2.1", "10.2.0.7", 8080),
+	     0},
+	};
+
+	forget_v4(l->node1, 2);
+	forget_v4(l->node2, 1);
+	SAY_ALL(l, lines);
+}
+
 static void policy(const struct lab *l)
 {
 	static const struct line denied[] = {
@@ -281,6 +307,8 @@ static int run_mode(uint32_t mode)
 	pings(&l);
 	if (mode == MODE_VXLAN)
 		path_mtu(&l);
+	if (mode == MODE_VXLAN)
+		underlay_v6(&l);
 	for (size_t i = 0; i < 6; i++)
 		if (pids[i] > 0 && !kill(pids[i], SIGKILL))
 			waitpid(pids[i], NULL, 0);

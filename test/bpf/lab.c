@@ -50,7 +50,8 @@ static const char *const fabric[] = {
 };
 
 static const char *const tunnels[] = {
-    "for i in 1 2; do ip -n $P-node$i link add weft-vxlan mtu 1450 type vxlan external dstport 4789; "
+    "for i in 1 2; do ip -n $P-node$i link add weft-vxlan mtu 1450 type vxlan external dstport 4789 "
+    "udp6zerocsumrx; "
     "ip -n $P-node$i link set weft-vxlan arp off up; done",
     "ip -n $P-node1 route add 10.2.0.0/16 dev weft-vxlan mtu 1450; ip -n $P-node1 route add fd00:2::/32 dev "
     "weft-vxlan mtu 1450; "

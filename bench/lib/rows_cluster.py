@@ -26,20 +26,29 @@ def inputs():
 
 
 def up_and_down(promises, times, **cluster):
-    ups, downs, inside = [], [], []
+    """`weft up -d` returns when every pod is wired, enforced and serving; that all were wired is checked here."""
+    ups, downs, own, pods = [], [], [], 0
     for i in range(times):
         c = Cluster(f"updown{i}", **cluster)
         try:
             c.up(60)
-            inside.append(c.wait_running(20))
+            status = c.status()
+            pods = status["pods"]
+            if not pods or status["wired"] != pods:
+                raise Failed(f"weft up returned with {status['wired']} of {pods} pods wired")
             ups.append(c.up_seconds)
+            own.append(status["upUs"] / 1e6)
         finally:
             c.close()
         downs.append(c.down_seconds)
+        left = c.left_behind()
+        if left:
+            raise Failed(f"weft down left {left}")
     return [
         Finding(*promises[0], spread(ups, "s"), "–", judge(*interval(ups), most=float(promises[0][1].split()[1])),
-                f"until `weft up -d` returned; all pods running after {spread(inside, 's')}"),
-        Finding(*promises[1], spread(downs, "s"), "–", judge(*interval(downs), most=0.5), "until `weft down` returned"),
+                f"{pods} pods; until `weft up -d` returned; by its own count {spread(own, 's')}"),
+        Finding(*promises[1], spread(downs, "s"), "–", judge(*interval(downs), most=0.5),
+                "until `weft down` returned; no namespace, cgroup, folder or mount left"),
     ]
 
 

@@ -88,6 +88,14 @@ class Cluster:
             shutil.rmtree(self.own, ignore_errors=True)
             self.own = None
 
+    def left_behind(self):
+        """What should be gone after close()."""
+        left = [p for p in (self.run, os.path.join(cgroup_root(), f"weft.{self.name}")) if os.path.exists(p)]
+        left += [n for n in os.listdir("/run/netns") if n.startswith(f"weft-{self.name}-")] if os.path.isdir("/run/netns") else []
+        with open("/proc/self/mounts", encoding="utf-8") as f:
+            left += [l.split()[1] for l in f if f"/{self.name}/" in l]
+        return ", ".join(left[:5])
+
     # The API -----------------------------------------------------------------------------------------------------
 
     def api(self, method, path, body=None, kind="application/json"):
@@ -134,10 +142,16 @@ class Cluster:
                 raise Failed(f"{self.name}: not {what} after {limit:.0f} s")
             time.sleep(pause)
 
+    def status(self):
+        s = self.control({"op": "status"})
+        if not s.get("ok"):
+            raise Failed(f"sandbox.sock: {s.get('error')}")
+        return s
+
     def wait_running(self, limit=20.0):
         def test():
-            s = self.control({"op": "status"})
-            return s.get("ok") and s["pods"] > 0 and s["running"] == s["pods"]
+            s = self.status()
+            return s["pods"] > 0 and s["running"] == s["pods"]
 
         return self.wait("all pods running", test, limit)
 

@@ -175,8 +175,8 @@ int transfer_start(struct curl_loop *c, struct transfer *t, const char *path)
 		return -ENOMEM;
 	curl_easy_setopt(t->easy, CURLOPT_URL, url);
 	curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http");
-	/* Only the form of the address counts, and that it is longer than one of the internet (syscalls.c): the socket
-	 * comes from `dial`. */
+	/* Only the form of the address counts, and that it is longer than one of the internet (syscalls.c):
+	 * the socket comes from `dial`. */
 	curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, "/the/hub/behind/a/socket/that/is/open");
 	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(t->easy, CURLOPT_OPENSOCKETDATA, c);

@@ -7,6 +7,7 @@
 #ifndef WEFT_AGENT_PLANNER_H
 #define WEFT_AGENT_PLANNER_H
 
+#include "agent/compare.h"
 #include "agent/fdpass.h"
 #include "agent/hub.h"
 #include "agent/options.h"
@@ -81,16 +82,6 @@ void sync_row(struct planner *p, const struct row *r);
 void sync_read(struct planner *p, struct str faults);
 void sync_done(struct planner *p, const struct wire_done *d, struct str text);
 void sync_lost(struct planner *p); /* the applier went */
-/* Changes that make `actual` (packed keys → struct kept_row) equal to the plan, as one step. 0 or -ENOMEM. */
-struct kept_row {
-	uint8_t type;
-	uint16_t table, key_len, value_len;
-	bool wanted;
-	uint8_t bytes[]; /* key, then value */
-};
-int sync_compare(struct hash *actual, const struct plan *want, struct plan_delta *out);
-void sync_forget(struct hash *actual);
-
 /* request.c */
 int requests_new(struct planner *p);
 void requests_listen(struct planner *p, int fd); /* takes fd */

@@ -107,6 +107,16 @@ static void pod_ask_add(struct pod *p)
 		uv_timer_start(&p->timer, add_again, ADD_AGAIN_MS, 0);
 }
 
+static void make_label(const char *name, char out[POD_LABEL])
+{
+	size_t n = strlen(name);
+
+	if (n < POD_LABEL)
+		memcpy(out, name, n + 1);
+	else
+		snprintf(out, POD_LABEL, "%.70s-%016llx", name, (unsigned long long)hash_bytes(name, n, 0));
+}
+
 struct pod *pod_new(struct sandbox *s, struct node *n, const json_t *object)
 {
 	struct pod *p = calloc(1, sizeof(*p));
@@ -120,8 +130,9 @@ struct pod *pod_new(struct sandbox *s, struct node *n, const json_t *object)
 	snprintf(p->name, sizeof(p->name), "%s", json_text(json_at(object, "metadata", "name", NULL)));
 	snprintf(p->uid, sizeof(p->uid), "%s", json_text(json_at(object, "metadata", "uid", NULL)));
 	snprintf(p->key, sizeof(p->key), "%s/%s", p->ns, p->name);
-	snprintf(p->dir, sizeof(p->dir), "%s/pods/%.63s_%.120s", s->dir, p->ns, p->name);
-	snprintf(p->cgroup, sizeof(p->cgroup), "%.60s/%s/%.63s.%.100s", s->cgroup, n->name, p->ns, p->name);
+	make_label(p->name, p->label);
+	snprintf(p->dir, sizeof(p->dir), "%s/pods/%s_%s", s->dir, p->ns, p->label);
+	snprintf(p->cgroup, sizeof(p->cgroup), "%.60s/%s/%s.%s", s->cgroup, n->name, p->ns, p->label);
 	p->host_network = json_is_true(json_at(object, "spec", "hostNetwork", NULL));
 	p->dns = dns_plays(object);
 	p->started = clock_wall();
@@ -131,6 +142,8 @@ struct pod *pod_new(struct sandbox *s, struct node *n, const json_t *object)
 	r = r ? r : containers_new(p);
 	if (r) {
 		log_error("%s: cannot be made: %s", p->key, strerror(-r));
+		cgroup_remove(p->cgroup);
+		file_remove_tree(p->dir);
 		pod_free(p);
 		return NULL;
 	}

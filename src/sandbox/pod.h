@@ -8,6 +8,9 @@
 
 #include "sandbox/cluster.h"
 
+/* Longer names are cut and made distinct by a hash; paths and namespaces have bounds. */
+enum { POD_LABEL = 96 };
+
 enum pod_step {
 	POD_WIRING,  /* namespace made, the agent was asked */
 	POD_INIT,    /* wired; init containers run in order */
@@ -37,6 +40,7 @@ struct pod {
 	struct sandbox *sandbox;
 	struct node *node;
 	char key[400], ns[64], name[256], uid[64];
+	char label[POD_LABEL];	/* the name as files, cgroups and namespaces bear it */
 	json_t *spec;		/* the object as it was at the start; containers borrow from it */
 	bool host_network, dns; /* dns: played by unbound */
 	enum pod_step step;

@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -24,7 +25,7 @@
 #include "sandbox/pod.h"
 #include "sandbox/teardown.h"
 
-enum { REMARKS_MAX = 1000 };
+enum { REMARKS_MAX = 1000, DOWN_TRIES = 250 };
 
 void sandbox_stop(struct sandbox *s, int status)
 {
@@ -312,30 +313,47 @@ static int ask_down(const char *name)
 		return -errno;
 	if (recv(fd, answer, sizeof(answer) - 1, 0) < 0)
 		return -errno;
+	if (!*answer) /* it was ending for somebody else's sake */
+		return -ECONNREFUSED;
 	return strstr(answer, "\"ok\":true") ? 0 : -EIO;
+}
+
+/* The process that holds the lock may be at its start or its end, without a socket: wait for one or the
+ * other. Returns the lock, -EALREADY when it ended at our word, or -errno. */
+static int lock_or_ask(const char *name)
+{
+	const struct timespec nap = {.tv_nsec = 20000000};
+	int pid = 0;
+
+	for (int tries = 0;; tries++) {
+		int lock = lock_take(name, false, &pid), r;
+
+		if (lock != -EBUSY)
+			return lock;
+		r = ask_down(name);
+		if (!r)
+			return -EALREADY;
+		if ((r != -ENOENT && r != -ECONNREFUSED) || tries >= DOWN_TRIES) {
+			log_error("the cluster's process %d did not end it: %s", pid, strerror(-r));
+			return r;
+		}
+		nanosleep(&nap, NULL);
+	}
 }
 
 int sandbox_down(const char *name)
 {
 	char dir[96];
-	int pid = 0, lock, r;
+	int lock, r;
 
 	snprintf(dir, sizeof(dir), RUN_DIR "/%s", name);
 	if (access(dir, F_OK))
 		return -ENOENT;
-	lock = lock_take(name, false, &pid);
+	lock = lock_or_ask(name);
+	if (lock == -EALREADY)
+		return 0;
 	if (lock == -ENOENT) /* a folder without a lock: whoever made it never got to its first step */
-		return teardown(name);
-	if (lock == -EBUSY) {
-		r = ask_down(name);
-		if (r == -ENOENT || r == -ECONNREFUSED) { /* starting, or ending: no socket */
-			log_error("process %d is starting or ending that cluster; try again", pid);
-			return -EBUSY;
-		}
-		if (r)
-			log_error("the cluster's process %d did not end it: %s", pid, strerror(-r));
-		return r;
-	}
+		return access(dir, F_OK) ? 0 : teardown(name);
 	if (lock < 0) {
 		log_error("%s: %s", dir, strerror(-lock));
 		return lock;

@@ -22,7 +22,8 @@ enum { WORLD_PODS = 12, WORLD_POLICIES = 7, WORLD_SERVICES = 4, WORLD_NODES = 2,
 struct world {
 	uint64_t seed;
 	bool blocky; /* most peers are ipBlocks, of many lengths */
-	bool dense;  /* pods of one node and family, rules without ports, many relabels: what two ends can do wrong */
+	bool dense;  /* pods of one node and family, rules without ports, many relabels: what two ends can do
+			wrong */
 	struct store *store;
 	struct subscription *sub;
 	struct compiler *compilers[WORLD_NODES + 1]; /* that are told of each change; ends with NULL */

@@ -1,0 +1,148 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# The command line with a cluster: up, get, watch, kubectl, reach, drops, maps, plan against the kernel, down; and bad
+# luck: the name is taken, Ctrl-C at any moment, a killed `up`. After all of it nothing may be left.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+weft=$(realpath "${WEFT:-build/src/cli/weft}")
+name=t-cli-$$
+n=0
+bad=0
+if ! "$weft" doctor >/dev/null 2>&1; then
+	echo "1..0 # SKIP this machine cannot run a cluster: $("$weft" doctor | awk '$2 == "missing" || $2 == "unknown" { printf "%s ", $1 }')"
+	exit 77
+fi
+tmp=$(mktemp -d)
+trap '"$weft" down --name $name >/dev/null 2>&1; rm -rf "$tmp"' EXIT
+ok() {
+	n=$((n + 1))
+	if [ "$2" = 0 ]; then echo "ok $n - $1"; else
+		echo "not ok $n - $1"
+		sed 's/^/# /' "$tmp/out" "$tmp/err" 2>/dev/null | head -n 30
+		bad=1
+	fi
+}
+run() {
+	want=$1
+	shift
+	COLUMNS=160 "$weft" "$@" >"$tmp/out" 2>"$tmp/err"
+	[ $? = "$want" ]
+}
+says() { grep -qF -- "$1" "$tmp/out" "$tmp/err"; }
+# Everything on this machine that could carry the cluster's name.
+traces() {
+	ip netns list 2>/dev/null | grep "weft-$name" || true
+	ls -d /run/weft/"$name" /sys/fs/cgroup/unified/weft."$name" /sys/fs/cgroup/weft."$name" 2>/dev/null || true
+	ip -o link show 2>/dev/null | grep "$name" || true
+	grep "/$name/" /proc/mounts || true
+	for p in /proc/[0-9]*; do
+		tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -E "weft-(hub|agent|planner|applier|observer|standin).*(--name $name |/$name/)" || true
+	done
+}
+# Waits up to 15 s until a command succeeds.
+wait_for() {
+	end=$(($(date +%s) + 15))
+	while [ "$(date +%s)" -lt $end ]; do
+		"$@" >/dev/null 2>&1 && return 0
+		sleep 0.05
+	done
+	return 1
+}
+gone() { traces >"$tmp/out"; : >"$tmp/err"; [ ! -s "$tmp/out" ]; }
+
+cp -r examples/shop "$tmp/shop"
+chmod -R a+rX "$tmp"
+run 0 up -d --name $name "$tmp/shop" && says 'wired, enforced and serving'
+ok "up in the background" $?
+run 1 up -d --name $name "$tmp/shop"
+ok "up again under the same name is refused" $?
+run 0 get pods -n shop --name $name && says store-0 && says NAME
+ok "get as a table" $?
+run 0 get pods -A -o wide --name $name && says NAMESPACE && says 10.244.
+ok "get of all namespaces, wide" $?
+run 0 get pod store-0 -n shop -o yaml --name $name && says 'podIP: 10.244.'
+ok "get one as YAML" $?
+run 1 get pod nobody -n shop --name $name && says nobody
+ok "get of what is not there" $?
+run 0 get all -n shop --name $name && says deployments && says services
+ok "get all" $?
+
+wait_for sh -c "! '$weft' get pods -A --name $name | grep -E 'Init|Pending|0/1'"
+ok "all pods run and are ready" $?
+run 0 reach --name $name && says 'The model says the same'
+ok "reach by real packets, as the model says" $?
+run 0 reach --name $name --from shop/page --to shop/store && says no && ! says yes
+ok "one pair that is refused" $?
+run 0 reach --name $name --from reports/analyst --to shop/catalogue --ports && says ipv6 && ! grep -q ' no ' "$tmp/out"
+ok "one pair that is allowed, by port and family" $?
+wait_for sh -c "'$weft' drops --name $name -n shop | grep -q policy-ingress"
+ok "drops tells what policy refused" $?
+run 0 maps --name $name --node node-1 -o json && python3 -c 'import json,sys; m={x["map"]: x for x in json.load(open(sys.argv[1]))}; assert m["endpoint"]["used"] > 0 and m["policy"]["memoryBytes"] > 0' "$tmp/out" 2>>"$tmp/err"
+ok "maps as JSON" $?
+
+"$weft" get pods -n shop -w --name $name >"$tmp/watch" 2>&1 &
+watcher=$!
+cat >"$tmp/shop/more.yaml" <<'YAML'
+apiVersion: v1
+kind: Pod
+metadata: {name: extra, namespace: shop, labels: {app: page}}
+spec: {containers: [{name: c, image: example/extra, ports: [{containerPort: 9000}]}]}
+YAML
+wait_for sh -c "grep -E 'extra +1/1 +Running' $tmp/watch"
+r=$?
+kill $watcher 2>/dev/null
+wait $watcher 2>/dev/null
+cp "$tmp/watch" "$tmp/out"
+ok "saving a file changes the cluster, and get -w shows it" $r
+rm "$tmp/shop/more.yaml"
+wait_for sh -c "! '$weft' get pod extra -n shop --name $name"
+ok "removing the file takes it away" $?
+
+if command -v kubectl >/dev/null 2>&1; then
+	export KUBECONFIG=/run/weft/$name/kubeconfig KUBECACHEDIR=$tmp/kube
+	kubectl get pods -n shop -o wide >"$tmp/out" 2>"$tmp/err" && says store-0
+	ok "kubectl works with the kubeconfig" $?
+else
+	n=$((n + 1))
+	echo "ok $n - kubectl works with the kubeconfig # SKIP no kubectl here"
+fi
+
+run 0 down --name $name && gone
+ok "down leaves nothing" $?
+run 0 down --name $name && says 'No cluster'
+ok "down again is no error" $?
+
+# Ctrl-C at several moments of the start, and afterwards.
+r=0
+for after in 0.05 0.2 0.5 1.5; do
+	"$weft" up --name $name "$tmp/shop" >"$tmp/up" 2>&1 &
+	up=$!
+	sleep $after
+	kill -INT $up
+	i=0
+	while kill -0 $up 2>/dev/null && [ $i -lt 100 ]; do
+		sleep 0.05
+		i=$((i + 1))
+	done
+	kill -0 $up 2>/dev/null && { r=1; kill -9 $up; }
+	wait $up 2>/dev/null
+	gone || { r=1; echo "# left after Ctrl-C at $after s:"; sed 's/^/# /' "$tmp/out"; "$weft" down --name $name >/dev/null 2>&1; }
+done
+ok "Ctrl-C at any moment leaves nothing" $r
+
+"$weft" up -d --name $name "$tmp/shop" >"$tmp/out" 2>"$tmp/err"
+pid=$(head -n 1 /run/weft/$name/lock 2>/dev/null)
+kill -9 "$pid" 2>/dev/null
+wait_for sh -c "! kill -0 $pid"
+run 1 get pods -A --name $name
+r=$?
+run 0 down --name $name || r=1
+gone || r=1
+ok "down removes what a killed up left" $r
+"$weft" up -d --name $name "$tmp/shop" >"$tmp/out" 2>"$tmp/err"
+pid=$(head -n 1 /run/weft/$name/lock 2>/dev/null)
+kill -9 "$pid" 2>/dev/null
+run 0 up -d --name $name "$tmp/shop" && run 0 down --name $name && gone
+ok "up over what a killed up left" $?
+echo "1..$n"
+exit $bad

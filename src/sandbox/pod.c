@@ -51,7 +51,7 @@ static int make_places(struct pod *p)
 	r = r ? r : write_resolv_conf(p);
 	if (r || p->host_network)
 		return r;
-	if (snprintf(name, sizeof(name), "weft-%s-%s.%s", p->sandbox->opt->name, p->ns, p->name) >=
+	if (snprintf(name, sizeof(name), "weft-%s-%s.%s", p->sandbox->opt->name, p->ns, p->label) >=
 	    NETNS_NAME)
 		return -ENAMETOOLONG;
 	return netns_make(&p->netns, name, NETNS_POD);
@@ -132,7 +132,7 @@ struct pod *pod_new(struct sandbox *s, struct node *n, const json_t *object)
 	snprintf(p->key, sizeof(p->key), "%s/%s", p->ns, p->name);
 	make_label(p->name, p->label);
 	snprintf(p->dir, sizeof(p->dir), "%s/pods/%s_%s", s->dir, p->ns, p->label);
-	snprintf(p->cgroup, sizeof(p->cgroup), "%.60s/%s/%s.%s", s->cgroup, n->name, p->ns, p->label);
+	snprintf(p->cgroup, sizeof(p->cgroup), "%s/%s/%s.%s", s->cgroup, n->name, p->ns, p->label);
 	p->host_network = json_is_true(json_at(object, "spec", "hostNetwork", NULL));
 	p->dns = dns_plays(object);
 	p->started = clock_wall();

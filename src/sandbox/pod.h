@@ -45,7 +45,7 @@ struct pod {
 	bool host_network, dns; /* dns: played by unbound */
 	enum pod_step step;
 	struct netns netns;
-	char dir[PATH_LEN], cgroup[PATH_LEN];
+	char dir[PATH_LEN], cgroup[2 * PATH_LEN];
 	struct container *containers;
 	size_t containers_len, inits;		/* init containers come first */
 	bool status_wanted, status_asked, hard; /* hard: the hub has forgotten it already */

@@ -154,7 +154,7 @@ static void source_read(uv_stream_t *s, ssize_t n, const uv_buf_t *b)
 
 struct place {
 	int netns;
-	char cgroup[PATH_LEN + 32], resolv[PATH_LEN + 32];
+	char cgroup[2 * PATH_LEN], resolv[PATH_LEN + 32];
 	bool resolve;
 };
 

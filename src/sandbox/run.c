@@ -333,7 +333,8 @@ static int lock_or_ask(const char *name)
 		r = ask_down(name);
 		if (!r)
 			return -EALREADY;
-		if ((r != -ENOENT && r != -ECONNREFUSED) || tries >= DOWN_TRIES) {
+		if ((r != -ENOENT && r != -ECONNREFUSED && r != -ECONNRESET && r != -EPIPE) ||
+		    tries >= DOWN_TRIES) {
 			log_error("the cluster's process %d did not end it: %s", pid, strerror(-r));
 			return r;
 		}

@@ -57,11 +57,14 @@ static int outside(struct list_stream *s, char c)
 			s->in_item = true;
 			buf_clear(&s->one);
 		}
+		if (s->depth >= STREAM_DEPTH_MAX)
+			return -EPROTO;
+		s->braces = (s->braces & ~(1ULL << s->depth)) | (uint64_t)(c == '{') << s->depth;
 		s->depth++;
 		return 0;
 	case '}':
 	case ']':
-		if (!s->depth)
+		if (!s->depth || (s->braces >> (s->depth - 1) & 1) != (c == '}'))
 			return -EPROTO;
 		s->depth--;
 		if (s->in_items && s->depth == 1)
@@ -82,7 +85,7 @@ int list_stream_feed(struct list_stream *s, const char *p, size_t n)
 			in_string(s, p[i]);
 		else
 			ret = outside(s, p[i]);
-		if (ret < 0 || s->depth > STREAM_DEPTH_MAX)
+		if (ret < 0)
 			return -EPROTO;
 		if (s->in_item)
 			buf_addc(&s->one, p[i]);

@@ -9,7 +9,7 @@
 
 #include "base/str.h"
 
-enum { STREAM_OBJECT_MAX = 8 << 20, STREAM_DEPTH_MAX = 64 };
+enum { STREAM_OBJECT_MAX = 8 << 20, STREAM_DEPTH_MAX = 63 };
 
 /* A List: `item` is called with each element of the member "items"; what surrounds them collects in `head`.
  */
@@ -19,10 +19,11 @@ struct list_stream {
 	struct buf head; /* the List without its items, valid JSON at the end */
 	struct buf one;	 /* the item being collected, or the last key */
 	unsigned depth;
+	uint64_t braces; /* by depth: 1 where a brace is open, 0 for a bracket */
 	bool in_string, escaped, items_key, in_items, in_item, key_done;
 };
 void list_stream_init(struct list_stream *s, int (*item)(void *ctx, struct str json), void *ctx);
-/* 0, what `item` returned, or -EPROTO (too deep, too long). */
+/* 0, what `item` returned, or -EPROTO (too deep, too long, brackets that do not match). */
 int list_stream_feed(struct list_stream *s, const char *p, size_t n);
 void list_stream_fini(struct list_stream *s);
 

@@ -86,15 +86,32 @@ static int backend_cmp(const void *a, const void *b)
 	return memcmp(a, b, sizeof(struct backend_value));
 }
 
-static void add_endpoints(struct compiler *c, const struct endpointslice *es, bool four, int64_t port,
-			  struct backends *out)
+/* What a caller wants of the endpoints of a Service's port. */
+struct want {
+	const struct service_port *port;
+	bool four;   /* family */
+	bool local;  /* of this node only (traffic policy Local) */
+	bool ending; /* SV04: those that end and still serve, when no other is ready */
+};
+
+static bool wanted(const struct compiler *c, const struct endpoint *e, const struct want *w, struct addr *a)
+{
+	const struct endpoint_conditions *cond = e->conditions;
+	bool ready = !cond || !cond->ready.set || cond->ready.v;
+	bool ending = cond && cond->terminating.v && cond->serving.v;
+	if (w->ending ? !ending : !ready)
+		return false;
+	if (w->local && !str_eq(e->node_name, c->cfg.node))
+		return false;
+	return e->addresses.len && !addr_parse(e->addresses.items[0], a) && addr_is4(a) == w->four;
+}
+
+static void add_endpoints(struct compiler *c, const struct endpointslice *es, const struct want *w,
+			  int64_t port, struct backends *out)
 {
 	for (size_t i = 0; i < es->endpoints.len; i++) {
-		const struct endpoint *e = &es->endpoints.items[i];
 		struct addr a;
-		if (e->conditions && e->conditions->ready.set && !e->conditions->ready.v)
-			continue;
-		if (!e->addresses.len || addr_parse(e->addresses.items[0], &a) || addr_is4(&a) != four)
+		if (!wanted(c, &es->endpoints.items[i], w, &a))
 			continue;
 		struct backend_value v = {.port = htons((uint16_t)port)};
 		memcpy(&v.addr, &a, sizeof(v.addr));
@@ -102,21 +119,29 @@ static void add_endpoints(struct compiler *c, const struct endpointslice *es, bo
 	}
 }
 
-/* Ready endpoints of one port and family, sorted, each once. */
-static void gather(struct compiler *c, const struct cservice *s, const struct service_port *sp, bool four,
-		   struct backends *out)
+static void add_slices(struct compiler *c, const struct cservice *s, const struct want *w,
+		       struct backends *out)
 {
 	VEC_EACH (&s->slices, it) {
 		const struct endpointslice *es = (*it)->endpointslice;
-		if (!str_eqz(es->address_type, four ? "IPv4" : "IPv6"))
+		if (!str_eqz(es->address_type, w->four ? "IPv4" : "IPv6"))
 			continue;
 		for (size_t i = 0; i < es->ports.len; i++) {
 			const struct endpoint_port *ep = &es->ports.items[i];
-			if (ep->port.set && str_eq(ep->name, sp->name) &&
-			    proto_number(ep->protocol) == proto_number(sp->protocol))
-				add_endpoints(c, es, four, ep->port.v, out);
+			if (ep->port.set && str_eq(ep->name, w->port->name) &&
+			    proto_number(ep->protocol) == proto_number(w->port->protocol))
+				add_endpoints(c, es, w, ep->port.v, out);
 		}
 	}
+}
+
+/* Usable endpoints of one port and family, sorted, each once. */
+static void gather(struct compiler *c, const struct cservice *s, struct want w, struct backends *out)
+{
+	add_slices(c, s, &w, out);
+	w.ending = true;
+	if (!out->list.len)
+		add_slices(c, s, &w, out);
 	if (out->list.len < 2)
 		return;
 	qsort(out->list.items, out->list.len, sizeof(*out->list.items), backend_cmp);
@@ -181,13 +206,12 @@ static void put_service(struct compiler *c, struct cservice *s, const struct add
 	put_map(c, &s->owner, PLAN_MAP_service, &k, &v, &s->src, of->port);
 }
 
-static void put_port(struct compiler *c, struct cservice *s, const struct service_port *sp,
-		     const struct addr *vip)
+/* The list of a port's endpoints, with its rows; empty: list 0. */
+static struct offer make_offer(struct compiler *c, struct cservice *s, const struct want *w)
 {
-	bool four = addr_is4(vip);
+	struct offer of = {.port = w->port};
 	struct backends b = {0};
-	struct offer of = {.port = sp};
-	gather(c, s, sp, four, &b);
+	gather(c, s, *w, &b);
 	struct backend_list *l = b.list.len ? list_get(c, &b) : NULL;
 	if (l) {
 		PUSH(c, &s->lists, l);
@@ -195,13 +219,25 @@ static void put_port(struct compiler *c, struct cservice *s, const struct servic
 		of.value.count = l->count;
 		put_backends(c, s, &b, &of);
 	}
-	put_service(c, s, vip, sp->port.v, &of, 0);
-	if (sp->node_port.v && c->self && !str_eqz(s->o->service->spec->type, "ClusterIP")) {
-		VEC_EACH (&c->self->addrs, a)
-			if (addr_is4(&(*a)->a) == four)
-				put_service(c, s, &(*a)->a, sp->node_port.v, &of, SERVICE_NODEPORT);
-	}
 	vec_free(&b.list);
+	return of;
+}
+
+static void put_port(struct compiler *c, struct cservice *s, const struct service_port *sp,
+		     const struct addr *vip)
+{
+	const struct service_spec *spec = s->o->service->spec;
+	struct want w = {
+	    .port = sp, .four = addr_is4(vip), .local = str_eqz(spec->internal_traffic_policy, "Local")};
+	struct offer of = make_offer(c, s, &w);
+	put_service(c, s, vip, sp->port.v, &of, 0);
+	if (!sp->node_port.v || !c->self || str_eqz(spec->type, "ClusterIP"))
+		return;
+	w.local = str_eqz(spec->external_traffic_policy, "Local");
+	of = make_offer(c, s, &w);
+	VEC_EACH (&c->self->addrs, a)
+		if (addr_is4(&(*a)->a) == w.four)
+			put_service(c, s, &(*a)->a, sp->node_port.v, &of, SERVICE_NODEPORT);
 }
 
 /* Headless, ExternalName, and what another proxy serves: no rows. */

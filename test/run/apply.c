@@ -490,20 +490,188 @@ static void test_full(struct child *c, const struct script *plan, struct answer 
 	check_readback(c, plan, "after they went");
 }
 
-static void test_unwire(struct child *c, struct script *plan, struct answer *a)
+/* --- a hostile planner --- */
+
+static uint64_t seed;
+static uint64_t next_random(void)
 {
-	struct script s = {0};
+	seed ^= seed << 13;
+	seed ^= seed >> 7;
+	seed ^= seed << 17;
+	return seed;
+}
 
-	VEC_EACH (&plan->list, ch)
-		if (ch->row.type == ROW_LINK || ch->row.type == ROW_ROUTE) {
-			struct change del = *ch;
+static void random_bytes(uint8_t *p, size_t n)
+{
+	/* Small numbers and zeros are the interesting ones. */
+	for (size_t i = 0; i < n; i++)
+		p[i] = next_random() % 3 ? (uint8_t)(next_random() % 4) : (uint8_t)next_random();
+}
 
-			del.op = CHANGE_DEL;
-			vec_push(&s.list, del);
-		}
-	CHECK(commit(c, &s, a) && a->done.status == WIRE_APPLIED, "links and routes go: %s", a->text);
+/* A row of the right sizes: anything, or a row of the plan with some bytes changed. */
+static void random_row(struct buf *b, const struct script *plan)
+{
+	uint8_t key[64], value[128];
+	const struct change *base = &plan->list.items[next_random() % plan->list.len];
+	struct change c = {.op = (uint8_t)(next_random() % 3)};
+	uint16_t key_len, value_len;
+
+	c.row.type = (uint8_t)(next_random() % 3);
+	c.row.table = c.row.type == ROW_MAP ? (uint16_t)(next_random() % PLAN_MAP_COUNT) : 0;
+	if (row_sizes(c.row.type, c.row.table, &key_len, &value_len) || next_random() % 2) {
+		c.row = base->row;
+		key_len = base->row.key_len;
+		value_len = base->row.value_len;
+		memcpy(key, base->row.key, key_len);
+		memcpy(value, base->row.value, value_len);
+		if (next_random() % 2)
+			key[next_random() % key_len] = (uint8_t)next_random();
+		else
+			value[next_random() % value_len] = (uint8_t)next_random();
+	} else {
+		random_bytes(key, key_len);
+		random_bytes(value, value_len);
+	}
+	c.row.key = key;
+	c.row.value = value;
+	c.row.key_len = key_len;
+	c.row.value_len = value_len;
+	wire_put(b, (unsigned)(next_random() % 2), &c);
+}
+
+static void random_message(struct child *c, const struct script *plan)
+{
+	static const enum wire_type types[] = {WIRE_BEGIN, WIRE_ROWS,	  WIRE_ROWS,	  WIRE_COMMIT,
+					       WIRE_HELLO, WIRE_READBACK, WIRE_NAMESPACE, WIRE_DONE};
+	int strange[3] = {home_ns, STDIN_FILENO, c->control};
+	AUTO_BUF b = {0};
+	uint64_t r = next_random();
+
+	if (r % 50 == 0) {
+		uint8_t junk[200];
+
+		random_bytes(junk, sizeof(junk));
+		fdpass_send(c->planner, junk, next_random() % sizeof(junk), strange,
+			    (unsigned)(next_random() % 4));
+		return;
+	}
+	wire_start(&b, types[next_random() % (r % 20 ? 6 : ARRAY_LEN(types))], c->txn);
+	if (r % 3 == 0)
+		c->txn++;
+	if (((struct wire_head *)(void *)b.p)->type == WIRE_ROWS)
+		for (unsigned i = 0; i < 1 + r % 5; i++)
+			random_row(&b, plan);
+	if (((struct wire_head *)(void *)b.p)->type == WIRE_NAMESPACE)
+		buf_add(&b, pods[0].link.uid, sizeof(pods[0].link.uid));
+	fdpass_send(c->planner, b.p, b.n, strange, r % 7 ? 0 : 3);
+}
+
+/* A whole transaction of random rows, so that many pass the protocol and meet the guard. */
+static void random_transaction(struct child *c, const struct script *plan)
+{
+	AUTO_BUF b = {0};
+
+	wire_start(&b, WIRE_BEGIN, ++c->txn);
+	fdpass_send(c->planner, b.p, b.n, NULL, 0);
+	wire_start(&b, WIRE_ROWS, c->txn);
+	random_row(&b, plan);
+	fdpass_send(c->planner, b.p, b.n, NULL, 0);
+	wire_start(&b, WIRE_COMMIT, c->txn);
+	fdpass_send(c->planner, b.p, b.n, NULL, 0);
+}
+
+/* Takes what the applier says; when it dropped us, gives it a new planner. */
+static void drain(struct child *c)
+{
+	static uint8_t msg[WIRE_MESSAGE_MAX];
+	struct pollfd p = {.fd = c->planner, .events = POLLIN};
+	int pair[2];
+
+	while (poll(&p, 1, 0) > 0) {
+		unsigned nfds;
+
+		if (fdpass_recv(c->planner, msg, sizeof(msg), NULL, &nfds, 0) > 0)
+			continue;
+		own_fd(&c->planner);
+		if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+			die("socketpair");
+		control_send(c->control, CONTROL_PEER, 0, pair[0]);
+		close(pair[0]);
+		c->planner = pair[1];
+		return;
+	}
+}
+
+static char *output_of(const char *command)
+{
+	FILE *f = popen(command, "r");
+	char *text = calloc(1, 8192);
+
+	if (f && text)
+		text[fread(text, 1, 8191, f)] = '\0';
+	if (f)
+		pclose(f);
+	return text;
+}
+
+static void test_hostile(struct child *c, const struct script *plan)
+{
+	/* What is not ours: every link, address and route but the pods' and those with our protocol number.
+	 */
+	static const char foreign[] = "ip link show | grep -v -A1 -E 'wp[0-9]+' | grep -E "
+				      "'lo|uplink0|far0|foreign0|weft-vxlan' | cut -d' ' -f2,4,5; "
+				      "ip -4 route | grep -v 'proto 87'; ip -6 route | grep -v 'proto 87'; "
+				      "ip addr show uplink0 | grep -c inet; "
+				      "tc filter show dev uplink0 ingress | grep -c weft_uplink";
+	AUTO_MEM char *before = NULL, *after = NULL;
+	uint64_t began = clock_us();
+	unsigned messages = 0;
+
+	if (system("ip link add foreign0 type veth peer name foreign1 && ip link set foreign0 up && "
+		   "ip addr add 192.0.2.1/24 dev foreign0 nodad"))
+		die("foreign0");
+	before = output_of(foreign);
+	seed = getenv("WEFT_SEED") ? strtoull(getenv("WEFT_SEED"), NULL, 0) : began | 1;
+	printf("# WEFT_SEED=%llu\n", (unsigned long long)seed);
+	for (; clock_us() - began < 3 * 1000 * 1000; messages += 4) {
+		random_message(c, plan);
+		random_transaction(c, plan);
+		drain(c);
+	}
+	after = output_of(foreign);
+	CHECK(waitpid(c->pid, NULL, WNOHANG) == 0, "the applier lives after %u messages of a hostile planner",
+	      messages);
+	CHECK(before && after && *before && !strcmp(before, after), "what is not ours is untouched");
+	if (strcmp(before, after))
+		printf("# before:\n%s# after:\n%s", before, after);
+	system("ip link del foreign0");
+}
+
+/* Whatever is in force goes, by a plan that is empty. */
+struct dels {
+	struct script s;
+};
+
+static void del_row(const struct row *r, void *ctx)
+{
+	struct dels *d = ctx;
+
+	put(&d->s, CHANGE_DEL, r->type, r->table, r->key, r->key_len, NULL, 0);
+}
+
+static void test_unwire(struct child *c, struct answer *a)
+{
+	struct dels d = {0};
+	struct script none = {0};
+	AUTO_BUF b = {0};
+
+	wire_start(&b, WIRE_READBACK, ++c->txn);
+	fdpass_send(c->planner, b.p, b.n, NULL, 0);
+	hear(c, WIRE_FAULTS, a, del_row, &d);
+	CHECK(commit(c, &d.s, a) && a->done.status == WIRE_APPLIED, "everything goes: %s", a->text);
+	check_readback(c, &none, "after the end");
 	CHECK(system("ip -o link | grep -q wp100") != 0, "no host-side interface is left");
-	vec_free(&s.list);
+	script_fini(&d.s);
 }
 
 int main(int argc, char **argv)
@@ -533,7 +701,11 @@ int main(int argc, char **argv)
 	test_restart(&c, &plan);
 	test_guard(&c, &plan, &a);
 	test_full(&c, &plan, &a);
-	test_unwire(&c, &plan, &a);
+	test_hostile(&c, &plan);
+	drain(&c);
+	stop_applier(&c, SIGKILL);
+	c = start_applier(NULL, "vxlan");
+	test_unwire(&c, &a);
 	stop_applier(&c, SIGTERM);
 	umount(bpf_dir);
 	rmdir(bpf_dir);

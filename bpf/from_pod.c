@@ -7,6 +7,7 @@
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
 #include "bpf/lib/judge.h"
+#include "bpf/lib/refuse.h"
 
 static const struct hook pod_hook = {
     .in = COUNTER_POD_IN,
@@ -171,11 +172,30 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 	return pod_deliver(skb, p, c);
 }
 
+/* What goes nowhere is answered at once (SV06, SV16), by us where we can and by the stack where not. */
+ALWAYS_INLINE int pod_refuse(struct __sk_buff *skb, struct packet *p, int step)
+{
+	const struct config_value *c = config_get();
+	const struct iface_value *i = bpf_map_lookup_elem(&iface, &p->ifindex);
+
+	if (!i || !c || step == DROP_PROTOCOL || (step == DROP_NO_ENDPOINT && p->t.proto != IPPROTO_TCP) ||
+	    !refuse(skb))
+		return step;
+	if (write_hop(skb, p, i->mac, c->gateway_mac, 0))
+		return step;
+	p->action = (int)bpf_redirect_peer(p->ifindex, 0);
+	return step;
+}
+
 SEC("tc") int weft_from_pod(struct __sk_buff *skb)
 {
 	struct packet *p = packet_begin(skb, &pod_hook);
+	int step;
 
 	if (!p)
 		return TC_ACT_SHOT;
-	return packet_end(p, &pod_hook, from_pod(skb, p));
+	step = from_pod(skb, p);
+	if (step > 0 && p->refuse)
+		step = pod_refuse(skb, p, step);
+	return packet_end(p, &pod_hook, step);
 }

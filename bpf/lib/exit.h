@@ -97,7 +97,7 @@ ALWAYS_INLINE int packet_end(struct packet *p, const struct hook *hook, int step
 	if (step > 0) {
 		count(hook->drop);
 		drop_tell((__u32)step);
-		return p->refuse ? TC_ACT_OK : TC_ACT_SHOT;
+		return p->refuse ? p->action : TC_ACT_SHOT; /* TC_ACT_OK unless the refusal is made already */
 	}
 	count(hook->way[p->way & 3]);
 	return p->action;

@@ -13,12 +13,13 @@
 enum at { FROM_A = 1, FROM_B, FROM_R, TO_A, TO_B, UPLINK, TUNNEL_OUT };
 
 enum expect {
-	POD,	 /* handed to a pod */
-	TUNNEL,	 /* into the tunnel */
-	OUT,	 /* out of the uplink */
-	STACK,	 /* to the node's stack; from it, let through */
-	DROPPED, /* with `reason` */
-	REFUSED, /* counted as dropped with `reason`, and left to the stack, which tells the sender */
+	POD,	  /* handed to a pod */
+	TUNNEL,	  /* into the tunnel */
+	OUT,	  /* out of the uplink */
+	STACK,	  /* to the node's stack; from it, let through */
+	DROPPED,  /* with `reason` */
+	REFUSED,  /* counted as dropped with `reason`, and left to the stack, which tells the sender */
+	ANSWERED, /* counted as dropped with `reason`, and turned into its own refusal, `out` */
 };
 
 struct step {
@@ -65,6 +66,7 @@ int must_be(const char *what, uint64_t got, uint64_t want);
 #define GONE2  "10.2.0.99" /* in node-2's */
 #define LINK   "169.254.1.1"
 
+#define RSTACK 0x14
 #define MAC_A  "02:00:00:00:00:05"
 #define MAC_B  "02:00:00:00:00:06"
 #define MAC_GW "02:57:45:46:54:01"

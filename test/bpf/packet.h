@@ -24,6 +24,7 @@ struct spec {
 	const char *src, *dst; /* both families by text */
 	uint16_t sport, dport; /* of PING and PONG: sport is the identifier */
 	uint8_t flags;	       /* TCP */
+	uint32_t ack;	       /* TCP; with a window of 0, as a reset has it */
 	uint8_t ttl;	       /* 0: 64 */
 	uint8_t icmp_type, icmp_code;
 	uint16_t payload;	  /* bytes after the last header */

@@ -53,7 +53,7 @@ static struct spec in_family(const struct spec *s, struct spec *inner)
 	}
 	if (s->proto == ICMP_ERROR && run_v6) { /* RFC 792 → RFC 4443 */
 		t.icmp_type = s->icmp_type == 11 ? 3 : s->icmp_code == 4 ? 2 : 1;
-		t.icmp_code = 0;
+		t.icmp_code = s->icmp_type == 3 && s->icmp_code == 3 ? 4 : 0;
 	}
 	return t;
 }
@@ -138,8 +138,9 @@ static int run_step(const struct step *s)
 	    [TO_B] = world->progs.weft_to_pod,		[UPLINK] = world->progs.weft_uplink,
 	    [TUNNEL_OUT] = world->progs.weft_tunnel_out};
 	static const int verdicts[] = {
-	    [POD] = TC_ACT_REDIRECT, [TUNNEL] = TC_ACT_REDIRECT, [OUT] = TC_ACT_REDIRECT,
-	    [STACK] = TC_ACT_OK,     [DROPPED] = TC_ACT_SHOT,	 [REFUSED] = TC_ACT_OK};
+	    [POD] = TC_ACT_REDIRECT,	 [TUNNEL] = TC_ACT_REDIRECT, [OUT] = TC_ACT_REDIRECT,
+	    [STACK] = TC_ACT_OK,	 [DROPPED] = TC_ACT_SHOT,    [REFUSED] = TC_ACT_OK,
+	    [ANSWERED] = TC_ACT_REDIRECT};
 	uint16_t direction = s->reason == DROP_POLICY_INGRESS ? DIR_TO_POD : DIR_FROM_POD;
 	uint32_t way = way_counter(s);
 	uint64_t before = read_counter(way), dropped = read_drops(s->judged, (uint16_t)s->reason, direction);
@@ -158,11 +159,11 @@ static int run_step(const struct step *s)
 	}
 	bad = must_be("verdict", (uint64_t)r.verdict, (uint64_t)verdicts[s->expect]);
 	bad |= must_be("counter of the way", read_counter(way), before + 1);
-	if (s->expect == DROPPED || s->expect == REFUSED)
+	if (s->expect >= DROPPED)
 		bad |= check_drop(s, dropped);
-	else
+	if (s->expect < DROPPED || s->expect == ANSWERED)
 		bad |= check_frame(s, &r);
-	if (bad && s->expect != DROPPED && s->expect != REFUSED && last_event(&e))
+	if (bad && s->expect < DROPPED && last_event(&e))
 		printf("# last drop: reason %u, direction %u\n", e.reason, e.direction);
 	return bad;
 }

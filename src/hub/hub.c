@@ -15,7 +15,7 @@
 #include "hub/offline.h"
 #include "hub/tls.h"
 
-enum { FILES_SETTLE_MS = 15, HISTORY = 20000 };
+enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200 };
 
 static void settle(struct hub *h)
 {
@@ -30,6 +30,9 @@ static void settle(struct hub *h)
 			remark_print(&text, it, false);
 			log_warn(STR_FMT, STR_ARG(str_trim(buf_str(&text))));
 		}
+		/* Only the latest are kept. */
+		if (h->running.list.len + rs.list.len > RUNNING_MAX)
+			remarks_fini(&h->running);
 		remarks_move(&h->running, &rs);
 		remarks_fini(&rs);
 	}

@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -223,6 +224,16 @@ static int drop(const struct hub *h)
 	return r;
 }
 
+/* Each client is a descriptor, and many may come. */
+static void raise_limit(void)
+{
+	struct rlimit l;
+	if (!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max < 65536 ? l.rlim_max : 65536;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	struct hub h = {.tls_fd = -1, .tls_dir_fd = -1, .kubeconfig_fd = -1};
@@ -230,6 +241,7 @@ int main(int argc, char **argv)
 	if (status)
 		return status;
 	log_open("hub");
+	raise_limit();
 	signal(SIGPIPE, SIG_IGN);
 	if (mkdir(h.opt.dir, 0755) && errno != EEXIST) {
 		log_error("%s: %s", h.opt.dir, strerror(errno));

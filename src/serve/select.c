@@ -6,10 +6,10 @@
 
 static int parse_field(struct select *s, const struct target *t, struct str term, struct api_error *e)
 {
-	const char *op = memmem(term.p, term.n, "!=", 2);
+	const char *op = term.p ? memmem(term.p, term.n, "!=", 2) : NULL;
 	size_t skip = 2;
 	struct field_term f = {.not = op != NULL};
-	if (!op) {
+	if (!op && term.p) {
 		op = memchr(term.p, '=', term.n);
 		skip = op && (size_t)(op + 1 - term.p) < term.n && op[1] == '=' ? 2 : 1;
 	}

@@ -36,7 +36,7 @@ traces() {
 	ip -o link show 2>/dev/null | grep "$name" || true
 	grep "/$name/" /proc/mounts || true
 	for p in /proc/[0-9]*; do
-		tr '\0' ' ' <"$p/cmdline" 2>/dev/null | grep -E "weft-(hub|agent|planner|applier|observer|standin).*(--name $name |/$name/)" || true
+		{ tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null | grep -E "weft-(hub|agent|planner|applier|observer|standin).*(--name $name |/$name/)" || true
 	done
 }
 # Waits up to 15 s until a command succeeds.

@@ -8,6 +8,7 @@
 
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/hash.h"
 #include "base/log.h"
 #include "base/own.h"
 /* Generated text that mixes int and size_t. */
@@ -137,10 +139,21 @@ static int keep_maps(struct kernel *k, struct bpf_object *obj, struct buf *why)
 	return prepare_rings(k, why);
 }
 
+/* Programs are pinned under the hash of the object that they came from: the same build takes them over as
+ * they are, which spares the kernel the verification, most of the time of a start. */
+static void program_pin(const struct kernel *k, enum program p, char out[320])
+{
+	char prefix[32];
+
+	snprintf(prefix, sizeof(prefix), "prog_%016llx_", (unsigned long long)k->object_hash);
+	pin_path(k, prefix, program_table[p].name, out);
+}
+
 static int keep_programs(struct kernel *k, struct bpf_object *obj, struct buf *why)
 {
 	for (unsigned p = 0; p < PROG_COUNT; p++) {
 		struct bpf_program *prog = bpf_object__find_program_by_name(obj, program_table[p].name);
+		char path[320];
 
 		if (!prog)
 			return say(why, -ENOENT, "program %s is not in the BPF object",
@@ -148,8 +161,66 @@ static int keep_programs(struct kernel *k, struct bpf_object *obj, struct buf *w
 		k->program[p] = fcntl(bpf_program__fd(prog), F_DUPFD_CLOEXEC, 3);
 		if (k->program[p] < 0)
 			return say(why, -errno, "program %s has no descriptor", program_table[p].name);
+		program_pin(k, p, path);
+		if (bpf_obj_pin(k->program[p], path) && errno != EEXIST)
+			return say(why, -errno, "%s cannot be pinned", path);
 	}
 	return 0;
+}
+
+/* Pins of programs: of other builds, or all. */
+static void unpin_programs(const struct kernel *k, bool all)
+{
+	char own[32], path[sizeof(k->dir) + 260];
+	DIR *dir = opendir(k->dir);
+	const struct dirent *e;
+
+	snprintf(own, sizeof(own), "prog_%016llx_", (unsigned long long)k->object_hash);
+	while (dir && (e = readdir(dir))) {
+		if (strncmp(e->d_name, "prog_", 5) || (!all && !strncmp(e->d_name, own, strlen(own))))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", k->dir, e->d_name);
+		unlink(path);
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static bool take_pinned(struct kernel *k, enum plan_map m)
+{
+	struct bpf_map_info info = {0};
+	uint32_t len = sizeof(info);
+	char path[320];
+
+	pin_path(k, "", map_table[m].name, path);
+	k->map[m] = bpf_obj_get(path);
+	if (k->map[m] < 0 || bpf_obj_get_info_by_fd(k->map[m], &info, &len) ||
+	    !same_shape(&info, &map_table[m]))
+		return false;
+	k->entries[m] = info.max_entries;
+	return true;
+}
+
+/* True when everything of this very build is pinned; nothing is loaded then. */
+static bool take_all_pinned(struct kernel *k)
+{
+	char path[320];
+	bool all = true;
+
+	for (unsigned m = 0; m < PLAN_MAP_COUNT && all; m++)
+		all = take_pinned(k, m);
+	for (unsigned p = 0; p < PROG_COUNT && all; p++) {
+		program_pin(k, p, path);
+		k->program[p] = bpf_obj_get(path);
+		all = k->program[p] >= 0;
+	}
+	if (all)
+		return true;
+	for (unsigned m = 0; m < PLAN_MAP_COUNT; m++)
+		own_fd(&k->map[m]);
+	for (unsigned p = 0; p < PROG_COUNT; p++)
+		own_fd(&k->program[p]);
+	return false;
 }
 
 /* A pinned link gets the new program; a husk (its cgroup is gone) is replaced by a new link. */
@@ -199,23 +270,12 @@ void kernel_init(struct kernel *k)
 		k->ring[i] = -1;
 }
 
-int kernel_open(struct kernel *k, const struct kernel_options *o, struct buf *why)
+static int load(struct kernel *k, const void *elf, size_t size, const struct kernel_options *o,
+		struct buf *why)
 {
-	AUTO(own_object) struct bpf_object *obj = NULL;
-	int cpus, err;
-	size_t size;
-	const void *elf = weft__elf_bytes(&size);
+	AUTO(own_object) struct bpf_object *obj = bpf_object__open_mem(elf, size, NULL);
+	int err;
 
-	kernel_init(k);
-	libbpf_set_print(quiet);
-	cpus = libbpf_num_possible_cpus();
-	if (cpus < 1 || cpus > RINGS_MAX)
-		return say(why, -ERANGE, "%d CPUs; up to %d are supported", cpus, RINGS_MAX);
-	k->rings = (unsigned)cpus;
-	snprintf(k->dir, sizeof(k->dir), "%s/%016llx", o->bpf_dir, (unsigned long long)map_layout());
-	if ((mkdir(o->bpf_dir, 0700) && errno != EEXIST) || (mkdir(k->dir, 0700) && errno != EEXIST))
-		return say(why, -errno, "%s cannot be made", k->dir);
-	obj = bpf_object__open_mem(elf, size, NULL);
 	if (!obj)
 		return say(why, -errno, "the BPF object cannot be read");
 	for (unsigned m = 0; m < PLAN_MAP_COUNT; m++) {
@@ -234,6 +294,31 @@ int kernel_open(struct kernel *k, const struct kernel_options *o, struct buf *wh
 	err = keep_maps(k, obj, why);
 	if (!err)
 		err = keep_programs(k, obj, why);
+	if (!err)
+		unpin_programs(k, false);
+	return err;
+}
+
+int kernel_open(struct kernel *k, const struct kernel_options *o, struct buf *why)
+{
+	int cpus, err = 0;
+	size_t size;
+	const void *elf = weft__elf_bytes(&size);
+
+	kernel_init(k);
+	libbpf_set_print(quiet);
+	cpus = libbpf_num_possible_cpus();
+	if (cpus < 1 || cpus > RINGS_MAX)
+		return say(why, -ERANGE, "%d CPUs; up to %d are supported", cpus, RINGS_MAX);
+	k->rings = (unsigned)cpus;
+	k->object_hash = hash_bytes(elf, size, 0);
+	snprintf(k->dir, sizeof(k->dir), "%s/%016llx", o->bpf_dir, (unsigned long long)map_layout());
+	if ((mkdir(o->bpf_dir, 0700) && errno != EEXIST) || (mkdir(k->dir, 0700) && errno != EEXIST))
+		return say(why, -errno, "%s cannot be made", k->dir);
+	if (!take_all_pinned(k))
+		err = load(k, elf, size, o, why);
+	if (!err)
+		err = prepare_rings(k, why);
 	return err ? err : attach_cgroups(k, o->cgroup, why);
 }
 
@@ -266,6 +351,7 @@ void kernel_unpin(const struct kernel *k)
 		pin_path(k, "", name, path);
 		unlink(path);
 	}
+	unpin_programs(k, true);
 	rmdir(k->dir);
 }
 

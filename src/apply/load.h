@@ -18,6 +18,7 @@ struct kernel {
 	int link[PROG_COUNT]; /* of cgroup programs; -1 */
 	int ring[RINGS_MAX];
 	unsigned rings;
+	uint64_t object_hash;
 	bool fresh;    /* no pins were there */
 	char dir[256]; /* of the pins */
 };

@@ -36,27 +36,6 @@ static void put(struct applier *a, struct nl_batch *b, const struct change *c, i
 	route_set(b, &w, c->op == CHANGE_SET, result);
 }
 
-void routes_apply(struct applier *a, const struct change *c, size_t n, int32_t *results)
-{
-	struct nl_batch *b = a->batch;
-
-	nl_batch_init(b, a->route_fd);
-	for (size_t i = 0; i < n; i++) {
-		struct route_key k;
-
-		results[i] = 0;
-		memcpy(&k, c[i].row.key, sizeof(k));
-		if (c[i].op == CHANGE_DEL) {
-			route_unset(b, &k.to, &results[i]);
-		} else {
-			put(a, b, &c[i], &results[i]);
-		}
-	}
-	nl_send(b);
-	if (b->first_error)
-		log_warn("route: %s %s", strerror(-b->first_error), b->text);
-}
-
 struct each {
 	const struct applier *a;
 	int (*fn)(void *ctx, const struct route_key *key, const struct route_value *value);
@@ -90,24 +69,63 @@ int routes_each(const struct applier *a,
 	return route_dump(a->route_fd, one, &e);
 }
 
-struct prefixes {
-	VEC(struct prefix) list;
+struct own {
+	VEC(struct route_key) list;
 };
 
-static int unset_one(void *ctx, const struct route_key *key, const struct route_value *value)
+static int keep_own(void *ctx, const struct route_key *key, const struct route_value *value)
 {
 	(void)value;
-	return vec_push(&((struct prefixes *)ctx)->list, key->to);
+	return vec_push(&((struct own *)ctx)->list, *key);
+}
+
+static bool is_own(const struct own *own, const struct route_key *key)
+{
+	VEC_EACH (&own->list, k)
+		if (!memcmp(k, key, sizeof(*k)))
+			return true;
+	return false;
+}
+
+void routes_apply(struct applier *a, const struct change *c, size_t n, int32_t *results)
+{
+	struct nl_batch *b = a->batch;
+	struct own own = {0};
+	int err = 0;
+
+	/* The kernel would replace a route of anybody; ours are known by their protocol number only. */
+	if (c->op == CHANGE_SET)
+		err = routes_each(a, keep_own, &own);
+	nl_batch_init(b, a->route_fd);
+	for (size_t i = 0; i < n; i++) {
+		struct route_key k;
+
+		results[i] = err;
+		memcpy(&k, c[i].row.key, sizeof(k));
+		if (!err && c[i].op == CHANGE_SET && !is_own(&own, &k))
+			results[i] = -ENOENT;
+		if (results[i])
+			continue;
+		if (c[i].op == CHANGE_DEL) {
+			route_unset(b, &k.to, &results[i]);
+		} else {
+			put(a, b, &c[i], &results[i]);
+		}
+	}
+	nl_send(b);
+	vec_free(&own.list);
+	if (b->first_error)
+		log_warn("route: %s %s", strerror(-b->first_error), b->text);
 }
 
 void routes_clean(struct applier *a)
 {
-	struct prefixes all = {0};
+	struct own all = {0};
 
-	routes_each(a, unset_one, &all);
+	routes_each(a, keep_own, &all);
 	nl_batch_init(a->batch, a->route_fd);
-	VEC_EACH (&all.list, to)
-		route_unset(a->batch, to, NULL);
+	VEC_EACH (&all.list, k)
+		route_unset(a->batch, &k->to, NULL);
 	nl_send(a->batch);
 	vec_free(&all.list);
 }

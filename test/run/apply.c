@@ -464,6 +464,15 @@ static void test_guard(struct child *c, const struct script *plan, struct answer
 	CHECK(commit(c, &s, a) && a->done.status == WIRE_REFUSED, "the end of a foreign link is refused: %s",
 	      a->text);
 	script_fini(&s);
+	s = (struct script){0};
+	prefix_parse(STR("198.51.100.0/24"), &rk.to);
+	put(&s, CHANGE_SET, ROW_ROUTE, 0, &rk, sizeof(rk), &rv, sizeof(rv));
+	CHECK(
+	    !system("ip route add 198.51.100.0/24 dev uplink0") && commit(c, &s, a) &&
+		a->done.status == WIRE_PARTLY &&
+		!system("ip route | grep -q '^198.51.100.0/24 dev uplink0' && ip route del 198.51.100.0/24"),
+	    "a route of somebody else is not replaced");
+	script_fini(&s);
 	check_readback(c, plan, "after what was refused");
 }
 

@@ -38,7 +38,7 @@ struct pod {
 static struct pod pods[PODS];
 static int node_ns, home_ns;
 static const char *applier_path;
-static char bpf_dir[64];
+static char bpf_dir[64], pin_dir[80];
 
 static int checks, failures;
 #define CHECK(cond, ...)                                                                                     \
@@ -78,7 +78,7 @@ static struct child start_applier(const char *entries, const char *mode)
 	c.pid = fork();
 	if (!c.pid) {
 		dup2(control[1], CONTROL_FD);
-		execl(applier_path, applier_path, "--node", "test", "--bpf", bpf_dir, "--uplink", "uplink0",
+		execl(applier_path, applier_path, "--node", "test", "--bpf", pin_dir, "--uplink", "uplink0",
 		      "--mode", mode, entries ? "--entries" : NULL, entries, NULL);
 		_exit(127);
 	}
@@ -683,6 +683,29 @@ static void test_unwire(struct child *c, struct answer *a)
 	script_fini(&d.s);
 }
 
+static void test_clean(struct child *c, const struct script *plan)
+{
+	struct answer a = {0};
+	char command[256];
+
+	hello(c);
+	for (unsigned i = 0; i < PODS; i++)
+		hand_over(c, &pods[i]);
+	CHECK(commit(c, plan, &a) && a.done.status == WIRE_APPLIED, "the pods are wired once more: %s",
+	      a.text);
+	vec_free(&a.results);
+	control_send(c->control, CONTROL_CLEAN, 0, -1);
+	waitpid(c->pid, NULL, 0);
+	own_fd(&c->control);
+	own_fd(&c->planner);
+	snprintf(command, sizeof(command), "test -d %s && test -z \"$(ls -A %s)\"", pin_dir, pin_dir);
+	CHECK(!system(command), "after cleaning no pin is left");
+	CHECK(system("ip -o link | grep -qE 'wp[0-9]|weft-vxlan'") != 0 &&
+		  system("ip route | grep -q 'proto 87'") != 0 &&
+		  system("tc filter show dev uplink0 ingress | grep -q weft_") != 0,
+	      "after cleaning no link, route and filter is left");
+}
+
 int main(int argc, char **argv)
 {
 	struct script plan = {0};
@@ -696,6 +719,7 @@ int main(int argc, char **argv)
 	}
 	applier_path = argv[1];
 	snprintf(bpf_dir, sizeof(bpf_dir), "/tmp/weft-t-apply-%d", getpid());
+	snprintf(pin_dir, sizeof(pin_dir), "%s/node", bpf_dir);
 	if (mkdir(bpf_dir, 0700) || unshare(CLONE_NEWNS) ||
 	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("bpf", bpf_dir, "bpf", 0, NULL))
 		die("bpffs");
@@ -715,7 +739,7 @@ int main(int argc, char **argv)
 	stop_applier(&c, SIGKILL);
 	c = start_applier(NULL, "vxlan");
 	test_unwire(&c, &a);
-	stop_applier(&c, SIGTERM);
+	test_clean(&c, &plan);
 	umount(bpf_dir);
 	rmdir(bpf_dir);
 	script_fini(&plan);

@@ -92,8 +92,11 @@ static void build(struct compiler *c, const struct edges *e)
 			block_origin(&b, at->a, &first);
 		}
 		b.class = class_get(c, &b.atoms);
-		PUSH(c, &open, c->blocks.list.len);
-		PUSH(c, &c->blocks.list, b);
+		if (vec_push(&open, c->blocks.list.len) || vec_push(&c->blocks.list, b)) {
+			vec_free(&b.atoms.list);
+			c->failed = true;
+			break;
+		}
 	}
 	vec_free(&open);
 }

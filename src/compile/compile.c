@@ -43,7 +43,7 @@ char *src_text(struct compiler *c, const struct object *o)
 {
 	AUTO_BUF b = {0};
 	buf_printf(&b, "%s " STR_FMT, o->desc->name, STR_ARG(object_key(o)));
-	return (char *)(uintptr_t)key_copy(c, buf_str(&b)).p;
+	return (char *)(uintptr_t)key_copy(c, built(c, &b)).p;
 }
 
 static bool used(enum kind k)
@@ -234,26 +234,35 @@ static void bury(struct compiler *c)
 	atoms_bury(c);
 }
 
-static void settle(struct compiler *c)
+static bool short_of_memory(const struct compiler *c)
+{
+	return c->failed || c->rows.failed;
+}
+
+static void tell_all(struct compiler *c)
 {
 	static const enum kind order[] = {KIND_namespace, KIND_node,	KIND_networkpolicy,
 					  KIND_pod,	  KIND_service, KIND_endpointslice};
 	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
 		VEC_EACH (&c->dirty_told, t) {
+			if (short_of_memory(c))
+				return;
 			if ((*t)->kind == order[i])
 				tell_one(c, *t);
 		}
 	}
-	policies_settle(c);
-	atoms_settle(c);
-	blocks_build(c);
-	addrs_classify(c);
-	blocks_rows(c);
-	sets_settle(c);
-	pods_links(c);
-	services_settle(c);
-	settings_rows(c);
-	portsets_settle(c);
+}
+
+/* Each step builds on the ones before; after a failure what there is may be half made, and the run ends. */
+static int settle(struct compiler *c)
+{
+	typedef void step_fn(struct compiler * c);
+	static step_fn *const steps[] = {tell_all,	  policies_settle, atoms_settle,   blocks_build,
+					 addrs_classify,  blocks_rows,	   sets_settle,	   pods_links,
+					 services_settle, settings_rows,   portsets_settle};
+	for (size_t i = 0; i < ARRAY_LEN(steps) && !short_of_memory(c); i++)
+		steps[i](c);
+	return short_of_memory(c) ? -ENOMEM : 0;
 }
 
 /* What the run did is now in force: forget what went. */
@@ -281,10 +290,10 @@ int compiler_run(struct compiler *c, struct plan_delta *out, struct remarks *rs)
 		e = begin_whole(c);
 	else
 		bury(c);
-	if (!e) {
-		settle(c);
-		e = c->failed || c->rows.failed ? -ENOMEM : transition(c, out);
-	}
+	if (!e)
+		e = settle(c);
+	if (!e)
+		e = transition(c, out);
 	if (e) {
 		plan_delta_fini(out);
 		c->whole = true;

@@ -99,7 +99,7 @@ static struct kin *kin_get(struct compiler *c, struct cpod *p)
 		buf_add(&key, &rp->low, 2);
 	}
 	vec_free(&probe.ports);
-	struct kin *k = hash_get(&c->kins, buf_str(&key));
+	struct kin *k = hash_get(&c->kins, built(c, &key));
 	if (k || key.failed) {
 		c->failed |= key.failed;
 		return k;

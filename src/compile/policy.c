@@ -39,7 +39,9 @@ static struct rule *rule_get(struct compiler *c, const struct cpolicy *p, int di
 	AUTO_BUF text = {0};
 	buf_printf(&text, STR_FMT "/%s/%zu", STR_ARG(object_key(p->o)),
 		   dir == DIR_INGRESS ? "ingress" : "egress", index);
-	struct rule *r = hash_get(&c->rules, buf_str(&text));
+	struct rule *r = hash_get(&c->rules, built(c, &text));
+	if (text.failed)
+		return NULL;
 	if (!r) {
 		r = calloc(1, sizeof(*r));
 		if (!r || hash_set(&c->rules, buf_str(&text), r, NULL)) {

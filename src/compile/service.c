@@ -22,7 +22,7 @@ static struct cservice *service_get(struct compiler *c, struct str key)
 	}
 	AUTO_BUF text = {0};
 	buf_printf(&text, "Service " STR_FMT, STR_ARG(key));
-	s->src.text = (char *)(uintptr_t)key_copy(c, buf_str(&text)).p;
+	s->src.text = (char *)(uintptr_t)key_copy(c, built(c, &text)).p;
 	s->owner.src = &s->src;
 	s->owner.listed = true;
 	return s;
@@ -53,7 +53,7 @@ static struct cservice *service_of_slice(struct compiler *c, const struct object
 		return NULL;
 	AUTO_BUF key = {0};
 	buf_printf(&key, STR_FMT "/" STR_FMT, STR_ARG(slice->meta.ns), STR_ARG(*name));
-	return service_get(c, buf_str(&key));
+	return built(c, &key).n && !key.failed ? service_get(c, buf_str(&key)) : NULL;
 }
 
 void slice_tell(struct compiler *c, struct str key, const struct object *now)

@@ -284,7 +284,12 @@ struct compiler {
 		}                                                                                            \
 	} while (0)
 
-#define KEY_OF(buf) buf_str(buf)
+/* What was built in b; that it may be cut short is noted. */
+static inline struct str built(struct compiler *c, const struct buf *b)
+{
+	c->failed |= b->failed;
+	return buf_str(b);
+}
 
 /* compile.c: memory that must live until the next run */
 void retire(struct compiler *c, void *mem);

@@ -12,7 +12,7 @@ files '*.c' '*.h' '*.def' '*.sh' | while read -r f; do
 done >"$tmp/spdx"
 check "each source file names its licence" "$tmp/spdx"
 
-files 'bpf/*' 'seam/*' | grep -E '\.[ch]$' | while read -r f; do
+files '*.c' '*.h' | grep -E '^(bpf|seam)/' | while read -r f; do
 	head -n 1 "$f" | grep -qF '(GPL-2.0-only OR BSD-2-Clause)' || echo "$f"
 done >"$tmp/dual"
 check "what the kernel loads is dual BSD/GPL" "$tmp/dual"
@@ -22,15 +22,15 @@ files '*.c' '*.h' '*.def' | while read -r f; do
 done >"$tmp/opening"
 check "each C file opens with a paragraph" "$tmp/opening"
 
-files '*.c' '*.h' | grep -E '^(src|bpf|seam)/' | xargs -r grep -nE '(^|[^a-z_])(strcpy|strcat|sprintf|vsprintf|gets|alloca|atoi|atol|strtok) *\(' >"$tmp/calls"
+files '*.c' '*.h' | grep -E '^(src|bpf|seam)/' | xargs -r grep -HnE '(^|[^a-z_])(strcpy|strcat|sprintf|vsprintf|gets|alloca|atoi|atol|strtok) *\(' >"$tmp/calls"
 check "no call that cannot be used safely" "$tmp/calls"
 
 words='TO''DO|FIX''ME|XX''X|HA''CK'
 files '*.c' '*.h' '*.def' '*.sh' '*.md' '*.yaml' 'meson.build' 'Makefile' 'tools/*' | sort -u |
-	xargs -r grep -nE "(^|[^A-Za-z])($words)([^A-Za-z]|\$)" >"$tmp/undone"
+	xargs -r grep -HnE "(^|[^A-Za-z])($words)([^A-Za-z]|\$)" >"$tmp/undone"
 check "no word that promises something undone" "$tmp/undone"
 
-files '*package-lock.json' '*.md' '*.txt' '*.sh' | sort -u | grep -vE '^(LICENSES/|test/lint/house.sh)' | xargs -r grep -nE '"resolved": *"http|registry\.|/work/|file:///' >"$tmp/addresses"
+files '*package-lock.json' '*.md' '*.txt' '*.sh' | sort -u | grep -vE '^(LICENSES/|test/lint/house.sh)' | xargs -r grep -HnE '"resolved": *"http|registry\.|/work/|file:///' >"$tmp/addresses"
 check "no address of a machine or a registry" "$tmp/addresses"
 
 files '*.c' '*.h' | xargs -r awk 'FNR == 1 { bom = substr($0, 1, 3) == "\357\273\277" } /[ \t]+$/ { print FILENAME ":" FNR ": blank at the end of the line" } /\r$/ { print FILENAME ":" FNR ": carriage return" }' >"$tmp/blanks"

@@ -59,10 +59,13 @@ for t in /test/bpf/test*; do
 	[ -x "$t" ] || say 1 "test/bpf: the build holds no test program"
 done
 if [ -x /opt/weft/weft ]; then
+	# Emulation is ten times slower: a try may take longer before it counts as no.
+	patience=
+	weft test --help | grep -q -- --timeout && patience="--timeout 10000"
 	while read -r scene; do
 		case $scene in '' | '#'*) continue ;; esac
 		if [ -f "/test/scene/$scene" ]; then
-			attempt "scene/$scene" 90 weft test --tap "/test/scene/$scene"
+			attempt "scene/$scene" 240 weft test --tap $patience "/test/scene/$scene"
 		else
 			say 1 "scene/$scene: no such file"
 		fi

@@ -178,24 +178,24 @@ static void quiet(uv_timer_t *t)
 {
 	struct sandbox *s = t->data;
 	uint64_t since = clock_us() - s->start_us;
-	char text[1024] = "";
+	char text[2048] = "";
 	unsigned wired = 0, missing = 0;
 
 	if (s->ready_told || s->stopping)
 		return;
 	HASH_EACH (&s->pods_seen.objects, slot) {
 		struct pod *p = hash_get(&s->pods, slot->key);
+		char why[512] = "no node or no address";
 
 		if (finished(slot->value) || ending(slot->value))
 			continue;
-		if (p && pod_wired(p)) {
+		if (p)
+			pod_trouble(p, why, sizeof(why));
+		if (!*why)
 			wired++;
-			continue;
-		}
-		if (missing++ < 4)
-			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s" STR_FMT "%s%.160s",
-				 missing > 1 ? "; " : "", STR_ARG(slot->key), p && p->error ? ": " : "",
-				 p && p->error ? p->error : "");
+		else if (missing++ < 4)
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s" STR_FMT ": %s",
+				 missing > 1 ? "; " : "", STR_ARG(slot->key), why);
 	}
 	if (!missing && s->pods_seen.listed && wired) {
 		tell_ready(s, wired, NULL);

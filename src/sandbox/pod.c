@@ -29,6 +29,19 @@ bool pod_wired(const struct pod *p)
 	return p->step >= POD_INIT;
 }
 
+void pod_trouble(const struct pod *p, char *why, size_t cap)
+{
+	snprintf(why, cap, "%s", pod_wired(p) ? "" : p->error ? p->error : "no network yet");
+	for (size_t i = 0; pod_wired(p) && i < p->containers_len; i++) {
+		const struct container *c = &p->containers[i];
+
+		/* An init container that waits for another pod is at work; one that ended badly is not. */
+		if (c->state == RUN_ENDED && c->exit_code)
+			snprintf(why, cap, "container %s ended with status %d; see %s/%s.log", c->name,
+				 c->exit_code, p->dir, c->name);
+	}
+}
+
 static int write_resolv_conf(const struct pod *p)
 {
 	AUTO_BUF text = {0};

@@ -62,6 +62,8 @@ void pod_end(struct pod *p, bool hard);
 /* Frees without telling anybody, at teardown. */
 void pod_free(struct pod *p);
 bool pod_wired(const struct pod *p);
+/* Why it does not do its work yet, as text in `why`; "" when it does. */
+void pod_trouble(const struct pod *p, char *why, size_t cap);
 /* Where a process of this pod runs. */
 int pod_netns(const struct pod *p);
 /* The pod's containers moved on: next init container, or restart, or end. Called by container.c. */

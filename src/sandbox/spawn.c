@@ -47,7 +47,17 @@ static void drop_privileges(void)
 		fail("dropping privileges");
 }
 
-_Noreturn static void become(const struct spawn *s)
+/* A pod's own resolv.conf lies over the machine's; where the machine has none there is nothing to lie over,
+ * and the environment alone tells. */
+static void take_resolv_conf(const char *path)
+{
+	if (unshare(CLONE_NEWNS))
+		fail("mount namespace of the pod");
+	if (mount(path, "/etc/resolv.conf", NULL, MS_BIND, NULL) && errno != ENOENT)
+		fail("/etc/resolv.conf of the pod");
+}
+
+_Noreturn static void become(const struct spawn *s, char *const *env)
 {
 	sigset_t none;
 
@@ -62,14 +72,13 @@ _Noreturn static void become(const struct spawn *s)
 		fail("network namespace");
 	if (s->mntns >= 0 && setns(s->mntns, CLONE_NEWNS))
 		fail("mount namespace");
-	if (s->resolv_conf &&
-	    (unshare(CLONE_NEWNS) || mount(s->resolv_conf, "/etc/resolv.conf", NULL, MS_BIND, NULL)))
-		fail("/etc/resolv.conf of the pod");
+	if (s->resolv_conf)
+		take_resolv_conf(s->resolv_conf);
 	if (chdir(s->dir ? s->dir : "/"))
 		fail(s->dir ? s->dir : "/");
 	if (s->unprivileged)
 		drop_privileges();
-	execv(s->program, s->argv);
+	execve(s->program, s->argv, env);
 	fail(s->program);
 	_exit(127);
 }
@@ -96,7 +105,14 @@ int child_start(struct child *c, uv_loop_t *loop, const struct spawn *s)
 				  .pidfd = (uint64_t)(uintptr_t)&pidfd,
 				  .cgroup = (unsigned)cgroup};
 	uv_poll_t *poll = calloc(1, sizeof(*poll));
+	char resolv[PATH_LEN + 64] = "";
+	char *pod_env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", resolv, NULL};
 	long pid;
+
+	if (s->resolv_conf)
+		snprintf(resolv, sizeof(resolv), "WEFT_RESOLV_CONF=%s", s->resolv_conf);
+	else
+		pod_env[1] = NULL;
 
 	if (cgroup < 0 || !poll) {
 		free(poll);
@@ -104,7 +120,7 @@ int child_start(struct child *c, uv_loop_t *loop, const struct spawn *s)
 	}
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (!pid)
-		become(s);
+		become(s, s->unprivileged ? pod_env : environ);
 	if (pid < 0) {
 		free(poll);
 		return -errno;

@@ -67,7 +67,7 @@ int standin_init(const struct spec *spec)
 		free(all);
 		return 1;
 	}
-	resolver_init(&s.resolver, &s.loop, "/etc/resolv.conf");
+	resolver_init(&s.resolver, &s.loop);
 	for (unsigned i = 0; i < left; i++) {
 		all[i] = (struct visit){
 		    .server = &s, .call = &spec->calls.items[i], .left = &left, .status = &status};

@@ -124,7 +124,7 @@ int standin_probe(const char *path)
 		fprintf(stderr, "weft-standin: %s: %s\n", path, strerror(errno));
 		return 1;
 	}
-	resolver_init(&ps.resolver, &ps.loop, "/etc/resolv.conf");
+	resolver_init(&ps.resolver, &ps.loop);
 	while (fgets(line, LINE_MAX_BYTES, f)) {
 		json_error_t err;
 		json_t *o = json_loads(line, 0, &err);

@@ -44,10 +44,11 @@ static void resolver_line(struct resolver *r, struct str line)
 	}
 }
 
-void resolver_init(struct resolver *r, struct loop *l, const char *path)
+void resolver_init(struct resolver *r, struct loop *l)
 {
+	const char *told = getenv("WEFT_RESOLV_CONF");
 	char line[1024];
-	FILE *f = fopen(path, "re");
+	FILE *f = fopen(told && *told ? told : "/etc/resolv.conf", "re");
 
 	*r = (struct resolver){.loop = l, .ndots = 1};
 	if (!f)

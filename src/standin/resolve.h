@@ -19,8 +19,9 @@ struct resolver {
 	char search[RESOLVE_SEARCH][RESOLVE_NAME];
 };
 
-/* Reads path; a missing file leaves no server, and each look-up then fails. */
-void resolver_init(struct resolver *r, struct loop *l, const char *path);
+/* Reads the file that WEFT_RESOLV_CONF names, else /etc/resolv.conf; without it there is no server, and each
+ * look-up fails. */
+void resolver_init(struct resolver *r, struct loop *l);
 
 enum resolve_result {
 	RESOLVE_OK,

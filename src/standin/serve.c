@@ -56,7 +56,7 @@ int standin_serve(const struct spec *spec, const char *path)
 		return 1;
 	}
 	srandom((unsigned)getpid() ^ (unsigned)clock_us());
-	resolver_init(&s.resolver, &s.loop, "/etc/resolv.conf");
+	resolver_init(&s.resolver, &s.loop);
 	if ((path && watch_spec(&reload)) || server_listen(&s))
 		return 1;
 	if (caller_start(&s, spec)) {

@@ -93,8 +93,10 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
 {
 	struct http_stream *s = cls;
 	(void)pos;
+	/* An end by an error would leave the connection until another one of the daemon closes or times out:
+	 * the library closes it at once when it cannot write the last chunk. */
 	if (s->gone)
-		return MHD_CONTENT_READER_END_WITH_ERROR;
+		return MHD_CONTENT_READER_END_OF_STREAM;
 	if (s->sent == s->out.n && !s->done) {
 		buf_clear(&s->out);
 		s->sent = 0;

@@ -272,7 +272,7 @@ static void steps_misjudge_nothing(void **state)
 	(void)state;
 	size_t asked = 0, most = 0;
 	const char *worlds = getenv("WEFT_WORLDS");
-	int n = worlds ? atoi(worlds) : 60;
+	int n = worlds ? atoi(worlds) : 40;
 	for (int i = 1; i <= n; i++)
 		one_history((uint64_t)i * 7919, i & 1, &asked, &most);
 	print_message("# %zu verdicts between changes, at most %zu steps\n", asked, most);

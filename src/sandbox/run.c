@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -254,6 +255,18 @@ static int take_place(struct sandbox *s)
 	return s->lock < 0 ? s->lock : 0;
 }
 
+/* Each pod holds some descriptors open, here and in its agent; the usual soft limit ends at about 150 pods.
+ */
+static void raise_file_limit(void)
+{
+	struct rlimit l;
+
+	if (!getrlimit(RLIMIT_NOFILE, &l) && l.rlim_cur < l.rlim_max) {
+		l.rlim_cur = l.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &l);
+	}
+}
+
 int sandbox_run(const struct sandbox_options *o)
 {
 	struct sandbox s = {.opt = o,
@@ -276,6 +289,8 @@ int sandbox_run(const struct sandbox_options *o)
 	if (r)
 		return r;
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGCHLD, SIG_DFL);
+	raise_file_limit();
 	uv_loop_init(&s.loop);
 	uv_signal_init(&s.loop, &s.sigint);
 	uv_signal_init(&s.loop, &s.sigterm);

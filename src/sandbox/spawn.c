@@ -87,10 +87,13 @@ static void child_poll(uv_poll_t *p, int status, int events)
 {
 	struct child *c = p->data;
 	int how = 0;
+	pid_t r;
 
 	(void)status;
 	(void)events;
-	if (waitpid(c->pid, &how, WNOHANG) != c->pid)
+	/* ECHILD: somebody else took its status; it has ended all the same. */
+	r = waitpid(c->pid, &how, WNOHANG);
+	if (r != c->pid && !(r < 0 && errno == ECHILD))
 		return;
 	child_forget(c);
 	c->ended(c, how);

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Kills each process of a node's agent under traffic, twice: no packet of an allowed flow is lost, no denied one gets
 # through, and afterwards the kernel holds the plan. Usage: agent.sh WEFT (needs root and eBPF; prints TAP).
 set -u

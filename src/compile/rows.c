@@ -58,9 +58,10 @@ static struct prow *row_make(struct rows *t, uint8_t type, uint16_t table, const
 		return NULL;
 	uint32_t h = row_hash(type, table, key, kn);
 	struct prow **slot = slot_of(t, h, type, table, key, kn);
-	if (*slot)
-		return *slot;
-	struct prow *r = calloc(1, sizeof(*r) + kn);
+	struct prow *r = *slot;
+	if (r)
+		return r;
+	r = calloc(1, sizeof(*r) + kn);
 	if (!r)
 		return NULL;
 	r->hash = h;

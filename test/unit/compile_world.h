@@ -117,8 +117,8 @@ static inline void world_put_pod(struct world *w, uint32_t i)
 {
 	static const char *const ports[] = {"", "{\"name\":\"http\",\"containerPort\":80}",
 					    "{\"name\":\"http\",\"containerPort\":8080}",
-					    "{\"name\":\"http\",\"containerPort\":8080},{\"name\":\"dns\","
-					    "\"containerPort\":53,\"protocol\":\"UDP\"}"};
+					    ("{\"name\":\"http\",\"containerPort\":8080},{\"name\":\"dns\","
+					     "\"containerPort\":53,\"protocol\":\"UDP\"}")};
 	AUTO_BUF b = {0};
 	uint32_t node = w->dense ? 0 : i % WORLD_NODES;
 	uint32_t host = 4 + i + (w->dense || world_random(w, 8) ? 0 : WORLD_PODS);

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { START_MS = 40000, SETTLE_MS = 5000, RETRY_MS = 50, PROBE_MS = 1000 };
+enum { START_MS = 40000, SETTLE_MS = 5000, RETRY_MS = 50 };
 
 /* Writes beside and renames, so that the watching hub never sees half a file. */
 static int write_file(const struct scene_stage *st, const char *name, const char *text, size_t n)
@@ -257,7 +257,7 @@ static int look_at_reach(const struct scene_stage *st, const json_t *text, struc
 
 	if (!expect_table_read(&t, &st->scene->page, text) && !load_world(st, &s) &&
 	    !reach_collect(&r, s, &filter) && !expect_add_services(&r, &t) && !reach_judge(&r, s) &&
-	    (!st->packets || !reach_try(&r, st->name, PROBE_MS)))
+	    (!st->packets || !reach_try(&r, st->name, st->timeout_ms)))
 		bad = (int)expect_compare(out, &r, &t, st->packets);
 	expect_table_fini(&t);
 	reach_fini(&r);
@@ -281,7 +281,7 @@ static int look(const struct scene_stage *st, const json_t *expect, struct buf *
  * follow. */
 static int check(const struct scene_stage *st, const json_t *expect, bool patient, struct buf *why)
 {
-	const uint64_t end = clock_ms() + SETTLE_MS;
+	const uint64_t end = clock_ms() + SETTLE_MS + 2 * (uint64_t)st->timeout_ms;
 	AUTO_BUF out = {0};
 	int bad;
 

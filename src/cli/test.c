@@ -74,10 +74,15 @@ static const char *missing_input(const struct scene *s)
 	return NULL;
 }
 
-static void play_one(struct tally *t, const struct scene *s, unsigned nodes, const char *mode, bool packets,
-		     const char *skip, bool keep)
+static void play_one(struct tally *t, const struct scene *s, const struct options_test *o, unsigned nodes,
+		     const char *mode, bool packets, const char *skip)
 {
-	struct scene_stage st = {.scene = s, .nodes = nodes, .mode = mode, .packets = packets, .keep = keep};
+	struct scene_stage st = {.scene = s,
+				 .nodes = nodes,
+				 .mode = mode,
+				 .packets = packets,
+				 .keep = o->keep,
+				 .timeout_ms = o->timeout};
 	AUTO_BUF what = {0};
 	AUTO_BUF why = {0};
 	const uint64_t began = clock_ms();
@@ -104,12 +109,11 @@ static void play_scene(struct tally *t, const struct options_test *o, const char
 	const char *missing = missing_input(&s);
 	unsigned nodes = o->nodes ? (unsigned)o->nodes : s.nodes.items[0];
 	if (!s.needs_cluster)
-		play_one(t, &s, nodes, s.modes.items[0], false, missing, false);
+		play_one(t, &s, o, nodes, s.modes.items[0], false, missing);
 	for (size_t i = 0; !o->offline && i < (o->nodes ? 1 : s.nodes.len); i++)
 		for (size_t j = 0; j < (o->mode ? 1 : s.modes.len); j++)
-			play_one(t, &s, o->nodes ? nodes : s.nodes.items[i],
-				 o->mode ? o->mode : s.modes.items[j], true, missing ? missing : cannot,
-				 o->keep);
+			play_one(t, &s, o, o->nodes ? nodes : s.nodes.items[i],
+				 o->mode ? o->mode : s.modes.items[j], true, missing ? missing : cannot);
 	scene_fini(&s);
 }
 

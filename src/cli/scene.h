@@ -77,11 +77,12 @@ struct scene_stage {
 	const struct scene *scene;
 	unsigned nodes;
 	const char *mode;
-	bool packets;	 /* a running cluster; else the model alone */
-	bool keep;	 /* leave a failed one running */
-	char name[40];	 /* of the cluster */
-	char folder[64]; /* manifests in force */
-	json_t *cast;	 /* as it is now; owned */
+	bool packets;	    /* a running cluster; else the model alone */
+	bool keep;	    /* leave a failed one running */
+	int64_t timeout_ms; /* of one try */
+	char name[40];	    /* of the cluster */
+	char folder[64];    /* manifests in force */
+	json_t *cast;	    /* as it is now; owned */
 };
 /* Plays it; what went wrong is appended to `why`. 0 passed, 1 failed, -1 could not be played (told in why).
  */

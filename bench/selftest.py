@@ -58,6 +58,7 @@ new = layouts.Service(old.name, old.address, old.port, [old.endpoints[0], ("10.2
 check("a change takes the old endpoint away", layouts.iptables_change(old, new).count("-X KUBE-SEP-") == 1
       and layouts.nftables_change(old, new).count("delete chain") == 1)
 check("addresses of services differ", len({s.address for s in layouts.some(10000, 1)}) == 10000)
+check("addresses of endpoints differ", len({e for s in layouts.some(10000, 10) for e in s.endpoints}) == 100000)
 check("key of a service element", api_change.service_key("10.96.200.1", 81).hex() == "00000000000000000000ffff0a60c80100510600")
 print(f"1..{len(points)}")
 sys.exit(0 if all(points) else 1)

@@ -20,9 +20,12 @@ class Service:
 def some(count, endpoints, real=None):
     """count services of `endpoints` made-up endpoints each; the one in the middle of the list has `real` ones, so
     that a linear search walks half of it."""
+    def address(n):
+        return f"10.{211 + n // 62500}.{n // 250 % 250}.{n % 250 + 1}"
+
     out = []
     for i in range(count):
-        eps = [(f"10.211.{(i * endpoints + e) // 250 % 250}.{(i * endpoints + e) % 250 + 1}", 8080) for e in range(endpoints)]
+        eps = [(address(i * endpoints + e), 8080) for e in range(endpoints)]
         out.append(Service(f"s{i}", f"10.96.{(i + 256) // 250}.{i % 250 + 1}", 80, eps))
     if real:
         out[count // 2].endpoints = list(real)

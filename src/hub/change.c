@@ -292,7 +292,7 @@ static int delete_namespace(struct hub *h, const struct object *ns, struct api_e
 	return 0;
 }
 
-static bool has_objects(const struct hub *h, struct str ns)
+bool namespace_has_objects(const struct hub *h, struct str ns)
 {
 	bool any = false;
 	for (enum kind k = 0; k < KIND_COUNT && !any; k++) {
@@ -315,7 +315,7 @@ void namespaces_settle(struct hub *h)
 	VEC_EACH (&all.list, o) {
 		struct object *ns = (struct object *)(uintptr_t)*o;
 		if (ns->meta.deletion_timestamp.n) {
-			if (!has_objects(h, ns->meta.name))
+			if (!namespace_has_objects(h, ns->meta.name))
 				store_delete(h->store, KIND_namespace, STR(""), ns->meta.name);
 			else
 				h->ending_namespaces = true;
@@ -374,7 +374,8 @@ static int let_go(struct hub *h, const struct object *owner)
 static int erase(struct hub *h, struct api_write *w, struct object **now, struct api_error *e)
 {
 	const struct object *old = w->old;
-	if (object_from_file(old))
+	/* What is ending already, its runtime may end for good. */
+	if (object_from_file(old) && !old->meta.deletion_timestamp.n)
 		return refuse_foreign(old, "delete it", e);
 	if (w->dry)
 		return 0;

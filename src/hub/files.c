@@ -32,6 +32,34 @@ static bool is_implied(const struct object *o)
 	return o->desc->kind == KIND_namespace && !o->pos.file;
 }
 
+/* A pod's spec is for its life: another one is another pod, which waits until the first is gone. */
+static int replace_pod(struct hub *h, const struct object *from, const struct object *old)
+{
+	struct object *held = object_ref(from);
+	VEC_EACH (&h->waiting_pods.list, w)
+		if (str_eq(object_key(*w), object_key(from))) {
+			object_unref((struct object **)(uintptr_t)w);
+			*w = held;
+			return 0;
+		}
+	if (vec_push(&h->waiting_pods.list, held)) {
+		object_unref(&held);
+		return -ENOMEM;
+	}
+	int r = cluster_delete(h->cluster, old, -1);
+	return r == -ENOENT ? 0 : r;
+}
+
+static void forget_waiting(struct hub *h, const struct object *gone)
+{
+	for (size_t i = 0; i < h->waiting_pods.list.len; i++)
+		if (str_eq(object_key(h->waiting_pods.list.items[i]), object_key(gone))) {
+			object_unref((struct object **)(uintptr_t)&h->waiting_pods.list.items[i]);
+			vec_remove(&h->waiting_pods.list, i);
+			return;
+		}
+}
+
 /* Changes a clone: the source goes on holding its own. */
 static int put(struct hub *h, const struct object *from, struct remarks *rs)
 {
@@ -51,6 +79,10 @@ static int put(struct hub *h, const struct object *from, struct remarks *rs)
 	if (r)
 		return r;
 	r = cluster_admit(h->cluster, o, old, true, rs);
+	if (!r && old && k == KIND_pod && (old->meta.deletion_timestamp.n || !object_same_spec(o, old))) {
+		object_unref(&o);
+		return replace_pod(h, from, old);
+	}
 	if (!r && old && object_same(o, old) && same_positions(o, old)) {
 		object_unref(&o);
 		return 0;
@@ -62,15 +94,46 @@ static int put(struct hub *h, const struct object *from, struct remarks *rs)
 	return store_put(h->store, o, NULL);
 }
 
+void files_settle(struct hub *h)
+{
+	for (size_t i = 0; i < h->waiting_pods.list.len;) {
+		struct object *o = (struct object *)(uintptr_t)h->waiting_pods.list.items[i];
+		if (store_get(h->store, KIND_pod, o->meta.ns, o->meta.name)) {
+			i++;
+			continue;
+		}
+		vec_remove(&h->waiting_pods.list, i);
+		int r = put(h, o, &h->running);
+		if (r)
+			log_error("pod " STR_FMT ": %s", STR_ARG(object_key(o)), strerror(-r));
+		object_unref(&o);
+	}
+}
+
+/* A Namespace that is still used stays, as one that the hub made. */
+static int imply_namespace(struct hub *h, const struct object *old)
+{
+	struct object *o = NULL;
+	int r = object_new(&o, &kind_table[KIND_namespace], STR(""), old->meta.name);
+	if (!r)
+		r = object_default(o);
+	if (r) {
+		object_unref(&o);
+		return r;
+	}
+	return cluster_put(h->cluster, o, old, &h->running);
+}
+
 static int take_away(struct hub *h, const struct object *gone)
 {
 	const struct object *o = store_get(h->store, gone->desc->kind, gone->meta.ns, gone->meta.name);
+	if (gone->desc->kind == KIND_pod)
+		forget_waiting(h, gone);
 	if (!o || !object_from_file(o))
 		return 0;
-	/* A Namespace that is still used stays as one that the hub made. */
+	if (gone->desc->kind == KIND_namespace && namespace_has_objects(h, o->meta.name))
+		return imply_namespace(h, o);
 	int r = cluster_delete(h->cluster, o, -1);
-	if (!r && gone->desc->kind == KIND_namespace)
-		h->ending_namespaces = true;
 	return r == -ENOENT ? 0 : r;
 }
 

@@ -19,6 +19,7 @@ enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200 };
 
 static void settle(struct hub *h)
 {
+	files_settle(h);
 	if (cluster_is_dirty(h->cluster)) {
 		struct remarks rs = {0};
 		cluster_time(h->cluster, clock_wall());
@@ -175,6 +176,9 @@ static void stop(struct hub *h)
 	api_free(&h->api);
 	if (h->sub)
 		store_unsubscribe(&h->sub);
+	VEC_EACH (&h->waiting_pods.list, o)
+		object_unref((struct object **)(uintptr_t)o);
+	vec_free(&h->waiting_pods.list);
 	keyset_fini(&h->unsaved);
 	cluster_free(&h->cluster);
 	if (h->store)

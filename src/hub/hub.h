@@ -28,9 +28,10 @@ struct hub {
 	struct source_dir *source;
 	struct api *api;
 	struct http_server *http;
-	struct remarks remarks; /* of the last look at the files */
-	struct remarks running; /* of the controllers, and of refused files since */
-	struct keyset unsaved;	/* "KIND/ns/name" written since the last commit */
+	struct remarks remarks;		 /* of the last look at the files */
+	struct remarks running;		 /* of the controllers, and of refused files since */
+	struct object_refs waiting_pods; /* of files, references: what they replace has not ended yet */
+	struct keyset unsaved;		 /* "KIND/ns/name" written since the last commit */
 	struct subscription *sub;
 	bool loaded, ending_namespaces, save_failed, stopping;
 	int tls_fd, tls_dir_fd, kubeconfig_fd;
@@ -46,6 +47,9 @@ bool object_from_file(const struct object *o);
 
 /* files.c: applies what changed in the files. first: objects of files that are gone are deleted. */
 int files_load(struct hub *h, bool first);
+/* Pods of files come back whose former life is over. */
+void files_settle(struct hub *h);
+bool namespace_has_objects(const struct hub *h, struct str ns);
 /* change.c: writes of the API. */
 extern const struct api_ops hub_api_ops;
 /* internal.c */

@@ -84,6 +84,36 @@ remarks=$(api GET /apis/weft.network/internal/remarks)
 has "a name that the API has is refused to a file" "$remarks" "Service lab/s is already there: it was made through the API"
 has "an address that another file's Service has, too" "$remarks" "clash.yaml:1:1: Service lab/clash"
 
+cat >"$manifests/pod.yaml" <<'YAML'
+apiVersion: v1
+kind: Namespace
+metadata: {name: own, labels: {tier: one}}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: single, namespace: own}
+spec: {containers: [{name: c, image: "i:1"}]}
+YAML
+own=/api/v1/namespaces/own
+bound() { [ -n "$(api GET $own/pods/single | field 'o["status"].get("podIP", "")' 2>/dev/null)" ]; }
+wait_for bound
+first=$(api GET $own/pods/single | field 'o["metadata"]["uid"]')
+sed -i 's/"i:1"/"i:2"/' "$manifests/pod.yaml"
+ending() { api GET $own/pods/single | grep -q deletionTimestamp; }
+wait_for ending
+ok "another spec of a file's pod ends the first" $?
+api DELETE "$own/pods/single?gracePeriodSeconds=0" >/dev/null
+wait_for bound
+has "and makes a second in its place" "$(api GET $own/pods/single)" '"image":"i:2"'
+hasnt "with another uid" "$(api GET $own/pods/single)" "$first"
+sed -i '1,/^---/d' "$manifests/pod.yaml"
+unlabelled() { ! api GET $own | grep -q '"tier"'; }
+wait_for unlabelled
+same "a Namespace that goes from a file but is used stays, without its labels" "$(code GET $own) $(code GET $own/pods/single)" "200 200"
+rm "$manifests/pod.yaml"
+wait_for ending
+ok "a pod that goes from a file ends" $?
+
 # files while it does not run
 stop KILL
 rm "$manifests/clash.yaml"

@@ -118,6 +118,38 @@ for who in weft-applier weft-planner weft-observer weft-agent weft-applier weft-
 	text=$(readback)
 	[ -z "$text" ] && ok "after $who the kernel holds the plan" || bad "after $who: $text"
 done
+
+# A pod's link vanishes behind our back, and then the applier starts anew: one pod is lost, nobody else.
+ip netns exec "weft-$NAME-t.b" ip link del eth0
+kill -9 "$(agent weft-applier)"
+sleep 0.3
+settled && ok "the agent goes on without a pod that lost its link" || bad "the agent goes on without a pod that lost its link"
+for i in $(seq 1 50); do
+	text=$(readback)
+	[ -z "$text" ] && break
+	sleep 0.1
+done
+[ -z "$text" ] && ok "and the kernel holds the plan" || bad "and the kernel holds the plan: $text"
+$A ping -q -i 0.01 -c 50 "$FAR" | grep -q ' 0% packet loss' && ok "others are reached" || bad "others are reached"
+
+# The hub goes and comes: what changed meanwhile is in force afterwards, what did not stays.
+hub=
+for p in /proc/[0-9]*; do
+	[ "$(cat "$p/comm" 2>/dev/null)" = weft-hub ] && { tr '\0' ' ' <"$p/cmdline"; } 2>/dev/null | grep -q -- "--name $NAME " && hub=${p#/proc/}
+done
+$A ping -q -i 0.01 -c 150 "$FAR" >"$LOG/far" &
+far=$!
+kill -9 "$hub"
+wait $far
+grep -q ' 0% packet loss' "$LOG/far" && ok "hub killed: 150 of 150 packets come back" || bad "hub killed: $(grep loss "$LOG/far")"
+settled && ok "the hub is back" || bad "the hub is back"
+sed -i 's/matchLabels: {app: closed}/matchLabels: {app: b}/' "$LOG/all.yaml"
+for i in $(seq 1 50); do
+	$A ping -q -c 1 -W 1 "$CLOSED" >/dev/null && break
+	sleep 0.1
+done
+$A ping -q -c 1 -W 1 "$CLOSED" >/dev/null && ok "a policy that was taken off a pod is off" || bad "a policy that was taken off a pod is off"
+$A ping -q -c 1 -W 1 "$FAR" >/dev/null && bad "and is on where it was put" || ok "and is on where it was put"
 if [ $failed = 1 ]; then tail -n 30 "$run/log/agent-node-1.log" | sed 's/^/# /'; fi
 echo "1..$n"
 exit $failed

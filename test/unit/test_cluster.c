@@ -314,6 +314,43 @@ static void placing(void **state)
 	store_delete(w.store, KIND_pod, STR("default"), STR("port-1"));
 	pass(&w);
 	assert_true(str_eqz(node_of(&w, "port-2"), "a"));
+	/* One address of it is enough to be in the way of all. */
+	put(&w, "apiVersion: v1\nkind: Pod\nmetadata: {name: port-3}\nspec: {containers: [{name: c, image: "
+		"i, ports: "
+		"[{containerPort: 80, hostPort: 80}]}]}\n");
+	pass(&w);
+	assert_has(why_not(&w, "port-3"), "1 where its hostPort is taken");
+	world_free(&w);
+}
+
+/* Pods of one owner go apart first, then where there are fewest. */
+static void spreading(void **state)
+{
+	(void)state;
+	struct world w;
+	struct object_refs pods;
+	size_t on_full = 0;
+	world_make(&w, false, 2);
+	for (int i = 0; i < 3; i++) {
+		char text[256];
+		snprintf(text, sizeof(text),
+			 "apiVersion: v1\nkind: Pod\nmetadata: {name: p%d}\nspec: {nodeName: node-2, "
+			 "containers: [{name: c, "
+			 "image: i}]}\n",
+			 i);
+		put(&w, text);
+	}
+	pass(&w);
+	put_deployment(&w, 2, 1);
+	list(&w, KIND_pod, &pods);
+	VEC_EACH (&pods.list, p)
+		on_full += str_eqz((*p)->pod->spec->node_name, "node-2") && object_controller(*p);
+	vec_free(&pods.list);
+	assert_int_equal(on_full, 1);
+	put(&w, "apiVersion: v1\nkind: Pod\nmetadata: {name: alone}\nspec: {containers: [{name: c, image: "
+		"i}]}\n");
+	pass(&w);
+	assert_true(str_eqz(node_of(&w, "alone"), "node-1"));
 	world_free(&w);
 }
 
@@ -598,11 +635,11 @@ static void offline(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(deployments),	 cmocka_unit_test(rollout_waits),
-	    cmocka_unit_test(other_workloads),	 cmocka_unit_test(placing),
-	    cmocka_unit_test(pod_addresses),	 cmocka_unit_test(service_addresses),
-	    cmocka_unit_test(endpoints_by_name), cmocka_unit_test(endpoint_conditions),
-	    cmocka_unit_test(offline),
+	    cmocka_unit_test(deployments),	   cmocka_unit_test(rollout_waits),
+	    cmocka_unit_test(other_workloads),	   cmocka_unit_test(placing),
+	    cmocka_unit_test(spreading),	   cmocka_unit_test(pod_addresses),
+	    cmocka_unit_test(service_addresses),   cmocka_unit_test(endpoints_by_name),
+	    cmocka_unit_test(endpoint_conditions), cmocka_unit_test(offline),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

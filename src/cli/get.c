@@ -204,8 +204,33 @@ static int watch(const struct options_get *o, const struct kind_desc *k, const c
 	return r ? EXIT_FAILED : EXIT_OK;
 }
 
-/* One kind, whole or one object of it. `several`: a heading line goes before each table. */
-static int show(const struct options_get *o, const struct kind_desc *k, const char *name, bool several)
+static void tell_empty(const struct options_get *o, const struct kind_desc *k)
+{
+	if (k->namespaced && !o->all_ns)
+		fprintf(stderr, "No %s in namespace %s.\n", k->plural, o->ns ? o->ns : "default");
+	else
+		fprintf(stderr, "No %s.\n", k->plural);
+}
+
+/* A list's items, or the object alone, go to `all`, which is printed as one List at the end. */
+static void collect(json_t *all, const struct kind_desc *k, const json_t *v)
+{
+	json_t *items = json_object_get(v, "items");
+	json_t *item;
+	size_t i;
+
+	if (!items)
+		json_array_append(all, (json_t *)(uintptr_t)v);
+	json_array_foreach (items, i, item) {
+		json_object_set_new(item, "apiVersion", json_string(kind_api_version(k)));
+		json_object_set_new(item, "kind", json_string(k->name));
+		json_array_append(all, item);
+	}
+}
+
+/* One kind, whole or one object of it. `all` is not NULL where several are asked for: tables then get a
+ * heading line, other forms are gathered there. */
+static int show(const struct options_get *o, const struct kind_desc *k, const char *name, json_t *all)
 {
 	char socket_path[CLUSTER_PATH];
 	AUTO_BUF url = {0};
@@ -215,26 +240,44 @@ static int show(const struct options_get *o, const struct kind_desc *k, const ch
 	AUTO_JSON v = http_get_json(socket_path, url.p, get_table(o) ? ACCEPT_TABLE : NULL);
 	if (!v)
 		return EXIT_FAILED;
-	bool empty = !name && !json_array_size(json_object_get(v, get_table(o) ? "rows" : "items"));
-	if (empty && several)
-		return EXIT_OK;
-	if (empty && !o->watch && get_table(o)) {
-		if (k->namespaced && !o->all_ns)
-			fprintf(stderr, "No %s in namespace %s.\n", k->plural, o->ns ? o->ns : "default");
+	if (!get_table(o)) {
+		if (all && strcmp(o->output, "name") != 0)
+			collect(all, k, v);
 		else
-			fprintf(stderr, "No %s.\n", k->plural);
-		return EXIT_OK;
-	}
-	if (several && get_table(o))
-		printf("%s%s%s\n", output_style(STYLE_DIM), k->plural, output_style(STYLE_PLAIN));
-	if (get_table(o))
+			get_print_objects(o, k, v);
+	} else if (!name && !o->watch && !json_array_size(json_object_get(v, "rows"))) {
+		if (!all)
+			tell_empty(o, k);
+	} else {
+		bool heading = all && !name;
+		if (heading)
+			printf("%s%s%s\n", output_style(STYLE_DIM), k->plural, output_style(STYLE_PLAIN));
 		print_table(o, k, v);
-	else
-		get_print_objects(o, k, v);
-	if (several && get_table(o))
-		putchar('\n');
+		if (heading)
+			putchar('\n');
+	}
 	fflush(stdout);
 	return o->watch ? watch(o, k, socket_path, v) : EXIT_OK;
+}
+
+/* Everything that the arguments name. */
+static int show_all(const struct options_get *o, const struct get_kind_list *kinds)
+{
+	bool several = kinds->list.len > 1 || o->n_args > 2;
+	AUTO_JSON all = several ? json_array() : NULL;
+	int r = EXIT_OK;
+
+	VEC_EACH (&kinds->list, k) {
+		for (int i = 1; i < o->n_args; i++)
+			r |= show(o, *k, o->args[i], all);
+		if (o->n_args < 2)
+			r |= show(o, *k, NULL, all);
+	}
+	if (all && !get_table(o) && strcmp(o->output, "name") != 0) {
+		AUTO_JSON list = json_pack("{s:s,s:s,s:O}", "apiVersion", "v1", "kind", "List", "items", all);
+		output_value(list, o->output);
+	}
+	return r;
 }
 
 static int unknown_kind(struct str word)
@@ -293,12 +336,7 @@ int cmd_get(const struct options_get *o)
 	else if (!r && (!cluster_name(o->name) || !cluster_need(cluster_name(o->name))))
 		r = EXIT_FAILED;
 	else if (!r)
-		VEC_EACH (&kinds.list, k) {
-			for (int i = 1; i < o->n_args; i++)
-				r |= show(o, *k, o->args[i], false);
-			if (o->n_args < 2)
-				r |= show(o, *k, NULL, kinds.list.len > 1);
-		}
+		r = show_all(o, &kinds);
 	vec_free(&kinds.list);
 	return r;
 }

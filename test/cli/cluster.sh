@@ -67,6 +67,9 @@ ok "get of what is not there" $?
 run 0 get all -n shop --name $name && says deployments && says services
 ok "get all" $?
 
+run 0 get deploy,svc -n shop --name $name -o json && python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); assert d["kind"] == "List" and {i["kind"] for i in d["items"]} == {"Deployment", "Service"}' "$tmp/out" 2>>"$tmp/err"
+ok "get of several kinds as one List" $?
+
 wait_for sh -c "! '$weft' get pods -A --name $name | grep -E 'Init|Pending|0/1'"
 ok "all pods run and are ready" $?
 run 0 reach --name $name && says 'The model says the same'

@@ -334,7 +334,7 @@ static void spreading(void **state)
 	for (int i = 0; i < 3; i++) {
 		char text[256];
 		snprintf(text, sizeof(text),
-			 "apiVersion: v1\nkind: Pod\nmetadata: {name: p%d}\nspec: {nodeName: node-2, "
+			 "apiVersion: v1\nkind: Pod\nmetadata: {name: p%d}\nspec: {nodeName: node-1, "
 			 "containers: [{name: c, "
 			 "image: i}]}\n",
 			 i);
@@ -344,13 +344,13 @@ static void spreading(void **state)
 	put_deployment(&w, 2, 1);
 	list(&w, KIND_pod, &pods);
 	VEC_EACH (&pods.list, p)
-		on_full += str_eqz((*p)->pod->spec->node_name, "node-2") && object_controller(*p);
+		on_full += str_eqz((*p)->pod->spec->node_name, "node-1") && object_controller(*p);
 	vec_free(&pods.list);
 	assert_int_equal(on_full, 1);
 	put(&w, "apiVersion: v1\nkind: Pod\nmetadata: {name: alone}\nspec: {containers: [{name: c, image: "
 		"i}]}\n");
 	pass(&w);
-	assert_true(str_eqz(node_of(&w, "alone"), "node-1"));
+	assert_true(str_eqz(node_of(&w, "alone"), "node-2"));
 	world_free(&w);
 }
 

@@ -230,10 +230,11 @@ void sync_read(struct planner *p, struct str faults)
 		end_delta(p);
 		return;
 	}
-	print_differences(p);
 	if (p->readback_asked) {
+		print_differences(p);
 		p->readback_asked = false;
 		requests_readback(p);
+		buf_fini(&p->differences);
 	}
 	if (asked || !plan_delta_changes(&p->delta)) {
 		bool same = !plan_delta_changes(&p->delta);

@@ -213,7 +213,8 @@ static int guard_link(const struct applier *a, const struct change *c, struct bu
 	if ((!addr_is_zero(&v.v4) && !addr_is4(&v.v4)) || (!addr_is_zero(&v.v6) && addr_is4(&v.v6)) ||
 	    (addr_is_zero(&v.v4) && addr_is_zero(&v.v6)))
 		return no(why, -EPERM, "link: an address is of the wrong family, or both are missing");
-	/* Without a namespace that was handed over the row fails by itself: one pod that is gone holds nobody up. */
+	/* Without a namespace that was handed over the row fails by itself: one pod that is gone holds nobody
+	 * up. */
 	return 0;
 }
 

@@ -621,9 +621,9 @@ static void offline(void **state)
 	assert_has(a.p, "\"clusterIP\":\"10.96.0.10\"");
 	assert_has(a.p, "\"node-2\"");
 	strcat(text, "---\napiVersion: v1\nkind: Service\nmetadata: {name: dns2}\nspec: {clusterIP: "
-		     "10.96.0.9, ports: [{port: 80}]}\n"
+		     "10.96.0.9, clusterIPs: [10.96.0.9], ports: [{port: 80}]}\n"
 		     "---\napiVersion: v1\nkind: Service\nmetadata: {name: dns3}\nspec: {clusterIP: "
-		     "10.96.0.9, ports: [{port: 80}]}\n");
+		     "10.96.0.9, clusterIPs: [10.96.0.9], ports: [{port: 80}]}\n");
 	buf_clear(&a);
 	expand(text, &a, &rs, -22);
 	assert_int_equal(rs.errors, 1);

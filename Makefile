@@ -30,13 +30,17 @@ all: setup
 demo: all
 	@BUILD=$(BUILD) tools/demo
 
-test: setup
+test:
+	@tools/setup test
 	@BUILD=$(BUILD) tools/run-tests $(ONLY)
 
-bench: all
+bench:
+	@tools/setup bench
+	@tools/build release $(BUILD)
 	@BUILD=$(BUILD) bench/run
 
-fuzz: setup
+fuzz:
+	@tools/setup test
 	@tools/fuzz $(or $(SECONDS_EACH),600)
 
 install: all

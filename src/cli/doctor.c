@@ -64,9 +64,10 @@ static enum style style(enum finding f, bool needed)
 
 int cmd_doctor(const struct options_doctor *o)
 {
-	static const char *const headings[] = {"CHECK", "STATE", "FOUND", "WHAT TO DO", NULL};
+	static const char *const headings[] = {"CHECK", "STATE", "FOUND", NULL};
 	AUTO_JSON list = json_array();
 	AUTO_TABLE t;
+	AUTO_BUF todo = {0};
 	int missing = 0;
 
 	table_init(&t, headings);
@@ -76,11 +77,12 @@ int cmd_doctor(const struct options_doctor *o)
 		enum finding f = c->probe(&found);
 		const char *advice = f == FOUND_OK ? "" : c->advice;
 
+		if (f != FOUND_OK)
+			buf_printf(&todo, "  %-10s  %s\n", c->name, advice);
 		missing += f != FOUND_OK && c->needed;
 		table_cell(&t, c->name);
 		table_cell_styled(&t, style(f, c->needed), word(f, c->needed));
 		table_cell(&t, found.p);
-		table_cell(&t, advice);
 		json_array_append_new(list, json_pack("{s:s,s:s,s:b,s:s,s:s}", "check", c->name, "state",
 						      word(f, c->needed), "needed", c->needed, "found",
 						      found.p ? found.p : "", "advice", advice));
@@ -90,6 +92,8 @@ int cmd_doctor(const struct options_doctor *o)
 		output_value(v, o->output);
 	} else {
 		table_print(&t);
+		if (todo.n)
+			printf("\nWhat to do\n%s", todo.p);
 		if (missing)
 			printf("\n%d of what `weft up` needs is missing or could not be tried. `weft plan`, "
 			       "`weft get "

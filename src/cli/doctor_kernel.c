@@ -90,7 +90,7 @@ static enum finding tell_errno(struct buf *found, const char *what)
 	int e = errno;
 
 	buf_printf(found, "%s: %s", what, strerror(e));
-	return e == EPERM && geteuid() ? FOUND_UNKNOWN : FOUND_MISSING;
+	return (e == EPERM || e == EACCES) && geteuid() ? FOUND_UNKNOWN : FOUND_MISSING;
 }
 
 enum finding doctor_bpf_map(struct buf *found)

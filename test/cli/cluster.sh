@@ -117,8 +117,9 @@ ok "down again is no error" $?
 
 # Ctrl-C at several moments of the start, and afterwards.
 r=0
-for after in 0.05 0.2 0.5 1.5; do
-	"$weft" up --name $name "$tmp/shop" >"$tmp/up" 2>&1 &
+for after in 0.02 0.05 0.1 0.2 0.4 0.8 1.5; do
+	# A shell lets its background children ignore SIGINT; a terminal does not.
+	env --default-signal=INT "$weft" up --name $name "$tmp/shop" >"$tmp/up" 2>&1 &
 	up=$!
 	sleep $after
 	kill -INT $up

@@ -63,8 +63,10 @@ void expect_table_fini(struct expect_table *t);
 /* Service targets that the table names are added to r; before judging and trying. */
 int expect_add_services(struct reach *r, const struct expect_table *t);
 /* Appends a line for each cell that differs, and for each place where model and packets differ. `packets`:
- * compare what was tried, else the model. Returns the number of lines. */
-size_t expect_compare(struct buf *out, const struct reach *r, const struct expect_table *t, bool packets);
+ * compare what was tried, else the model. Returns the number of lines; *open counts those where more gets
+ * through than may. */
+size_t expect_compare(struct buf *out, const struct reach *r, const struct expect_table *t, bool packets,
+		      size_t *open);
 
 /* The further surfaces of a running cluster: `drops` ("shop/web policy-ingress": at least one such drop was
  * counted) and `get` ("pods shop/web status.phase Running"). Appends a line for each that does not hold;

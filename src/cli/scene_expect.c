@@ -175,7 +175,8 @@ static bool is_called(const char *said, const char *name, const char *group)
 				      (g && !strncmp(group, "default/", 8) && !strcmp(said, g + 1)));
 }
 
-static size_t compare_cell(struct buf *out, const struct reach *r, const struct expect_cell *e, bool packets)
+static size_t compare_cell(struct buf *out, const struct reach *r, const struct expect_cell *e, bool packets,
+			   size_t *open)
 {
 	size_t found = 0, bad = 0;
 
@@ -198,6 +199,7 @@ static size_t compare_cell(struct buf *out, const struct reach *r, const struct 
 			buf_printf(out, "%s → %s:%u%s: expected %s, %s %s\n", from->name, to->name, to->port,
 				   to->proto == IPPROTO_UDP ? "/udp" : "", e->word,
 				   packets ? "the packets say" : "the model says", word);
+			*open += strcmp(word, "no") && strcmp(word, "err") && strcmp(e->word, "yes");
 			bad++;
 		}
 	}
@@ -208,12 +210,13 @@ static size_t compare_cell(struct buf *out, const struct reach *r, const struct 
 	return bad;
 }
 
-size_t expect_compare(struct buf *out, const struct reach *r, const struct expect_table *t, bool packets)
+size_t expect_compare(struct buf *out, const struct reach *r, const struct expect_table *t, bool packets,
+		      size_t *open)
 {
 	size_t bad = 0;
 
 	VEC_EACH (&t->cells, c)
-		bad += compare_cell(out, r, c, packets);
+		bad += compare_cell(out, r, c, packets, open);
 	for (size_t i = 0; packets && i < r->callers.len; i++)
 		for (size_t j = 0; j < r->targets.len; j++) {
 			const struct reach_cell *c = reach_at(r, i, j);
@@ -224,6 +227,9 @@ size_t expect_compare(struct buf *out, const struct reach *r, const struct expec
 				   r->targets.items[j].port,
 				   r->targets.items[j].proto == IPPROTO_UDP ? "/udp" : "",
 				   reach_word(c->seen), reach_word(c->model));
+			for (int f = 0; f < REACH_FAMILIES; f++)
+				*open += c->model[f] == REACH_NO &&
+					 (c->seen[f] == REACH_YES || c->seen[f] == REACH_REFUSED);
 			bad++;
 		}
 	return bad;

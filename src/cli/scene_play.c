@@ -247,7 +247,8 @@ static int load_world(const struct scene_stage *st, struct store **s)
 }
 
 /* One look at the reach surface; the number of differences, or -1. */
-static int look_at_reach(const struct scene_stage *st, const json_t *text, struct buf *out)
+static int look_at_reach(const struct scene_stage *st, const json_t *text, int64_t timeout_ms,
+			 struct buf *out, size_t *open)
 {
 	const struct reach_filter filter = {.need_running = st->packets};
 	struct expect_table t = {0};
@@ -257,18 +258,19 @@ static int look_at_reach(const struct scene_stage *st, const json_t *text, struc
 
 	if (!expect_table_read(&t, &st->scene->page, text) && !load_world(st, &s) &&
 	    !reach_collect(&r, s, &filter) && !expect_add_services(&r, &t) && !reach_judge(&r, s) &&
-	    (!st->packets || !reach_try(&r, st->name, st->timeout_ms)))
-		bad = (int)expect_compare(out, &r, &t, st->packets);
+	    (!st->packets || !reach_try(&r, st->name, timeout_ms)))
+		bad = (int)expect_compare(out, &r, &t, st->packets, open);
 	expect_table_fini(&t);
 	reach_fini(&r);
 	store_free(&s);
 	return bad;
 }
 
-static int look(const struct scene_stage *st, const json_t *expect, struct buf *out)
+static int look(const struct scene_stage *st, const json_t *expect, int64_t timeout_ms, struct buf *out,
+		size_t *open)
 {
 	const json_t *reach = json_is_string(expect) ? expect : json_object_get(expect, "reach");
-	int bad = reach ? look_at_reach(st, reach, out) : 0;
+	int bad = reach ? look_at_reach(st, reach, timeout_ms, out, open) : 0;
 
 	if (bad < 0 || !st->packets)
 		return bad;
@@ -277,22 +279,29 @@ static int look(const struct scene_stage *st, const json_t *expect, struct buf *
 	return bad;
 }
 
-/* The first look has no patience: what `up` calls ready is ready. After a step the cluster has SETTLE_MS to
+/* At the first look nothing may get through that must not: what `up` calls ready is enforced. An answer that
+ * is late on a busy machine gets a second look with more time. After a step the cluster has SETTLE_MS to
  * follow. */
 static int check(const struct scene_stage *st, const json_t *expect, bool patient, struct buf *why)
 {
 	const uint64_t end = clock_ms() + SETTLE_MS + 2 * (uint64_t)st->timeout_ms;
+	int64_t timeout_ms = st->timeout_ms;
 	AUTO_BUF out = {0};
+	size_t open = 0;
+	bool again = false;
 	int bad;
 
 	if (!expect)
 		return 0;
 	do {
 		buf_clear(&out);
-		bad = look(st, expect, &out);
-		if (bad > 0 && patient && st->packets)
-			nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
-	} while (bad > 0 && patient && st->packets && clock_ms() < end);
+		bad = look(st, expect, timeout_ms, &out, &open);
+		if (bad <= 0 || !st->packets)
+			break;
+		again = patient ? clock_ms() < end : !again && !open;
+		timeout_ms = patient ? timeout_ms : 3 * st->timeout_ms;
+		nanosleep(&(struct timespec){.tv_nsec = RETRY_MS * 1000000L}, NULL);
+	} while (again);
 	buf_adds(why, buf_str(&out));
 	if (bad < 0)
 		buf_addz(why, "it could not be looked at\n");

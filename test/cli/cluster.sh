@@ -146,6 +146,7 @@ ok "down removes what a killed up left" $r
 "$weft" up -d --name $name "$tmp/shop" >"$tmp/out" 2>"$tmp/err"
 pid=$(head -n 1 /run/weft/$name/lock 2>/dev/null)
 kill -9 "$pid" 2>/dev/null
+wait_for sh -c "! kill -0 $pid"
 run 0 up -d --name $name "$tmp/shop" && run 0 down --name $name && gone
 ok "up over what a killed up left" $?
 echo "1..$n"

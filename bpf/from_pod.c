@@ -115,7 +115,7 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 	const struct endpoint_value *to;
 	const struct iface_value *i;
 	struct conn_value *conn = 0;
-	int step = parse(skb, p);
+	int step = parse(skb);
 
 	p->ifindex = p->judged = skb->ifindex;
 	if (step)

@@ -34,7 +34,7 @@ ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
 {
 	struct conn_value *conn = 0;
 	const struct iface_value *i;
-	int step = parse(skb, p);
+	int step = parse(skb);
 
 	p->ifindex = p->judged = skb->ifindex;
 	p->direction = DIR_TO_POD;

@@ -53,7 +53,7 @@ ALWAYS_INLINE int tunnel_in(struct __sk_buff *skb, struct packet *p)
 {
 	const struct config_value *c = config_get();
 	const struct address_value *sender = tunnel_sender(skb, p), *a;
-	int step = parse(skb, p);
+	int step = parse(skb);
 
 	if (!sender || !c)
 		return DROP_TUNNEL;
@@ -90,7 +90,7 @@ ALWAYS_INLINE int tunnel_out(struct __sk_buff *skb, struct packet *p)
 	const struct config_value *c = config_get();
 	const struct address_value *a;
 	const struct range_value *r;
-	int step = parse(skb, p);
+	int step = parse(skb);
 
 	if (step == STEP_STACK || p->is_nd)
 		return DROP_NO_NODE; /* ARP and neighbour discovery have nobody to ask in here */

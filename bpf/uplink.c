@@ -32,7 +32,7 @@ ALWAYS_INLINE int uplink_is_spoofed(const struct packet *p, const struct config_
 ALWAYS_INLINE int uplink(struct __sk_buff *skb, struct packet *p)
 {
 	const struct config_value *c = config_get();
-	int step = parse(skb, p);
+	int step = parse(skb);
 
 	if (step == STEP_STACK || !c)
 		return STEP_STACK;

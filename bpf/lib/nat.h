@@ -11,6 +11,7 @@
 
 #define DNAT_TRIES 16
 #define SNAT_TRIES 32
+#define STEP_NEXT  (-2) /* of a try: taken, go on with the next port */
 #define SNAT_STEP  7919 /* prime: spreads the tries over the range */
 
 ALWAYS_INLINE void tuple_turn(struct nat_key *to, const struct nat_key *from)
@@ -58,6 +59,35 @@ ALWAYS_INLINE int nat_is_direct(struct packet *p)
 	return c && !(c->flags & CONN_NAT);
 }
 
+/* Try n of nat_dnat(): 0 the way back is made, STEP_NEXT another port is needed, else a drop reason. */
+__attribute__((noinline)) int nat_dnat_try(__u32 n)
+{
+	struct packet *p = packet_get();
+	const struct config_value *c = config_get();
+	const struct nat_value *known;
+	int err;
+
+	if (!p || !c)
+		return DROP_SNAT_PORTS;
+	if (n)
+		p->t.sport = bpf_htons(snat_port(c, tuple_hash(&p->raw), n));
+	if (nat_is_direct(p))
+		return STEP_NEXT;
+	tuple_turn(&p->nk, &p->raw);
+	nat_value_set(&p->nv, &p->nk, NAT_DNAT | NAT_REPLY, p->now);
+	tuple_turn(&p->nk, &p->t);
+	err = (int)bpf_map_update_elem(&nat, &p->nk, &p->nv, BPF_NOEXIST);
+	if (!err)
+		return 0;
+	if (err != -EEXIST)
+		return DROP_NAT_FULL;
+	known = bpf_map_lookup_elem(&nat, &p->nk);
+	if (known && known->flags == p->nv.flags && known->sport == p->nv.sport &&
+	    known->dport == p->nv.dport && addr_same(&known->src, &p->nv.src))
+		return 0; /* left from before, and right */
+	return STEP_NEXT;
+}
+
 /*
  * Makes both elements of a DNAT: p->raw is client to service, p->t client to backend. Where the way back from
  * the backend belongs to another connection of the client (SV58), its port is changed as well.
@@ -66,40 +96,17 @@ __attribute__((noinline)) int nat_dnat(void)
 {
 	struct packet *p = packet_get();
 	const struct config_value *c = config_get();
-	const struct nat_value *known;
-	__u32 start, i;
-	int err = -EEXIST; /* int: before 6.4 the upper half of what an update returns is not there */
+	int step = STEP_NEXT;
 
 	if (!p || !c || c->snat_high < c->snat_low)
 		return DROP_SNAT_PORTS;
-	start = tuple_hash(&p->raw);
-	for (i = 0; i < DNAT_TRIES; i++) {
-		if (i)
-			p->t.sport = bpf_htons(snat_port(c, start, i));
-		if (nat_is_direct(p)) {
-			if (p->t.proto == IPPROTO_SCTP)
-				break; /* its checksum forbids another port */
-			continue;
-		}
-		tuple_turn(&p->nk, &p->raw);
-		nat_value_set(&p->nv, &p->nk, NAT_DNAT | NAT_REPLY, p->now);
-		tuple_turn(&p->nk, &p->t);
-		err = (int)bpf_map_update_elem(&nat, &p->nk, &p->nv, BPF_NOEXIST);
-		if (!err)
-			break;
-		if (err != -EEXIST)
-			return DROP_NAT_FULL;
-		known = bpf_map_lookup_elem(&nat, &p->nk);
-		if (known && known->flags == p->nv.flags && known->sport == p->nv.sport &&
-		    known->dport == p->nv.dport && addr_same(&known->src, &p->nv.src)) {
-			err = 0; /* left from before, and right */
-			break;
-		}
-		if (p->t.proto == IPPROTO_SCTP)
-			break;
+	for (__u32 i = 0; i < DNAT_TRIES && step == STEP_NEXT; i++) {
+		if (i && p->t.proto == IPPROTO_SCTP)
+			break; /* its checksum forbids another port */
+		step = nat_dnat_try(i);
 	}
-	if (err)
-		return DROP_SNAT_PORTS;
+	if (step)
+		return step == STEP_NEXT ? DROP_SNAT_PORTS : step;
 	nat_value_set(&p->nv, &p->t, NAT_DNAT | (p->backend_list & NAT_LIST), p->now);
 	if (bpf_map_update_elem(&nat, &p->raw, &p->nv, BPF_ANY))
 		return DROP_NAT_FULL;
@@ -108,15 +115,35 @@ __attribute__((noinline)) int nat_dnat(void)
 	return 0;
 }
 
+/* A try of nat_snat() with this source port (network order, 0: keep it): as nat_dnat_try(). */
+__attribute__((noinline)) int nat_snat_try(__u32 sport)
+{
+	struct packet *p = packet_get();
+	int err;
+
+	if (!p)
+		return DROP_SNAT_PORTS;
+	if (sport)
+		p->out.sport = (__u16)sport;
+	if (!proto_has_ports(p->t.proto) && p->t.sport)
+		p->out.dport = p->out.sport; /* echo */
+	tuple_turn(&p->nk, &p->t);
+	nat_value_set(&p->nv, &p->nk, NAT_SNAT | NAT_REPLY, p->now);
+	tuple_turn(&p->nk, &p->out);
+	err = (int)bpf_map_update_elem(&nat, &p->nk, &p->nv, BPF_NOEXIST);
+	if (err == -EEXIST)
+		return STEP_NEXT;
+	return err ? DROP_NAT_FULL : 0;
+}
+
 /* Makes both elements of an SNAT of p->t to an address of this node; p->out is how it goes on. */
 __attribute__((noinline)) int nat_snat(void)
 {
 	struct packet *p = packet_get();
 	const struct config_value *c = config_get();
-	__u32 start, i, tries = SNAT_TRIES;
+	__u32 start, tries = SNAT_TRIES;
+	int step = STEP_NEXT;
 	__u16 own;
-	int err = -EEXIST; /* int: before 6.4 the upper half of what an update returns is not there */
-	int echo;
 
 	if (!p || !c || c->snat_high < c->snat_low)
 		return DROP_SNAT_PORTS;
@@ -127,31 +154,17 @@ __attribute__((noinline)) int nat_snat(void)
 	p->out.src = p->v6 ? c->node6 : c->node4;
 	if (addr_is_zero(&p->out.src))
 		return DROP_SNAT_PORTS;
-	echo = !proto_has_ports(p->t.proto) && p->t.sport;
 	own = bpf_ntohs(p->t.sport);
 	start = own >= c->snat_low && own <= c->snat_high ? (__u32)own - c->snat_low : tuple_hash(&p->t);
 	start %= (__u32)c->snat_high - c->snat_low + 1;
 	if (p->t.proto == IPPROTO_SCTP || !p->t.sport)
 		tries = 1; /* keeps its port: the checksum forbids another, or there is none */
-	for (i = 0; i < SNAT_TRIES && i < tries; i++) {
-		if (tries > 1)
-			p->out.sport = bpf_htons(snat_port(c, start, i));
-		if (echo)
-			p->out.dport = p->out.sport;
-		tuple_turn(&p->nk, &p->t);
-		nat_value_set(&p->nv, &p->nk, NAT_SNAT | NAT_REPLY, p->now);
-		tuple_turn(&p->nk, &p->out);
-		err = (int)bpf_map_update_elem(&nat, &p->nk, &p->nv, BPF_NOEXIST);
-		if (!err)
-			break;
-		if (err != -EEXIST)
-			return DROP_NAT_FULL;
-	}
-	if (err)
-		return DROP_SNAT_PORTS;
+	for (__u32 i = 0; i < SNAT_TRIES && i < tries && step == STEP_NEXT; i++)
+		step = nat_snat_try(tries > 1 ? bpf_htons(snat_port(c, start, i)) : 0);
+	if (step)
+		return step == STEP_NEXT ? DROP_SNAT_PORTS : step;
 	nat_value_set(&p->nv, &p->out, NAT_SNAT, p->now);
-	err = (int)bpf_map_update_elem(&nat, &p->t, &p->nv, BPF_ANY);
-	return err ? DROP_NAT_FULL : 0;
+	return bpf_map_update_elem(&nat, &p->t, &p->nv, BPF_ANY) ? DROP_NAT_FULL : 0;
 }
 
 #endif

@@ -138,7 +138,8 @@ ALWAYS_INLINE __u32 tuple_hash(const struct nat_key *t)
 		h = (h ^ (h >> 15) ^ t->dst.w[i]) * 0x85ebca77u;
 	}
 	h = (h ^ (h >> 13) ^ ((__u32)t->sport << 16 | t->dport)) * 0xc2b2ae3du;
-	/* products carry upwards only: fold down and multiply again, else the ports never reach the low bits */
+	/* products carry upwards only: fold down and multiply again, else the ports never reach the low bits
+	 */
 	h = (h ^ (h >> 16)) * 0x7feb352du;
 	h = (h ^ (h >> 15)) * 0x846ca68bu;
 	return h ^ (h >> 16);

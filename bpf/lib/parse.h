@@ -13,7 +13,8 @@
 #define IPV4_FRAG_WHERE 0x1fff
 #define IPV4_DONT_FRAG	0x4000
 #define IPV6_EXT_MAX	8
-#define L4_NEAR		512 /* a header that begins before this is read in place */
+#define IPV6_FAR	9216 /* no extension header begins behind this */
+#define L4_NEAR		512  /* a header that begins before this is read in place */
 
 #define ICMP4_ECHO_REPLY 0
 #define ICMP4_ECHO	 8
@@ -63,6 +64,7 @@ ALWAYS_INLINE int parse_icmp(struct packet *p, const struct l4_head *h)
 	return 0;
 }
 
+/* The header behind IP, at `off`. */
 ALWAYS_INLINE int parse_l4(struct __sk_buff *skb, struct packet *p, __u32 off)
 {
 	struct l4_head h = {};
@@ -140,43 +142,53 @@ struct ipv6_fragment { /* RFC 8200, 4.5 */
 	__u32 id;
 };
 
-/* Walks the extension headers (RFC 8200, 4.1); returns a drop reason or 0 with p->t.proto and *off set. */
-ALWAYS_INLINE int parse_ipv6_ext(struct __sk_buff *skb, struct packet *p, __u8 next, __u32 *off)
+/* A function of its own, as the next one: verified once and not for each path. Passes one extension header
+ * (RFC 8200, 4.1) at `off`: p->t.proto becomes what follows. Returns its offset, or a negative number. */
+__attribute__((noinline)) int parse_ipv6_ext(struct __sk_buff *skb, __u32 off)
 {
+	struct packet *p = packet_get();
 	struct ipv6_fragment h;
+	__u8 was;
 
+	if (!p || off > IPV6_FAR || bpf_skb_load_bytes(skb, off, &h, sizeof(h)))
+		return -1;
+	was = p->t.proto;
+	p->t.proto = h.next;
+	if (was == IPPROTO_AH)
+		return (int)(off + (h.reserved + 2u) * 4u);
+	if (was != IPPROTO_FRAGMENT)
+		return (int)(off + (h.reserved + 1u) * 8u);
+	p->fragment = bpf_ntohs(h.where) >> 3 ? FRAGMENT_LATER : FRAGMENT_FIRST;
+	if (!(bpf_ntohs(h.where) & 0xfff9))
+		p->fragment = FRAGMENT_NONE; /* RFC 6946: atomic */
+	p->fk.id = h.id;
+	return (int)(off + sizeof(h));
+}
+
+ALWAYS_INLINE int ipv6_is_ext(__u8 proto)
+{
+	return proto == IPPROTO_HOPOPTS || proto == IPPROTO_ROUTING || proto == IPPROTO_DSTOPTS ||
+	       proto == IPPROTO_AH || proto == IPPROTO_FRAGMENT;
+}
+
+/* From p->t.proto at `off` past all extension headers to parse_l4(). */
+__attribute__((noinline)) int parse_ipv6_chain(struct __sk_buff *skb, __u32 off)
+{
+	struct packet *p = packet_get();
+	int at = (int)off;
+
+	if (!p)
+		return DROP_MALFORMED;
 	for (int i = 0; i < IPV6_EXT_MAX; i++) {
-		switch (next) {
-		case IPPROTO_HOPOPTS:
-		case IPPROTO_ROUTING:
-		case IPPROTO_DSTOPTS:
-		case IPPROTO_AH:
-		case IPPROTO_FRAGMENT:
+		if (!ipv6_is_ext(p->t.proto) || p->fragment == FRAGMENT_LATER)
 			break;
-		default:
-			p->t.proto = next;
-			return 0;
-		}
-		if (bpf_skb_load_bytes(skb, *off, &h, sizeof(h)))
+		at = parse_ipv6_ext(skb, (__u32)at);
+		if (at < 0)
 			return DROP_MALFORMED;
-		if (next == IPPROTO_FRAGMENT) {
-			p->fragment = bpf_ntohs(h.where) >> 3 ? FRAGMENT_LATER : FRAGMENT_FIRST;
-			if (!(bpf_ntohs(h.where) & 0xfff9))
-				p->fragment = FRAGMENT_NONE; /* RFC 6946: atomic */
-			p->fk.id = h.id;
-			*off += sizeof(h);
-		} else if (next == IPPROTO_AH) {
-			*off += (h.reserved + 2u) * 4u;
-		} else {
-			*off += (h.reserved + 1u) * 8u;
-		}
-		next = h.next;
-		if (p->fragment == FRAGMENT_LATER) {
-			p->t.proto = next;
-			return 0;
-		}
 	}
-	return DROP_MALFORMED;
+	if (ipv6_is_ext(p->t.proto) && p->fragment != FRAGMENT_LATER)
+		return DROP_MALFORMED;
+	return parse_l4(skb, p, (__u32)at);
 }
 
 ALWAYS_INLINE int parse_ipv6(struct __sk_buff *skb, struct packet *p)
@@ -184,7 +196,6 @@ ALWAYS_INLINE int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	const struct ipv6hdr *ip = data + L3;
 	__u32 off = L3 + sizeof(*ip);
-	int step;
 
 	if ((void *)(ip + 1) > end) {
 		if (bpf_skb_pull_data(skb, off))
@@ -201,22 +212,28 @@ ALWAYS_INLINE int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 	__builtin_memcpy(&p->t.dst, &ip->daddr, sizeof(p->t.dst));
 	p->ttl = ip->hop_limit;
 	p->v6 = 1;
-	step = parse_ipv6_ext(skb, p, ip->nexthdr, &off);
-	if (step)
-		return step;
-	return parse_l4(skb, p, off);
+	p->t.proto = ip->nexthdr;
+	return ipv6_is_ext(p->t.proto) ? parse_ipv6_chain(skb, off) : parse_l4(skb, p, off);
 }
 
-/* A frame that is neither IPv4 nor IPv6, or has a VLAN tag, is left to the stack. */
-ALWAYS_INLINE int parse(struct __sk_buff *skb, struct packet *p)
+/* A function of its own, so that each program is verified from one state behind it. */
+__attribute__((noinline)) int parse_frame(struct __sk_buff *skb)
 {
-	if (skb->vlan_present)
+	struct packet *p = packet_get();
+
+	if (!p)
 		return STEP_STACK;
 	if (skb->protocol == bpf_htons(ETH_P_IP))
 		return parse_ipv4(skb, p);
 	if (skb->protocol == bpf_htons(ETH_P_IPV6))
 		return parse_ipv6(skb, p);
 	return STEP_STACK;
+}
+
+/* A frame that is neither IPv4 nor IPv6, or has a VLAN tag, is left to the stack. */
+ALWAYS_INLINE int parse(struct __sk_buff *skb)
+{
+	return skb->vlan_present ? STEP_STACK : parse_frame(skb);
 }
 
 #endif

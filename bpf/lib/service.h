@@ -60,33 +60,39 @@ __attribute__((noinline)) int service_step(int which)
 	return nat_dnat();
 }
 
+/* Is the backend of p->nv in this slot of the list? Then its element names that list from now on. */
+__attribute__((noinline)) int service_slot_keeps(__u32 list, __u32 slot)
+{
+	struct packet *p = packet_get();
+	struct backend_key key = {.list = list, .slot = slot};
+	const struct backend_value *b = bpf_map_lookup_elem(&backend, &key);
+
+	if (!p || !b || b->port != p->nv.dport || !addr_same(&b->addr, &p->nv.dst))
+		return 0;
+	p->nv.flags = NAT_DNAT | (list & NAT_LIST);
+	bpf_map_update_elem(&nat, &p->t, &p->nv, BPF_EXIST);
+	return 1;
+}
+
 /* May the backend of this element (p->nv holds a copy; p->t is client to service) go on? 1: yes. */
 __attribute__((noinline)) int service_keeps(int which)
 {
 	struct packet *p = packet_get();
 	const struct service_value *s;
-	const struct backend_value *b;
-	struct backend_key key;
-	__u32 count;
+	__u32 list, count;
 
 	if (!p)
 		return 0;
 	s = service_find(p, &p->t, which);
 	if (!s || !s->count)
 		return 0;
-	if ((s->list & NAT_LIST) == (p->nv.flags & NAT_LIST))
-		return 1;
-	key.list = s->list;
+	list = s->list;
 	count = s->count;
-	for (__u32 i = 0; i < SCAN_MAX && i < count; i++) {
-		key.slot = i;
-		b = bpf_map_lookup_elem(&backend, &key);
-		if (!b || b->port != p->nv.dport || !addr_same(&b->addr, &p->nv.dst))
-			continue;
-		p->nv.flags = NAT_DNAT | (key.list & NAT_LIST);
-		bpf_map_update_elem(&nat, &p->t, &p->nv, BPF_EXIST);
+	if ((list & NAT_LIST) == (p->nv.flags & NAT_LIST))
 		return 1;
-	}
+	for (__u32 i = 0; i < SCAN_MAX && i < count; i++)
+		if (service_slot_keeps(list, i))
+			return 1;
 	return 0;
 }
 

@@ -289,7 +289,7 @@ static int check(const struct scene_stage *st, const json_t *expect, bool patien
 	AUTO_BUF out = {0};
 	size_t open = 0;
 	bool again = false;
-	int bad;
+	int bad = 0;
 
 	if (!expect)
 		return 0;

@@ -7,7 +7,7 @@ say() { # STATUS NAME
 	n=$((n + 1))
 	case $1 in
 	0) echo "ok $n - $2" ;;
-	77) echo "ok $n - $2 # SKIP" ;;
+	77) echo "ok $n - $2 # SKIP $(sed -n 's/^.*# *SKIP *//p' /tmp/out | head -n 1)" ;;
 	*) echo "not ok $n - $2 (status $1)"; bad=$((bad + 1)) ;;
 	esac
 }
@@ -24,7 +24,8 @@ attempt() {
 		# What a failed check said stands before or after its line: all but the checks that passed.
 		grep -Ev '^ok |^$' /tmp/out | tail -n 80 | sed 's/^#* */# /'
 	else
-		awk '/^ok/ && !/# *SKIP/ { n++ } /^ok.*# *SKIP/ { s++ } END { if (n) printf "# %d checks in it, %d skipped\n", n, s }' /tmp/out
+		awk '/^ok/ && !/# *SKIP/ { n++ } /^ok.*# *SKIP/ { s++ } END { if (n + s) printf "# %d checks in it, %d skipped\n", n, s; exit !n && s }' /tmp/out ||
+			status=77
 	fi
 	say $status "$name"
 }
@@ -62,10 +63,11 @@ if [ -x /opt/weft/weft ]; then
 	# Emulation is ten times slower: a try may take longer before it counts as no.
 	patience=
 	weft test --help | grep -q -- --timeout && patience="--timeout 10000"
-	while read -r scene; do
+	while read -r scene options; do
 		case $scene in '' | '#'*) continue ;; esac
 		if [ -f "/test/scene/$scene" ]; then
-			attempt "scene/$scene" 240 weft test --tap $patience "/test/scene/$scene"
+			# shellcheck disable=SC2086
+			attempt "scene/$scene" 240 weft test --tap $patience $options "/test/scene/$scene"
 		else
 			say 1 "scene/$scene: no such file"
 		fi

@@ -40,6 +40,7 @@ ROWS = [
     Row("start", 60, "agent start to enforcing", rows_agent.START, rows_agent.start),
     Row("memory", 180, "memory of the agent's processes", rows_agent.MEMORY, rows_agent.memory),
     Row("sandbox", 120, "the sandbox up and down", rows_cluster.SANDBOX, rows_cluster.sandbox),
+    Row("compile", 60, "compiling alone, without a kernel", rows_cluster.COMPILE, rows_cluster.compiling),
     Row("questions", 120, "a million reachability questions", rows_cluster.QUESTIONS, rows_cluster.questions),
 ]
 

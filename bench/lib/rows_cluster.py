@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows: the sandbox up and down as a user waits for it, and reachability questions without a cluster."""
 import os
+import re
 
 from . import objects
-from .api_change import fillers
-from .net import Failed, run_json, tool
+from .net import Failed, run_json, sh, tool
 from .report import Finding, failed, number, spread
-from .stats import interval, judge
+from .stats import interval, judge, median
 from .weft import Cluster, manifest
 
 SHOP = ("sandbox up: 2 nodes, the public shop's 12 Deployments, every pod wired and serving", "≤ 1 s")
@@ -14,6 +14,9 @@ HUNDRED = ("sandbox up: 2 nodes, 100 pods", "≤ 2 s")
 DOWN_SHOP = ("sandbox gone, the shop", "≤ 0.5 s")
 DOWN_HUNDRED = ("sandbox gone, 100 pods", "≤ 0.5 s")
 SANDBOX = [SHOP, DOWN_SHOP, HUNDRED, DOWN_HUNDRED]
+COMPILE = [("compiling alone: 10,000 pods, 10,000 Services × 10 endpoints, whole", "≤ 0.5 s"),
+           ("compiling alone: one change among 10,000", "≤ 1 ms"),
+           ("compiling alone: a selector that touches all 10,000", "≤ 50 ms")]
 QUESTIONS = [("offline: a million reachability questions", "≤ 1 s")]
 
 
@@ -90,3 +93,22 @@ def questions(effort):
     note = (f"{out['pods']:,} pods, {out['policies']} policies, 50 nodes; {100 * out['allowed'] / out['asked']:.1f} % of them allowed; "
             f"reading and compiling before: {number(out['prepare_seconds'])} s")
     return [Finding(*QUESTIONS[0], spread(times, "s"), "–", judge(*interval(times), most=1.0), note)]
+
+
+def compiling(effort):
+    """What bench-compile prints: "NAME … median N us worst N us rows N", or one figure a line."""
+    runs = []
+    for _ in range(effort.times):
+        lines = sh([tool("bench-compile")] + (["1000", "1000"] if effort.quick else []), timeout=60).splitlines()
+        runs.append({re.split(r"  +", line)[0]: [int(n) for n in re.findall(r"(\d+) us", line)] for line in lines})
+    if not all("cold start" in r and "selector of all pods" in r for r in runs):
+        raise Failed("bench-compile prints no line named cold start or selector of all pods")
+    whole = [r["cold start"][0] / 1e6 for r in runs]
+    every = [r["selector of all pods"][0] / 1e3 for r in runs]
+    singles = [name for name, n in runs[0].items() if len(n) == 2 and name != "selector of all pods"]
+    slowest = [max(r[name][1] for name in singles) / 1e3 for r in runs]
+    medians = ", ".join(f"{name} {number(median([r[name][0] for r in runs]))} µs" for name in singles)
+    return [Finding(*COMPILE[0], spread(whole, "s"), "–", judge(*interval(whole), most=0.5)),
+            Finding(*COMPILE[1], spread(slowest, "ms"), "–", judge(*interval(slowest), most=1.0),
+                    f"the slowest of all changes of a run; medians: {medians}"),
+            Finding(*COMPILE[2], spread(every, "ms"), "–", judge(*interval(every), most=50))]

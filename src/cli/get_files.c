@@ -105,7 +105,7 @@ static void print_all(const struct options_get *o, json_t *all)
 
 int get_from_files(const struct options_get *o, const struct get_kind_list *kinds)
 {
-	const struct world_files files = {.paths = &o->files, .n = 1};
+	const struct world_files files = {.paths = &o->files, .n = 1, .max_file = (size_t)o->max_file};
 	struct label_selector *labels = NULL;
 	AUTO_ARENA arena = {0};
 	AUTO_JSON all = json_array();

@@ -37,8 +37,10 @@ static int print_node(const struct store *s, const struct object *node, uint32_t
 
 int cmd_plan(const struct options_plan *o)
 {
-	const struct world_files files = {
-	    .paths = o->args, .n = (size_t)o->n_args, .nodes = (unsigned)o->nodes};
+	const struct world_files files = {.paths = o->args,
+					  .n = (size_t)o->n_args,
+					  .nodes = (unsigned)o->nodes,
+					  .max_file = (size_t)o->max_file};
 	uint32_t mode = o->mode && !strcmp(o->mode, "routes") ? MODE_ROUTES : MODE_VXLAN;
 	struct object_refs nodes = {0};
 	struct store *s = NULL;

@@ -70,7 +70,8 @@ int cmd_reach(const struct options_reach *o)
 {
 	const struct reach_filter filter = {
 	    .from = o->from, .to = o->to, .ns = o->ns, .need_running = !o->offline};
-	const struct world_files files = {.paths = &o->offline, .n = 1, .nodes = OFFLINE_NODES};
+	const struct world_files files = {
+	    .paths = &o->offline, .n = 1, .nodes = OFFLINE_NODES, .max_file = (size_t)o->max_file};
 	const char *name = cluster_name(o->name);
 	struct store *s = NULL;
 	struct reach r = {0};

@@ -178,7 +178,8 @@ static int run_detached(const struct options_up *o, const struct sandbox_options
 
 static int check_manifests(const struct options_up *o)
 {
-	const struct world_files files = {.paths = o->args, .n = (size_t)o->n_args};
+	const struct world_files files = {
+	    .paths = o->args, .n = (size_t)o->n_args, .max_file = (size_t)o->max_file};
 	struct store *s = NULL;
 
 	if (!o->n_args)
@@ -196,6 +197,7 @@ int cmd_up(const struct options_up *o)
 				     .nodes = (unsigned)o->nodes,
 				     .mode = o->mode && !strcmp(o->mode, "routes") ? SANDBOX_ROUTES
 										   : SANDBOX_VXLAN,
+				     .max_file = (unsigned)o->max_file,
 				     .attach = o->attach};
 	AUTO_MEM char **paths = calloc((size_t)o->n_args + 1, sizeof(*paths));
 	AUTO_BUF libexec = {0};

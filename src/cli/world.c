@@ -74,7 +74,8 @@ static int load(struct store *s, const struct world_files *f, struct remarks *rs
 {
 	struct source_dir *dir = NULL;
 	struct source_changes changes = {0};
-	int r = source_dir_new(&dir, f->paths, f->n, NULL, rs);
+	const struct decode_limits limits = decode_limits_sized(f->max_file);
+	int r = source_dir_new(&dir, f->paths, f->n, &limits, rs);
 
 	if (!r)
 		r = source_dir_scan(dir, &changes, rs);

@@ -16,7 +16,8 @@ struct world_files {
 	size_t n;
 	unsigned
 	    nodes; /* expand workloads into pods on this many nodes, with addresses; 0: only what files say */
-	bool quiet; /* warnings are not shown */
+	bool quiet;	 /* warnings are not shown */
+	size_t max_file; /* MiB; 0: 64 */
 };
 /* Remarks go to stderr. 0, or -1 when a file had errors: nothing is judged by halves. */
 int world_from_files(struct store **out, const struct world_files *f);

@@ -20,7 +20,7 @@
 
 static const char usage[] = "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
 			    "[--no-tls] [--port PORT]\n"
-			    "                [--nodes N] [PATH...]\n"
+			    "                [--nodes N] [--max-file MIB] [PATH...]\n"
 			    "\n"
 			    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
 			    "(RUNDIR/kubeconfig), with the objects of the\n"
@@ -29,11 +29,17 @@ static const char usage[] = "usage: weft-hub --name NAME --dir RUNDIR [--mode vx
 static int parse(int argc, char **argv, struct hub_options *opt)
 {
 	static const struct option options[] = {
-	    {"name", required_argument, NULL, 'n'},  {"dir", required_argument, NULL, 'd'},
-	    {"mode", required_argument, NULL, 'm'},  {"sandbox", no_argument, NULL, 's'},
-	    {"no-tls", no_argument, NULL, 't'},	     {"port", required_argument, NULL, 'p'},
-	    {"nodes", required_argument, NULL, 'N'}, {"version", no_argument, NULL, 'v'},
-	    {"help", no_argument, NULL, 'h'},	     {NULL, 0, NULL, 0},
+	    {"name", required_argument, NULL, 'n'},
+	    {"dir", required_argument, NULL, 'd'},
+	    {"mode", required_argument, NULL, 'm'},
+	    {"sandbox", no_argument, NULL, 's'},
+	    {"no-tls", no_argument, NULL, 't'},
+	    {"port", required_argument, NULL, 'p'},
+	    {"nodes", required_argument, NULL, 'N'},
+	    {"version", no_argument, NULL, 'v'},
+	    {"help", no_argument, NULL, 'h'},
+	    {"max-file", required_argument, NULL, 'f'},
+	    {NULL, 0, NULL, 0},
 	};
 	int64_t n;
 	*opt = (struct hub_options){.name = "default", .mode = "vxlan", .tls = true};
@@ -68,6 +74,13 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 				return 2;
 			}
 			opt->nodes = (unsigned)n;
+			break;
+		case 'f':
+			if (str_to_i64(str_of(optarg), 1, 1024, &n)) {
+				fprintf(stderr, "weft-hub: --max-file %s: 1 to 1024 MiB\n", optarg);
+				return 2;
+			}
+			opt->max_file = (unsigned)n;
 			break;
 		case 'v':
 			puts("weft-hub " WEFT_VERSION);
@@ -203,7 +216,8 @@ static int open_files(struct hub *h)
 	struct remarks rs = {0};
 	if (!h->opt.paths_len)
 		return 0;
-	int r = source_dir_new(&h->source, h->opt.paths, h->opt.paths_len, NULL, &rs);
+	const struct decode_limits limits = decode_limits_sized(h->opt.max_file);
+	int r = source_dir_new(&h->source, h->opt.paths, h->opt.paths_len, &limits, &rs);
 	remarks_print(stderr, &rs, false);
 	if (r && !rs.list.len)
 		log_error("%s: %s", h->opt.paths[0], strerror(-r));

@@ -19,6 +19,18 @@ const struct decode_limits decode_limits_default = {
     .aliases = 100000,
 };
 
+struct decode_limits decode_limits_sized(size_t mib)
+{
+	struct decode_limits l = decode_limits_default;
+
+	if (!mib)
+		return l;
+	if (mib << 20 > l.bytes)
+		l.nodes = l.nodes * mib / (l.bytes >> 20);
+	l.bytes = mib << 20;
+	return l;
+}
+
 struct run {
 	const struct decoder_options *opt;
 	struct file *file; /* may be NULL */

@@ -15,6 +15,8 @@ struct decode_limits {
 	size_t aliases; /* expanded alias nodes; default 100,000 */
 };
 extern const struct decode_limits decode_limits_default;
+/* The defaults for files of up to `mib` MiB; 0: the default size. A larger file may hold more values. */
+struct decode_limits decode_limits_sized(size_t mib);
 
 /* Called once per complete, decodable object; takes over the reference. Non-zero stops the run with that
  * value. */

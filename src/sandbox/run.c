@@ -149,6 +149,10 @@ static int start_hub(struct sandbox *s)
 	daemon_arg(d, "--sandbox");
 	daemon_arg(d, "--nodes");
 	daemon_arg(d, "%u", s->opt->nodes);
+	if (s->opt->max_file) {
+		daemon_arg(d, "--max-file");
+		daemon_arg(d, "%u", s->opt->max_file);
+	}
 	for (size_t i = 0; i < s->opt->paths_len; i++) {
 		AUTO_MEM char *path = realpath(s->opt->paths[i], NULL);
 

@@ -24,7 +24,8 @@ struct sandbox_options {
 	const char *name;	  /* DNS label of at most 32 bytes */
 	const char *const *paths; /* manifests: folders and files */
 	size_t paths_len;
-	unsigned nodes; /* 1 to 64 */
+	unsigned nodes;	   /* 1 to 64 */
+	unsigned max_file; /* of a manifest, in MiB; 0: 64 */
 	enum sandbox_mode mode;
 	const char *libexec; /* folder of weft-hub, weft-agent, weft-standin */
 	bool attach;	     /* one link from the caller's namespace to the fabric */

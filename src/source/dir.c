@@ -179,7 +179,7 @@ static int read_objects(struct source_dir *s, struct manifest *m, struct remarks
 	if (r == -EFBIG) {
 		AUTO_BUF what = {0};
 		buf_printf(&what, "larger than the limit of %zu MiB", s->limits.bytes >> 20);
-		remark_on_file(rs, REMARK_ERROR, m->path, "split the file, or raise the limit",
+		remark_on_file(rs, REMARK_ERROR, m->path, "split the file, or raise the limit (--max-file)",
 			       what.p ? what.p : "too large");
 		return 0;
 	}

@@ -104,6 +104,15 @@ ok "a caller that is not there" $?
 printf 'kind: Pod\napiVersion: v1\nmetadata: {name: x}\nspec: {containers: [{name: 5}]}\n' >"$tmp/bad.yaml"
 run 1 plan "$tmp/bad.yaml" && says "$tmp/bad.yaml:4:" && says '^'
 ok "bad input: line, column, underlined" $?
+mkdir "$tmp/large"
+{
+	printf 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: large}\ndata:\n  text: |\n'
+	yes '    a line of text' | head -n 80000
+} >"$tmp/large/a.yaml"
+run 1 plan --max-file 1 "$tmp/large" && says "$tmp/large/a.yaml: error: larger than the limit of 1 MiB" && says --max-file &&
+	run 1 reach --max-file 1 --offline "$tmp/large" && run 1 get cm --max-file 1 -f "$tmp/large" && run 1 up --max-file 1 "$tmp/large" &&
+	says "larger than the limit" && run 0 plan --max-file 2 "$tmp/large"
+ok "a file over the limit is refused, and read where the limit is raised" $?
 printf 'kind: Pod\n  apiVersion: [\n' >"$tmp/broken.yaml"
 run 1 up "$tmp/broken.yaml" && says "$tmp/broken.yaml:"
 ok "up refuses broken manifests before it starts anything" $?

@@ -76,9 +76,13 @@ _Noreturn static void become(const struct spawn *s, char *const *env)
 		take_resolv_conf(s->resolv_conf);
 	if (chdir(s->dir ? s->dir : "/"))
 		fail(s->dir ? s->dir : "/");
+	/* A workload may lack the right to reach the program by its path (a build below /root). */
+	int program = open(s->program, O_PATH | O_CLOEXEC);
 	if (s->unprivileged)
 		drop_privileges();
 	execve(s->program, s->argv, env);
+	if (errno == EACCES && program >= 0)
+		syscall(SYS_execveat, program, "", s->argv, env, AT_EMPTY_PATH);
 	fail(s->program);
 	_exit(127);
 }

@@ -54,6 +54,25 @@ ALWAYS_INLINE int pod_wants_snat(const struct packet *p)
 	return p->masquerade || (p->translated && addr_same(&p->t.src, &p->t.dst));
 }
 
+/*
+ * Does a packet that belongs to no connection begin one to a pod? No Service has the address of a pod, and no
+ * element of a translation waits for what begins, so neither is looked for. A TCP segment from the middle may
+ * be an answer whose entry was evicted; its translation may still be there.
+ */
+ALWAYS_INLINE int pod_begins_direct(struct packet *p)
+{
+	const struct address_value *a;
+
+	if (p->tcp && !is_syn(p))
+		return 0;
+	a = bpf_map_lookup_elem(&address, &p->t.dst);
+	if (!a || !(a->flags & ADDRESS_POD))
+		return 0;
+	p->class = a->class;
+	p->is_pod = 1;
+	return 1;
+}
+
 /* A packet of a connection that is new or doubtful. */
 ALWAYS_INLINE int pod_open(struct packet *p, struct conn_value **c, const struct iface_value *i,
 			   const struct endpoint_value *to)
@@ -138,8 +157,9 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 		if (p->is_error || p->fragment != FRAGMENT_NONE)
 			conn = conn_find(p);
 		p->is_error = 0;
-		conn = translate(p, conn, SERVICE_ANY);
-		if (!conn && !p->translated) {
+		if (conn || !pod_begins_direct(p))
+			conn = translate(p, conn, SERVICE_ANY);
+		if (!conn && !p->translated && !p->is_pod) {
 			step = service_step(SERVICE_ANY);
 			if (step)
 				return step;

@@ -51,8 +51,11 @@ ALWAYS_INLINE int judge_from_pod(struct packet *p, __u32 pod, __u32 egress_set)
 		return 0;
 	p->judged = pod;
 	p->direction = DIR_FROM_POD;
-	p->look = p->t.dst;
-	if (!judge_set(egress_set, (__u32)class_of(p->v6)))
+	if (!p->is_pod) {
+		p->look = p->t.dst;
+		p->class = (__u32)class_of(p->v6);
+	}
+	if (!judge_set(egress_set, p->class))
 		return DROP_POLICY_EGRESS;
 	p->rule_egress = p->rule;
 	return 0;

@@ -41,20 +41,21 @@ struct packet {
 	__u32 node;   /* WAY_TUNNEL: key of BPF map node */
 	__u32 target; /* WAY_POD: interface */
 	__u32 backend_list;
-	int action; /* what the hook returns */
+	__u32 class; /* of t.dst, valid with is_pod */
+	int action;  /* what the hook returns */
 	__u16 fragment_flags;
 	__u8 v6;
 	__u8 ttl;
-	__u8 tcp;	   /* flags */
-	__u8 icmp_type;	   /* valid for ICMP and ICMPv6 */
-	__u8 fragment;	   /* FRAGMENT_… */
-	__u8 is_error;	   /* an ICMP error */
-	__u8 is_nd;	   /* ICMPv6 that keeps the link alive (RFC 4890, 4.4.1) */
-	__u8 translated;   /* raw and out are valid */
-	__u8 backward;	   /* goes from the responder to the initiator */
-	__u8 refuse;	   /* dropped, but the stack may tell the sender */
-	__u8 masquerade;   /* needs SNAT before it leaves */
-	__u8 hook_counter; /* first counter of the hook */
+	__u8 tcp;	 /* flags */
+	__u8 icmp_type;	 /* valid for ICMP and ICMPv6 */
+	__u8 fragment;	 /* FRAGMENT_… */
+	__u8 is_error;	 /* an ICMP error */
+	__u8 is_nd;	 /* ICMPv6 that keeps the link alive (RFC 4890, 4.4.1) */
+	__u8 translated; /* raw and out are valid */
+	__u8 backward;	 /* goes from the responder to the initiator */
+	__u8 refuse;	 /* dropped, but the stack may tell the sender */
+	__u8 masquerade; /* needs SNAT before it leaves */
+	__u8 is_pod;	 /* t.dst is known to be a pod's, here or elsewhere */
 	__u8 target_mac[6];
 	/* keys and values of look-ups, so that the stack stays free */
 	struct conn4_key k4;

@@ -176,10 +176,13 @@ static int run_detached(const struct options_up *o, const struct sandbox_options
 	return EXIT_FAILED;
 }
 
+/* With what follows from them: two Services that want one address are refused before anything starts. */
 static int check_manifests(const struct options_up *o)
 {
-	const struct world_files files = {
-	    .paths = o->args, .n = (size_t)o->n_args, .max_file = (size_t)o->max_file};
+	const struct world_files files = {.paths = o->args,
+					  .n = (size_t)o->n_args,
+					  .nodes = (unsigned)o->nodes,
+					  .max_file = (size_t)o->max_file};
 	struct store *s = NULL;
 
 	if (!o->n_args)

@@ -220,7 +220,7 @@ int files_load(struct hub *h, bool first)
 		else
 			log_warn(STR_FMT, STR_ARG(str_trim(buf_str(&text))));
 	}
-	if (changes.list.len)
+	if (changes.list.len || h->remarks.errors)
 		log_info("files: %zu changes, %zu errors", changes.list.len, rs.errors);
 	source_changes_fini(&changes);
 	remarks_fini(&h->remarks);

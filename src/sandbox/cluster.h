@@ -52,6 +52,7 @@ struct sandbox {
 	struct hash pods; /* "ns/name" → struct pod */
 	struct dns *dns;
 	struct control *control;
+	struct manifests *manifests;
 	uv_signal_t sigint, sigterm;
 	uv_timer_t quiet,
 	    later;	   /* kubelet: nothing moved for a while; try again what the hub could not take */

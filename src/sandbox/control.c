@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "sandbox/control.h"
+#include "sandbox/manifests.h"
 #include "sandbox/pod.h"
 
 enum { REQUEST_MAX = 64 << 20, CLIENTS_MAX = 64 };
@@ -131,6 +132,7 @@ static void answer_status(struct client *c)
 			buf_addc(&b, ',');
 		buf_json(&b, str_of(*r));
 	}
+	manifests_print(s, &b, s->remarks.len > 0);
 	buf_addz(&b, "]}\n");
 	client_send(c, &b);
 	client_end(c);

@@ -22,6 +22,7 @@
 #include "sandbox/dns.h"
 #include "sandbox/fabric.h"
 #include "sandbox/files.h"
+#include "sandbox/manifests.h"
 #include "sandbox/node.h"
 #include "sandbox/pod.h"
 #include "sandbox/teardown.h"
@@ -181,7 +182,11 @@ static int start_pods(struct sandbox *s)
 	nodes_register(s);
 	r = dns_start(s);
 	r = r ? r : kubelet_start(s);
-	return r ? r : control_start(s);
+	r = r ? r : control_start(s);
+	if (!r && s->opt->paths_len && manifests_start(s))
+		log_warn("errors in manifests that change are not shown here; they stand in %s/log/hub.log",
+			 s->dir);
+	return r;
 }
 
 static void on_signal(uv_signal_t *sig, int number)
@@ -212,6 +217,7 @@ static void close_all(struct sandbox *s)
 {
 	s->stopping = true;
 	api_fini(&s->api);
+	manifests_stop(s);
 	kubelet_stop(s);
 	dns_stop(s);
 	nodes_close(s);
@@ -228,6 +234,7 @@ static void free_all(struct sandbox *s)
 	uv_run(&s->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&s->loop);
 	free(s->control);
+	free(s->manifests);
 	free(s->nodes);
 	VEC_EACH (&s->remarks, r)
 		free(*r);

@@ -39,14 +39,19 @@ void daemon_arg(struct daemon *d, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (d->argc + 1 >= DAEMON_ARGS)
+	char **argv = reallocarray(d->argv, d->argc + 2, sizeof(*argv));
+	if (!argv) {
+		d->short_of_memory = true;
 		return;
+	}
+	d->argv = argv;
 	va_start(ap, fmt);
-	if (vasprintf(&d->argv[d->argc], fmt, ap) < 0)
-		d->argv[d->argc] = NULL;
+	if (vasprintf(&argv[d->argc], fmt, ap) < 0)
+		d->short_of_memory = true;
 	else
 		d->argc++;
 	va_end(ap);
+	argv[d->argc] = NULL;
 }
 
 static void daemon_again(uv_timer_t *t)
@@ -114,7 +119,7 @@ int daemon_start(struct daemon *d)
 	d->started_ms = clock_ms();
 	d->child.owner = d;
 	d->child.ended = daemon_ended;
-	r = log < 0 ? log : child_start(&d->child, &d->sandbox->loop, &s);
+	r = log < 0 ? log : d->short_of_memory ? -ENOMEM : child_start(&d->child, &d->sandbox->loop, &s);
 	if (r)
 		log_error("cannot start %s: %s", d->what, strerror(-r));
 	return r;
@@ -128,8 +133,9 @@ void daemon_close(struct daemon *d)
 	d->open = false;
 	child_forget(&d->child);
 	uv_close((uv_handle_t *)&d->timer, NULL);
-	for (unsigned i = 0; i < d->argc; i++)
+	for (size_t i = 0; i < d->argc; i++)
 		free(d->argv[i]);
+	free(d->argv);
 	free((char *)d->what);
 	free(d->program);
 	free(d->log);

@@ -9,15 +9,14 @@
 
 #include "sandbox/spawn.h"
 
-enum { DAEMON_ARGS = 96 };
-
 struct daemon {
 	struct sandbox *sandbox;
 	const char *what; /* for logs: "weft-hub", "weft-agent of node-1" */
 	char *program, *log;
-	char *argv[DAEMON_ARGS];
-	unsigned argc;
-	int netns; /* borrowed; -1: the caller's */
+	char **argv; /* owned, ends with NULL */
+	size_t argc;
+	bool short_of_memory; /* an argument is missing: it must not start */
+	int netns;	      /* borrowed; -1: the caller's */
 	struct child child;
 	uv_timer_t timer;
 	uint64_t started_ms;

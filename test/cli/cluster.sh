@@ -101,6 +101,15 @@ rm "$tmp/shop/more.yaml"
 wait_for sh -c "! '$weft' get pod extra -n shop --name $name"
 ok "removing the file takes it away" $?
 
+told() { grep -qF -- "$1" /run/weft/$name/log/weft.log; }
+cp "$tmp/shop/policies.yaml" "$tmp/policies.yaml"
+printf '  x: [\n' >>"$tmp/shop/policies.yaml"
+wait_for told "$tmp/shop/policies.yaml:" && told 'error: not valid YAML' && run 0 get netpol store -n shop --name $name
+ok "a broken file is told, and what it said stays in force" $?
+cp "$tmp/policies.yaml" "$tmp/shop/policies.yaml"
+wait_for told 'no errors any more'
+ok "mending it is told, too" $?
+
 if command -v kubectl >/dev/null 2>&1; then
 	export KUBECONFIG=/run/weft/$name/kubeconfig KUBECACHEDIR=$tmp/kube
 	kubectl get pods -n shop -o wide >"$tmp/out" 2>"$tmp/err" && says store-0

@@ -116,6 +116,11 @@ ok "a file over the limit is refused, and read where the limit is raised" $?
 printf 'kind: Pod\n  apiVersion: [\n' >"$tmp/broken.yaml"
 run 1 up "$tmp/broken.yaml" && says "$tmp/broken.yaml:"
 ok "up refuses broken manifests before it starts anything" $?
+for s in a b; do
+	printf 'kind: Service\napiVersion: v1\nmetadata: {name: %s}\nspec: {clusterIP: 10.96.0.77, ports: [{port: 80}]}\n---\n' $s
+done >"$tmp/clash.yaml"
+run 1 up "$tmp/clash.yaml" && says "$tmp/clash.yaml:9:" && says 'is already that of'
+ok "up refuses two Services with one address before it starts anything" $?
 run 0 doctor -o json || run 1 doctor -o json
 python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); assert d["ready"] == all(c["state"]=="ok" for c in d["checks"] if c["needed"])' "$tmp/out" 2>>"$tmp/err"
 ok "doctor as JSON" $?

@@ -33,8 +33,9 @@ struct watch {
 	char version[32];
 	struct list_stream list;
 	struct buf line;
-	struct hash seen; /* "ns/name" → resource version at the hub, as a number */
-	struct hash now;  /* the same for the list that is running */
+	struct hash seen;  /* "ns/name" → resource version at the hub, as a number */
+	struct hash now;   /* the same for the list that is running */
+	struct file *file; /* that the last object came from: neighbours share it */
 	uv_timer_t retry;
 	unsigned fails;
 };
@@ -70,6 +71,23 @@ static void log_remarks(const struct watch *w, const struct remarks *rs)
 		 b.p ? b.p : "");
 }
 
+/* Each object is told its file by name; those of one file need it once. */
+static void share_file(struct watch *w, struct object *o)
+{
+	struct file *own = (struct file *)(uintptr_t)o->pos.file, *f = w->file;
+
+	if (!own)
+		return;
+	if (f && str_eq(str_of(f->name), str_of(own->name)) &&
+	    str_eq(str_of(f->commit), str_of(own->commit))) {
+		o->pos.file = file_ref(f);
+		file_unref(&own);
+	} else {
+		file_unref(&w->file);
+		w->file = file_ref(own);
+	}
+}
+
 /* Items of a List may lack the two members that say what they are. */
 static int decode(struct watch *w, struct str json, struct object **out)
 {
@@ -83,12 +101,16 @@ static int decode(struct watch *w, struct str json, struct object **out)
 		buf_add(&whole, json.p + 1, json.n - 1);
 		json = buf_str(&whole);
 	}
-	err = decode_json_object(json, NULL, &decode_limits_default, out, &rs);
+	struct decode_limits limits = decode_limits_default;
+	limits.narrow = w->hub->o.narrow;
+	err = decode_json_object(json, NULL, &limits, out, &rs);
 	if (err)
 		log_remarks(w, &rs);
 	else if ((*out)->desc != w->kind) {
 		object_unref(out);
 		err = -EPROTO;
+	} else {
+		share_file(w, *out);
 	}
 	remarks_fini(&rs);
 	return err;
@@ -339,6 +361,7 @@ void hub_free(struct hub **ph)
 		uv_timer_stop(&w->retry);
 		list_stream_fini(&w->list);
 		buf_fini(&w->line);
+		file_unref(&w->file);
 		hash_fini(&w->seen);
 		hash_fini(&w->now);
 	}

@@ -12,6 +12,8 @@
 
 struct hub;
 struct hub_options {
+	/* Drops what the program never reads of an object, see decode_limits; NULL: nothing. */
+	void (*narrow)(struct object *o);
 	struct curl_loop *curl;
 	struct store *store;
 	const char *user; /* name in log lines */

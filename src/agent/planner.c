@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdio.h>
 
+#include "agent/narrow.h"
 #include "agent/syscalls.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -101,6 +102,7 @@ static int setup(struct planner *p)
 				 .user = "planner",
 				 .kinds = kinds,
 				 .n_kinds = ARRAY_LEN(kinds),
+				 .narrow = narrow,
 				 .listed = on_listed,
 				 .ctx = p};
 	struct subscription *sub;

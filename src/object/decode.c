@@ -174,6 +174,8 @@ static int deliver(struct run *run, const struct value *map, const struct header
 	built->pos = start_of(run, map);
 	file_ref((struct file *)(uintptr_t)built->pos.file);
 	r = fill(run, built, map);
+	if (!r && run->opt->limits && run->opt->limits->narrow)
+		run->opt->limits->narrow(built);
 	if (!r && run->opt->remarks->errors == errors)
 		r = object_clone(&tight, built);
 	object_unref(&built);

@@ -13,6 +13,9 @@ struct decode_limits {
 	unsigned depth; /* default 64 */
 	size_t nodes;	/* default 5,000,000 */
 	size_t aliases; /* expanded alias nodes; default 100,000 */
+	/* NULL, or drops from a decoded, unpublished object the members that the caller never reads: sets
+	 * them to what absent members are. Their memory is not kept. */
+	void (*narrow)(struct object *o);
 };
 extern const struct decode_limits decode_limits_default;
 /* The defaults for files of up to `mib` MiB; 0: the default size. A larger file may hold more values. */

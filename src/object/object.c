@@ -156,6 +156,24 @@ static int copy_member(struct copy *c, const struct field_desc *f, void *dst, co
 	return 0;
 }
 
+/* Positions of members that are set; the first member's also stands for the struct as an item. */
+static int copy_positions(struct copy *c, const struct struct_desc *d, void *dst, const void *src)
+{
+	size_t n;
+	const struct position *p = position_range(c->from, src, d->size, &n);
+	int r = 0;
+	for (uint32_t i = 0, at = 0; !r && i < d->n && at < n; i++) {
+		const struct field_desc *f = &d->fields[i];
+		const char *m = member_at(src, f), *end = m + shape_size(f->shape);
+		size_t first = at;
+		while (at < n && (const char *)p[at].at < end)
+			at++;
+		if (at > first && (i == 0 || member_is_set(src, f)))
+			r = position_copy(c->to, c->from, member_at(dst, f), m, shape_size(f->shape));
+	}
+	return r;
+}
+
 static int copy_struct(struct copy *c, const struct struct_desc *d, void *dst, const void *src)
 {
 	for (uint32_t i = 0; i < d->n; i++) {
@@ -164,7 +182,64 @@ static int copy_struct(struct copy *c, const struct struct_desc *d, void *dst, c
 		if (r)
 			return r;
 	}
-	return position_copy(c->to, c->from, dst, src, d->size);
+	return copy_positions(c, d, dst, src);
+}
+
+static size_t str_bytes(const struct str *s)
+{
+	return s->p ? (s->n + 1 + 7) & ~(size_t)7 : 0;
+}
+
+/* What copy_struct() will take of the arena. */
+static size_t struct_bytes(const struct struct_desc *d, const void *base);
+
+static size_t member_bytes(const struct field_desc *f, const void *m)
+{
+	const struct any_list *l = m;
+	size_t n = 0;
+	switch (f->shape) {
+	case SHAPE_STR:
+	case SHAPE_TIME:
+	case SHAPE_OPAQUE:
+		return str_bytes(m);
+	case SHAPE_INTSTR:
+		return str_bytes(&((const struct intstr *)m)->s);
+	case SHAPE_MAP:
+		for (size_t i = 0; i < l->len; i++)
+			n += str_bytes(&((const struct strpair *)l->items)[i].key) +
+			     str_bytes(&((const struct strpair *)l->items)[i].value);
+		return n + l->len * sizeof(struct strpair);
+	case SHAPE_STRS:
+		for (size_t i = 0; i < l->len; i++)
+			n += str_bytes(&((const struct str *)l->items)[i]);
+		return n + l->len * sizeof(struct str);
+	case SHAPE_ONE:
+		return *(const void *const *)m
+			   ? f->type->size + struct_bytes(f->type, *(const void *const *)m)
+			   : 0;
+	case SHAPE_MANY:
+		for (size_t i = 0; i < l->len; i++)
+			n += struct_bytes(f->type, item_at(l, f, i));
+		return n + l->len * f->type->size;
+	case SHAPE_INT:
+	case SHAPE_BOOL:
+		return 0;
+	}
+	return 0;
+}
+
+static size_t struct_bytes(const struct struct_desc *d, const void *base)
+{
+	size_t n = 0;
+	for (uint32_t i = 0; i < d->n; i++)
+		n += member_bytes(&d->fields[i], member_at(base, &d->fields[i]));
+	return n;
+}
+
+static size_t object_bytes(const struct object *o)
+{
+	size_t n = struct_bytes(&metadata_desc, &o->meta) + str_bytes(&o->opaque);
+	return o->body ? n + o->desc->body->size + struct_bytes(o->desc->body, o->body) : n;
 }
 
 enum { LATER = 96 }; /* room for a version and the key, which are added to most objects */
@@ -175,7 +250,7 @@ static int copy_object(struct object *to, const struct object *from)
 	to->version = from->version;
 	to->pos = from->pos;
 	file_ref((struct file *)(uintptr_t)to->pos.file);
-	int r = arena_reserve(&to->arena, from->arena.used + LATER);
+	int r = arena_reserve(&to->arena, object_bytes(from) + LATER);
 	if (!r)
 		r = copy_struct(&c, &metadata_desc, &to->meta, &from->meta);
 	if (!r)

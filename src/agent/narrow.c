@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A node holds every pod, Service and EndpointSlice of the cluster, so each byte of them counts: here stands
+ * what of them the planner reads. What compile/ and request.c come to read must be kept here too. Called by
+ * the decoder for each object, before it is stored.
+ */
+#include "agent/narrow.h"
+
+static void narrow_meta(struct metadata *m)
+{
+	*m = (struct metadata){.name = m->name,
+			       .ns = m->ns,
+			       .uid = m->uid,
+			       .resource_version = m->resource_version,
+			       .labels = m->labels};
+}
+
+/* Ports can only be asked for by name; where none has one, the containers say nothing. */
+static void narrow_containers(struct container_list *l)
+{
+	bool named = false;
+
+	for (size_t i = 0; i < l->len; i++) {
+		struct container *c = &l->items[i];
+
+		*c = (struct container){
+		    .name = c->name, .restart_policy = c->restart_policy, .ports = c->ports};
+		for (size_t j = 0; j < c->ports.len; j++)
+			named |= c->ports.items[j].name.n != 0;
+	}
+	if (!named)
+		*l = (struct container_list){0};
+}
+
+static void narrow_pod(struct pod *p)
+{
+	struct pod_spec *spec = p->spec;
+	struct pod_status *st = p->status;
+
+	if (spec) {
+		*spec = (struct pod_spec){.containers = spec->containers,
+					  .init_containers = spec->init_containers,
+					  .node_name = spec->node_name,
+					  .host_network = spec->host_network};
+		narrow_containers(&spec->containers);
+		narrow_containers(&spec->init_containers);
+	}
+	if (st)
+		*st = (struct pod_status){.phase = st->phase, .pod_ip = st->pod_ip, .pod_ips = st->pod_ips};
+}
+
+static void narrow_slice(struct endpointslice *s)
+{
+	for (size_t i = 0; i < s->endpoints.len; i++) {
+		struct endpoint *e = &s->endpoints.items[i];
+
+		*e = (struct endpoint){
+		    .addresses = e->addresses, .conditions = e->conditions, .node_name = e->node_name};
+	}
+}
+
+void narrow(struct object *o)
+{
+	narrow_meta(&o->meta);
+	switch (o->desc->kind) {
+	case KIND_pod:
+		narrow_pod(o->pod);
+		break;
+	case KIND_service:
+		o->service->status = NULL;
+		break;
+	case KIND_endpointslice:
+		narrow_slice(o->endpointslice);
+		break;
+	default:
+		break;
+	}
+}

@@ -69,8 +69,14 @@ static int judge_unknown(const struct http_request *rq, struct http_reply *rp, c
 static int decode(struct str body, struct object **out, struct remarks *rs, struct api_error *e)
 {
 	int r = decode_json_object(body, NULL, NULL, out, rs);
-	if (!r && *out)
+	if (!r && *out && !(*out)->pos.file)
 		return 0;
+	/* Or a client could have any object count as one of a file. */
+	if (!r && *out) {
+		object_unref(out);
+		return api_fail(e, 400, "BadRequest",
+				"weftPositions is only for what the hub sends: leave it out");
+	}
 	AUTO_BUF text = {0};
 	VEC_EACH (&rs->list, it)
 		if (it->level == REMARK_ERROR && !text.n) {

@@ -82,6 +82,10 @@ has "a name is generated" "$name" c-
 same "dry run keeps nothing" "$(code POST "$lab/configmaps?dryRun=All" "$(echo "$cm" | sed 's/generateName":"c-"/name":"dry"/')") $(code GET $lab/configmaps/dry)" "201 404"
 api GET "$lab/configmaps/$name" >"$dir/cm"
 same "update" "$(code PUT "$lab/configmaps/$name" "$(sed 's/"a":"b"/"a":"c"/' "$dir/cm")")" 200
+forged='"weftPositions":{"file":"/etc/passwd","at":{"":[1,1,1]}}'
+same "an update cannot claim to come from a file" "$(code PUT "$lab/configmaps/$name" "$(sed "s|^{|{$forged,|" "$dir/cm")")" 400
+same "nor a patch" "$(code PATCH "$lab/configmaps/$name" "{$forged}" application/merge-patch+json)" 400
+same "nor a new object" "$(code POST "$lab/configmaps" "{$forged,\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{\"name\":\"forged\"}}")" 400
 same "update of an old version" "$(code PUT "$lab/configmaps/$name" "$(cat "$dir/cm")")" 409
 same "merge patch" "$(api PATCH "$lab/configmaps/$name" '{"data":{"a":null,"d":"e"}}' application/merge-patch+json | field 'o["data"]')" "{'d': 'e'}"
 same "strategic merge is refused" "$(code PATCH "$lab/configmaps/$name" '{}' application/strategic-merge-patch+json)" 415

@@ -6,6 +6,8 @@
  */
 #include "agent/narrow.h"
 
+#include "object/position.h"
+
 static void narrow_meta(struct metadata *m)
 {
 	*m = (struct metadata){.name = m->name,
@@ -65,12 +67,15 @@ void narrow(struct object *o)
 	switch (o->desc->kind) {
 	case KIND_pod:
 		narrow_pod(o->pod);
+		/* Their rows come from the object as a whole. */
+		position_free(&o->positions);
 		break;
 	case KIND_service:
 		o->service->status = NULL;
 		break;
 	case KIND_endpointslice:
 		narrow_slice(o->endpointslice);
+		position_free(&o->positions);
 		break;
 	default:
 		break;

@@ -6,6 +6,7 @@
  * before every kind was listed once.
  */
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "agent/planner.h"
@@ -206,6 +207,15 @@ static void print_differences(struct planner *p)
 	buf_adds(&p->differences, buf_str(&p->faults));
 }
 
+/* The plan is in force. Making and comparing all of it took much memory for a moment. */
+static void settled(struct planner *p)
+{
+	if (p->whole)
+		malloc_trim(0);
+	p->whole = false;
+	p->enforcing = true;
+}
+
 void sync_read(struct planner *p, struct str faults)
 {
 	bool asked = p->readback_asked && (!p->whole || p->hold);
@@ -241,8 +251,7 @@ void sync_read(struct planner *p, struct str faults)
 
 		end_delta(p);
 		if (!asked && same) {
-			p->whole = false;
-			p->enforcing = true;
+			settled(p);
 			buf_clear(&p->alarm);
 			requests_settle(p, false, NULL);
 		}
@@ -288,8 +297,6 @@ void sync_done(struct planner *p, const struct wire_done *d, struct str text)
 	p->state = APPLIER_IDLE;
 	buf_clear(&p->alarm);
 	if (d->status == WIRE_APPLIED) {
-		p->whole = false;
-		p->enforcing = true;
 		log_debug("%zu rows in force %llu us after the first event, %u us in the applier",
 			  p->results.len, p->noted_us ? (unsigned long long)(clock_us() - p->noted_us) : 0ULL,
 			  d->us);
@@ -302,6 +309,8 @@ void sync_done(struct planner *p, const struct wire_done *d, struct str text)
 		hold(p, d->status == WIRE_REFUSED ? AGAIN_REFUSED_MS : AGAIN_PARTLY_MS);
 	}
 	end_delta(p);
+	if (d->status == WIRE_APPLIED)
+		settled(p);
 	requests_settle(p, d->status == WIRE_REFUSED, &failed);
 	hash_fini(&failed);
 }

@@ -92,10 +92,12 @@ ALWAYS_INLINE int tunnel_out(struct __sk_buff *skb, struct packet *p)
 	const struct range_value *r;
 	int step = parse(skb);
 
-	if (step == STEP_STACK || p->is_nd)
-		return DROP_NO_NODE; /* ARP and neighbour discovery have nobody to ask in here */
-	if (step)
+	if (step > 0)
 		return step;
+	if (!step && addr_is_multicast(&p->t.dst, p->v6))
+		return STEP_STACK; /* reports of listeners and the like: the device gives them to nobody */
+	if (step || p->is_nd)
+		return DROP_NO_NODE; /* ARP and neighbour discovery have nobody to ask in here */
 	if (!c)
 		return DROP_NO_NODE;
 	a = bpf_map_lookup_elem(&address, &p->t.dst);

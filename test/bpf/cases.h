@@ -65,6 +65,7 @@ int must_be(const char *what, uint64_t got, uint64_t want);
 #define GONE   "10.1.0.99" /* in this node's pod range, nobody's */
 #define GONE2  "10.2.0.99" /* in node-2's */
 #define LINK   "169.254.1.1"
+#define GROUP  "224.0.0.251"
 
 #define RSTACK 0x14
 #define MAC_A  "02:00:00:00:00:05"

@@ -155,5 +155,11 @@ const struct bpf_case path_cases[] = {
      {{TUNNEL_OUT, {TCP, N1, R, 1000, 80, SYN}, STACK},
       {TUNNEL_OUT, {TCP, N1, GONE2, 1000, 80, SYN}, STACK},
       {TUNNEL_OUT, {TCP, N1, WORLD, 1000, 80, SYN}, DROPPED, DROP_NO_NODE}}},
+    {"multicast of the tunnel's own device is no drop",
+     BOTH,
+     NULL,
+     {{TUNNEL_OUT, {UDP, N1, GROUP, 1000, 5353}, STACK},
+      {TUNNEL_OUT, {PING, N1, GROUP, 1}, STACK},
+      {TUNNEL_OUT, {ARP}, DROPPED, DROP_NO_NODE}}},
     {NULL},
 };

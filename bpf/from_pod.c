@@ -54,16 +54,12 @@ ALWAYS_INLINE int pod_wants_snat(const struct packet *p)
 	return p->masquerade || (p->translated && addr_same(&p->t.src, &p->t.dst));
 }
 
-/*
- * Does a packet that belongs to no connection begin one to a pod? No Service has the address of a pod, and no
- * element of a translation waits for what begins, so neither is looked for. A TCP segment from the middle may
- * be an answer whose entry was evicted; its translation may still be there.
- */
+/* Does a packet that belongs to no connection begin one to a pod of the cluster? */
 ALWAYS_INLINE int pod_begins_direct(struct packet *p)
 {
 	const struct address_value *a;
 
-	if (p->tcp && !is_syn(p))
+	if (!may_begin(p))
 		return 0;
 	a = bpf_map_lookup_elem(&address, &p->t.dst);
 	if (!a || !(a->flags & ADDRESS_POD))

@@ -34,20 +34,25 @@ ALWAYS_INLINE int inbound_open(struct packet *p, struct conn_value **c, const st
 /* After parse(). STEP_STACK: it is neither for a pod of this node nor translated here. */
 ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct config_value *c)
 {
-	const struct endpoint_value *to;
+	const struct endpoint_value *to = 0;
 	struct conn_value *conn = 0;
 	int step, hop = 1;
 
 	if (!p->is_error || !icmp_related(skb)) {
 		p->is_error = 0;
-		conn = translate(p, conn_find(p), SERVICE_OUTSIDE);
-		if (!conn && !p->translated) {
+		conn = conn_find(p);
+		if (!conn && may_begin(p))
+			to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
+		if (!to)
+			conn = translate(p, conn, SERVICE_OUTSIDE);
+		if (!to && !conn && !p->translated) {
 			step = service_step(SERVICE_OUTSIDE);
 			if (step)
 				return step;
 		}
 	}
-	to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
+	if (!to)
+		to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
 	if (!to && !p->translated)
 		return STEP_STACK;
 	if (!p->is_error && (!conn || conn_is_doubtful(p, conn))) {

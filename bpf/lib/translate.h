@@ -46,6 +46,16 @@ __attribute__((noinline)) int translate_follow(int which)
 	return 0;
 }
 
+/*
+ * May a packet that belongs to no connection begin one? If it is for a pod, it needs no translate() then: no
+ * Service has the address of a pod, and elements of BPF map nat wait for what is known. A TCP segment from
+ * the middle may be an answer whose entry was evicted; its translation may still be there.
+ */
+ALWAYS_INLINE int may_begin(const struct packet *p)
+{
+	return !p->tcp || is_syn(p);
+}
+
 /* `c` is what conn_find() found for the packet as it came. */
 ALWAYS_INLINE struct conn_value *translate(struct packet *p, struct conn_value *c, int which)
 {

@@ -143,5 +143,7 @@ int main(int argc, char **argv)
 		10000, 0, forget);
 	measure("new connection, judged at both ends, IPv6", world->progs.weft_from_pod, V6, IPPROTO_UDP,
 		10000, 0, forget);
+	measure("new connection from outside, IPv4", world->progs.weft_uplink, "198.51.100.9", "10.1.0.5",
+		IPPROTO_UDP, 10000, 0, forget);
 	return 0;
 }

@@ -210,10 +210,25 @@ static size_t utf8_len(const unsigned char *p, size_t n)
 	return overlong || beyond ? 0 : len;
 }
 
+/* Leading bytes that stand for themselves in JSON. */
+static size_t json_plain(const char *p, size_t n)
+{
+	size_t i = 0;
+	while (i < n && p[i] >= 0x20 && p[i] < 0x7f && p[i] != '"' && p[i] != '\\')
+		i++;
+	return i;
+}
+
 void buf_json(struct buf *b, struct str s)
 {
 	buf_addc(b, '"');
 	for (size_t i = 0; i < s.n;) {
+		size_t plain = json_plain(s.p + i, s.n - i);
+		if (plain) {
+			buf_add(b, s.p + i, plain);
+			i += plain;
+			continue;
+		}
 		unsigned char c = (unsigned char)s.p[i];
 		size_t len = utf8_len((const unsigned char *)s.p + i, s.n - i);
 		if (c == '"' || c == '\\') {

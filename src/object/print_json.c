@@ -3,11 +3,45 @@
  * Objects as compact JSON, members in the order of the field tables; with positions for the agents' feed, and
  * without what a Secret holds where it is shown. Absent members are left out. Reads only.
  */
-#include <inttypes.h>
-
 #include "object/layout.h"
 #include "object/position.h"
 #include "object/redact.h"
+
+/* Numbers are most of what is printed with positions; printf would be most of its time. */
+static void print_u64(struct buf *b, uint64_t v)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	do
+		digits[--at] = (char)('0' + v % 10);
+	while (v /= 10);
+	buf_add(b, digits + at, sizeof(digits) - at);
+}
+
+static void print_i64(struct buf *b, int64_t v)
+{
+	if (v < 0)
+		buf_addc(b, '-');
+	print_u64(b, v < 0 ? -(uint64_t)v : (uint64_t)v);
+}
+
+static void add_index(struct buf *path, size_t i)
+{
+	buf_addc(path, '[');
+	print_u64(path, i);
+	buf_addc(path, ']');
+}
+
+static void print_span(struct buf *b, uint32_t line, uint32_t col, uint32_t len)
+{
+	buf_addc(b, '[');
+	print_u64(b, line);
+	buf_addc(b, ',');
+	print_u64(b, col);
+	buf_addc(b, ',');
+	print_u64(b, len);
+	buf_addc(b, ']');
+}
 
 static void print_struct(struct buf *b, const struct struct_desc *d, const void *base);
 
@@ -57,14 +91,14 @@ static void print_member(struct buf *b, const struct field_desc *f, const void *
 		buf_adds(b, *(const struct str *)m);
 		break;
 	case SHAPE_INT:
-		buf_printf(b, "%" PRId64, ((const struct opt_int *)m)->v);
+		print_i64(b, ((const struct opt_int *)m)->v);
 		break;
 	case SHAPE_BOOL:
 		buf_addz(b, ((const struct opt_bool *)m)->v ? "true" : "false");
 		break;
 	case SHAPE_INTSTR:
 		if (((const struct intstr *)m)->type == INTSTR_INT)
-			buf_printf(b, "%" PRId64, ((const struct intstr *)m)->i);
+			print_i64(b, ((const struct intstr *)m)->i);
 		else
 			buf_json(b, ((const struct intstr *)m)->s);
 		break;
@@ -93,7 +127,9 @@ static void print_members(struct buf *b, const struct struct_desc *d, const void
 		if (*some)
 			buf_addc(b, ',');
 		*some = true;
-		buf_printf(b, "\"%s\":", f->json);
+		buf_addc(b, '"');
+		buf_addz(b, f->json);
+		buf_add(b, "\":", 2);
 		print_member(b, f, member_at(base, f));
 	}
 }
@@ -123,7 +159,8 @@ static void print_at(struct at_printer *a, const void *member)
 		buf_addc(a->b, ',');
 	a->some = true;
 	buf_json(a->b, buf_str(&a->path));
-	buf_printf(a->b, ":[%u,%u,%u]", p.line, p.col, p.len);
+	buf_addc(a->b, ':');
+	print_span(a->b, p.line, p.col, p.len);
 }
 
 static void cut_path(struct buf *path, size_t n)
@@ -141,14 +178,16 @@ static void walk_items(struct at_printer *a, const struct field_desc *f, const s
 	for (size_t i = 0; i < l->len; i++) {
 		if (f->shape == SHAPE_MAP) {
 			const struct strpair *pair = (const struct strpair *)l->items + i;
-			buf_printf(&a->path, "[\"" STR_FMT "\"]", STR_ARG(pair->key));
+			buf_add(&a->path, "[\"", 2);
+			buf_adds(&a->path, pair->key);
+			buf_add(&a->path, "\"]", 2);
 			print_at(a, &pair->value);
 		} else if (f->shape == SHAPE_STRS) {
-			buf_printf(&a->path, "[%zu]", i);
+			add_index(&a->path, i);
 			print_at(a, (const struct str *)l->items + i);
 		} else {
 			const void *item = item_at(l, f, i);
-			buf_printf(&a->path, "[%zu]", i);
+			add_index(&a->path, i);
 			if (!f->type->n || !member_is_set(item, &f->type->fields[0]))
 				print_at(a, item);
 			walk_struct(a, f->type, item);
@@ -187,7 +226,8 @@ static void print_positions(struct buf *b, const struct object *o)
 		buf_addz(b, ",\"commit\":");
 		buf_json(b, str_of(o->pos.file->commit));
 	}
-	buf_printf(b, ",\"at\":{\"\":[%u,%u,%u]", o->pos.line, o->pos.col, o->pos.len);
+	buf_addz(b, ",\"at\":{\"\":");
+	print_span(b, o->pos.line, o->pos.col, o->pos.len);
 	struct at_printer a = {.b = b, .o = o, .some = true};
 	buf_addz(&a.path, "metadata");
 	walk_struct(&a, &metadata_desc, &o->meta);

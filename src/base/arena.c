@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { BLOCK_MIN = 512, BLOCK_MAX = 64 * 1024 };
+/* BLOCK_LATER: what is added to a copy of exact size is little. */
+enum { BLOCK_LATER = 192, BLOCK_MIN = 512, BLOCK_MAX = 64 * 1024 };
 
 struct arena_block {
 	struct arena_block *next;
@@ -33,7 +34,7 @@ void *arena_alloc(struct arena *a, size_t n)
 		return NULL;
 	struct arena_block *b = a->head;
 	if (!b || b->size - b->used < want) {
-		size_t size = b && !b->exact ? b->size * 2 : BLOCK_MIN;
+		size_t size = !b ? BLOCK_MIN : b->exact ? BLOCK_LATER : b->size * 2;
 		if (size > BLOCK_MAX)
 			size = BLOCK_MAX;
 		if (size < want)

@@ -72,9 +72,11 @@ void narrow(struct object *o)
 		break;
 	case KIND_service:
 		o->service->status = NULL;
+		o->meta.uid = (struct str){0};
 		break;
 	case KIND_endpointslice:
 		narrow_slice(o->endpointslice);
+		o->meta.uid = (struct str){0};
 		position_free(&o->positions);
 		break;
 	default:

@@ -20,6 +20,7 @@ from .weft import PREFIX, RUN, UnixHTTP, cgroup_root, libexec, manifest, program
 
 NODE = "node-1"
 FAR = "far"
+RIG = PREFIX + "-rig-"
 CLONE_NEWNET = 0x40000000
 NETLINK_ROUTE, NETLINK_SOCK_DIAG = 0, 4
 
@@ -50,7 +51,7 @@ class Rig:
     """files: objects that the hub has from a folder at its start. Use as a context; then start_agent()."""
 
     def __init__(self, tag, files=(), options=()):
-        self.name = f"{PREFIX}-rig-{tag}"
+        self.name = f"{RIG}{tag}"
         self.run = os.path.join(RUN, self.name)
         self.bpf = os.path.join(self.run, "bpf")
         self.options = list(options)
@@ -244,6 +245,25 @@ def forget(name):
             os.rmdir(folder)
     except (OSError, Failed):
         pass
+
+
+def clean():
+    """Ends and removes the rigs that a killed row left."""
+    try:
+        names = [n for n in os.listdir(RUN) if n.startswith(RIG)]
+    except FileNotFoundError:
+        return
+    for name in names:
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{pid}/cmdline", "rb") as f:
+                    words = f.read().split(b"\0")
+                if b"--name" in words and words[words.index(b"--name") + 1] == name.encode():
+                    os.kill(int(pid), signal.SIGKILL)
+            except (OSError, IndexError):
+                pass
+        time.sleep(0.1)
+        forget(name)
 
 
 def cold_start(rig, rows):

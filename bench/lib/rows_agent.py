@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rows: how fast an agent of an empty node enforces, and the memory of its processes."""
+import ctypes
 import os
+import time
 
-from . import layouts, objects
 from .api_change import fillers
 from .net import Failed
 from .report import Finding, number, spread
@@ -45,8 +46,6 @@ def memory_of(pids):
 
 def map_memory(rig):
     """MiB that the kernel charges for the pinned BPF maps of the node, by their fdinfo."""
-    import ctypes
-
     libc = ctypes.CDLL(None, use_errno=True)
     total = 0
     for folder, _, names in os.walk(rig.bpf):
@@ -90,8 +89,6 @@ def memory(effort):
 
 def settle(rig):
     """Until the processes' memory stands still for half a second."""
-    import time
-
     last, same = None, 0
     for _ in range(100):
         now = round(memory_of(rig.pids())[0]["private"], 1)

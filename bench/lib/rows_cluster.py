@@ -2,6 +2,7 @@
 """Rows: the sandbox up and down as a user waits for it, and reachability questions without a cluster."""
 import os
 import re
+import tempfile
 
 from . import objects
 from .net import Failed, run_json, sh, tool
@@ -83,8 +84,6 @@ def question_cast(count):
 
 
 def questions(effort):
-    import tempfile
-
     with tempfile.TemporaryDirectory(prefix="weft-bench-") as folder:
         with open(os.path.join(folder, "all.yaml"), "w", encoding="utf-8") as f:
             f.write(manifest(question_cast(1000 if effort.quick else 10000)))

@@ -67,9 +67,3 @@ def judge(lo, hi, least=None, most=None):
         return MISSES
     return OPEN
 
-
-def worst(verdicts):
-    for v in (MISSES, OPEN):
-        if v in verdicts:
-            return v
-    return HOLDS

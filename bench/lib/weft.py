@@ -183,7 +183,7 @@ def manifest(objects):
 def clean():
     """Takes down the clusters of the bench that an earlier, killed run left."""
     try:
-        names = [n for n in os.listdir(RUN) if n.startswith(PREFIX)]
+        names = [n for n in os.listdir(RUN) if n.startswith(PREFIX) and not n.startswith(PREFIX + "-rig-")]
     except FileNotFoundError:
         return
     for name in names:

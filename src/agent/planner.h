@@ -59,6 +59,7 @@ struct planner {
 	bool listed;
 	bool enforcing;		 /* the plan was in force at least once */
 	struct plan_delta delta; /* being committed */
+	size_t rows, links;	 /* of the plan, all and of pods; for status */
 	struct plan plan;	 /* the rows that a comparison's delta borrows */
 	struct buf faults;	 /* of the last read-back */
 	struct buf alarm;	 /* why the plan is not in force; empty when it is */

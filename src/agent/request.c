@@ -279,23 +279,16 @@ static void enqueue(struct client *c, json_t *o, enum op op, const int *fds, uns
 static void answer_status(struct client *c, json_int_t id)
 {
 	struct planner *p = c->rs->p;
-	struct plan plan = {0};
-	size_t links = 0;
 	AUTO_BUF b = {0};
 
-	if (p->compiler)
-		compiler_plan(p->compiler, &plan);
-	VEC_EACH (&plan.rows, r)
-		links += r->type == ROW_LINK;
 	buf_printf(
 	    &b,
 	    "{\"id\":%lld,\"ok\":true,\"enforcing\":%s,\"rows\":%zu,\"pods\":%zu,\"hub\":%s,\"applier\":%s,"
 	    "\"alarm\":",
-	    (long long)id, p->enforcing && p->state != APPLIER_AWAY ? "true" : "false", plan.rows.len, links,
+	    (long long)id, p->enforcing && p->state != APPLIER_AWAY ? "true" : "false", p->rows, p->links,
 	    p->hub && hub_connected(p->hub) ? "true" : "false", p->state != APPLIER_AWAY ? "true" : "false");
 	buf_json(&b, buf_str(&p->alarm));
 	buf_addc(&b, '}');
-	vec_free(&plan.rows);
 	client_send(c, &b);
 }
 

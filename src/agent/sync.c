@@ -86,6 +86,18 @@ static void hold(struct planner *p, uint64_t ms)
 	uv_timer_start(&p->again, on_again, ms, 0);
 }
 
+/* Whoever waits for the plan asks for the numbers often: they are kept, not counted. */
+static void count(struct planner *p, const struct plan_delta *d)
+{
+	VEC_EACH (&d->steps, s)
+		VEC_EACH (&s->changes, c) {
+			size_t by = c->op == CHANGE_ADD ? 1 : c->op == CHANGE_DEL ? (size_t)-1 : 0;
+
+			p->rows += by;
+			p->links += c->row.type == ROW_LINK ? by : 0;
+		}
+}
+
 static int run(struct planner *p, struct plan_delta *out)
 {
 	struct remarks rs = {0};
@@ -95,6 +107,8 @@ static int run(struct planner *p, struct plan_delta *out)
 	p->dirty = false;
 	err = compiler_run(p->compiler, out, &rs);
 	log_remarks(&rs);
+	if (!err)
+		count(p, out);
 	if (err) {
 		buf_clear(&p->alarm);
 		buf_printf(&p->alarm, "the plan cannot be made: %s", strerror(-err));
@@ -165,6 +179,7 @@ void sync_welcome(struct planner *p)
 
 	memcpy(cfg.uplink_mac, w->uplink_mac, 6);
 	compiler_free(&p->compiler);
+	p->rows = p->links = 0;
 	err = compiler_new(&p->compiler, &cfg);
 	if (!err)
 		err = tell_all(p);

@@ -75,27 +75,59 @@ static int outside(struct list_stream *s, char c)
 	}
 }
 
+/* What is ordinary within a string: up to its end or an escape. */
+static size_t in_text(const char *p, size_t n)
+{
+	size_t i = 0;
+
+	while (i < n && p[i] != '"' && p[i] != '\\')
+		i++;
+	return i;
+}
+
+static bool too_much(const struct list_stream *s)
+{
+	return s->one.n > STREAM_OBJECT_MAX || s->head.n > STREAM_OBJECT_MAX;
+}
+
+/* One character; most of a list are items, whose bytes are kept by the caller. 1 when an item ended. */
+static int step(struct list_stream *s, char c)
+{
+	bool was_items = s->in_items;
+	int ret = 0;
+
+	if (s->in_string)
+		in_string(s, c);
+	else
+		ret = outside(s, c);
+	if (ret >= 0 && !s->in_item && (!s->in_items || !was_items))
+		buf_addc(&s->head, c);
+	return ret;
+}
+
 int list_stream_feed(struct list_stream *s, const char *p, size_t n)
 {
-	for (size_t i = 0; i < n; i++) {
-		bool was_items = s->in_items;
-		int ret = 0;
+	size_t from = 0; /* of the item's bytes that are not kept yet */
 
-		if (s->in_string)
-			in_string(s, p[i]);
-		else
-			ret = outside(s, p[i]);
-		if (ret < 0)
+	for (size_t i = 0; i < n;) {
+		bool was_item = s->in_item;
+		int ret;
+
+		if (was_item && s->in_string && !s->escaped)
+			i += in_text(p + i, n - i);
+		if (i == n)
+			break;
+		ret = step(s, p[i++]);
+		if (ret < 0 || too_much(s))
 			return -EPROTO;
-		if (s->in_item)
-			buf_addc(&s->one, p[i]);
-		else if (!s->in_items || !was_items)
-			buf_addc(&s->head, p[i]);
-		if (s->one.n > STREAM_OBJECT_MAX || s->head.n > STREAM_OBJECT_MAX)
-			return -EPROTO;
-		if (s->one.failed || s->head.failed)
-			return -ENOMEM;
+		if (!was_item && s->in_item)
+			from = i - 1;
 		if (ret) {
+			buf_add(&s->one, p + from, i - from);
+			if (s->one.failed)
+				return -ENOMEM;
+			if (too_much(s))
+				return -EPROTO;
 			s->in_item = false;
 			ret = s->item(s->ctx, buf_str(&s->one));
 			buf_clear(&s->one);
@@ -103,7 +135,11 @@ int list_stream_feed(struct list_stream *s, const char *p, size_t n)
 				return ret;
 		}
 	}
-	return 0;
+	if (s->in_item)
+		buf_add(&s->one, p + from, n - from);
+	if (too_much(s))
+		return -EPROTO;
+	return s->one.failed || s->head.failed ? -ENOMEM : 0;
 }
 
 static size_t space(struct str t, size_t i)

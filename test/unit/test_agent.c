@@ -11,9 +11,11 @@
 #include <cmocka.h>
 
 #include "agent/compare.h"
+#include "agent/narrow.h"
 #include "agent/stream.h"
 #include "base/own.h"
 #include "compile/wire.h"
+#include "object/decode.h"
 #include "observe/probe.h"
 #include "seam/policy.h"
 #include "seam/service.h"
@@ -160,6 +162,61 @@ static int count_item(void *ctx, struct str json)
 	return 0;
 }
 
+static struct object *narrowed(const char *json)
+{
+	struct decode_limits limits = decode_limits_default;
+	struct object *o = NULL;
+	struct remarks rs = {0};
+
+	limits.narrow = narrow;
+	assert_int_equal(decode_json_object(str_of(json), NULL, &limits, &o, &rs), 0);
+	remarks_fini(&rs);
+	return o;
+}
+
+static void a_planner_keeps_what_it_reads(void **state)
+{
+	static const char pod[] =
+	    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"a\",\"namespace\":\"shop\","
+	    "\"uid\":\"u1\",\"labels\":{\"app\":\"a\"},\"annotations\":{\"x\":\"y\"}},\"spec\":{\"nodeName\":"
+	    "\"n\",\"containers\":[{\"name\":\"c\",\"image\":\"i\",\"ports\":[{\"name\":\"web\","
+	    "\"containerPort\":"
+	    "80}]}],\"initContainers\":[{\"name\":\"i\",\"ports\":[{\"containerPort\":81}]}]},\"status\":{"
+	    "\"phase\":"
+	    "\"Running\",\"hostIP\":\"172.31.0.10\",\"podIPs\":[{\"ip\":\"10.244.0.5\"}]}}";
+	struct object *o = narrowed(pod);
+
+	(void)state;
+	assert_true(str_eqz(*strmap_get(&o->meta.labels, STR("app")), "a"));
+	assert_true(str_eqz(o->meta.uid, "u1"));
+	assert_int_equal(o->meta.annotations.len, 0);
+	assert_true(str_eqz(o->pod->spec->node_name, "n"));
+	assert_true(str_eqz(o->pod->spec->containers.items[0].ports.items[0].name, "web"));
+	assert_null(o->pod->spec->containers.items[0].image.p);
+	assert_int_equal(o->pod->spec->init_containers.len, 0);
+	assert_true(str_eqz(o->pod->status->pod_ips.items[0].ip, "10.244.0.5"));
+	assert_null(o->pod->status->host_ip.p);
+	object_unref(&o);
+}
+
+static void positions_go_with_what_they_are_of(void **state)
+{
+	static const char service[] =
+	    "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"a\",\"annotations\":{\"x\":"
+	    "\"y\"}},\"spec\":{\"ports\":[{\"port\":80}]},\"weftPositions\":{\"file\":\"s.yaml\",\"at\":{"
+	    "\"\":[1,1,"
+	    "4],\"metadata.annotations\":[5,3,1],\"spec.ports\":[7,3,5],\"spec.ports[0].port\":[8,5,2]}}}";
+	struct object *o = narrowed(service);
+	const struct service_port *port = &o->service->spec->ports.items[0];
+
+	(void)state;
+	assert_int_equal(object_pos(o, &port->port).line, 8);
+	assert_int_equal(object_pos(o, &o->service->spec->ports).line, 7);
+	assert_int_equal(object_pos(o, &o->meta.annotations).line, 1);
+	assert_string_equal(o->pos.file->name, "s.yaml");
+	object_unref(&o);
+}
+
 static void lists_are_cut_into_items_in_any_pieces(void **state)
 {
 	static const char list[] = "{\"kind\":\"PodList\",\"items\":[{\"a\":\"]}\\\"\"}, {\"b\":[{}]}],"
@@ -251,6 +308,8 @@ int main(void)
 	    cmocka_unit_test(broken_messages_are_refused),
 	    cmocka_unit_test(a_full_message_says_so),
 	    cmocka_unit_test(comparing_gives_what_is_missing_different_and_strange),
+	    cmocka_unit_test(a_planner_keeps_what_it_reads),
+	    cmocka_unit_test(positions_go_with_what_they_are_of),
 	    cmocka_unit_test(lists_are_cut_into_items_in_any_pieces),
 	    cmocka_unit_test(members_are_found_on_the_first_level_only),
 	    cmocka_unit_test(pr02_defaults_of_a_probe),

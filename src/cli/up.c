@@ -63,9 +63,13 @@ static void print_summary(const struct showing *s, const struct sandbox_ready *r
 	const char *option = strcmp(r->name, "default") ? " --name " : "";
 	const char *name = *option ? r->name : "";
 
-	printf("\n%sCluster \"%s\": %u node%s, %u pod%s, wired, enforced and serving after %.2f s.%s\n",
-	       output_style(STYLE_BOLD), r->name, r->nodes, r->nodes == 1 ? "" : "s", r->pods,
-	       r->pods == 1 ? "" : "s", (double)r->wired_us / 1e6, output_style(STYLE_PLAIN));
+	printf("\n%sCluster \"%s\": %u node%s, %u pod%s, ", output_style(STYLE_BOLD), r->name, r->nodes,
+	       r->nodes == 1 ? "" : "s", r->pods, r->pods == 1 ? "" : "s");
+	if (r->failed)
+		printf("and others that do not run.%s\n", output_style(STYLE_PLAIN));
+	else
+		printf("wired, enforced and serving after %.2f s.%s\n", (double)r->wired_us / 1e6,
+		       output_style(STYLE_PLAIN));
 	if (r->failed)
 		printf("%sNot everything came up: %s%s\n", output_style(STYLE_YELLOW), r->failed,
 		       output_style(STYLE_PLAIN));
@@ -203,7 +207,7 @@ int cmd_up(const struct options_up *o)
 				     .max_file = (unsigned)o->max_file,
 				     .attach = o->attach};
 	AUTO_MEM char **paths = calloc((size_t)o->n_args + 1, sizeof(*paths));
-	AUTO_BUF libexec = {0};
+	AUTO_BUF libexec = {0}, lacks = {0};
 	int r = EXIT_OK;
 
 	if (!so.name || !paths)
@@ -214,6 +218,13 @@ int cmd_up(const struct options_up *o)
 		cli_error(
 		    "run it with sudo. Without root these work: weft plan, weft reach --offline, weft get -f",
 		    "up needs root: it makes network namespaces and loads eBPF programs");
+		return EXIT_FAILED;
+	}
+	if (!doctor_can_run(&lacks)) {
+		cli_error(
+		    "weft doctor says what to do. These work all the same: weft plan, weft reach --offline, "
+		    "weft get -f",
+		    "this machine cannot run a cluster: %s", lacks.p ? lacks.p : "out of memory");
 		return EXIT_FAILED;
 	}
 	if (!libexec_find(&libexec)) {

@@ -148,6 +148,23 @@ static int attach_routes(struct sandbox *s, struct netlink *nl, int own)
 	return netlink_commit(nl, "attach");
 }
 
+bool fabric_can_attach(void)
+{
+	struct if_nameindex *links = if_nameindex();
+	bool can = true;
+
+	for (struct if_nameindex *l = links; can && l && l->if_index; l++) {
+		can = strncmp(l->if_name, "weft-", 5) != 0;
+		if (!can)
+			log_error("--attach: a cluster is attached already, by the link %s, and has the same "
+				  "addresses; end that one, or go without --attach",
+				  l->if_name);
+	}
+	if (links)
+		if_freenameindex(links);
+	return can;
+}
+
 int fabric_attach(struct sandbox *s)
 {
 	AUTO_FD int own = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);

@@ -12,6 +12,8 @@ int fabric_make(struct sandbox *s);			      /* 0 or -errno; told */
 int fabric_add_node(struct sandbox *s, const struct node *n); /* its uplink, and the routes to its pods */
 /* --attach: one link "weft-NAME" from the caller's namespace, with routes to nodes, pods and Services. */
 int fabric_attach(struct sandbox *s);
+/* Whether no cluster is attached to this machine (told otherwise): all would have the same addresses. */
+bool fabric_can_attach(void);
 void fabric_attach_name(const char *cluster, char out[16]);
 /* Removes that link; also after a kill. */
 void fabric_detach(const char *cluster);

@@ -109,6 +109,9 @@ static int make_places(struct sandbox *s)
 	bool made = false;
 	int r = netns_prepare(&made);
 
+	/* Before it is written down that the link is this cluster's to remove. */
+	if (!r && s->opt->attach && !fabric_can_attach())
+		r = -EEXIST;
 	r = r ? r : cgroup_path(s->opt->name, s->cgroup, sizeof(s->cgroup));
 	if (r == -ENODEV)
 		log_error("no cgroup2 is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup");

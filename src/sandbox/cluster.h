@@ -52,6 +52,7 @@ struct sandbox {
 	struct hash pods; /* "ns/name" → struct pod */
 	struct dns *dns;
 	struct control *control;
+	struct outside *outside_caller; /* NULL until there is a node port */
 	struct manifests *manifests;
 	uv_signal_t sigint, sigterm;
 	uv_timer_t quiet,

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "sandbox/dns.h"
+#include "sandbox/outside.h"
 #include "sandbox/pod.h"
 
 enum { QUIET_MS = 60, LATER_MS = 100, GIVE_UP_MS = 30000 };
@@ -104,6 +105,7 @@ static void listed(struct mirror *m)
 
 	if (s->services.listed && s->pods_seen.listed)
 		dns_create_objects(s);
+	outside_look(s);
 	consider_all(s);
 }
 
@@ -120,6 +122,7 @@ static void service_moved(struct mirror *m, const char *key, json_t *was, json_t
 	struct sandbox *s = m->ctx;
 
 	slice_moved(m, key, was, now);
+	outside_look(s);
 	if (was || !now)
 		return;
 	HASH_EACH (&s->pods, slot)

@@ -24,6 +24,7 @@
 #include "sandbox/files.h"
 #include "sandbox/manifests.h"
 #include "sandbox/node.h"
+#include "sandbox/outside.h"
 #include "sandbox/pod.h"
 #include "sandbox/teardown.h"
 
@@ -221,6 +222,7 @@ static void close_all(struct sandbox *s)
 	s->stopping = true;
 	api_fini(&s->api);
 	manifests_stop(s);
+	outside_stop(s);
 	kubelet_stop(s);
 	dns_stop(s);
 	nodes_close(s);

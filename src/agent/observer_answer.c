@@ -86,6 +86,13 @@ static void add_pod(struct buf *out, const struct joiner *j, uint32_t ifindex)
 		buf_printf(out, ",\"interface\":%u", ifindex);
 }
 
+/* Seen from the pod that was judged; a packet that was refused before it met one has none. */
+static void add_direction(struct buf *out, uint32_t ifindex, bool to_pod)
+{
+	if (ifindex)
+		buf_printf(out, ",\"direction\":\"%s\"", to_pod ? "to-pod" : "from-pod");
+}
+
 static int answer_drops(struct observer *ob, struct buf *out)
 {
 	struct drop_counts drops = {0};
@@ -101,9 +108,9 @@ static int answer_drops(struct observer *ob, struct buf *out)
 	buf_json(out, str_of(ob->o.node));
 	buf_addz(out, ",\"drops\":[");
 	VEC_EACH (&drops.list, d) {
-		buf_printf(out, "%s{\"reason\":\"%s\",\"number\":%u,\"direction\":\"%s\"",
-			   d == drops.list.items ? "" : ",", drop_name(d->reason), d->reason,
-			   d->to_pod ? "to-pod" : "from-pod");
+		buf_printf(out, "%s{\"reason\":\"%s\",\"number\":%u", d == drops.list.items ? "" : ",",
+			   drop_name(d->reason), d->reason);
+		add_direction(out, d->ifindex, d->to_pod);
 		add_pod(out, &j, d->ifindex);
 		buf_printf(out,
 			   ",\"packets\":%llu,\"bytes\":%llu,\"advice\":", (unsigned long long)d->packets,
@@ -202,11 +209,9 @@ static int answer_events(struct observer *ob, struct buf *out)
 		buf_addz(out, i ? ",{" : "{");
 		add_end(out, "from", &e.src, e.sport);
 		add_end(out, "to", &e.dst, e.dport);
-		buf_printf(out,
-			   "\"at\":%llu,\"reason\":\"%s\",\"direction\":\"%s\",\"protocol\":%u,\"rule\":%u,"
-			   "\"bytes\":%u",
-			   (unsigned long long)e.at, drop_name(e.reason), e.to_pod ? "to-pod" : "from-pod",
-			   e.proto, e.rule, e.len);
+		buf_printf(out, "\"at\":%llu,\"reason\":\"%s\",\"protocol\":%u,\"rule\":%u,\"bytes\":%u",
+			   (unsigned long long)e.at, drop_name(e.reason), e.proto, e.rule, e.len);
+		add_direction(out, e.ifindex, e.to_pod);
 		add_pod(out, &j, e.ifindex);
 		buf_addc(out, '}');
 	}

@@ -4,28 +4,9 @@
 # refused, and afterwards everything works again. Spec: NP82 (the agent's death leaves the last policy in force), NP23
 # and NP83 (after its restart both families hold and nothing stale), SV60.
 cd "$(dirname "$0")/../.." || exit 1
-build=${WEFT_BUILD:-$PWD/build}
-weft=${WEFT:-$build/src/cli/weft}
-name=t-death-$$
+test=death
+. test/run/cluster_lib
 seconds=${WEFT_DEATH_SECONDS:-8}
-dir=$(mktemp -d /tmp/weft-t-death.XXXXXX)
-n=0 failures=0
-trap '"$weft" down --name $name >/dev/null 2>&1; rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-
-ok() { # DESCRIPTION STATUS
-	n=$((n + 1))
-	if [ "$2" = 0 ]; then echo "ok $n - $1"; else
-		echo "not ok $n - $1"
-		failures=$((failures + 1))
-	fi
-}
-skip() {
-	echo "1..0 # SKIP $1"
-	exit 0
-}
-[ "$(id -u)" = 0 ] || skip "needs root"
-"$weft" doctor >/dev/null 2>&1 || skip "this machine lacks what \`weft doctor\` names"
 
 cat >"$dir/pods.yaml" <<'Y'
 apiVersion: v1
@@ -82,15 +63,6 @@ kills() { # SECONDS: one victim by chance each 0.3 s
 came_up() {
 	[ "$("$weft" get pods --name $name 2>/dev/null | grep -c Running)" = 4 ]
 }
-wait_for() {
-	tries=0
-	until "$@"; do
-		tries=$((tries + 1))
-		[ $tries -gt 100 ] && return 1
-		sleep 0.1
-	done
-}
-
 "$weft" up "$dir/pods.yaml" --name $name --nodes 2 --mode "${WEFT_MODE:-vxlan}" -d >"$dir/up" 2>&1
 ok "the cluster comes up" $? || sed 's/^/# /' "$dir/up"
 wait_for came_up
@@ -159,5 +131,4 @@ ok "no file is left" $?
 find /sys/fs/cgroup -maxdepth 2 -name "weft.$name*" 2>/dev/null | grep -q .
 [ $? = 1 ]
 ok "no cgroup is left" $?
-echo "1..$n"
-exit $((failures > 0))
+finish

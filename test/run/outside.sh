@@ -2,32 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # The outside host calls each node port on each node in both families, and follows the Services (SV35, SV38).
 cd "$(dirname "$0")/../.." || exit 1
-weft=${WEFT:-${WEFT_BUILD:-$PWD/build}/src/cli/weft}
-name=t-outside-$$
-log=/run/weft/$name/outside/outside.log
-dir=$(mktemp -d /tmp/weft-t-outside.XXXXXX)
-n=0 failures=0
-trap '"$weft" down --name $name >/dev/null 2>&1; rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-
-ok() { # DESCRIPTION STATUS
-	n=$((n + 1))
-	if [ "$2" = 0 ]; then echo "ok $n - $1"; else
-		echo "not ok $n - $1"
-		tail -n 6 "$log" 2>/dev/null | cut -c1-200 | sed 's/^/# /'
-		failures=$((failures + 1))
-	fi
-}
-[ "$(id -u)" = 0 ] || { echo "1..0 # SKIP needs root" && exit 0; }
-"$weft" doctor >/dev/null 2>&1 || { echo "1..0 # SKIP this machine lacks what \`weft doctor\` names" && exit 0; }
-wait_for() {
-	tries=0
-	until "$@"; do
-		tries=$((tries + 1))
-		[ $tries -gt 100 ] && return 1
-		sleep 0.1
-	done
-}
+test=outside
+. test/run/cluster_lib
+log=$run/outside/outside.log
 manifests() { # PORT
 	cat >"$dir/all.yaml" <<Y
 apiVersion: v1
@@ -74,5 +51,4 @@ sys.exit(0 if s.connect_ex(("172.31.0.10", 30080)) == 111 else 1)'
 ok "SV38 it is refused" $?
 "$weft" down --name $name >/dev/null
 ok "down" $?
-echo "1..$n"
-exit $((failures > 0))
+finish

@@ -3,42 +3,9 @@
 # The life of pods in the sandbox: what runs with which rights, init containers, restarts, ends, one name twice, Jobs,
 # the node's network, what stand-ins call, and DNS: both families, headless, SRV, PTR, and how soon a change is seen.
 cd "$(dirname "$0")/../.." || exit 1
-build=${WEFT_BUILD:-$PWD/build}
-weft=${WEFT:-$build/src/cli/weft}
+test=pods
+. test/run/cluster_lib
 standin=$build/src/standin/weft-standin
-name=t-pods-$$
-run=/run/weft/$name
-dir=$(mktemp -d /tmp/weft-t-pods.XXXXXX)
-n=0 failures=0
-trap '"$weft" down --name $name >/dev/null 2>&1; rm -rf "$dir"' EXIT
-trap 'exit 1' INT TERM
-
-ok() { # DESCRIPTION STATUS
-	n=$((n + 1))
-	if [ "$2" = 0 ]; then echo "ok $n - $1"; else
-		echo "not ok $n - $1"
-		failures=$((failures + 1))
-	fi
-}
-same() { # DESCRIPTION GOT EXPECTED
-	[ "$2" = "$3" ]
-	ok "$1" $?
-	[ "$2" = "$3" ] || printf '# got: %s\n# expected: %s\n' "$2" "$3"
-}
-wait_for() { # at most 10 s
-	tries=0
-	until "$@" >/dev/null 2>&1; do
-		tries=$((tries + 1))
-		[ $tries -gt 200 ] && return 1
-		sleep 0.05
-	done
-}
-skip() {
-	echo "1..0 # SKIP $1"
-	exit 0
-}
-[ "$(id -u)" = 0 ] || skip "needs root"
-"$weft" doctor >/dev/null 2>&1 || skip "this machine lacks what \`weft doctor\` names"
 
 cat >"$dir/all.yaml" <<'Y'
 apiVersion: v1
@@ -233,5 +200,4 @@ ok "a pod whose manifest went leaves no folder, cgroup or process" $?
 ok "down" $?
 ! ls /run/netns 2>/dev/null | grep -q "weft-$name" && [ ! -e $run ]
 ok "nothing is left" $?
-echo "1..$n"
-exit $((failures > 0))
+finish

@@ -379,6 +379,10 @@ static void on_tick(uv_timer_t *t)
 			http_stream_wake(st);
 		}
 	}
+	/* When the last of too many connections goes, the library opens its door at the next run, and no
+	 * event of a socket is left to cause one. */
+	for (struct listener *l = s->listeners; l; l = l->next)
+		listener_run(l);
 }
 
 int http_new(struct http_server **out, uv_loop_t *loop, const struct http_options *opt)

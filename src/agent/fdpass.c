@@ -4,9 +4,14 @@
 #include "agent/fdpass.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#include "base/clock.h"
+
+enum { DIAL_MS = 2000 };
 
 union room {
 	char bytes[CMSG_SPACE(FDPASS_MAX * sizeof(int))];
@@ -109,4 +114,25 @@ int control_recv(int sock, struct control_message *m, int *fd)
 		close(*fd);
 	*fd = -1;
 	return -EPROTO;
+}
+
+int control_dial(void (*other)(void *ctx, const struct control_message *m, int fd), void *ctx)
+{
+	uint64_t deadline = clock_ms() + DIAL_MS;
+
+	if (control_send(CONTROL_FD, CONTROL_DIAL, 0, -1))
+		return -EPIPE;
+	for (;;) {
+		struct pollfd f = {.fd = CONTROL_FD, .events = POLLIN};
+		uint64_t now = clock_ms();
+		struct control_message m;
+		int fd;
+
+		if (now >= deadline || poll(&f, 1, (int)(deadline - now)) <= 0 ||
+		    control_recv(CONTROL_FD, &m, &fd) <= 0)
+			return -ETIMEDOUT;
+		if (m.type == CONTROL_DIAL)
+			return fd >= 0 ? fd : -m.value;
+		other(ctx, &m, fd);
+	}
 }

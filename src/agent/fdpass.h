@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Messages with descriptors over SOCK_SEQPACKET, and the few messages between weft-agent and its children. A
- * child finds its control socket at descriptor CONTROL_FD; it ends when that socket does. Never waits.
+ * child finds its control socket at descriptor CONTROL_FD; it ends when that socket does. Only control_dial()
+ * waits.
  */
 #ifndef WEFT_AGENT_FDPASS_H
 #define WEFT_AGENT_FDPASS_H
@@ -35,5 +36,9 @@ ssize_t fdpass_recv(int sock, void *message, size_t n, int *fds, unsigned *nfds,
 int control_send(int sock, enum control type, int32_t value, int fd); /* fd -1: none */
 /* 1 with a message (its descriptor or -1 in *fd), 0 at the end, or -errno. */
 int control_recv(int sock, struct control_message *m, int *fd);
+/* A child's: asks weft-agent for a connection to the hub and waits for it, at most 2 s. Other messages that
+ * come first go to `other`, with their descriptor, which that owns. The connection, or -errno (-EPIPE:
+ * weft-agent is gone). */
+int control_dial(void (*other)(void *ctx, const struct control_message *m, int fd), void *ctx);
 
 #endif

@@ -20,7 +20,7 @@
 #include "observe/kernel.h"
 
 static const enum kind kinds[] = {KIND_pod};
-enum { DIAL_MS = 2000, HISTORY = 16, RINGS_MS = 10 };
+enum { HISTORY = 16, RINGS_MS = 10 };
 
 static void free_handle(uv_handle_t *h)
 {
@@ -78,8 +78,10 @@ static void take_descriptors(struct observer *ob, int fd)
 	uv_poll_start(ob->descriptors, UV_READABLE, on_descriptors);
 }
 
-static void handle_control(struct observer *ob, const struct control_message *m, int fd)
+static void handle_control(void *ctx, const struct control_message *m, int fd)
 {
+	struct observer *ob = ctx;
+
 	if (m->type == CONTROL_OBSERVE && fd >= 0)
 		take_descriptors(ob, fd);
 	else if (m->type == CONTROL_LISTEN && fd >= 0 && !ob->answers) {
@@ -105,24 +107,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
 
 static int dial(void *ctx)
 {
-	struct observer *ob = ctx;
-	uint64_t deadline = clock_ms() + DIAL_MS;
-
-	if (control_send(CONTROL_FD, CONTROL_DIAL, 0, -1))
-		return -EPIPE;
-	for (;;) {
-		struct pollfd f = {.fd = CONTROL_FD, .events = POLLIN};
-		uint64_t now = clock_ms();
-		struct control_message m;
-		int fd;
-
-		if (now >= deadline || poll(&f, 1, (int)(deadline - now)) <= 0 ||
-		    control_recv(CONTROL_FD, &m, &fd) <= 0)
-			return -ETIMEDOUT;
-		if (m.type == CONTROL_DIAL)
-			return fd >= 0 ? fd : -m.value;
-		handle_control(ob, &m, fd);
-	}
+	return control_dial(handle_control, ctx);
 }
 
 static void on_rings(uv_timer_t *t)

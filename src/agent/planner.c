@@ -19,10 +19,12 @@
 
 static const enum kind kinds[] = {KIND_namespace, KIND_node,	      KIND_pod,
 				  KIND_service,	  KIND_endpointslice, KIND_networkpolicy};
-enum { DIAL_MS = 2000, HISTORY = 16 };
+enum { HISTORY = 16 };
 
-static void handle_control(struct planner *p, const struct control_message *m, int fd)
+static void handle_control(void *ctx, const struct control_message *m, int fd)
 {
+	struct planner *p = ctx;
+
 	if (m->type == CONTROL_PEER && fd >= 0)
 		link_take(p, fd);
 	else if (m->type == CONTROL_LISTEN && fd >= 0)
@@ -45,30 +47,9 @@ static void on_control(uv_poll_t *poll, int status, int events)
 	handle_control(p, &m, fd);
 }
 
-/* Asks weft-agent for a connection to the hub; other messages that come first are handled as ever. */
 static int dial(void *ctx)
 {
-	struct planner *p = ctx;
-	uint64_t deadline = clock_ms() + DIAL_MS;
-
-	if (control_send(CONTROL_FD, CONTROL_DIAL, 0, -1))
-		return -EPIPE;
-	for (;;) {
-		struct pollfd f = {.fd = CONTROL_FD, .events = POLLIN};
-		uint64_t now = clock_ms();
-		struct control_message m;
-		int fd;
-
-		if (now >= deadline || poll(&f, 1, (int)(deadline - now)) <= 0 ||
-		    control_recv(CONTROL_FD, &m, &fd) <= 0)
-			return -ETIMEDOUT;
-		if (m.type == CONTROL_DIAL) {
-			if (fd < 0)
-				log_debug("no connection to the hub: %s", strerror(m.value));
-			return fd >= 0 ? fd : -m.value;
-		}
-		handle_control(p, &m, fd);
-	}
+	return control_dial(handle_control, ctx);
 }
 
 static void on_change(void *ctx, const struct event *e)

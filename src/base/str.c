@@ -194,9 +194,12 @@ void buf_drop(struct buf *b, size_t n)
 	b->p[b->n] = '\0';
 }
 
-/* Length of the valid UTF-8 sequence at p (at most n bytes), or 0. RFC 3629 section 4. */
-static size_t utf8_len(const unsigned char *p, size_t n)
+/* RFC 3629, section 4. */
+size_t str_utf8(const char *text, size_t n)
 {
+	const unsigned char *p = (const unsigned char *)text;
+	if (!n)
+		return 0;
 	if (p[0] < 0x80)
 		return 1;
 	size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
@@ -230,7 +233,7 @@ void buf_json(struct buf *b, struct str s)
 			continue;
 		}
 		unsigned char c = (unsigned char)s.p[i];
-		size_t len = utf8_len((const unsigned char *)s.p + i, s.n - i);
+		size_t len = str_utf8(s.p + i, s.n - i);
 		if (c == '"' || c == '\\') {
 			buf_addc(b, '\\');
 			buf_addc(b, (char)c);

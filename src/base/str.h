@@ -43,6 +43,8 @@ struct str str_cut(struct str *s, char sep);
 struct str str_trim(struct str s);
 /* Whole decimal number in [min, max]: 0, -EINVAL (not a number) or -ERANGE. */
 int str_to_i64(struct str s, int64_t min, int64_t max, int64_t *out);
+/* Bytes of the valid UTF-8 sequence at p (at most n), 0 where there is none. */
+size_t str_utf8(const char *p, size_t n);
 /* Edit distance, capped at 64 bytes a side; for "did you mean". */
 unsigned str_distance(struct str a, struct str b);
 

@@ -177,7 +177,7 @@ static int string(struct json_feed *f, struct feed_event *ev)
 			run = at;
 			continue;
 		}
-		size_t n = scalar_utf8(f->text.p + at, f->text.n - at);
+		size_t n = str_utf8(f->text.p + at, f->text.n - at);
 		if (!n)
 			return refuse(f, at, "bytes that are not UTF-8");
 		at += n;

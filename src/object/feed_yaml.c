@@ -62,7 +62,7 @@ static size_t offset_of(struct yaml_feed *f, const yaml_mark_t *m)
 			c->at += end;
 			continue;
 		}
-		size_t n = scalar_utf8(f->text.p + c->at, f->text.n - c->at);
+		size_t n = str_utf8(f->text.p + c->at, f->text.n - c->at);
 		c->at += n ? n : 1;
 		c->col++;
 	}

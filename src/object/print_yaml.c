@@ -80,7 +80,7 @@ static void print_quoted(struct buf *b, struct str s)
 	AUTO_BUF json = {0};
 	buf_json(&json, s);
 	for (size_t i = 0; i < json.n;) {
-		size_t n = scalar_utf8(json.p + i, json.n - i);
+		size_t n = str_utf8(json.p + i, json.n - i);
 		unsigned c = n == 2 || n == 3 ? must_escape(json.p + i, n) : 0;
 		if (c)
 			buf_printf(b, "\\u%04x", c);

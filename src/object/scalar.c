@@ -1,25 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Resolving unquoted scalars, JSON's number grammar, UTF-8. See scalar.h. */
+/* Resolving unquoted scalars, JSON's number grammar. See scalar.h. */
 #include "object/scalar.h"
-
-size_t scalar_utf8(const char *text, size_t n)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	if (!n)
-		return 0;
-	if (p[0] < 0x80)
-		return 1;
-	size_t len = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
-	if (!len || len > n || p[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < len; i++)
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return len;
-}
 
 static size_t digits(struct str s, size_t at)
 {

@@ -25,7 +25,5 @@ struct scalar {
 
 struct scalar scalar_resolve(struct str s);
 bool scalar_is_json_number(struct str s);
-/* Length of the UTF-8 sequence at p (n bytes are there), or 0 when it is not valid. RFC 3629, section 4. */
-size_t scalar_utf8(const char *p, size_t n);
 
 #endif

@@ -290,3 +290,75 @@ struct answer verdict_ask(const struct verdict_table *t, const struct question *
 		out.verdict = JUDGED_DENY_INGRESS;
 	return out;
 }
+
+struct cuts { /* ports at which a verdict may change */
+	VEC(uint32_t) list;
+};
+
+static int cut_cmp(const void *x, const void *y)
+{
+	const uint32_t *a = x, *b = y;
+	return (*a > *b) - (*a < *b);
+}
+
+/* The bounds of all rows for that protocol, whatever their port set: more cuts than needed do no harm. */
+static int port_cuts(const struct node_table *n, uint8_t proto, struct cuts *cuts)
+{
+	int e = 0;
+	HASH_EACH (&n->maps[PLAN_MAP_port], s) {
+		struct port_key k;
+		memcpy(&k, s->key.p, sizeof(k));
+		if (k.prefixlen <= 32 || k.proto != proto)
+			continue;
+		uint32_t low = ntohs(k.port), size = 1u << (64 - k.prefixlen);
+		e = e ? e : vec_push(&cuts->list, low);
+		e = e ? e : vec_push(&cuts->list, low + size);
+	}
+	return e;
+}
+
+static int range_add(struct verdict_ranges *out, const struct answer *a, uint8_t proto, uint32_t low,
+		     uint32_t end)
+{
+	struct verdict_range *last = out->list.len ? &out->list.items[out->list.len - 1] : NULL;
+	if (last && last->proto == proto && last->high + 1u == low && last->rule_egress == a->rule_egress &&
+	    last->rule_ingress == a->rule_ingress) {
+		last->high = (uint16_t)(end - 1);
+		return 0;
+	}
+	return vec_push(&out->list, (struct verdict_range){.proto = proto,
+							   .low = (uint16_t)low,
+							   .high = (uint16_t)(end - 1),
+							   .rule_egress = a->rule_egress,
+							   .rule_ingress = a->rule_ingress});
+}
+
+int verdict_ranges(const struct verdict_table *t, const struct question *q, struct verdict_ranges *out)
+{
+	static const uint8_t protos[] = {0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
+	struct cuts cuts = {0};
+	int e = 0;
+	for (size_t p = 0; p < ARRAY_LEN(protos) && !e; p++) {
+		cuts.list.len = 0;
+		e = vec_push(&cuts.list, 0);
+		e = e ? e : vec_push(&cuts.list, protos[p] ? 65536 : 1);
+		VEC_EACH (&t->nodes, n)
+			e = e ? e : port_cuts(*n, protos[p], &cuts);
+		if (e)
+			break;
+		qsort(cuts.list.items, cuts.list.len, sizeof(*cuts.list.items), cut_cmp);
+		for (size_t i = 0; i + 1 < cuts.list.len && !e; i++) {
+			uint32_t low = cuts.list.items[i], end = cuts.list.items[i + 1];
+			struct question at = *q;
+			at.proto = protos[p];
+			at.port = (uint16_t)low;
+			if (low == end)
+				continue;
+			struct answer a = verdict_ask(t, &at);
+			if (a.verdict == JUDGED_ALLOW)
+				e = range_add(out, &a, protos[p], low, end);
+		}
+	}
+	vec_free(&cuts.list);
+	return e;
+}

@@ -37,6 +37,20 @@ int verdict_table_node(struct verdict_table *t, size_t *index);
 int verdict_table_change(struct verdict_table *t, size_t index, const struct change *ch);
 struct answer verdict_ask(const struct verdict_table *t, const struct question *q);
 
+/* What may pass from one address to another: protocols and ports that both ends allow, with their rules. */
+struct verdict_range {
+	uint8_t proto;	    /* IPPROTO_TCP, UDP, SCTP; 0: protocols without ports (low and high are 0) */
+	uint16_t low, high; /* host order, both inclusive */
+	uint32_t rule_egress, rule_ingress;
+};
+struct verdict_ranges {
+	VEC(struct verdict_range) list; /* sorted by (proto, low), disjoint; neighbours differ in a rule */
+};
+/* All that verdict_ask() would allow for q's addresses (and names); q->proto and q->port are not read. An
+ * empty list where nothing is allowed or nobody is there. Appends nothing on failure: 0 or -ENOMEM; the list
+ * is the caller's, to be freed by vec_free(). */
+int verdict_ranges(const struct verdict_table *t, const struct question *q, struct verdict_ranges *out);
+
 /* By the objects of a store. */
 enum judgement model_ask(const struct store *s, const struct question *q);
 

@@ -26,6 +26,8 @@ void check_fail_whole(struct check *c, const void *first, const char *hint, cons
 /* The same as a warning or a hint; the object stays good. */
 void check_remark(struct check *c, enum remark_level level, const void *member, const char *hint,
 		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));
+void check_remark_whole(struct check *c, enum remark_level level, const void *first, const char *hint,
+			const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 /* Fails with `rule` as hint when it is not NULL: check_rule(c, &p->name, p->name, syntax_port_name(p->name),
  * "port name"). */
 void check_rule(struct check *c, const void *member, struct str value, const char *rule, const char *what);
@@ -38,6 +40,11 @@ void check_distinct(struct check *c, const struct strlist *l);
 /* At most one address or prefix of each family; text that is none was refused before. */
 void check_families(struct check *c, const struct strlist *l);
 
+/* The annotations of both kinds of policies: weft.network/staged and weft.network/strict. */
+void check_policy_annotations(struct check *c);
+/* Remarks on what a pod's or template's annotations ask for that Weft does not protect. */
+void check_interfaces(struct check *c, const struct metadata *m);
+
 void pod_spec_check(struct check *c, const struct pod_spec *s);
 void pod_spec_default(struct pod_spec *s);
 
@@ -46,9 +53,9 @@ struct kind_rules {
 	void (*check)(struct check *c);
 	int (*defaults)(struct object *o);
 };
-extern const struct kind_rules namespace_rules, node_rules, networkpolicy_rules, service_rules,
-    endpointslice_rules, deployment_rules, replicaset_rules, statefulset_rules, daemonset_rules, job_rules,
-    pod_rules;
+extern const struct kind_rules namespace_rules, node_rules, networkpolicy_rules, clusternetworkpolicy_rules,
+    service_rules, endpointslice_rules, deployment_rules, replicaset_rules, statefulset_rules,
+    daemonset_rules, job_rules, pod_rules;
 
 /* Sets a number or truth value that was left out. */
 static inline void default_int(struct opt_int *v, int64_t to)

@@ -305,15 +305,39 @@ static const char *nearest(const struct struct_desc *d, struct str key)
 	return best;
 }
 
-static void unknown(struct fill *f, const struct struct_desc *d, const struct link *l)
+/* The last field of a struct that fails closed on what it does not know: the names are kept. */
+static const char unknown_field[] = "weftUnknown";
+enum { UNKNOWN_MAX = 8 }; /* one is enough to fail closed */
+
+static int keep_unknown(struct fill *f, const struct link *l)
+{
+	struct strlist *list = f->unknown;
+	if (list->len >= UNKNOWN_MAX)
+		return 0;
+	struct str *items = arena_array(&f->object->arena, struct str, list->len + 1);
+	if (!items)
+		return -ENOMEM;
+	for (size_t i = 0; i < list->len; i++)
+		items[i] = list->items[i];
+	*list = (struct strlist){.items = items, .len = list->len + 1, .set = true};
+	int r = keep_text(f, l->key->text, &items[list->len - 1]);
+	return r ? r : note(f, &items[list->len - 1], l->key);
+}
+
+static int unknown(struct fill *f, const struct struct_desc *d, const struct link *l)
 {
 	const char *near = nearest(d, l->key->text);
 	AUTO_BUF hint = {0};
-	if (near)
-		buf_printf(&hint, "did you mean \"%s\"?", near);
-	remark_add(f->rs, REMARK_WARNING, value_pos(f->tree, l->key), near ? hint.p : NULL,
-		   STR_FMT "%sunknown field \"" STR_FMT "\" is ignored", STR_ARG(buf_str(&f->path)),
-		   f->path.n ? ": " : "", STR_ARG(l->key->text));
+	if (f->unknown)
+		buf_addz(&hint,
+			 "in an Accept rule it matches nothing, a Deny or Pass rule denies every peer");
+	if (near && strcmp(near, unknown_field) != 0)
+		buf_printf(&hint, "%sdid you mean \"%s\"?", hint.n ? "; " : "", near);
+	remark_add(f->rs, REMARK_WARNING, value_pos(f->tree, l->key), hint.p,
+		   STR_FMT "%sunknown field \"" STR_FMT "\" %s", STR_ARG(buf_str(&f->path)),
+		   f->path.n ? ": " : "", STR_ARG(l->key->text),
+		   f->unknown ? "makes this fail closed" : "is ignored");
+	return f->unknown ? keep_unknown(f, l) : 0;
 }
 
 static const struct field_desc *field_named(const struct struct_desc *d, struct str key)
@@ -347,13 +371,18 @@ static int fill_field(struct fill *f, const struct field_desc *d, const struct l
 static int fill_struct(struct fill *f, const struct struct_desc *d, const struct value *map, void *out)
 {
 	int r = 0;
+	struct strlist *outer = f->unknown;
+	const struct field_desc *last = d->n ? &d->fields[d->n - 1] : NULL;
+	if (last && !strcmp(last->json, unknown_field))
+		f->unknown = member_at(out, last);
 	for (const struct link *l = map->first; l && !r; l = l->next) {
 		const struct field_desc *field = field_named(d, l->key->text);
 		if (!field)
-			unknown(f, d, l);
+			r = unknown(f, d, l);
 		else if (!member_is_set(out, field)) /* else a duplicate, which has its remark */
 			r = fill_field(f, field, l, out);
 	}
+	f->unknown = outer;
 	return r;
 }
 
@@ -409,7 +438,7 @@ int fill_object(struct fill *f, const struct value *map)
 			continue;
 		const struct field_desc *field = field_named(d, l->key->text);
 		if (!field)
-			unknown(f, d, l);
+			r = unknown(f, d, l);
 		else if (!member_is_set(f->object->body, field))
 			r = fill_field(f, field, l, f->object->body);
 	}

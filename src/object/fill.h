@@ -10,6 +10,9 @@ struct fill {
 	struct object *object;
 	struct remarks *rs;
 	bool positions; /* keep them */
+	/* Where the names of unknown members are kept, NULL: nowhere; of the nearest enclosing struct that
+	 * keeps them. */
+	struct strlist *unknown;
 	struct buf path;
 };
 

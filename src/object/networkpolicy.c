@@ -68,9 +68,29 @@ static bool has_type(const struct networkpolicy_spec *s, const char *type)
 	return false;
 }
 
+/* A word in place of "true" must not put a policy in force that was meant to be tried first. */
+void check_policy_annotations(struct check *c)
+{
+	static const char *const known[] = {"weft.network/staged", "weft.network/strict"};
+	const struct strmap *m = &c->o->meta.annotations;
+	for (size_t i = 0; i < m->len; i++) {
+		const struct strpair *p = &m->items[i];
+		bool mine = str_eqz(p->key, known[0]) || str_eqz(p->key, known[1]);
+		if (mine && !str_eqz(p->value, "true") && !str_eqz(p->value, "false"))
+			check_fail(c, &p->value, "write \"true\" or \"false\"", "\"" STR_FMT "\" is neither",
+				   STR_ARG(p->value));
+		if (mine || !str_starts(p->key, STR("weft.network/")))
+			continue;
+		check_remark(c, REMARK_WARNING, &p->key,
+			     "policies know weft.network/staged and weft.network/strict",
+			     "\"" STR_FMT "\" is not known and has no effect", STR_ARG(p->key));
+	}
+}
+
 static void check(struct check *c)
 {
 	const struct networkpolicy_spec *s = c->o->networkpolicy->spec;
+	check_policy_annotations(c);
 	if (!s) {
 		check_fail(c, &c->o->networkpolicy->spec, "add spec with podSelector",
 			   "required, but missing");

@@ -183,6 +183,14 @@ void pod_spec_check(struct check *c, const struct pod_spec *s)
 			   syntax_dns_subdomain(s->service_account_name), "name");
 }
 
+void check_interfaces(struct check *c, const struct metadata *m)
+{
+	const struct str *more = strmap_get(&m->annotations, STR("k8s.v1.cni.cncf.io/networks"));
+	if (more && more->n)
+		check_remark(c, REMARK_WARNING, more, "policies hold for the pod's first interface only",
+			     "secondary interfaces are not protected by policy");
+}
+
 /* 0 stands for "left out" too. */
 static void default_positive(struct opt_int *v, int64_t to)
 {
@@ -236,6 +244,7 @@ static void check(struct check *c)
 	if (!p->spec)
 		check_fail(c, &p->spec, "add spec with containers", "required, but missing");
 	pod_spec_check(c, p->spec);
+	check_interfaces(c, &c->o->meta);
 	for (size_t i = 0; p->status && i < p->status->pod_ips.len && i < 2; i++)
 		if (i && str_eq(p->status->pod_ips.items[0].ip, p->status->pod_ips.items[1].ip))
 			check_fail(c, &p->status->pod_ips.items[1].ip, NULL, "is given twice");

@@ -127,6 +127,28 @@ const char *syntax_quantity(struct str s)
 	return rule;
 }
 
+/* RFC 1035 section 2.3.4: 63 bytes a label, 253 as text without the last dot. */
+const char *syntax_domain_pattern(struct str s)
+{
+	size_t labels = 0;
+	struct str rest = s;
+	if (str_starts(rest, STR("*.")))
+		rest = (struct str){.p = rest.p + 2, .n = rest.n - 2};
+	if (rest.n && rest.p[rest.n - 1] == '.')
+		rest.n--;
+	bool good = rest.n && rest.n <= 253 && rest.p[rest.n - 1] != '.';
+	while (good && rest.n) {
+		struct str label = str_cut(&rest, '.');
+		good = label.n && label.n <= 63 && alnum(label.p[0]) && alnum(label.p[label.n - 1]);
+		for (size_t i = 0; good && i < label.n; i++)
+			good = alnum(label.p[i]) || label.p[i] == '-' || label.p[i] == '_';
+		labels++;
+	}
+	return good && labels > 1 ? NULL
+				  : "use two or more labels of letters, digits, \"-\" and \"_\" with dots "
+				    "between them; \"*.\" may stand before them for all names below";
+}
+
 const char *syntax_env_name(struct str s)
 {
 	bool good = s.n > 0;

@@ -16,6 +16,8 @@ const char *syntax_port_name(struct str s);	 /* IANA service name, RFC 6335 sect
 const char *syntax_label_key(struct str s);	 /* [prefix/]name */
 const char *syntax_label_value(struct str s);	 /* may be empty */
 const char *syntax_quantity(struct str s);	 /* 250m, 1Gi, 2e3 */
+const char *
+syntax_domain_pattern(struct str s); /* example.org, *.example.org, with or without a dot at the end */
 const char *syntax_env_name(struct str s);
 
 #endif

@@ -57,6 +57,15 @@ void check_remark(struct check *c, enum remark_level level, const void *member, 
 	va_end(ap);
 }
 
+void check_remark_whole(struct check *c, enum remark_level level, const void *first, const char *hint,
+			const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	add(c, level, first, true, hint, fmt, ap);
+	va_end(ap);
+}
+
 void check_rule(struct check *c, const void *member, struct str value, const char *rule, const char *what)
 {
 	if (rule)
@@ -359,6 +368,7 @@ static const struct kind_rules *rules_of(enum kind k)
 	    [KIND_namespace] = &namespace_rules,
 	    [KIND_node] = &node_rules,
 	    [KIND_networkpolicy] = &networkpolicy_rules,
+	    [KIND_clusternetworkpolicy] = &clusternetworkpolicy_rules,
 	    [KIND_service] = &service_rules,
 	    [KIND_endpointslice] = &endpointslice_rules,
 	    [KIND_deployment] = &deployment_rules,

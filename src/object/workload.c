@@ -24,6 +24,8 @@ static void check_template(struct check *c, const struct pod_template *t, const 
 	if (!t || !t->spec)
 		return;
 	pod_spec_check(c, t->spec);
+	if (t->metadata)
+		check_interfaces(c, t->metadata);
 	struct str policy = t->spec->restart_policy.n ? t->spec->restart_policy : STR("Always");
 	if (str_eqz(policy, restart_a) || (restart_b && str_eqz(policy, restart_b)))
 		return;

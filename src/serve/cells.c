@@ -143,6 +143,18 @@ static void networkpolicy_fill(struct cells *c, const struct object *o)
 	cell_age(c, o);
 }
 
+COLUMNS(clusternetworkpolicy, TEXT("Tier"), TEXT("Priority"), TEXT("Age"));
+static void clusternetworkpolicy_fill(struct cells *c, const struct object *o)
+{
+	const struct clusternetworkpolicy_spec *spec = o->clusternetworkpolicy->spec;
+	cell_str(c, spec ? spec->tier : (struct str){0}, "");
+	if (spec && spec->priority.set)
+		cell(c, "%lld", (long long)spec->priority.v);
+	else
+		cell(c, "%s", "");
+	cell_age(c, o);
+}
+
 COLUMNS(service, TEXT("Type"), TEXT("Cluster-IP"), TEXT("External-IP"), TEXT("Port(s)"), TEXT("Age"),
 	WIDE("Selector"));
 static void service_fill(struct cells *c, const struct object *o)
@@ -378,12 +390,19 @@ static void pod_fill(struct cells *c, const struct object *o)
 }
 
 static const struct cell_table tables[KIND_COUNT] = {
-    [KIND_namespace] = TABLE(namespace),	 [KIND_node] = TABLE(node),
-    [KIND_networkpolicy] = TABLE(networkpolicy), [KIND_service] = TABLE(service),
-    [KIND_endpointslice] = TABLE(endpointslice), [KIND_deployment] = TABLE(deployment),
-    [KIND_replicaset] = TABLE(replicaset),	 [KIND_statefulset] = TABLE(statefulset),
-    [KIND_daemonset] = TABLE(daemonset),	 [KIND_job] = TABLE(job),
-    [KIND_configmap] = TABLE(configmap),	 [KIND_pod] = TABLE(pod),
+    [KIND_namespace] = TABLE(namespace),
+    [KIND_node] = TABLE(node),
+    [KIND_networkpolicy] = TABLE(networkpolicy),
+    [KIND_clusternetworkpolicy] = TABLE(clusternetworkpolicy),
+    [KIND_service] = TABLE(service),
+    [KIND_endpointslice] = TABLE(endpointslice),
+    [KIND_deployment] = TABLE(deployment),
+    [KIND_replicaset] = TABLE(replicaset),
+    [KIND_statefulset] = TABLE(statefulset),
+    [KIND_daemonset] = TABLE(daemonset),
+    [KIND_job] = TABLE(job),
+    [KIND_configmap] = TABLE(configmap),
+    [KIND_pod] = TABLE(pod),
 };
 static const struct cell_table plain = TABLE(plain);
 

@@ -129,6 +129,39 @@ static void yaml_reads_back_as_the_same(void **state)
 	object_unref(&o);
 }
 
+/* CN11: that a rule fails closed survives printing, a copy and reading back. */
+static void what_is_not_known_stays_closed(void **state)
+{
+	static const char text[] = "apiVersion: policy.networking.k8s.io/v1alpha2\n"
+				   "kind: ClusterNetworkPolicy\nmetadata: {name: a}\n"
+				   "spec:\n  tier: Admin\n  priority: 1\n  subject: {namespaces: {}}\n"
+				   "  egress:\n  - action: Deny\n"
+				   "    to: [{tenants: {}, namespaces: {x: 1}}, {nodes: {}}]\n"
+				   "    protocols: [{icmp: {}}]\n"
+				   "    a: 1\n    b: 1\n    c: 1\n    d: 1\n    e: 1\n    f: 1\n"
+				   "    g: 1\n    h: 1\n    i: 1\n    j: 1\n";
+	(void)state;
+	struct object *o = manifest_one(text), *copy;
+	AUTO_BUF json = {0};
+	assert_int_equal(object_clone(&copy, o), 0);
+	object_print_json(&json, copy, PRINT_POSITIONS);
+	object_unref(&o);
+	object_unref(&copy);
+	struct remarks rs = {0};
+	assert_int_equal(decode_json_object(buf_str(&json), NULL, NULL, &o, &rs), 0);
+	assert_int_equal(rs.list.len, 0);
+	const struct cluster_egress_rule *rule = o->clusternetworkpolicy->spec->egress.items;
+	const struct cluster_egress_peer *peer = rule->to.items;
+	assert_int_equal(rule->to.len, 2);
+	assert_int_equal(peer[0].unknown.len, 2); /* its own and that of the selector */
+	assert_true(str_eqz(peer[0].unknown.items[0], "tenants"));
+	assert_pos(o, &peer[0].unknown.items[1], 10, 37, 1);
+	assert_false(peer[1].unknown.len);
+	assert_true(str_eqz(rule->unknown.items[0], "icmp")); /* of a protocol: the rule's */
+	assert_int_equal(rule->unknown.len, 8);		      /* bounded */
+	object_unref(&o);
+}
+
 static void absent_and_empty_differ(void **state)
 {
 	(void)state;
@@ -260,6 +293,7 @@ int main(void)
 	    cmocka_unit_test(absent_and_empty_differ),		cmocka_unit_test(a_secret_is_hidden),
 	    cmocka_unit_test(kinds_are_found_by_any_name),	cmocka_unit_test(keys_follow_the_name),
 	    cmocka_unit_test(defaults_are_those_of_kubernetes), cmocka_unit_test(references_are_counted),
+	    cmocka_unit_test(what_is_not_known_stays_closed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

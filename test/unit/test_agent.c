@@ -199,6 +199,21 @@ static void a_planner_keeps_what_it_reads(void **state)
 	object_unref(&o);
 }
 
+static void annotations_of_policies_are_kept(void **state)
+{
+	static const char policy[] =
+	    "{\"apiVersion\":\"networking.k8s.io/"
+	    "v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{\"name\":\"a\","
+	    "\"annotations\":{\"a\":\"b\",\"weft.network/staged\":\"true\",\"z\":\"y\"}},\"spec\":{"
+	    "\"podSelector\":{}}}";
+	struct object *o = narrowed(policy);
+
+	(void)state;
+	assert_int_equal(o->meta.annotations.len, 1);
+	assert_true(str_eqz(*strmap_get(&o->meta.annotations, STR("weft.network/staged")), "true"));
+	object_unref(&o);
+}
+
 static void positions_go_with_what_they_are_of(void **state)
 {
 	static const char service[] =
@@ -309,6 +324,7 @@ int main(void)
 	    cmocka_unit_test(a_full_message_says_so),
 	    cmocka_unit_test(comparing_gives_what_is_missing_different_and_strange),
 	    cmocka_unit_test(a_planner_keeps_what_it_reads),
+	    cmocka_unit_test(annotations_of_policies_are_kept),
 	    cmocka_unit_test(positions_go_with_what_they_are_of),
 	    cmocka_unit_test(lists_are_cut_into_items_in_any_pieces),
 	    cmocka_unit_test(members_are_found_on_the_first_level_only),

@@ -7,7 +7,7 @@
 
 #include "base/own.h"
 #include "cli/command.h"
-#include "compile/verdict.h"
+#include "cli/judge.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -239,12 +239,15 @@ int reach_add_host(struct reach *r, const char *label, const char *host, uint8_t
 
 int reach_judge(struct reach *r, const struct store *s)
 {
+	struct verdict_table *table = NULL;
 	free(r->cells);
 	r->cells = calloc(r->callers.len * r->targets.len + 1, sizeof(*r->cells));
 	if (!r->cells) {
 		cli_error(NULL, "out of memory");
 		return -1;
 	}
+	if (judge_nodes(&table, s))
+		return -1;
 	for (size_t i = 0; i < r->callers.len; i++)
 		for (size_t j = 0; j < r->targets.len; j++) {
 			const struct reach_caller *c = &r->callers.items[i];
@@ -254,9 +257,11 @@ int reach_judge(struct reach *r, const struct store *s)
 				    .src = c->addr[f], .dst = t->addr[f], .proto = t->proto, .port = t->port};
 				if (c->has[f] && t->has[f])
 					reach_at(r, i, j)->model[f] =
-					    model_ask(s, &q) == JUDGED_ALLOW ? REACH_YES : REACH_NO;
+					    verdict_ask(table, &q).verdict == JUDGED_ALLOW ? REACH_YES
+											   : REACH_NO;
 			}
 		}
+	verdict_table_free(&table);
 	return 0;
 }
 

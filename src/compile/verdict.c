@@ -10,6 +10,7 @@
 #include <netinet/in.h>
 #include <stdlib.h>
 
+#include "base/hash.h"
 #include "base/own.h"
 #include "seam/class.h"
 #include "seam/config.h"

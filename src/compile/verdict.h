@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Verdicts without a kernel. verdict_*: by the compiled rows, looked up as the kernel looks them up (the
- * engine). model_*: by the objects, straight from the words of the specification, slow and simple (the
- * reference). Tests hold the two against each other and against the kernel.
+ * Verdicts without a kernel: by the compiled rows, looked up as the kernel looks them up (the engine). Tests
+ * hold it against the kernel and against a reference that knows objects only (test/model).
  */
 #ifndef WEFT_COMPILE_VERDICT_H
 #define WEFT_COMPILE_VERDICT_H
 
 #include "compile/compile.h"
-#include "store/store.h"
 
 enum judgement {
 	JUDGED_ALLOW,
@@ -50,8 +48,5 @@ struct verdict_ranges {
  * empty list where nothing is allowed or nobody is there. Appends nothing on failure: 0 or -ENOMEM; the list
  * is the caller's, to be freed by vec_free(). */
 int verdict_ranges(const struct verdict_table *t, const struct question *q, struct verdict_ranges *out);
-
-/* By the objects of a store. */
-enum judgement model_ask(const struct store *s, const struct question *q);
 
 #endif

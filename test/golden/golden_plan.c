@@ -17,6 +17,7 @@
 #include "compile/compile.h"
 #include "compile/names.h"
 #include "compile/verdict.h"
+#include "model.h"
 #include "object/decode.h"
 #include "seam/config.h"
 #include "store/store.h"
@@ -204,7 +205,8 @@ static void ask(struct golden *g, const struct verdict_table *t, const struct wh
 					    "nobody there"};
 	struct question q = {.src = a->addr, .dst = b->addr, .proto = proto, .port = port};
 	struct answer got = verdict_ask(t, &q);
-	enum judgement want = model_ask(g->store, &q);
+	const struct model_question m = {.src = a->addr, .dst = b->addr, .proto = proto, .port = port};
+	enum judgement want = (enum judgement)model_verdict_of(g->store, &m);
 	const struct plan_names *names = compiler_names(g->compiler);
 	buf_printf(out, "%-12s → %-12s ", a->name, b->name);
 	buf_printf(out,

@@ -15,6 +15,7 @@
 #include "compile/names.h"
 #include "compile/verdict.h"
 #include "object/decode.h"
+#include "model.h"
 #include "store/store.h"
 
 enum { WORLD_PODS = 12, WORLD_POLICIES = 7, WORLD_SERVICES = 4, WORLD_NODES = 2, WORLD_NS = 3 };
@@ -421,6 +422,13 @@ static const struct {
 		   {IPPROTO_UDP, 53},	{IPPROTO_UDP, 80},   {IPPROTO_SCTP, 80}, {IPPROTO_ICMP, 0},
 		   {IPPROTO_TCP, 9000}, {IPPROTO_TCP, 1}};
 enum { WORLD_PORTS = sizeof(world_ports) / sizeof(world_ports[0]) };
+
+/* What the reference says. */
+static inline enum judgement world_model(const struct store *s, const struct question *q)
+{
+	const struct model_question m = {.src = q->src, .dst = q->dst, .proto = q->proto, .port = q->port};
+	return (enum judgement)model_verdict_of(s, &m);
+}
 
 static inline void question_text(const struct question *q, struct buf *b)
 {

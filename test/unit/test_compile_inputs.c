@@ -122,7 +122,7 @@ static bool agreed(struct cluster *k, const struct verdict_table *t, const struc
 	assert_int_equal(addr_parse(a ? a->pod->status->pod_ip : STR("203.0.113.10"), &q.src), 0);
 	assert_int_equal(addr_parse(b ? b->pod->status->pod_ip : STR("203.0.113.10"), &q.dst), 0);
 	enum judgement got = verdict_ask(t, &q).verdict;
-	assert_int_equal(got, model_ask(k->store, &q));
+	assert_int_equal(got, world_model(k->store, &q));
 	return got == JUDGED_ALLOW;
 }
 

@@ -13,7 +13,7 @@
 static void check_pair(const struct verdict_table *t, const struct store *s, const struct question *q,
 		       uint64_t seed, size_t counts[4])
 {
-	enum judgement got = verdict_ask(t, q).verdict, want = model_ask(s, q);
+	enum judgement got = verdict_ask(t, q).verdict, want = world_model(s, q);
 	counts[want]++;
 	if (got == want)
 		return;

@@ -8,34 +8,11 @@
 #include "base/own.h"
 #include "cli/command.h"
 #include "cli/judge.h"
+#include "cli/world.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
-
-#define OUTSIDE_V4 "203.0.113.10"
-#define OUTSIDE_V6 "2001:db8:113::10"
-
-/* The workload that a pod belongs to: its controller, or for a ReplicaSet that one's controller. */
-static struct str workload_of(const struct store *s, const struct object *pod)
-{
-	const struct object *o = pod;
-	struct str name = pod->meta.name;
-
-	for (int depth = 0; o && depth < 2; depth++) {
-		const struct owner_reference *owner = NULL;
-		for (size_t i = 0; i < o->meta.owner_references.len; i++)
-			if (o->meta.owner_references.items[i].controller.v)
-				owner = &o->meta.owner_references.items[i];
-		if (!owner)
-			break;
-		name = owner->name;
-		o = str_eqz(owner->kind, "ReplicaSet")
-			? store_get(s, KIND_replicaset, pod->meta.ns, owner->name)
-			: NULL;
-	}
-	return name;
-}
 
 static char *joined(struct str ns, struct str name)
 {
@@ -141,7 +118,7 @@ static int add_pod(struct reach *r, const struct store *s, const struct object *
 		return 0;
 	}
 	c.name = joined(o->meta.ns, o->meta.name);
-	c.group = joined(o->meta.ns, workload_of(s, o));
+	c.group = joined(o->meta.ns, world_workload(s, o));
 	for (size_t i = 0; i < st->pod_ips.len; i++)
 		set_address(c.addr, c.has, st->pod_ips.items[i].ip);
 	if (!c.name || !c.group)

@@ -48,9 +48,9 @@ static int fetch_kind(struct store *s, const char *socket_path, const struct kin
 
 int world_from_cluster(struct store **out, const char *name)
 {
-	static const enum kind kinds[] = {KIND_namespace, KIND_node,	      KIND_networkpolicy,
-					  KIND_service,	  KIND_endpointslice, KIND_replicaset,
-					  KIND_pod};
+	static const enum kind kinds[] = {
+	    KIND_namespace, KIND_node,		KIND_networkpolicy, KIND_clusternetworkpolicy,
+	    KIND_service,   KIND_endpointslice, KIND_replicaset,    KIND_pod};
 	char socket_path[CLUSTER_PATH];
 	struct store *s = NULL;
 
@@ -114,4 +114,24 @@ int world_from_files(struct store **out, const struct world_files *f)
 	}
 	*out = s;
 	return 0;
+}
+
+struct str world_workload(const struct store *s, const struct object *pod)
+{
+	const struct object *o = pod;
+	struct str name = pod->meta.name;
+
+	for (int depth = 0; o && depth < 2; depth++) {
+		const struct owner_reference *owner = NULL;
+		for (size_t i = 0; i < o->meta.owner_references.len; i++)
+			if (o->meta.owner_references.items[i].controller.v)
+				owner = &o->meta.owner_references.items[i];
+		if (!owner)
+			break;
+		name = owner->name;
+		o = str_eqz(owner->kind, "ReplicaSet")
+			? store_get(s, KIND_replicaset, pod->meta.ns, owner->name)
+			: NULL;
+	}
+	return name;
 }

@@ -8,6 +8,10 @@
 
 #include "store/store.h"
 
+/* The host behind the fabric's router, as doc/internals.md says. */
+#define OUTSIDE_V4 "203.0.113.10"
+#define OUTSIDE_V6 "2001:db8:113::10"
+
 /* What the hub has now, of the kinds that policies and addresses depend on. 0 or -1. */
 int world_from_cluster(struct store **out, const char *name);
 
@@ -21,5 +25,9 @@ struct world_files {
 };
 /* Remarks go to stderr. 0, or -1 when a file had errors: nothing is judged by halves. */
 int world_from_files(struct store **out, const struct world_files *f);
+
+/* The workload that a pod belongs to: its controller, or for a ReplicaSet that one's controller; else its own
+ * name. */
+struct str world_workload(const struct store *s, const struct object *pod);
 
 #endif

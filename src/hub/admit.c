@@ -8,6 +8,7 @@
 
 #include <errno.h>
 
+#include "hub/condition.h"
 #include "hub/copy.h"
 #include "hub/names.h"
 #include "hub/podstatus.h"
@@ -116,6 +117,30 @@ static int fill_namespace(struct object *o)
 	return 0;
 }
 
+/* What of a stored policy is not as its author wrote it can be read in its status. */
+static int fill_clusternetworkpolicy(struct cluster *c, struct object *o)
+{
+	struct arena *a = &o->arena;
+	struct clusternetworkpolicy *p = o->clusternetworkpolicy;
+	const void *closed = clusternetworkpolicy_closed(o);
+	AUTO_BUF text = {0};
+	if (!p->status)
+		p->status = arena_new(a, struct clusternetworkpolicy_status);
+	if (!p->status)
+		return -ENOMEM;
+	buf_addz(&text, closed ? "not known: " : "every rule is known");
+	if (closed)
+		object_path(&text, o, closed);
+	if (text.failed)
+		return -ENOMEM;
+	int r =
+	    condition_set(a, &p->status->conditions, "Accepted", true, "Valid", "It was accepted; the nodes are told.", c->now);
+	if (!r)
+		r = condition_set(a, &p->status->conditions, "FailsClosed", closed != NULL,
+				  closed ? "NotKnown" : "Known", text.p, c->now);
+	return r;
+}
+
 /* A Job without selector selects by its own uid, as the names of its pods do. */
 static int fill_job(struct object *o)
 {
@@ -207,6 +232,8 @@ int cluster_admit(struct cluster *c, struct object *o, const struct object *old,
 		r = identity(c, o, old);
 	if (k == KIND_namespace && !r)
 		r = fill_namespace(o);
+	if (k == KIND_clusternetworkpolicy && !r)
+		r = fill_clusternetworkpolicy(c, o);
 	if (k == KIND_job && !r)
 		r = fill_job(o);
 	if (k == KIND_pod && !r)

@@ -115,11 +115,21 @@ static void check_domain_names(struct check *c, const struct strlist *l, struct 
 			   STR_ARG(action));
 }
 
+static size_t ingress_members(const struct cluster_ingress_peer *p)
+{
+	return (size_t)(p->namespaces != NULL) + (size_t)(p->pods != NULL);
+}
+
+static size_t egress_members(const struct cluster_egress_peer *p)
+{
+	return (size_t)(p->namespaces != NULL) + (size_t)(p->pods != NULL) + (size_t)(p->nodes != NULL) +
+	       p->networks.set + p->domain_names.set;
+}
+
 static void check_egress_peer(struct check *c, const struct cluster_egress_peer *p, struct str action)
 {
-	size_t n = (size_t)(p->namespaces != NULL) + (size_t)(p->pods != NULL) + (size_t)(p->nodes != NULL) +
-		   p->networks.set + p->domain_names.set;
-	check_peer(c, p, n, &p->unknown, accepts(action), "namespaces, pods, nodes, networks, domainNames");
+	check_peer(c, p, egress_members(p), &p->unknown, accepts(action),
+		   "namespaces, pods, nodes, networks, domainNames");
 	check_length(c, &p->networks, p->networks.set, p->networks.len, 1, "networks");
 	check_distinct(c, &p->networks);
 	check_domain_names(c, &p->domain_names, action);
@@ -148,8 +158,7 @@ static void check_ingress(struct check *c, const struct cluster_ingress_rule *r)
 	check_length(c, &r->from, r->from.set, r->from.len, 1, "peers");
 	for (size_t i = 0; i < r->from.len; i++) {
 		const struct cluster_ingress_peer *p = &r->from.items[i];
-		check_peer(c, p, (size_t)(p->namespaces != NULL) + (size_t)(p->pods != NULL), &p->unknown,
-			   accepts(r->action), "namespaces, pods");
+		check_peer(c, p, ingress_members(p), &p->unknown, accepts(r->action), "namespaces, pods");
 	}
 	check_protocols(c, &r->protocols, r->unknown.len);
 }
@@ -183,6 +192,28 @@ static void check(struct check *c)
 	if (!s->ingress.len && !s->egress.len)
 		check_remark(c, REMARK_HINT, &c->o->clusternetworkpolicy->spec, "add ingress or egress rules",
 			     "without rules it has no effect");
+}
+
+const void *clusternetworkpolicy_closed(const struct object *o)
+{
+	const struct clusternetworkpolicy_spec *s = o->clusternetworkpolicy->spec;
+	for (size_t i = 0; s && i < s->ingress.len; i++) {
+		const struct cluster_ingress_rule *r = &s->ingress.items[i];
+		if (r->unknown.len)
+			return &r->unknown;
+		for (size_t k = 0; k < r->from.len; k++)
+			if (r->from.items[k].unknown.len || !ingress_members(&r->from.items[k]))
+				return &r->from.items[k].unknown;
+	}
+	for (size_t i = 0; s && i < s->egress.len; i++) {
+		const struct cluster_egress_rule *r = &s->egress.items[i];
+		if (r->unknown.len)
+			return &r->unknown;
+		for (size_t k = 0; k < r->to.len; k++)
+			if (r->to.items[k].unknown.len || !egress_members(&r->to.items[k]))
+				return &r->to.items[k].unknown;
+	}
+	return NULL;
 }
 
 const struct kind_rules clusternetworkpolicy_rules = {.check = check};

@@ -203,6 +203,10 @@ bool object_validate(const struct object *o, struct remarks *rs);
  * unpublished objects. */
 int object_default(struct object *o);
 
+/* The first peer or rule of a ClusterNetworkPolicy that fails closed, since it has a member that is not known
+ * or a peer has none; as an address for object_path(). NULL: there is none. */
+const void *clusternetworkpolicy_closed(const struct object *o);
+
 /* Label selectors. NULL selects nothing; an empty one selects everything. */
 bool selector_matches(const struct label_selector *s, const struct strmap *labels);
 bool strmap_contains(const struct strmap *all, const struct strmap *want); /* every pair of want is in all */

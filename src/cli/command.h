@@ -52,7 +52,8 @@ struct command_desc {
 extern const struct command_desc command_table[];
 extern const size_t command_count;
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+/* EXIT_TROUBLE where EXIT_FAILED is an answer, as in `weft diff --exit-code`. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TROUBLE = 2 };
 
 /* NULL when there is none of that name. */
 const struct command_desc *command_find(const char *name);

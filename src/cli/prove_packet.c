@@ -36,7 +36,7 @@ static void end_both(struct buf *b, const struct ends *e, const struct end *end,
 {
 	char text[ADDR_TEXT];
 
-	addr_print(&end->addr[family], text);
+	addr_print(&end->addr[0][family], text);
 	end_name(b, e, end);
 	buf_printf(b, " (%s)", text);
 }
@@ -106,7 +106,7 @@ static json_t *end_json(const struct ends *e, const struct end *end, int family)
 	char text[ADDR_TEXT];
 	AUTO_BUF b = {0};
 
-	addr_print(&end->addr[family], text);
+	addr_print(&end->addr[0][family], text);
 	end_name(&b, e, end);
 	return json_pack("{s:s, s:s}", "name", b.p ? b.p : "", "address", text);
 }

@@ -7,17 +7,47 @@
 
 #include "seam/policy.h"
 
-static void set_address(struct end *e, struct str text)
+/* The first address of each family. */
+static void set_address(struct addr out[FAMILIES], bool has[FAMILIES], struct str text)
 {
 	struct addr a;
 
 	if (addr_parse(text, &a))
 		return;
 	int f = addr_is4(&a) ? 0 : 1;
-	if (e->has[f])
+	if (has[f])
 		return;
-	e->addr[f] = a;
-	e->has[f] = true;
+	out[f] = a;
+	has[f] = true;
+}
+
+static void pod_addresses(const struct object *o, struct addr out[FAMILIES], bool has[FAMILIES])
+{
+	for (size_t i = 0; i < o->pod->status->pod_ips.len; i++)
+		set_address(out, has, o->pod->status->pod_ips.items[i].ip);
+}
+
+static void node_addresses(const struct object *o, struct addr out[FAMILIES], bool has[FAMILIES])
+{
+	const struct node_status *st = o->node->status;
+
+	for (size_t i = 0; st && i < st->addresses.len; i++)
+		if (str_eqz(st->addresses.items[i].type, "InternalIP"))
+			set_address(out, has, st->addresses.items[i].address);
+}
+
+/* A family counts that the end has in each store. */
+static void addresses(struct ends *e, struct end *end)
+{
+	for (size_t i = 0; i < e->n_engines; i++) {
+		bool has[FAMILIES] = {false, false};
+		if (end->kind == END_POD)
+			pod_addresses(end->o[i], end->addr[i], has);
+		else
+			node_addresses(end->o[i], end->addr[i], has);
+		for (int f = 0; f < FAMILIES; f++)
+			end->has[f] = has[f] && (!i || end->has[f]);
+	}
 }
 
 static bool pod_counts(const struct object *o)
@@ -47,8 +77,7 @@ static int add_pod(struct ends *e, const struct object *a, const struct object *
 	end.name = o->meta.name;
 	end.workload = pod_workload(engine_store(e->engines[0]), o);
 	end.node = o->pod->spec ? o->pod->spec->node_name : (struct str){0};
-	for (size_t i = 0; i < o->pod->status->pod_ips.len; i++)
-		set_address(&end, o->pod->status->pod_ips.items[i].ip);
+	addresses(e, &end);
 	return vec_push(&e->list, end);
 }
 
@@ -75,14 +104,12 @@ static int add_nodes(struct ends *e)
 	int r = store_list(engine_store(e->engines[0]), KIND_node, STR(""), &nodes);
 
 	VEC_EACH (&nodes.list, o) {
-		const struct node_status *st = (*o)->node->status;
 		struct end end = {.kind = END_NODE, .o = {*o}, .name = (*o)->meta.name};
 		if (e->n_engines == 2)
 			end.o[1] = store_get(engine_store(e->engines[1]), KIND_node, STR(""), end.name);
-		for (size_t i = 0; st && i < st->addresses.len; i++)
-			if (str_eqz(st->addresses.items[i].type, "InternalIP"))
-				set_address(&end, st->addresses.items[i].address);
-		if (!r && (e->n_engines == 1 || end.o[1]) && (end.has[0] || end.has[1]))
+		if (e->n_engines == 1 || end.o[1])
+			addresses(e, &end);
+		if (!r && (end.has[0] || end.has[1]))
 			r = vec_push(&e->list, end);
 	}
 	vec_free(&nodes.list);
@@ -97,7 +124,7 @@ static int add_regions(struct ends *e)
 		if (g->kind != REGION_OUTSIDE)
 			continue;
 		int f = addr_is4(&g->sample) ? 0 : 1;
-		end.addr[f] = g->sample;
+		end.addr[0][f] = end.addr[1][f] = g->sample;
 		end.has[f] = true;
 		if (vec_push(&e->list, end))
 			return -ENOMEM;
@@ -118,10 +145,10 @@ static struct group_key key_of(const struct ends *e, const struct end *end)
 		for (int f = 0; f < FAMILIES; f++) {
 			if (!end->has[f])
 				continue;
-			k.by[i].class[f] = engine_class(e->engines[i], &end->addr[f]);
+			k.by[i].class[f] = engine_class(e->engines[i], &end->addr[i][f]);
 			if (end->kind != END_POD)
 				continue;
-			struct engine_sets s = engine_sets(e->engines[i], &end->addr[f]);
+			struct engine_sets s = engine_sets(e->engines[i], &end->addr[i][f]);
 			k.by[i].ingress = s.ingress;
 			k.by[i].egress = s.egress;
 		}

@@ -15,10 +15,10 @@ enum end_kind { END_POD, END_NODE, END_OUTSIDE };
 
 struct end {
 	enum end_kind kind;
-	const struct object *o[ENGINES]; /* Pod or Node of each store; NULL: not there, or outside */
-	struct str ns, name, workload;	 /* borrowed; outside: empty */
-	struct str node;		 /* where a pod runs */
-	struct addr addr[FAMILIES];	 /* a node's first; a region's sample */
+	const struct object *o[ENGINES];     /* Pod or Node of each store; NULL: not there, or outside */
+	struct str ns, name, workload;	     /* borrowed; outside: empty */
+	struct str node;		     /* where a pod runs */
+	struct addr addr[ENGINES][FAMILIES]; /* in each store; a node's first; a region's sample */
 	bool has[FAMILIES];
 	size_t region, group;
 };

@@ -16,7 +16,7 @@ static unsigned cidr_holds(const struct ends *e, const struct end *end, const st
 	for (int f = 0; f < FAMILIES; f++) {
 		if (!end->has[f])
 			continue;
-		const struct prefix own = {.addr = end->addr[f], .len = 128};
+		const struct prefix own = {.addr = end->addr[0][f], .len = 128};
 		const struct prefix *p =
 		    end->kind == END_OUTSIDE ? &e->regions.list.items[end->region].prefix : &own;
 		bool mapped = p->len >= 96 && addr_is4(&p->addr);

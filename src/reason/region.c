@@ -129,21 +129,30 @@ static int by_prefix(const void *pa, const void *pb)
 	return (int)b->kind - (int)a->kind; /* of the cluster first: it stays */
 }
 
-/* IPv4 lies in ::/0 only by its notation. */
-static bool inside(const struct prefix *outer, const struct prefix *inner)
+/* In order, q and all that follows lie behind p. IPv4 stands in the middle of ::/0 and is no part of it. */
+static bool past(const struct prefix *p, const struct prefix *q)
 {
-	if (outer->len < 96 && inner->len >= 96 && addr_is4(&inner->addr))
-		return false;
-	return prefix_covers(outer, inner);
+	return !prefix_covers(p, q) && !(p->len < 96 && addr_is4(&q->addr));
+}
+
+/* The region around a prefix: i, or one around it, or one before the IPv4 regions, which lie in the middle of
+ * the others' order and in none of them. */
+static size_t around(const struct regions *rs, const struct prefix *p, size_t i)
+{
+	const struct region *list = rs->list.items;
+
+	while (i != NO_PARENT && !prefix_covers(&list[i].prefix, p)) {
+		bool steps_out = list[i].parent == NO_PARENT && i;
+		i = steps_out ? i - 1 : list[i].parent;
+	}
+	return i;
 }
 
 static void find_parents(struct regions *rs)
 {
 	for (size_t i = 0; i < rs->list.len; i++) {
-		size_t up = i ? i - 1 : NO_PARENT;
 		struct region *r = &rs->list.items[i];
-		while (up != NO_PARENT && !inside(&rs->list.items[up].prefix, &r->prefix))
-			up = rs->list.items[up].parent;
+		size_t up = around(rs, &r->prefix, i ? i - 1 : NO_PARENT);
 		r->parent = up;
 		if (up != NO_PARENT && rs->list.items[up].kind == REGION_CLUSTER)
 			r->kind = REGION_CLUSTER;
@@ -176,7 +185,7 @@ static void find_sample(struct regions *rs, size_t i)
 
 	for (size_t k = i + 1; k < rs->list.len && left; k++) {
 		const struct region *c = &rs->list.items[k];
-		if (!prefix_covers(&r->prefix, &c->prefix))
+		if (past(&r->prefix, &c->prefix))
 			break;
 		if (c->parent == i && prefix_has(&c->prefix, &a))
 			left = after(&c->prefix, &a);
@@ -197,7 +206,7 @@ static void mark_hollow(struct regions *rs, size_t i)
 	if (r->kind != REGION_EMPTY)
 		return;
 	for (size_t k = i + 1; k < rs->list.len; k++) {
-		if (!prefix_covers(&r->prefix, &rs->list.items[k].prefix))
+		if (past(&r->prefix, &rs->list.items[k].prefix))
 			break;
 		if (rs->list.items[k].kind != REGION_CLUSTER)
 			return;
@@ -247,10 +256,7 @@ size_t region_of(const struct regions *rs, const struct addr *a)
 		else
 			hi = mid;
 	}
-	for (size_t i = lo ? lo - 1 : NO_PARENT; i != NO_PARENT; i = rs->list.items[i].parent)
-		if (inside(&rs->list.items[i].prefix, &one))
-			return i;
-	return NO_PARENT;
+	return around(rs, &one, lo ? lo - 1 : NO_PARENT);
 }
 
 /* Whether a region counts as in: an empty one when all below it are. */
@@ -260,9 +266,10 @@ static bool is_in(const struct regions *rs, const bool *in, size_t i)
 		return rs->list.items[i].kind == REGION_OUTSIDE && in[i];
 	for (size_t k = i + 1; k < rs->list.len; k++) {
 		const struct region *r = &rs->list.items[k];
-		if (!prefix_covers(&rs->list.items[i].prefix, &r->prefix))
+		if (past(&rs->list.items[i].prefix, &r->prefix))
 			break;
-		if (r->kind == REGION_OUTSIDE && inside(&rs->list.items[i].prefix, &r->prefix) && !in[k])
+		if (r->kind == REGION_OUTSIDE && prefix_covers(&rs->list.items[i].prefix, &r->prefix) &&
+		    !in[k])
 			return false;
 	}
 	return true;
@@ -292,7 +299,7 @@ static void print_below(struct region_printer *p, size_t i)
 	for (size_t turn = 0; turn < 2; turn++) {
 		for (size_t k = i + 1; k < p->rs->list.len; k++) {
 			const struct region *r = &p->rs->list.items[k];
-			if (!prefix_covers(&p->rs->list.items[i].prefix, &r->prefix))
+			if (past(&p->rs->list.items[i].prefix, &r->prefix))
 				break;
 			if (r->parent != i || r->kind == REGION_CLUSTER)
 				continue;
@@ -323,13 +330,15 @@ void regions_print(struct buf *b, const struct regions *rs, const bool *in)
 		return;
 	}
 	buf_addz(b, "outside ");
-	for (size_t i = 0; i < rs->list.len; i++) {
-		if (rs->list.items[i].parent != NO_PARENT)
-			continue;
-		if (is_in(rs, in, i)) {
-			buf_addz(b, p.printed++ ? ", " : "");
-			print_one(b, &rs->list.items[i].prefix);
+	for (int turn = 0; turn < 2; turn++) /* IPv4 first */
+		for (size_t i = 0; i < rs->list.len; i++) {
+			const struct prefix *root = &rs->list.items[i].prefix;
+			if (rs->list.items[i].parent != NO_PARENT || addr_is4(&root->addr) != (turn == 0))
+				continue;
+			if (is_in(rs, in, i)) {
+				buf_addz(b, p.printed++ ? ", " : "");
+				print_one(b, root);
+			}
+			print_below(&p, i);
 		}
-		print_below(&p, i);
-	}
 }

@@ -32,7 +32,7 @@ int policies_isolating(const struct store *s, const struct object *pod, bool egr
 	return r;
 }
 
-bool namespace_matches(const struct store *s, const struct label_selector *sel, struct str ns)
+bool select_namespace(const struct store *s, const struct label_selector *sel, struct str ns)
 {
 	const struct object *o = store_get(s, KIND_namespace, STR(""), ns);
 	struct strpair automatic = {.key = STR("kubernetes.io/metadata.name"), .value = ns};
@@ -41,13 +41,13 @@ bool namespace_matches(const struct store *s, const struct label_selector *sel, 
 	return selector_matches(sel, o ? &o->meta.labels : &only);
 }
 
-bool subject_matches(const struct store *s, const struct cluster_subject *c, const struct object *pod)
+bool select_subject(const struct store *s, const struct cluster_subject *c, const struct object *pod)
 {
 	if (c && c->namespaces)
-		return namespace_matches(s, c->namespaces, pod->meta.ns);
+		return select_namespace(s, c->namespaces, pod->meta.ns);
 	if (!c || !c->pods || !c->pods->pod_selector)
 		return false;
 	return (!c->pods->namespace_selector ||
-		namespace_matches(s, c->pods->namespace_selector, pod->meta.ns)) &&
+		select_namespace(s, c->pods->namespace_selector, pod->meta.ns)) &&
 	       selector_matches(c->pods->pod_selector, &pod->meta.labels);
 }

@@ -10,7 +10,7 @@
 int policies_isolating(const struct store *s, const struct object *pod, bool egress, bool staged,
 		       struct object_refs *out);
 bool policy_has_direction(const struct object *o, bool egress);
-bool subject_matches(const struct store *s, const struct cluster_subject *c, const struct object *pod);
-bool namespace_matches(const struct store *s, const struct label_selector *sel, struct str ns);
+bool select_subject(const struct store *s, const struct cluster_subject *c, const struct object *pod);
+bool select_namespace(const struct store *s, const struct label_selector *sel, struct str ns);
 
 #endif

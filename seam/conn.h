@@ -31,6 +31,8 @@ WEFT_SEAM_SIZE(struct conn6_key, 40);
 #define CONN_FIN_A	  8u
 #define CONN_FIN_B	  16u
 #define CONN_RST	  32u
+#define CONN_RECHECK	  64u /* policies changed: the next packet is judged again if a strict pod is at an end \
+			       */
 
 struct conn_value {
 	__u64 bytes[2]; /* [0] from the initiator, [1] back */
@@ -79,5 +81,18 @@ struct fragment_value {
 	__u16 sport, dport;
 };
 WEFT_SEAM_SIZE(struct fragment_value, 4);
+
+/*
+ * What weft_gc is to do besides letting entries age out; its context. GC_GONE: also remove the connections,
+ * translations and fragments with an end in BPF map `gone` (its owner changed). GC_RECHECK: set CONN_RECHECK
+ * on every connection.
+ */
+#define GC_GONE	   1u
+#define GC_RECHECK 2u
+struct gc_order {
+	__u32 flags;
+	__u32 removed; /* filled: entries that went */
+};
+WEFT_SEAM_SIZE(struct gc_order, 8);
 
 #endif

@@ -11,6 +11,7 @@
 
 #define ENDPOINT_HOST_NET 1u /* not wired; never in these tables today */
 #define ENDPOINT_STRICT	  2u /* connections that policy no longer allows are cut */
+#define ENDPOINT_SELF	  4u /* both sets have elements for CLASS_SELF: judged by the connect hook */
 
 struct endpoint_value {	   /* BPF map endpoint: struct addr16 → this; local pods only */
 	__u32 ifindex;	   /* host-side interface, in the node's namespace */

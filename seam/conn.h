@@ -31,9 +31,8 @@ WEFT_SEAM_SIZE(struct conn6_key, 40);
 #define CONN_FIN_A	  8u
 #define CONN_FIN_B	  16u
 #define CONN_RST	  32u
-#define CONN_RECHECK                                                                                         \
-	64u /* policies changed: the next packet is judged again if a strict pod is at an end                \
-	     */
+#define CONN_RECHECK	  64u  /* policies changed: the next packet is judged again, see weft_gc */
+#define CONN_CUT	  128u /* no longer allowed at a strict pod: drops all until it is allowed again */
 
 struct conn_value {
 	__u64 bytes[2]; /* [0] from the initiator, [1] back */

@@ -145,15 +145,43 @@ ALWAYS_INLINE int dns_question(struct dns *d)
 	return 0;
 }
 
-/* Follows the pointer at `off`, which must lead back (RFC 1035, 4.1.4). */
+/* Follows the pointer at `off`, which must lead back (RFC 1035, 4.1.4). Nonzero: it does not. */
 ALWAYS_INLINE int dns_jump(struct dns *d, __u32 *off)
 {
 	__u32 to = dns_word(d, *off) & 0x3fff;
 
-	if (to >= *off)
+	if (to >= *off || *off + 2 > d->len)
 		return 1;
 	*off = to;
 	return 0;
+}
+
+/* A label or jump further in the name at d->a; d->left counts its bytes. */
+static long dns_walk(__u32 i __attribute__((unused)), struct dns **ctx)
+{
+	struct dns *d = *ctx;
+	__u32 c = dns_byte(d, d->a);
+
+	if (d->a >= d->len)
+		return 1;
+	if (dns_is_pointer(c))
+		return dns_jump(d, &d->a);
+	d->left += 1 + c;
+	if (c > 63 || d->left > DNS_NAME_MAX)
+		return 1;
+	d->same = !c;
+	d->a += 1 + c;
+	return d->same != 0;
+}
+
+/* Is a whole name at `off`, pointers followed? */
+ALWAYS_INLINE int dns_is_name(struct dns *d, __u32 off)
+{
+	d->a = off;
+	d->left = 0;
+	d->same = 0;
+	bpf_loop(DNS_NAME_MAX, dns_walk, &d, 0);
+	return d->same;
 }
 
 /* One byte or jump further in both names, d->a and d->b. */
@@ -246,7 +274,7 @@ ALWAYS_INLINE enum dns_record dns_next(struct dns *d)
 		dns_address(d, data, type);
 		return DNS_ADDRESS;
 	}
-	if (dns_skip(d, data) != data + len)
+	if (dns_skip(d, data) != data + len || !dns_is_name(d, data))
 		return DNS_END;
 	d->wanted = data;
 	d->ttl = ttl;

@@ -2,8 +2,8 @@
 /*
  * What a program knows of the packet in its hands. It lies in a per-CPU scratch element, since the stack has
  * 512 bytes: tc programs run with bottom halves off, so one CPU has one packet at a time. Programs that run
- * in process context (cgroup hooks, weft_gc) must not use it. Steps return 0 to go on, a drop reason, or
- * STEP_STACK.
+ * in process context must not use that element: weft_ask has one of its own, cgroup hooks and weft_gc have
+ * none. Steps return 0 to go on, a drop reason, or STEP_STACK.
  */
 #ifndef WEFT_BPF_PACKET_H
 #define WEFT_BPF_PACKET_H
@@ -35,7 +35,7 @@ struct packet {
 	__u32 inner_l4; /* ICMP error: offset of the header after that */
 	__u32 ifindex;	/* of the pod that is charged for a new connection; 0: none */
 	__u32 rule_egress, rule_ingress;
-	__u32 rule;		 /* of the last judgement */
+	__u32 cause;		 /* of the last judgement that refused, as in drop_key; else 0 */
 	__u32 judged, direction; /* the pod (interface) and direction of the last judgement */
 	__u32 way;
 	__u32 node;   /* WAY_TUNNEL: key of BPF map node */
@@ -56,6 +56,7 @@ struct packet {
 	__u8 refuse;	 /* dropped, but the stack may tell the sender */
 	__u8 masquerade; /* needs SNAT before it leaves */
 	__u8 is_pod;	 /* t.dst is known to be a pod's, here or elsewhere */
+	__u8 known;	 /* an open connection is judged again: what its name was stays (CN16) */
 	__u8 target_mac[6];
 	/* keys and values of look-ups, so that the stack stays free */
 	struct conn4_key k4;
@@ -74,14 +75,20 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct packet);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 } scratch SEC(".maps");
+
+#define SLOT_PACKET 0u
+#define SLOT_ASK    1u
+
+ALWAYS_INLINE struct packet *packet_slot(__u32 slot)
+{
+	return bpf_map_lookup_elem(&scratch, &slot);
+}
 
 ALWAYS_INLINE struct packet *packet_get(void)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&scratch, &zero);
+	return packet_slot(SLOT_PACKET);
 }
 
 ALWAYS_INLINE const struct config_value *config_get(void)

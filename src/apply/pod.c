@@ -141,6 +141,7 @@ struct job { /* one row of a run */
 	struct pod_ns *ns;
 	uint64_t cookie;
 	bool had;
+	bool replaces; /* another pod's pair went: the routes that the plan still has went with it */
 	int result;
 };
 
@@ -165,6 +166,17 @@ static void make_veths(struct applier *a, struct job *jobs, size_t n)
 	nl_send(b);
 }
 
+static void put_route(struct nl_batch *b, const struct job *j, const struct addr *own)
+{
+	struct route_want w = {.to = {.addr = *own, .len = 128},
+			       .index = j->index,
+			       .mtu = j->v.mtu,
+			       .protocol = WEFT_ROUTE_PROTOCOL};
+
+	if (!addr_is_zero(own))
+		route_set(b, &w, false, NULL);
+}
+
 /* After the pairs exist: hosts' ends together, each pod's end by its own socket, then the aliases. */
 static void configure(struct applier *a, struct job *jobs, size_t n)
 {
@@ -172,9 +184,15 @@ static void configure(struct applier *a, struct job *jobs, size_t n)
 	char alias[256];
 
 	nl_batch_init(b, a->route_fd);
-	for (size_t i = 0; i < n; i++)
-		if (!jobs[i].result)
-			put_host_end(a, b, jobs[i].index, &jobs[i].v, &jobs[i].result);
+	for (size_t i = 0; i < n; i++) {
+		if (jobs[i].result)
+			continue;
+		put_host_end(a, b, jobs[i].index, &jobs[i].v, &jobs[i].result);
+		if (jobs[i].replaces) {
+			put_route(b, &jobs[i], &jobs[i].v.v4);
+			put_route(b, &jobs[i], &jobs[i].v.v6);
+		}
+	}
 	nl_send(b);
 	if (b->text[0])
 		log_warn("link of a pod, host end: %s", b->text);
@@ -288,6 +306,7 @@ static void add_links(struct applier *a, const struct change *c, size_t n, int32
 			 * had. */
 			if (strncmp(old->value.uid, j->v.uid, UID_SIZE) || !namespace_get(a, j->v.uid))
 				delete_links(a, &index, 1, &j->result);
+			j->replaces = c[i].op == CHANGE_SET;
 			old = NULL;
 		}
 		j->had = old && pod_link_check(a, old, NULL) != -ENODEV;

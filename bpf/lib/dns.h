@@ -102,6 +102,8 @@ static long dns_letter(__u32 i, struct dns **ctx)
 	__u32 c = dns_byte(d, DNS_HEAD + i);
 
 	if (!d->left) {
+		if (c > 63)
+			return 1;
 		d->left = c;
 		c = '.';
 	} else {

@@ -43,8 +43,8 @@ struct bpf_case {
 	int (*check)(void); /* nonzero: failed, with a TAP comment */
 };
 
-extern const struct bpf_case path_cases[], policy_cases[], port_cases[], change_cases[], service_cases[],
-    state_cases[]; /* end with a NULL name */
+extern const struct bpf_case path_cases[], policy_cases[], port_cases[], change_cases[], names_cases[],
+    learn_cases[], service_cases[], state_cases[]; /* end with a NULL name */
 
 extern int run_v6; /* the family of the present run */
 const char *here(const char *v4_text);

@@ -305,6 +305,8 @@ int main(void)
 	failed += run_cases(policy_cases, &number);
 	failed += run_cases(port_cases, &number);
 	failed += run_cases(change_cases, &number);
+	failed += run_cases(names_cases, &number);
+	failed += run_cases(learn_cases, &number);
 	failed += run_cases(service_cases, &number);
 	failed += run_cases(state_cases, &number);
 	printf("1..%d\n", number);

@@ -13,6 +13,7 @@
 #include "bpf/lib/names.h"
 
 #define LEARN_TRIES 4
+#define LEARN_FREE  (-0x7fffffff) /* as if it had ended long ago */
 
 /* A look-alike of `scratch`, and of the same use: one message at a time on each CPU. */
 struct learning {
@@ -20,7 +21,8 @@ struct learning {
 	struct block_key range;
 	struct learned_slot slot;  /* what is learned: the class of the name asked for */
 	struct learned_value seen; /* the element of the address */
-	__u32 now, holding, least, best;
+	__u32 now, holding, best;
+	__s32 least; /* seconds that the best slot has left */
 };
 
 struct {
@@ -57,16 +59,16 @@ static long learn_slot(__u32 i, struct learning **ctx)
 {
 	struct learning *l = *ctx;
 	const struct learned_slot *s = &l->seen.slot[i & (LEARNED_SLOTS - 1)];
-	__u32 until = s->name ? s->until : 0;
+	__s32 left = s->name ? learned_left(s, l->now) : LEARN_FREE;
 
-	if (l->now < until)
+	if (left > 0)
 		l->holding = 1;
 	if (s->name == l->slot.name) {
 		l->best = i;
 		return 1;
 	}
-	if (until < l->least) {
-		l->least = until;
+	if (left < l->least) {
+		l->least = left;
 		l->best = i;
 	}
 	return 0;
@@ -76,7 +78,7 @@ static long learn_slot(__u32 i, struct learning **ctx)
 ALWAYS_INLINE __u32 learn_choose(struct learning *l)
 {
 	l->best = 0;
-	l->least = 0xffffffff;
+	l->least = 0x7fffffff;
 	l->holding = 0;
 	bpf_loop(LEARNED_SLOTS, learn_slot, &l, 0);
 	return l->best & (LEARNED_SLOTS - 1);
@@ -102,14 +104,14 @@ __attribute__((noinline)) int learn_try(void)
 		__builtin_memset(&l->seen, 0, sizeof(l->seen));
 	best = learn_choose(l);
 	was = l->seen.slot[best];
-	if (was.name == l->slot.name && was.until >= l->slot.until)
+	if (was.name == l->slot.name && (__s32)(was.until - l->slot.until) >= 0)
 		return 0;
 	if (v && l->holding) {
 		word = (__u64 *)&v->slot[best];
 		__builtin_memcpy(&old, &was, sizeof(old));
 		if (__sync_val_compare_and_swap(word, old, *(__u64 *)&l->slot) != old)
 			return 1;
-		if (was.name != l->slot.name && learned_holds(&was, l->now))
+		if (was.name && was.name != l->slot.name && learned_left(&was, l->now) > 0)
 			count(COUNTER_NAMES_LOST);
 		return 0;
 	}

@@ -20,10 +20,10 @@ struct gc_names {
 
 static long gc_learned(struct bpf_map *map, struct addr16 *key, struct learned_value *v, struct gc_names *g)
 {
-	__u32 rest = g->kept < LEARNED_CROWD ? LEARNED_KEEP : LEARNED_REST;
+	__s32 rest = g->kept < LEARNED_CROWD ? LEARNED_KEEP : LEARNED_REST;
 
 	for (int i = 0; i < LEARNED_SLOTS; i++) {
-		if (v->slot[i].name && g->now < v->slot[i].until + rest) {
+		if (v->slot[i].name && (__s32)(g->now - v->slot[i].until) < rest) {
 			g->kept++;
 			return 0;
 		}

@@ -16,9 +16,10 @@ ALWAYS_INLINE __u32 names_now(void)
 	return (__u32)(bpf_ktime_get_coarse_ns() / NS_PER_SECOND);
 }
 
-ALWAYS_INLINE int learned_holds(const struct learned_slot *s, __u32 now)
+/* Seconds that are left; negative once it has ended. */
+ALWAYS_INLINE __s32 learned_left(const struct learned_slot *s, __u32 now)
 {
-	return s->name && now < s->until;
+	return (__s32)(s->until - now);
 }
 
 /*
@@ -38,9 +39,9 @@ __attribute__((noinline)) __u64 names_allow(__u32 names, __u32 slot)
 	v = bpf_map_lookup_elem(&learned, &p->t.dst);
 	if (!v)
 		return RULE_NONE;
-	now = p->known ? 0 : names_now();
+	now = names_now();
 	for (int i = 0; i < LEARNED_SLOTS; i++) {
-		if (!learned_holds(&v->slot[i], now))
+		if (!v->slot[i].name || (!p->known && learned_left(&v->slot[i], now) <= 0))
 			continue;
 		key.name = v->slot[i].name;
 		match = bpf_map_lookup_elem(&name_match, &key);

@@ -103,7 +103,7 @@ uint32_t learned_for(const char *text, uint32_t name)
 
 	learned_of(text, &v);
 	for (int i = 0; i < LEARNED_SLOTS; i++)
-		if (v.slot[i].name == name && v.slot[i].until > now())
+		if (v.slot[i].name == name && (int32_t)(v.slot[i].until - now()) > 0)
 			return v.slot[i].until - now();
 	return 0;
 }

@@ -117,15 +117,11 @@ ALWAYS_INLINE int pod_deliver(struct __sk_buff *skb, struct packet *p, const str
 ALWAYS_INLINE int pod_short_way(struct __sk_buff *skb, struct packet *p, const struct config_value *c,
 				struct conn_value *conn, int *step)
 {
-	const struct endpoint_value *to;
-
 	if (!conn || p->backward || p->tcp & (TCP_SYN | TCP_FIN | TCP_RST) || conn->ifindex != p->ifindex ||
 	    (conn->flags & (CONN_NAT | CONN_ANSWERED | CONN_RECHECK | CONN_CUT)) != CONN_ANSWERED)
 		return 0;
-	to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
-	if (!to || to->ifindex == p->ifindex)
+	if (!route_known(p, conn) || p->target == p->ifindex)
 		return 0; /* an entry that others opened to this pod has its interface as well */
-	route_pod(p, to);
 	*step = conn_pass(p, conn);
 	if (!*step)
 		*step = pod_deliver(skb, p, c);

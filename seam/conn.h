@@ -37,15 +37,21 @@ WEFT_SEAM_SIZE(struct conn6_key, 40);
 struct conn_value {
 	__u64 bytes[2]; /* [0] from the initiator, [1] back */
 	__u64 packets[2];
-	__u64 seen;			 /* coarse monotonic ns of the last packet */
+	__u64 seen;    /* coarse monotonic ns of the last packet */
+	__u32 flags;   /* CONN_… */
+	__u32 ifindex; /* of the local pod that is charged for it; 0: none */
+	/* the responder as BPF map endpoint had it when BPF map wiring said `wiring` - 1; 0: not looked up */
+	__u32 wiring;
+	__u32 target; /* ifindex; 0: no pod of this node */
+	__u8 target_mac[6];
+	__u8 pad[2];
+	/* what each packet needs ends here, after 64 bytes */
 	__u64 born;			 /* monotonic ns */
-	__u32 flags;			 /* CONN_… */
 	__u32 rule_egress, rule_ingress; /* rules that let it in; 0: not judged here or not isolated */
-	__u32 ifindex;			 /* of the local pod that is charged for it; 0: none */
 	__u32 handshake_us;
 	__u32 retransmits;
 };
-WEFT_SEAM_SIZE(struct conn_value, 72);
+WEFT_SEAM_SIZE(struct conn_value, 88);
 
 /* Translations per packet. BPF map nat: the tuple as it arrives → the tuple as it goes on. */
 struct nat_key {

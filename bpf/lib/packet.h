@@ -28,8 +28,11 @@ struct packet {
 	struct nat_key raw;	 /* as it came; valid once translated */
 	struct nat_key out;	 /* as it goes on; valid once translated */
 	struct addr16 outer_src; /* of an ICMP error, while t holds what it is about */
+	__u64 tick;		 /* jiffies when `now` was read */
 	__u64 now;		 /* coarse monotonic ns */
 	__u32 len;
+	__u32 pad;
+	/* all 0 at the beginning of a packet, up to k4 */
 	__u32 l4;	/* offset of the header after IP */
 	__u32 inner;	/* ICMP error: offset of the IP header inside */
 	__u32 inner_l4; /* ICMP error: offset of the header after that */
@@ -59,7 +62,7 @@ struct packet {
 	__u8 known;	 /* an open connection is judged again: what its name was stays (CN16) */
 	__u8 target_mac[6];
 	/* keys and values of look-ups, so that the stack stays free */
-	struct conn4_key k4;
+	struct conn4_key k4 __attribute__((aligned(8)));
 	struct conn6_key k6;
 	struct conn_value conn;
 	struct nat_key nk;

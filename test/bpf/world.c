@@ -167,6 +167,16 @@ static const struct {
     {"r", "10.2.0.7", "fd00:2::7", IF_R, {2, 0, 0, 0, 0, 7}},
 };
 
+/* BPF map endpoint has changed: connections may not go by what they remember. */
+static void wiring_changed(void)
+{
+	uint32_t zero = 0, number = 0;
+
+	bpf_map_lookup_elem(bpf_map__fd(world->maps.wiring), &zero, &number);
+	number++;
+	put(world->maps.wiring, &zero, &number);
+}
+
 void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set)
 {
 	size_t i = name[0] == 'a' ? 0 : name[0] == 'b' ? 1 : 2;
@@ -180,6 +190,7 @@ void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set)
 	put(world->maps.endpoint, &v4, &e);
 	put(world->maps.endpoint, &v6, &e);
 	put(world->maps.iface, &pods[i].ifindex, &f);
+	wiring_changed();
 }
 
 static size_t pod_of(const char *name)
@@ -204,6 +215,7 @@ static void pod_change(const char *name,
 	put(world->maps.endpoint, &v4, &e);
 	put(world->maps.endpoint, &v6, &e);
 	put(world->maps.iface, &pods[i].ifindex, &f);
+	wiring_changed();
 }
 
 static void change_staged(struct endpoint_value *e, struct iface_value *f, const uint32_t *sets)
@@ -239,6 +251,7 @@ void remove_pod(const char *name)
 	bpf_map_delete_elem(bpf_map__fd(world->maps.address), &v4);
 	bpf_map_delete_elem(bpf_map__fd(world->maps.address), &v6);
 	bpf_map_delete_elem(bpf_map__fd(world->maps.iface), &pods[i].ifindex);
+	wiring_changed();
 }
 
 void world_reset(void)

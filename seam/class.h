@@ -11,6 +11,7 @@
 #define CLASS_WORLD 0u
 #define CLASS_SELF                                                                                           \
 	1u /* a pod that reaches itself through a Service: under cluster policies only (CN18, NP64) */
+#define CLASS_SELF6 2u /* the same over IPv6 */
 
 #define ADDRESS_POD  1u /* a pod, here or elsewhere */
 #define ADDRESS_NODE 2u /* an address of another node (pods with hostNetwork have it too) */

@@ -283,27 +283,49 @@ static bool affected(struct bridge *b, const struct pset *s)
 /* What one end of a pair says; who is not judged may do everything. */
 static void side_ports(struct bridge *b, const struct pset *s, const struct pclass *k, struct ports *out)
 {
-	if (!s)
-		ports_all(b->c, out);
-	else if (k)
+	if (s)
 		ports_eval(b->c, s, k, out);
 	else
-		ports_copy(b->c, &s->self, out);
+		ports_all(b->c, out);
 }
 
-/* No classes: of CLASS_SELF. */
+/* What both ends allow; takes over was and now. */
+static void pair_put(struct bridge *b, const struct pair *p, struct ports *was, struct ports *now,
+		     uint32_t class)
+{
+	struct ports ports;
+	ports_and(b->c, was, now, &ports);
+	if (!b->c->failed)
+		cell(b, p->id, class, &ports, &ports);
+	ports_fini(was);
+	ports_fini(now);
+	ports_fini(&ports);
+}
+
 static void pair_cell_at(struct bridge *b, const struct pair *p, const struct pclass *from,
 			 const struct pclass *to, uint32_t class)
 {
-	struct ports was, now, ports;
+	struct ports was, now;
 	side_ports(b, p->from, from, &was);
 	side_ports(b, p->to, to, &now);
-	ports_and(b->c, &was, &now, &ports);
-	if (!b->c->failed)
-		cell(b, p->id, class, &ports, &ports);
-	ports_fini(&was);
-	ports_fini(&now);
-	ports_fini(&ports);
+	pair_put(b, p, &was, &now, class);
+}
+
+/* A pod that reaches itself, over IPv4 (family 0) or IPv6: has an element only where both ends have. */
+static void pair_self(struct bridge *b, const struct pair *p, unsigned family)
+{
+	const struct pset *ends[] = {p->from, p->to};
+	struct ports ports[2];
+	for (int i = 0; i < 2; i++)
+		if (ends[i] && !ends[i]->self[family].list.len)
+			return;
+	for (int i = 0; i < 2; i++) {
+		if (ends[i])
+			ports_copy(b->c, &ends[i]->self[family], &ports[i]);
+		else
+			ports_all(b->c, &ports[i]);
+	}
+	pair_put(b, p, &ports[0], &ports[1], CLASS_SELF + family);
 }
 
 static void pair_cell(struct compiler *c, struct pset *s, const struct pclass *k, void *ctx)
@@ -323,9 +345,8 @@ static void pair_cells(struct bridge *b, const struct pair *p)
 			each_class(b->c, (struct pset *)(uintptr_t)ends[i], pair_cell, &sc);
 	VEC_EACH (&b->s->list, m)
 		pair_cell_at(b, p, (*m)->from, (*m)->to, (*m)->id);
-	/* Pods have a set in between and the flag for it only where both ends know the class. */
-	if ((p->from ? p->from->self.list.len : 1) && (p->to ? p->to->self.list.len : 1))
-		pair_cell_at(b, p, NULL, NULL, CLASS_SELF);
+	pair_self(b, p, 0);
+	pair_self(b, p, 1);
 }
 
 /* The id of the set between two sets; one of them where it does as well. */

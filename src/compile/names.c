@@ -36,8 +36,8 @@ void name_set(struct buf *b, const struct plan_names *n, uint32_t id)
 void name_class(struct buf *b, const struct plan_names *n, uint32_t id)
 {
 	const struct pclass *k = n ? id_find(&n->c->class_ids, id) : NULL;
-	if (id == CLASS_WORLD || id == CLASS_SELF) {
-		buf_addz(b, id == CLASS_SELF ? "itself" : "world");
+	if (id <= CLASS_SELF6) {
+		buf_addz(b, id == CLASS_WORLD ? "world" : id == CLASS_SELF ? "itself" : "itself by IPv6");
 		return;
 	}
 	if (!k) {

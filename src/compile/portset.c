@@ -15,9 +15,9 @@ static struct piece default_of(bool open)
 	return (struct piece){.allow = open};
 }
 
-static void key_of(struct buf *key, const struct ports *p, bool open)
+void ports_key(struct buf *key, const struct ports *p)
 {
-	buf_addc(key, open ? '1' : '0');
+	buf_addc(key, '|');
 	VEC_EACH (&p->list, it) {
 		uint16_t n[4] = {it->proto, it->low, it->high, it->allow};
 		uint32_t ids[2] = {it->rule ? it->rule->id : RULE_NONE, it->names ? it->names->id : 0};
@@ -36,7 +36,8 @@ static void lens_of(void *ctx, const struct port_key *k, const struct port_value
 static struct portset *portset_get(struct compiler *c, const struct ports *p, bool open)
 {
 	AUTO_BUF key = {0};
-	key_of(&key, p, open);
+	buf_addc(&key, open ? '1' : '0');
+	ports_key(&key, p);
 	struct portset *s = key.failed ? NULL : hash_get(&c->portsets, buf_str(&key));
 	if (!s) {
 		s = key.failed ? NULL : calloc(1, sizeof(*s));
@@ -151,7 +152,7 @@ static void put(const struct portset *s, const struct piece *p, uint32_t at, uin
 	const struct nameset *n = p->names;
 	while (n && n->both[1])
 		n = n->both[1];
-	fn(ctx, &k, &v, p->rule ? p->rule : n && n->list.len ? n->list.items[0].rule : NULL);
+	fn(ctx, &k, &v, p->rule ? p->rule : n && n->list.len ? n->list.items[0].rule : speaker(&s->ports));
 }
 
 /* Rows that a protocol needs beside a row (or default) that says `base` for all of its ports. */

@@ -55,12 +55,8 @@ static void set_key(struct buf *b, const struct pset *want)
 		buf_add(b, &n->proto, sizeof(n->proto));
 		buf_add(b, &n->low, sizeof(n->low));
 	}
-	VEC_EACH (&want->self.list, p) {
-		uint16_t n[4] = {p->proto, p->low, p->high, p->allow};
-		uint32_t ids[2] = {p->rule ? p->rule->id : RULE_NONE, p->names ? p->names->id : 0};
-		buf_add(b, n, sizeof(n));
-		buf_add(b, ids, sizeof(ids));
-	}
+	for (int f = 0; f < 2; f++)
+		ports_key(b, &want->self[f]);
 }
 
 static void index_set(struct compiler *c, struct pset *s)
@@ -85,10 +81,12 @@ static void take_parts(struct compiler *c, struct pset *s, struct pset *want)
 		policy_dir_unref(c, *p);
 	vec_free(&s->parts);
 	vec_free(&s->named);
-	ports_fini(&s->self);
+	for (int f = 0; f < 2; f++) {
+		ports_fini(&s->self[f]);
+		s->self[f] = want->self[f];
+	}
 	memcpy(&s->parts, &want->parts, sizeof(s->parts));
 	memcpy(&s->named, &want->named, sizeof(s->named));
-	s->self = want->self;
 	s->dir = want->dir;
 	s->open = want->open;
 	*want = (struct pset){0};
@@ -143,25 +141,6 @@ static void set_unref(struct compiler *c, struct pset *s)
 	PUSH(c, &c->dying_sets, s);
 }
 
-/* Through a Service a pod has its address of either family: both must allow it. */
-static void self_ports(struct compiler *c, struct pset *want, const struct cpod *p)
-{
-	for (int f = 0; f < 2; f++) {
-		struct ports ports, both;
-		if (!p->addr[f].class)
-			continue;
-		ports_eval_self(c, want, p->addr[f].class, &ports);
-		if (!want->self.list.len) {
-			want->self = ports;
-			continue;
-		}
-		ports_and(c, &want->self, &ports, &both);
-		ports_fini(&want->self);
-		ports_fini(&ports);
-		want->self = both;
-	}
-}
-
 /* The set of a pod for one direction; NULL: nothing judges. */
 static struct pset *wanted(struct compiler *c, const struct cpod *p, int dir, bool staged)
 {
@@ -179,13 +158,15 @@ static struct pset *wanted(struct compiler *c, const struct cpod *p, int dir, bo
 		qsort(want.parts.items, want.parts.len, sizeof(*want.parts.items), part_cmp);
 		if (dir == DIR_INGRESS)
 			resolve(c, &want, p->kin);
-		if (p->self)
-			self_ports(c, &want, p);
+		for (int f = 0; f < 2 && p->self; f++)
+			if (p->addr[f].class)
+				ports_eval_self(c, &want, p->addr[f].class, &want.self[f]);
 		out = set_get(c, &want);
 	}
 	vec_free(&want.parts);
 	vec_free(&want.named);
-	ports_fini(&want.self);
+	ports_fini(&want.self[0]);
+	ports_fini(&want.self[1]);
 	return out;
 }
 
@@ -311,8 +292,9 @@ void sets_settle(struct compiler *c)
 	VEC_EACH (&c->fresh_sets, it) {
 		struct pset *s = *it;
 		each_class(c, s, cell_put, NULL);
-		if (s->refs && s->self.list.len)
-			put_cell(c, s, CLASS_SELF, &s->self);
+		for (unsigned f = 0; f < 2 && s->refs; f++)
+			if (s->self[f].list.len)
+				put_cell(c, s, CLASS_SELF + f, &s->self[f]);
 	}
 	VEC_EACH (&c->fresh_classes, k)
 		each_set(c, *k, cell_put, NULL);
@@ -322,6 +304,7 @@ void sets_settle(struct compiler *c)
 			continue;
 		each_class(c, s, cell_drop, NULL);
 		drop_cell(c, s, CLASS_SELF);
+		drop_cell(c, s, CLASS_SELF6);
 	}
 	VEC_EACH (&c->dying_classes, k)
 		if (!(*k)->refs)
@@ -339,7 +322,8 @@ static void set_free(struct compiler *c, struct pset *s)
 		policy_dir_unref(c, *p);
 	vec_free(&s->parts);
 	vec_free(&s->named);
-	ports_fini(&s->self);
+	ports_fini(&s->self[0]);
+	ports_fini(&s->self[1]);
 	owner_fini(&s->owner);
 	free((void *)(uintptr_t)s->key.p);
 	free(s);

@@ -150,8 +150,9 @@ struct pset {
 	struct str key;
 	VEC(struct policy_dir *) parts; /* in the order in which they judge */
 	VEC(struct rule_port)
-	named;		   /* ingress: what names mean on the pods that have the set; high 0: nothing */
-	struct ports self; /* under cluster policies: a pod that reaches itself through a Service */
+	named; /* ingress: what names mean on the pods that have the set; high 0: nothing */
+	struct ports
+	    self[2]; /* under cluster policies: a pod that reaches itself through a Service, by family */
 };
 
 struct portset {
@@ -486,6 +487,7 @@ void ports_eval_self(struct compiler *c, const struct pset *s, const struct pcla
 void ports_all(struct compiler *c, struct ports *out); /* everything is allowed */
 void ports_and(struct compiler *c, const struct ports *a, const struct ports *b, struct ports *out);
 void ports_copy(struct compiler *c, const struct ports *p, struct ports *out);
+void ports_key(struct buf *key, const struct ports *p);	       /* appends what tells it from others */
 bool piece_like(const struct piece *a, const struct piece *b); /* the same verdict by the same rule */
 void ports_fini(struct ports *p);
 void fold_fini(struct compiler *c);

@@ -202,7 +202,7 @@ static void self_ends(const struct local *pod, const struct question *q, struct 
 	e->from = e->to = pod->node;
 	e->egress_set = staged_or(pod->value.staged_egress, pod->value.egress_set, q);
 	e->ingress_set = staged_or(pod->value.staged_ingress, pod->value.ingress_set, q);
-	e->egress_class = e->ingress_class = CLASS_SELF;
+	e->egress_class = e->ingress_class = addr_is4(&q->src) ? CLASS_SELF : CLASS_SELF6;
 }
 
 static void find_ends(const struct verdict_table *t, const struct question *q, struct ends *e)

@@ -116,14 +116,15 @@ static int cut_ends(const struct verdict_table *t, const struct question *q, uin
 {
 	struct verdict_end from, to;
 	bool self = addr_eq(&q->src, &q->dst);
+	uint32_t itself = addr_is4(&q->src) ? CLASS_SELF : CLASS_SELF6;
 	int e = 0;
 	if (verdict_end(t, &q->src, &from)) {
-		uint32_t class = self ? CLASS_SELF : verdict_class(t, from.node, &q->dst);
+		uint32_t class = self ? itself : verdict_class(t, from.node, &q->dst);
 		uint32_t set = q->staged && from.staged_egress ? from.staged_egress : from.egress_set;
 		e = cut_cell(t->nodes.items[from.node], set, class, proto, cuts);
 	}
 	if (!e && verdict_end(t, &q->dst, &to)) {
-		uint32_t class = self ? CLASS_SELF : verdict_class(t, to.node, &q->src);
+		uint32_t class = self ? itself : verdict_class(t, to.node, &q->src);
 		uint32_t set = q->staged && to.staged_ingress ? to.staged_ingress : to.ingress_set;
 		e = cut_cell(t->nodes.items[to.node], set, class, proto, cuts);
 	}

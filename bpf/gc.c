@@ -193,7 +193,7 @@ static long gc_fragment(struct bpf_map *map, struct fragment_key *key, struct fr
 SEC("syscall") int weft_gc(struct gc_order *order)
 {
 	struct gc g = {.now = bpf_ktime_get_ns(), .order = order->flags};
-	struct gc_names names = {.now = (__u32)(g.now / SECOND)};
+	struct gc_names names = gc_names_begin(g.now);
 	__u32 which = COUNTER_CONN_REMOVED;
 	__u64 *n;
 

@@ -73,8 +73,9 @@ static void put(struct bpf_map *map, const void *key, const void *value)
 static void add_policy(struct weft *w, uint32_t set, uint32_t class)
 {
 	struct policy_key key = {.set = set, .class = class};
-	struct policy_value value = {.portset = set};
-	struct port_key port = {.prefixlen = 64, .portset = set, .proto = IPPROTO_TCP, .port = htons(8080)};
+	struct policy_value value = {.portset = set, .lens = 1u << PORT_LEN(16)};
+	struct port_key port = {
+	    .len = PORT_LEN(16), .portset = set, .proto = IPPROTO_TCP, .port = htons(8080)};
 	struct port_value verdict = {.verdict = VERDICT_ALLOW, .rule = set};
 
 	put(w->maps.policy, &key, &value);
@@ -83,7 +84,7 @@ static void add_policy(struct weft *w, uint32_t set, uint32_t class)
 
 /* One pod that sends, PODS that receive; each receiver has a policy of its own, or all have one, or there is
  * none. */
-static void fill(struct weft *w, uint32_t ifindex, uint32_t policies)
+static void fill(struct weft *w, uint32_t ifindex, uint32_t receiver, uint32_t policies)
 {
 	struct config_value config = {.mtu = 1450, .uplink = ifindex, .mode = MODE_ROUTES};
 	struct iface_value iface = {.v4 = mapped(SOURCE), .egress_set = policies ? 16 : SET_NONE};
@@ -96,7 +97,7 @@ static void fill(struct weft *w, uint32_t ifindex, uint32_t policies)
 	put(w->maps.address, &addr, &address);
 	for (uint32_t i = 0; i < PODS; i++) {
 		uint32_t own = policies > 1 ? 17 + i : 16;
-		struct endpoint_value endpoint = {.ifindex = ifindex,
+		struct endpoint_value endpoint = {.ifindex = receiver,
 						  .ingress_set = policies ? own : SET_NONE};
 
 		addr = mapped(FIRST + i);
@@ -107,7 +108,7 @@ static void fill(struct weft *w, uint32_t ifindex, uint32_t policies)
 			add_policy(w, own, 16); /* ingress of this pod from the sender */
 			if (policies > 1) {
 				struct policy_key key = {.set = 16, .class = own};
-				struct policy_value value = {.portset = own};
+				struct policy_value value = {.portset = own, .lens = 1u << PORT_LEN(16)};
 
 				put(w->maps.policy, &key, &value); /* egress of the sender */
 			}
@@ -142,7 +143,7 @@ static void world_init(struct world *world, uint32_t ifindex, uint32_t policies)
 	world->v->bss->first = FIRST;
 	world->v->data->pods = PODS;
 	world->fresh = NEW_BASE;
-	fill(world->w, ifindex, policies);
+	fill(world->w, ifindex, if_nametoindex("bench1"), policies);
 }
 
 static uint64_t delivered(const struct weft *w)

@@ -6,7 +6,8 @@
  */
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
-#include "bpf/lib/judge.h"
+#include "bpf/lib/learn_step.h"
+#include "bpf/lib/recheck.h"
 #include "bpf/lib/refuse.h"
 
 static const struct hook pod_hook = {
@@ -29,18 +30,21 @@ ALWAYS_INLINE int pod_owns_source(const struct packet *p, const struct iface_val
 	       (addr_is_link_local(&p->t.dst, 1) || addr_is_multicast(&p->t.dst, 1));
 }
 
-/* Both ends of a new connection; the pod that talks to itself is never refused (NP63, NP64). */
+/* Both ends of a new connection; the pod that talks to itself is never refused (NP63), but by rules of
+ * cluster policies where it goes through a Service (NP64, CN18). */
 ALWAYS_INLINE int pod_judge(struct packet *p, const struct iface_value *i, const struct endpoint_value *to)
 {
 	int step;
 
 	if (addr_same(&p->t.src, &p->t.dst)) {
 		p->rule_egress = p->rule_ingress = RULE_SELF;
-		return 0;
+		return p->translated && i->flags & ENDPOINT_SELF
+			   ? judge_self(p->ifindex, i->egress_set, i->ingress_set)
+			   : 0;
 	}
-	step = judge_from_pod(p, p->ifindex, i->egress_set);
+	step = judge_from_pod(p->ifindex, i->egress_set, i->staged_egress);
 	if (!step && to)
-		step = judge_to_pod(p, to->ifindex, to->ingress_set);
+		step = judge_to_pod(to);
 	return step;
 }
 
@@ -69,12 +73,16 @@ ALWAYS_INLINE int pod_begins_direct(struct packet *p)
 	return 1;
 }
 
-/* A packet of a connection that is new or doubtful. */
+/* May this packet pass? Judges connections that are new, doubtful or marked. */
 ALWAYS_INLINE int pod_open(struct packet *p, struct conn_value **c, const struct iface_value *i,
 			   const struct endpoint_value *to)
 {
-	int step = pod_judge(p, i, to);
+	int step;
 
+	if (*c && !conn_is_doubtful(p, *c))
+		return conn_recheck(p, *c);
+	p->known = *c && !is_syn(p);
+	step = pod_judge(p, i, to);
 	if (step)
 		return step;
 	if (!*c || !is_syn(p) || !CONN_CLOSED((*c)->flags))
@@ -109,15 +117,11 @@ ALWAYS_INLINE int pod_deliver(struct __sk_buff *skb, struct packet *p, const str
 ALWAYS_INLINE int pod_short_way(struct __sk_buff *skb, struct packet *p, const struct config_value *c,
 				struct conn_value *conn, int *step)
 {
-	const struct endpoint_value *to;
-
 	if (!conn || p->backward || p->tcp & (TCP_SYN | TCP_FIN | TCP_RST) || conn->ifindex != p->ifindex ||
-	    (conn->flags & (CONN_NAT | CONN_ANSWERED)) != CONN_ANSWERED)
+	    (conn->flags & (CONN_NAT | CONN_ANSWERED | CONN_RECHECK | CONN_CUT)) != CONN_ANSWERED)
 		return 0;
-	to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
-	if (!to || to->ifindex == p->ifindex)
+	if (!route_known(p, conn) || p->target == p->ifindex)
 		return 0; /* an entry that others opened to this pod has its interface as well */
-	route_pod(p, to);
 	*step = conn_pass(p, conn);
 	if (!*step)
 		*step = pod_deliver(skb, p, c);
@@ -162,7 +166,7 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 		}
 	}
 	to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
-	if (!p->is_error && (!conn || conn_is_doubtful(p, conn))) {
+	if (!p->is_error) {
 		step = pod_open(p, &conn, i, to);
 		if (step)
 			return step;
@@ -185,6 +189,8 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 		if (step)
 			return step;
 	}
+	if (p->way == WAY_POD)
+		learn_step(skb, p, c);
 	return pod_deliver(skb, p, c);
 }
 

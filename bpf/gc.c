@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * weft_gc: run by the applier each second through BPF_PROG_TEST_RUN; returns how many entries it removed.
+ * weft_gc: run by the applier each second through BPF_PROG_TEST_RUN, with struct gc_order as its context.
  * Lets connections age out, by state, removes those of pods that are gone, and frees translations whose
- * connection is gone. Process context: it does not touch the packet programs' scratch element.
+ * connection is gone. On order also: removes what has an end whose owner changed, marks connections to be
+ * judged again. Process context: it does not touch the packet programs' scratch element.
  */
-#include "bpf/maps.h"
+#include "bpf/lib/learned_gc.h"
 
 #define SECOND 1000000000ULL
 /* Idle times. A half-closed connection may still deliver long after (SV56). */
@@ -14,16 +15,32 @@
 #define AGE_UDP		(120 * SECOND)
 #define AGE_OTHER	(30 * SECOND)
 #define AGE_UNANSWERED	(60 * SECOND)
+#define AGE_CUT		(1200 * SECOND) /* longer than TCP sends again what nobody answers */
 #define AGE_TRANSLATION (10 * SECOND)
 
 struct gc {
 	__u64 now;
 	__u32 removed;
 	__u32 conns; /* of them from conn4 and conn6 */
+	__u32 order; /* GC_… */
 };
+
+ALWAYS_INLINE int gc_is_gone(const struct addr16 *a)
+{
+	return bpf_map_lookup_elem(&gone, a) != 0;
+}
+
+ALWAYS_INLINE int gc_is_gone4(__u32 v4)
+{
+	struct addr16 a = {.w = {0, 0, bpf_htonl(0xffff), v4}};
+
+	return gc_is_gone(&a);
+}
 
 ALWAYS_INLINE __u64 gc_age(__u8 proto, __u32 flags)
 {
+	if (flags & CONN_CUT && (proto == IPPROTO_TCP || proto == IPPROTO_SCTP))
+		return AGE_CUT;
 	if (!(flags & CONN_ANSWERED))
 		return flags & CONN_RST ? AGE_TCP_CLOSED : AGE_UNANSWERED;
 	if (proto == IPPROTO_UDP)
@@ -45,35 +62,63 @@ ALWAYS_INLINE int gc_is_over(const struct gc *g, __u8 proto, const struct conn_v
 	return pod && !bpf_map_lookup_elem(&iface, &pod);
 }
 
+/* What an entry that stays gets. */
+ALWAYS_INLINE void gc_mark(const struct gc *g, struct conn_value *v)
+{
+	if (g->order & GC_RECHECK)
+		__sync_fetch_and_or(&v->flags, CONN_RECHECK);
+}
+
+/* 1: it was removed. */
+ALWAYS_INLINE int gc_4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
+{
+	int over = gc_is_over(g, key->proto, v);
+
+	if (!over && g->order & GC_GONE)
+		over = gc_is_gone4(key->a) || gc_is_gone4(key->b);
+	if (!over)
+		gc_mark(g, v);
+	if (!over || bpf_map_delete_elem(map, key))
+		return 0;
+	g->removed++;
+	return 1;
+}
+
+ALWAYS_INLINE int gc_6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
+{
+	int over = gc_is_over(g, key->proto, v);
+
+	if (!over && g->order & GC_GONE)
+		over = gc_is_gone(&key->a) || gc_is_gone(&key->b);
+	if (!over)
+		gc_mark(g, v);
+	if (!over || bpf_map_delete_elem(map, key))
+		return 0;
+	g->removed++;
+	return 1;
+}
+
 static long gc_conn4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
 {
-	if (gc_is_over(g, key->proto, v) && !bpf_map_delete_elem(map, key)) {
-		g->removed++;
-		g->conns++;
-	}
+	g->conns += (__u32)gc_4(map, key, v, g);
 	return 0;
 }
 
 static long gc_conn6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
 {
-	if (gc_is_over(g, key->proto, v) && !bpf_map_delete_elem(map, key)) {
-		g->removed++;
-		g->conns++;
-	}
+	g->conns += (__u32)gc_6(map, key, v, g);
 	return 0;
 }
 
 static long gc_half4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
 {
-	if (gc_is_over(g, key->proto, v) && !bpf_map_delete_elem(map, key))
-		g->removed++;
+	gc_4(map, key, v, g);
 	return 0;
 }
 
 static long gc_half6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
 {
-	if (gc_is_over(g, key->proto, v) && !bpf_map_delete_elem(map, key))
-		g->removed++;
+	gc_6(map, key, v, g);
 	return 0;
 }
 
@@ -111,6 +156,9 @@ static long gc_nat(struct bpf_map *map, struct nat_key *key, struct nat_value *v
 	__u32 role = v->flags & NAT_ROLE;
 	struct nat_key ends = *key;
 
+	if (g->order & GC_GONE &&
+	    (gc_is_gone(&key->src) || gc_is_gone(&key->dst) || gc_is_gone(&v->src) || gc_is_gone(&v->dst)))
+		goto remove;
 	if ((__s64)(g->now - v->seen) <= (__s64)AGE_TRANSLATION)
 		return 0;
 	/* the stage before judging holds the connection's ends in its value, the one after in its key */
@@ -126,24 +174,41 @@ static long gc_nat(struct bpf_map *map, struct nat_key *key, struct nat_value *v
 	} else if (gc_has_conn6(&ends)) {
 		return 0;
 	}
+remove:
 	if (!bpf_map_delete_elem(map, key))
 		g->removed++;
 	return 0;
 }
 
-SEC("syscall") int weft_gc(void *ctx __attribute__((unused)))
+static long gc_fragment(struct bpf_map *map, struct fragment_key *key, struct fragment_value *v, struct gc *g)
 {
-	struct gc g = {.now = bpf_ktime_get_ns()};
+	(void)v;
+	if ((gc_is_gone(&key->src) || gc_is_gone(&key->dst)) && !bpf_map_delete_elem(map, key))
+		g->removed++;
+	return 0;
+}
+
+/* The unanswered first: an entry that is answered meanwhile takes its mark along, or is met in its new place.
+ */
+SEC("syscall") int weft_gc(struct gc_order *order)
+{
+	struct gc g = {.now = bpf_ktime_get_ns(), .order = order->flags};
+	struct gc_names names = gc_names_begin(g.now);
 	__u32 which = COUNTER_CONN_REMOVED;
 	__u64 *n;
 
-	bpf_for_each_map_elem(&conn4, gc_conn4, &g, 0);
-	bpf_for_each_map_elem(&conn6, gc_conn6, &g, 0);
 	bpf_for_each_map_elem(&half4, gc_half4, &g, 0);
 	bpf_for_each_map_elem(&half6, gc_half6, &g, 0);
+	bpf_for_each_map_elem(&conn4, gc_conn4, &g, 0);
+	bpf_for_each_map_elem(&conn6, gc_conn6, &g, 0);
 	bpf_for_each_map_elem(&nat, gc_nat, &g, 0);
+	if (g.order & GC_GONE)
+		bpf_for_each_map_elem(&fragment, gc_fragment, &g, 0);
+	bpf_for_each_map_elem(&learned, gc_learned, &names, 0);
+	g.removed += names.removed;
 	n = bpf_map_lookup_elem(&counter, &which);
 	if (n)
 		__sync_fetch_and_add(n, g.conns);
-	return (int)g.removed;
+	order->removed = g.removed;
+	return 0;
 }

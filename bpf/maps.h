@@ -11,6 +11,7 @@
 #include "seam/conn.h"
 #include "seam/endpoint.h"
 #include "seam/event.h"
+#include "seam/name.h"
 #include "seam/policy.h"
 #include "seam/service.h"
 

@@ -6,7 +6,8 @@
  */
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
-#include "bpf/lib/judge.h"
+#include "bpf/lib/learn_step.h"
+#include "bpf/lib/recheck.h"
 
 static const struct hook host_hook = {
     .in = COUNTER_HOST_IN,
@@ -17,22 +18,38 @@ static const struct hook host_hook = {
 	    [WAY_UPLINK] = COUNTER_HOST_TO_POD},
 };
 
-/* The node's own sockets (NP61); a link-local source cannot have been forwarded, so it is the node as well.
- */
 ALWAYS_INLINE int host_judge(struct packet *p, const struct iface_value *i)
 {
-	const struct address_value *a = bpf_map_lookup_elem(&address, &p->t.src);
-
-	if ((a && (a->flags & ADDRESS_SELF)) || addr_is_link_local(&p->t.src, p->v6)) {
+	if (source_is_node(p)) {
 		p->rule_ingress = RULE_NODE;
 		return 0;
 	}
-	return judge_to_pod(p, p->ifindex, i->ingress_set);
+	return i->ingress_set | i->staged_ingress
+		   ? judge_ingress(p->ifindex, i->ingress_set, i->staged_ingress)
+		   : 0;
+}
+
+/* May this packet pass? Judges connections that are new, doubtful or marked. */
+ALWAYS_INLINE int host_open(struct packet *p, struct conn_value **c, const struct iface_value *i)
+{
+	int step;
+
+	if (*c && !conn_is_doubtful(p, *c))
+		return conn_recheck(p, *c);
+	p->known = *c && !is_syn(p);
+	step = host_judge(p, i);
+	if (step)
+		return step;
+	if (!*c || !is_syn(p) || !CONN_CLOSED((*c)->flags))
+		return 0;
+	*c = 0;
+	return conn_forget();
 }
 
 ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
 {
 	struct conn_value *conn = 0;
+	const struct config_value *c;
 	const struct iface_value *i;
 	int step = parse(skb);
 
@@ -51,19 +68,16 @@ ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
 	if (!p->is_error || !icmp_related(skb)) {
 		p->is_error = 0;
 		conn = translate(p, conn_find(p), SERVICE_ANY);
-		if (!conn || conn_is_doubtful(p, conn)) {
-			step = host_judge(p, i);
-			if (step)
-				return step;
-			if (conn && is_syn(p) && CONN_CLOSED(conn->flags)) {
-				conn_forget();
-				conn = 0;
-			}
-		}
+		step = host_open(p, &conn, i);
+		if (step)
+			return step;
 		step = conn ? conn_pass(p, conn) : conn_open(p->translated);
 		if (step)
 			return step;
 	}
+	c = config_get();
+	if (c)
+		learn_step(skb, p, c);
 	if (p->translated) {
 		if (p->is_error)
 			icmp_rewrite(skb);

@@ -9,17 +9,22 @@
 #include "seam/addr.h"
 
 #define CLASS_WORLD 0u
+#define CLASS_SELF                                                                                           \
+	1u /* a pod that reaches itself through a Service: under cluster policies only (CN18, NP64) */
+#define CLASS_SELF6 2u /* the same over IPv6 */
 
 #define ADDRESS_POD  1u /* a pod, here or elsewhere */
 #define ADDRESS_NODE 2u /* an address of another node (pods with hostNetwork have it too) */
 #define ADDRESS_SELF 4u /* an address of this node */
+#define ADDRESS_DNS  8u /* a pod that serves the cluster's DNS: its answers teach names (seam/name.h) */
 
 struct address_value { /* BPF map address: struct addr16 → this; all pods and nodes of the cluster */
 	__u32 class;
 	__u32 node;  /* key of BPF map node; 0: this node */
 	__u32 flags; /* ADDRESS_… */
+	__u32 owner; /* hash of the pod's uid, of the node's name: another owner inherits nothing */
 };
-WEFT_SEAM_SIZE(struct address_value, 12);
+WEFT_SEAM_SIZE(struct address_value, 16);
 
 /* block_trie must hold ::ffff:0:0/96 (CLASS_WORLD unless 0.0.0.0/0 has a class), so that no IPv6 block covers
  * IPv4. */

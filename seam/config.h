@@ -9,6 +9,8 @@
 #define MODE_VXLAN  0u
 #define MODE_ROUTES 1u
 
+#define CONFIG_NAMES 1u /* some domain name is in force: DNS answers are read */
+
 #define BLOCK_LENS 8 /* per family; more lengths switch to the trie */
 
 struct config_value {
@@ -25,7 +27,8 @@ struct config_value {
 	__u8 block_lens6[BLOCK_LENS]; /* the same; length 0 (::/0) is stored as 255 */
 	__u32 block_trie;	      /* 1: use the trie instead */
 	__u32 vni;
+	__u32 flags; /* CONFIG_… */
 };
-WEFT_SEAM_SIZE(struct config_value, 88);
+WEFT_SEAM_SIZE(struct config_value, 92);
 
 #endif

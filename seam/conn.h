@@ -31,19 +31,27 @@ WEFT_SEAM_SIZE(struct conn6_key, 40);
 #define CONN_FIN_A	  8u
 #define CONN_FIN_B	  16u
 #define CONN_RST	  32u
+#define CONN_RECHECK	  64u  /* policies changed: the next packet is judged again, see weft_gc */
+#define CONN_CUT	  128u /* no longer allowed at a strict pod: drops all until it is allowed again */
 
 struct conn_value {
 	__u64 bytes[2]; /* [0] from the initiator, [1] back */
 	__u64 packets[2];
-	__u64 seen;			 /* coarse monotonic ns of the last packet */
+	__u64 seen;    /* coarse monotonic ns of the last packet */
+	__u32 flags;   /* CONN_… */
+	__u32 ifindex; /* of the local pod that is charged for it; 0: none */
+	/* the responder as BPF map endpoint had it when BPF map wiring said `wiring` - 1; 0: not looked up */
+	__u32 wiring;
+	__u32 target; /* ifindex; 0: no pod of this node */
+	__u8 target_mac[6];
+	__u8 pad[2];
+	/* what each packet needs ends here, after 64 bytes */
 	__u64 born;			 /* monotonic ns */
-	__u32 flags;			 /* CONN_… */
 	__u32 rule_egress, rule_ingress; /* rules that let it in; 0: not judged here or not isolated */
-	__u32 ifindex;			 /* of the local pod that is charged for it; 0: none */
 	__u32 handshake_us;
 	__u32 retransmits;
 };
-WEFT_SEAM_SIZE(struct conn_value, 72);
+WEFT_SEAM_SIZE(struct conn_value, 88);
 
 /* Translations per packet. BPF map nat: the tuple as it arrives → the tuple as it goes on. */
 struct nat_key {
@@ -79,5 +87,18 @@ struct fragment_value {
 	__u16 sport, dport;
 };
 WEFT_SEAM_SIZE(struct fragment_value, 4);
+
+/*
+ * What weft_gc is to do besides letting entries age out; its context. GC_GONE: also remove the connections,
+ * translations and fragments with an end in BPF map `gone` (its owner changed). GC_RECHECK: set CONN_RECHECK
+ * on every connection.
+ */
+#define GC_GONE	   1u
+#define GC_RECHECK 2u
+struct gc_order {
+	__u32 flags;
+	__u32 removed; /* filled: entries that went */
+};
+WEFT_SEAM_SIZE(struct gc_order, 8);
 
 #endif

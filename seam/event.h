@@ -23,6 +23,9 @@ enum counter {
 };
 
 #define EVENT_DROP 1u
+#define EVENT_STAGED                                                                                         \
+	2u /* was allowed; a staged policy would have dropped it (reason, cause), or the opposite (reason 0) \
+	    */
 
 #define DIR_FROM_POD 0u
 #define DIR_TO_POD   1u
@@ -36,17 +39,21 @@ struct event {	       /* rings: BPF map events, one ring per CPU */
 	__u8 proto;
 	__u8 direction; /* DIR_… */
 	__u16 reason;
-	__u32 rule;
-	__u32 len; /* of the packet, bytes */
+	__u32 cause; /* as in drop_key */
+	__u32 len;   /* of the packet, bytes */
 };
 WEFT_SEAM_SIZE(struct event, 64);
 
-struct drop_key { /* BPF map drop (per-CPU hash) */
+/* BPF maps drop and staged (per-CPU hashes). cause: of POLICY_… the policy set whose default it is, of DENY_…
+ * the rule; else 0. staged counts connections that the staged policies judge otherwise: reason 0: they would
+ * be allowed, by rule `cause`. */
+struct drop_key {
 	__u32 ifindex;
 	__u16 reason;
 	__u16 direction;
+	__u32 cause;
 };
-WEFT_SEAM_SIZE(struct drop_key, 8);
+WEFT_SEAM_SIZE(struct drop_key, 12);
 struct drop_value {
 	__u64 packets, bytes;
 };

@@ -2,7 +2,7 @@
 /*
  * An address → its class: its own element, else the longest CIDR block that holds it, found by one probe of a
  * hash for each prefix length in force (or by the trie where the planner says that the lengths are many).
- * Called by judge.h for new connections only.
+ * Called by judge.h when it judges, and by weft_ask.
  */
 #ifndef WEFT_BPF_CLASS_H
 #define WEFT_BPF_CLASS_H
@@ -27,9 +27,9 @@ ALWAYS_INLINE void addr_mask(struct addr16 *to, const struct addr16 *from, __u32
 }
 
 /* Class of p->look. Flags of its element, if it has one, go to the upper half. */
-__attribute__((noinline)) __u64 class_of(int v6)
+__attribute__((noinline)) __u64 class_of(__u32 slot, int v6)
 {
-	struct packet *p = packet_get();
+	struct packet *p = packet_slot(slot);
 	const struct config_value *c = config_get();
 	const struct address_value *a;
 	const struct block_value *b;

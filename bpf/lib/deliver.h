@@ -68,6 +68,35 @@ ALWAYS_INLINE void route_pod(struct packet *p, const struct endpoint_value *e)
 	__builtin_memcpy(p->target_mac, e->mac, ETH_ALEN);
 }
 
+/*
+ * The same by what the connection remembers of its target, which holds as long as no pod of this node comes
+ * or goes. The number is read before the table: what changes between is looked up again. 0: not a pod here.
+ */
+ALWAYS_INLINE int route_known(struct packet *p, struct conn_value *c)
+{
+	const struct endpoint_value *e;
+	const __u32 *now;
+	__u32 zero = 0, number;
+
+	now = bpf_map_lookup_elem(&wiring, &zero);
+	if (!now)
+		return 0;
+	number = *now + 1;
+	if (c->wiring != number) {
+		e = bpf_map_lookup_elem(&endpoint, &p->t.dst);
+		c->target = e ? e->ifindex : 0;
+		if (e)
+			__builtin_memcpy(c->target_mac, e->mac, ETH_ALEN);
+		c->wiring = number;
+	}
+	if (!c->target)
+		return 0;
+	p->way = WAY_POD;
+	p->target = c->target;
+	__builtin_memcpy(p->target_mac, c->target_mac, ETH_ALEN);
+	return 1;
+}
+
 /* Does an IP packet of this size fit the pods' MTU? Each segment of a packet that is cut later is looked at.
  */
 ALWAYS_INLINE int fits(struct __sk_buff *skb, const struct packet *p, const struct config_value *c)

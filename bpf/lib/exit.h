@@ -23,6 +23,28 @@ struct hook {
 	__u32 in, drop, way[4];
 };
 
+/* Words, since the compiler cannot know how the element lies. */
+ALWAYS_INLINE void packet_clear(struct packet *p)
+{
+	__u64 *word = (__u64 *)((char *)p + __builtin_offsetof(struct packet, l4));
+
+	_Static_assert(__builtin_offsetof(struct packet, l4) % 8 == 0, "cleared by words");
+	for (__u32 i = 0;
+	     i < (__builtin_offsetof(struct packet, k4) - __builtin_offsetof(struct packet, l4)) / 8; i++)
+		word[i] = 0;
+}
+
+/* The coarse clock moves with the tick, and to look at that costs no call. */
+ALWAYS_INLINE void packet_clock(struct packet *p)
+{
+	__u64 tick = bpf_jiffies64();
+
+	if (p->tick == tick)
+		return;
+	p->tick = tick;
+	p->now = bpf_ktime_get_coarse_ns();
+}
+
 ALWAYS_INLINE struct packet *packet_begin(struct __sk_buff *skb, const struct hook *hook)
 {
 	struct packet *p = packet_get();
@@ -30,47 +52,52 @@ ALWAYS_INLINE struct packet *packet_begin(struct __sk_buff *skb, const struct ho
 	count(hook->in);
 	if (!p)
 		return 0;
-	__builtin_memset((char *)p + __builtin_offsetof(struct packet, l4), 0,
-			 __builtin_offsetof(struct packet, k4) - __builtin_offsetof(struct packet, l4));
+	packet_clear(p);
 	__builtin_memset(p->t.pad, 0, sizeof(p->t.pad));
 	p->t.sport = p->t.dport = 0;
 	p->len = skb->len;
-	p->now = bpf_ktime_get_coarse_ns();
+	packet_clock(p);
 	return p;
 }
 
-/* Counts and tells a drop. Returns nothing that matters: a global function, so that each program has it once.
- */
-__attribute__((noinline)) int drop_tell(__u32 reason)
+/* Adds a packet to what `key` counts. 0, or negative: no room. */
+ALWAYS_INLINE int tally(void *map, const struct drop_key *key, __u32 len)
 {
-	struct packet *p = packet_get();
-	struct drop_value *known, fresh = {.packets = 1};
-	__u32 cpu = bpf_get_smp_processor_id();
-	struct drop_key key = {};
-	struct event *e;
-	void *ring;
+	struct drop_value *known = bpf_map_lookup_elem(map, key), fresh = {.packets = 1, .bytes = len};
 
-	if (!p)
-		return 0;
-	key.ifindex = p->judged;
-	key.reason = (__u16)reason;
-	key.direction = (__u16)p->direction;
-	known = bpf_map_lookup_elem(&drop, &key);
-	if (known) {
-		known->packets += 1;
-		known->bytes += p->len;
-	} else {
-		fresh.bytes = p->len;
-		bpf_map_update_elem(&drop, &key, &fresh, BPF_NOEXIST);
+	if (!known)
+		return (int)bpf_map_update_elem(map, key, &fresh, BPF_NOEXIST);
+	known->packets += 1;
+	known->bytes += len;
+	return 0;
+}
+
+/* Without its own key a drop is counted under its reason alone; without that as one that nobody names. */
+ALWAYS_INLINE void tally_drop(struct drop_key *key, __u32 len)
+{
+	if (!tally(&drop, key, len))
+		return;
+	if (key->cause) {
+		key->cause = 0;
+		if (!tally(&drop, key, len))
+			return;
 	}
-	ring = bpf_map_lookup_elem(&events, &cpu);
-	e = ring ? bpf_ringbuf_reserve(ring, sizeof(*e), 0) : 0;
+	count(COUNTER_DROPS_UNTOLD);
+}
+
+/* An event about p; where the ring has no room, that is counted. */
+ALWAYS_INLINE void event_tell(const struct packet *p, __u32 type, __u32 reason, __u32 cause)
+{
+	__u32 cpu = bpf_get_smp_processor_id();
+	void *ring = bpf_map_lookup_elem(&events, &cpu);
+	struct event *e = ring ? bpf_ringbuf_reserve(ring, sizeof(*e), 0) : 0;
+
 	if (!e) {
 		count(COUNTER_EVENTS_LOST);
-		return 0;
+		return;
 	}
 	e->at = bpf_ktime_get_ns();
-	e->type = EVENT_DROP;
+	e->type = type;
 	e->ifindex = p->judged;
 	e->src = p->t.src;
 	e->dst = p->t.dst;
@@ -79,10 +106,35 @@ __attribute__((noinline)) int drop_tell(__u32 reason)
 	e->proto = p->t.proto;
 	e->direction = (__u8)p->direction;
 	e->reason = (__u16)reason;
-	e->rule = p->rule;
+	e->cause = cause;
 	e->len = p->len;
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP); /* the reader polls: a wake-up costs more than the packet */
+}
+
+/* Counts and tells a drop, or with EVENT_STAGED another judgement of staged policies. Returns nothing that
+ * matters: a global function, so that each program has it once. */
+__attribute__((noinline)) int tell(__u32 type, __u32 reason, __u32 cause)
+{
+	struct packet *p = packet_get();
+	struct drop_key key = {.reason = (__u16)reason, .cause = cause};
+
+	if (!p)
+		return 0;
+	key.ifindex = p->judged;
+	key.direction = (__u16)p->direction;
+	if (type == EVENT_DROP)
+		tally_drop(&key, p->len);
+	else if (tally(&staged, &key, p->len))
+		count(COUNTER_STAGED_UNTOLD);
+	event_tell(p, type, reason, cause);
 	return 0;
+}
+
+/* Reasons that a policy gives; only theirs have a cause. */
+ALWAYS_INLINE int drop_is_policy(__u32 reason)
+{
+	return reason == DROP_POLICY_EGRESS || reason == DROP_POLICY_INGRESS || reason == DROP_DENY_EGRESS ||
+	       reason == DROP_DENY_INGRESS;
 }
 
 /* `step` is what the program found: 0, a drop reason, or STEP_STACK. */
@@ -96,7 +148,7 @@ ALWAYS_INLINE int packet_end(struct packet *p, const struct hook *hook, int step
 	}
 	if (step > 0) {
 		count(hook->drop);
-		drop_tell((__u32)step);
+		tell(EVENT_DROP, (__u32)step, drop_is_policy((__u32)step) ? p->cause : 0);
 		return p->refuse ? p->action : TC_ACT_SHOT; /* TC_ACT_OK unless the refusal is made already */
 	}
 	count(hook->way[p->way & 3]);

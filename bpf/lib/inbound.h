@@ -9,7 +9,8 @@
 
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
-#include "bpf/lib/judge.h"
+#include "bpf/lib/learn_step.h"
+#include "bpf/lib/recheck.h"
 
 /* A NodePort whose backend is elsewhere: its replies must come back through this node (SV11). */
 ALWAYS_INLINE int inbound_snat(struct packet *p)
@@ -19,10 +20,15 @@ ALWAYS_INLINE int inbound_snat(struct packet *p)
 	return nat_snat();
 }
 
+/* May this packet pass? Judges connections that are new, doubtful or marked. */
 ALWAYS_INLINE int inbound_open(struct packet *p, struct conn_value **c, const struct endpoint_value *to)
 {
-	int step = to ? judge_to_pod(p, to->ifindex, to->ingress_set) : 0;
+	int step;
 
+	if (*c && !conn_is_doubtful(p, *c))
+		return conn_recheck(p, *c);
+	p->known = *c && !is_syn(p);
+	step = to ? judge_to_pod(to) : 0;
 	if (step)
 		return step;
 	if (!*c || !is_syn(p) || !CONN_CLOSED((*c)->flags))
@@ -55,7 +61,7 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 		to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
 	if (!to && !p->translated)
 		return STEP_STACK;
-	if (!p->is_error && (!conn || conn_is_doubtful(p, conn))) {
+	if (!p->is_error) {
 		step = inbound_open(p, &conn, to);
 		if (step)
 			return step;
@@ -86,6 +92,8 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 			return STEP_STACK;
 		hop = 0; /* the sender addressed this node: it has arrived */
 	}
+	if (p->way == WAY_POD)
+		learn_step(skb, p, c);
 	/* the outer packet may be cut where the inner one allows it */
 	if (p->way == WAY_TUNNEL && !fits(skb, p, c) && (p->v6 || (p->fragment_flags & IPV4_DONT_FRAG)))
 		return DROP_TOO_BIG;

@@ -2,77 +2,118 @@
 /*
  * Policy: may these two ends begin a connection? A pod's end is judged by its set and the class of the other
  * end. A packet that is redirected to a pod of this node passes no further hook, so whoever delivers judges
- * both ends: judge_to_pod() is shared by all programs. Called for new connections and for those that nobody
- * answers.
+ * both ends: judge_to_pod() is shared by all programs. Called for new connections, for those that nobody
+ * answers, and, when policies have changed, for a packet of each that is open.
  */
 #ifndef WEFT_BPF_JUDGE_H
 #define WEFT_BPF_JUDGE_H
 
 #include "bpf/lib/class.h"
+#include "bpf/lib/conn.h"
+#include "bpf/lib/verdict.h"
 
-/* Is a peer of this class allowed under the set? The rule goes to p->rule. Protocol and port are those of
- * p->t. */
-__attribute__((noinline)) int judge_set(__u32 set, __u32 class)
+/* The same judgement with the staged policies; a difference is counted and told, nothing else. `reason` is
+ * that of the policies in force, 0: allowed. */
+__attribute__((noinline)) int judge_staged(__u32 staged_set, __u32 class, __u32 reason)
 {
 	struct packet *p = packet_get();
-	struct policy_key key = {.set = set, .class = class};
-	const struct policy_value *ports;
-	const struct port_value *verdict;
-	struct port_key port_key = {};
+	__u64 says;
+	int step;
 
 	if (!p)
 		return 0;
-	p->rule = RULE_NONE;
-	if (set == SET_NONE)
-		return 1;
-	ports = bpf_map_lookup_elem(&policy, &key);
-	if (!ports)
-		return 0; /* default deny */
-	if (ports->portset == PORTSET_ALL) {
-		p->rule = ports->rule;
-		return 1;
-	}
-	/* other protocols have no port: only an element for every protocol (32 bits) may match them */
-	port_key.prefixlen = proto_has_ports(p->t.proto) ? 64 : 32;
-	port_key.portset = ports->portset;
-	port_key.proto = p->t.proto;
-	port_key.port = p->t.dport;
-	verdict = bpf_map_lookup_elem(&port, &port_key);
-	if (!verdict)
+	says = set_verdict(staged_set, class, verdict_to(&p->t), SLOT_PACKET);
+	step = verdict_step(says, p->direction);
+	if (!step == !reason)
 		return 0;
-	p->rule = verdict->rule;
-	return verdict->verdict == VERDICT_ALLOW;
+	return tell(EVENT_STAGED, (__u32)step, step ? verdict_cause(says, staged_set) : SAYS_RULE(says));
+}
+
+/* One end: the pod at interface `pod`; the other end has `class`. 0 or a drop reason. */
+ALWAYS_INLINE int judge_class(struct packet *p, __u32 class, __u32 set, __u32 staged_set)
+{
+	__u64 answer = says(SAYS_ALLOWED, RULE_NONE);
+	int step;
+
+	if (set != SET_NONE)
+		answer = set_verdict(set, class, verdict_to(&p->t), SLOT_PACKET);
+	step = verdict_step(answer, p->direction);
+	p->cause = verdict_cause(answer, set);
+	if (p->direction == DIR_FROM_POD)
+		p->rule_egress = SAYS_RULE(answer);
+	else
+		p->rule_ingress = SAYS_RULE(answer);
+	if (staged_set != SET_NONE)
+		judge_staged(staged_set, class, (__u32)step);
+	return step;
 }
 
 /* The pod at interface `pod` sends to t.dst. */
-ALWAYS_INLINE int judge_from_pod(struct packet *p, __u32 pod, __u32 egress_set)
+__attribute__((noinline)) int judge_egress(__u32 pod, __u32 set, __u32 staged_set)
 {
-	if (egress_set == SET_NONE)
-		return 0;
+	struct packet *p = packet_get();
+
+	if (!p)
+		return DROP_POLICY_EGRESS;
 	p->judged = pod;
 	p->direction = DIR_FROM_POD;
 	if (!p->is_pod) {
 		p->look = p->t.dst;
-		p->class = (__u32)class_of(p->v6);
+		p->class = (__u32)class_of(SLOT_PACKET, p->v6);
 	}
-	if (!judge_set(egress_set, p->class))
-		return DROP_POLICY_EGRESS;
-	p->rule_egress = p->rule;
-	return 0;
+	return judge_class(p, p->class, set, staged_set);
 }
 
 /* t.src sends to the pod at interface `pod`. */
-ALWAYS_INLINE int judge_to_pod(struct packet *p, __u32 pod, __u32 ingress_set)
+__attribute__((noinline)) int judge_ingress(__u32 pod, __u32 set, __u32 staged_set)
 {
-	if (ingress_set == SET_NONE)
-		return 0;
+	struct packet *p = packet_get();
+
+	if (!p)
+		return DROP_POLICY_INGRESS;
 	p->judged = pod;
 	p->direction = DIR_TO_POD;
 	p->look = p->t.src;
-	if (!judge_set(ingress_set, (__u32)class_of(p->v6)))
-		return DROP_POLICY_INGRESS;
-	p->rule_ingress = p->rule;
-	return 0;
+	return judge_class(p, (__u32)class_of(SLOT_PACKET, p->v6), set, staged_set);
+}
+
+ALWAYS_INLINE int judge_from_pod(__u32 pod, __u32 set, __u32 staged_set)
+{
+	return set | staged_set ? judge_egress(pod, set, staged_set) : 0;
+}
+
+ALWAYS_INLINE int judge_to_pod(const struct endpoint_value *to)
+{
+	return to->ingress_set | to->staged_ingress
+		   ? judge_ingress(to->ifindex, to->ingress_set, to->staged_ingress)
+		   : 0;
+}
+
+/* A pod that reaches itself through a Service: NetworkPolicies never refuse it (NP64), rules of cluster
+ * policies do (CN18). */
+__attribute__((noinline)) int judge_self(__u32 pod, __u32 egress_set, __u32 ingress_set)
+{
+	struct packet *p = packet_get();
+	int step;
+
+	if (!p)
+		return DROP_POLICY_EGRESS;
+	p->judged = pod;
+	p->direction = DIR_FROM_POD;
+	step = judge_class(p, CLASS_SELF, egress_set, SET_NONE);
+	if (step)
+		return step;
+	p->direction = DIR_TO_POD;
+	return judge_class(p, CLASS_SELF, ingress_set, SET_NONE);
+}
+
+/* The node's own sockets (NP61); a link-local source cannot have been forwarded, so it is the node as well.
+ */
+ALWAYS_INLINE int source_is_node(const struct packet *p)
+{
+	const struct address_value *a = bpf_map_lookup_elem(&address, &p->t.src);
+
+	return (a && (a->flags & ADDRESS_SELF)) || addr_is_link_local(&p->t.src, p->v6);
 }
 
 #endif

@@ -2,8 +2,8 @@
 /*
  * What a program knows of the packet in its hands. It lies in a per-CPU scratch element, since the stack has
  * 512 bytes: tc programs run with bottom halves off, so one CPU has one packet at a time. Programs that run
- * in process context (cgroup hooks, weft_gc) must not use it. Steps return 0 to go on, a drop reason, or
- * STEP_STACK.
+ * in process context must not use that element: weft_ask has one of its own, cgroup hooks and weft_gc have
+ * none. Steps return 0 to go on, a drop reason, or STEP_STACK.
  */
 #ifndef WEFT_BPF_PACKET_H
 #define WEFT_BPF_PACKET_H
@@ -28,14 +28,17 @@ struct packet {
 	struct nat_key raw;	 /* as it came; valid once translated */
 	struct nat_key out;	 /* as it goes on; valid once translated */
 	struct addr16 outer_src; /* of an ICMP error, while t holds what it is about */
+	__u64 tick;		 /* jiffies when `now` was read */
 	__u64 now;		 /* coarse monotonic ns */
 	__u32 len;
+	__u32 pad;
+	/* all 0 at the beginning of a packet, up to k4 */
 	__u32 l4;	/* offset of the header after IP */
 	__u32 inner;	/* ICMP error: offset of the IP header inside */
 	__u32 inner_l4; /* ICMP error: offset of the header after that */
 	__u32 ifindex;	/* of the pod that is charged for a new connection; 0: none */
 	__u32 rule_egress, rule_ingress;
-	__u32 rule;		 /* of the last judgement */
+	__u32 cause;		 /* of the last judgement that refused, as in drop_key; else 0 */
 	__u32 judged, direction; /* the pod (interface) and direction of the last judgement */
 	__u32 way;
 	__u32 node;   /* WAY_TUNNEL: key of BPF map node */
@@ -56,9 +59,10 @@ struct packet {
 	__u8 refuse;	 /* dropped, but the stack may tell the sender */
 	__u8 masquerade; /* needs SNAT before it leaves */
 	__u8 is_pod;	 /* t.dst is known to be a pod's, here or elsewhere */
+	__u8 known;	 /* an open connection is judged again: what its name was stays (CN16) */
 	__u8 target_mac[6];
 	/* keys and values of look-ups, so that the stack stays free */
-	struct conn4_key k4;
+	struct conn4_key k4 __attribute__((aligned(8)));
 	struct conn6_key k6;
 	struct conn_value conn;
 	struct nat_key nk;
@@ -74,14 +78,20 @@ struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
 	__type(value, struct packet);
-	__uint(max_entries, 1);
+	__uint(max_entries, 2);
 } scratch SEC(".maps");
+
+#define SLOT_PACKET 0u
+#define SLOT_ASK    1u
+
+ALWAYS_INLINE struct packet *packet_slot(__u32 slot)
+{
+	return bpf_map_lookup_elem(&scratch, &slot);
+}
 
 ALWAYS_INLINE struct packet *packet_get(void)
 {
-	__u32 zero = 0;
-
-	return bpf_map_lookup_elem(&scratch, &zero);
+	return packet_slot(SLOT_PACKET);
 }
 
 ALWAYS_INLINE const struct config_value *config_get(void)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * weft-applier: the process around apply/. Runs as nobody with CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON, which
- * weft-agent gives it. Reads the control socket, one planner at a time, and a timer of one second; nothing
- * else.
+ * weft-agent gives it. Reads the control socket and one planner at a time; nothing else.
  */
 #include <errno.h>
 #include <malloc.h>
@@ -112,18 +111,15 @@ static void hear_agent(struct process *p)
 
 static void run(struct process *p)
 {
-	uint64_t next = clock_ms() + 1000;
-
 	while (!p->end) {
 		struct pollfd fds[2] = {{.fd = CONTROL_FD, .events = POLLIN},
 					{.fd = p->planner, .events = POLLIN}};
-		uint64_t now = clock_ms();
+		uint64_t now = clock_ms(), due;
 
-		if (now >= next) {
+		if (now >= applier_due(p->applier))
 			applier_tick(p->applier);
-			next = now + 1000;
-		}
-		if (poll(fds, 2, (int)(next - now)) < 0)
+		due = applier_due(p->applier);
+		if (poll(fds, 2, due > now ? (int)(due - now) : 0) < 0)
 			continue;
 		if (fds[0].revents)
 			hear_agent(p);

@@ -40,6 +40,7 @@ void link_drop(struct planner *p)
 	vec_free(&p->out);
 	vec_free(&p->results);
 	p->state = APPLIER_AWAY;
+	ask_lost(p);
 	sync_lost(p);
 }
 
@@ -131,6 +132,8 @@ static int take(struct planner *p, const uint8_t *message, size_t n)
 		memcpy(p->results.items + p->results.len, body, left);
 		p->results.len += h.count;
 		return 0;
+	case WIRE_ANSWER:
+		return ask_take(p, message, n);
 	case WIRE_DONE:
 		if (p->state != APPLIER_COMMITTING || left < sizeof(done))
 			return -EPROTO;

@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { ROW_KEY_MAX = 64 };
+enum { ROW_KEY_MAX = 3 + 264 };
 
 void kept_forget(struct hash *actual)
 {
@@ -54,12 +54,13 @@ int kept_add(struct hash *actual, const struct row *r)
 static unsigned rank(uint8_t type, uint16_t table)
 {
 	static const uint8_t maps[PLAN_MAP_COUNT] = {
-	    [PLAN_MAP_port] = 1,    [PLAN_MAP_policy] = 2,    [PLAN_MAP_backend] = 3,
-	    [PLAN_MAP_node] = 4,    [PLAN_MAP_range] = 5,     [PLAN_MAP_service] = 6,
-	    [PLAN_MAP_address] = 7, [PLAN_MAP_block] = 8,     [PLAN_MAP_block_trie] = 8,
-	    [PLAN_MAP_config] = 9,  [PLAN_MAP_endpoint] = 10, [PLAN_MAP_iface] = 11};
+	    [PLAN_MAP_name_match] = 1, [PLAN_MAP_name] = 2,	   [PLAN_MAP_port] = 3,
+	    [PLAN_MAP_policy] = 4,     [PLAN_MAP_backend] = 5,	   [PLAN_MAP_node] = 6,
+	    [PLAN_MAP_range] = 7,      [PLAN_MAP_service] = 8,	   [PLAN_MAP_address] = 9,
+	    [PLAN_MAP_block] = 10,     [PLAN_MAP_block_trie] = 10, [PLAN_MAP_config] = 11,
+	    [PLAN_MAP_endpoint] = 12,  [PLAN_MAP_iface] = 13};
 
-	return type == ROW_MAP ? maps[table] : type == ROW_LINK ? 12 : 13;
+	return type == ROW_MAP ? maps[table] : type == ROW_LINK ? 14 : 15;
 }
 
 static int order(const void *x, const void *y)

@@ -209,8 +209,8 @@ static int answer_events(struct observer *ob, struct buf *out)
 		buf_addz(out, i ? ",{" : "{");
 		add_end(out, "from", &e.src, e.sport);
 		add_end(out, "to", &e.dst, e.dport);
-		buf_printf(out, "\"at\":%llu,\"reason\":\"%s\",\"protocol\":%u,\"rule\":%u,\"bytes\":%u",
-			   (unsigned long long)e.at, drop_name(e.reason), e.proto, e.rule, e.len);
+		buf_printf(out, "\"at\":%llu,\"reason\":\"%s\",\"protocol\":%u,\"cause\":%u,\"bytes\":%u",
+			   (unsigned long long)e.at, drop_name(e.reason), e.proto, e.cause, e.len);
 		add_direction(out, e.ifindex, e.to_pod);
 		add_pod(out, &j, e.ifindex);
 		buf_addc(out, '}');

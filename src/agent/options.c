@@ -28,7 +28,8 @@ static const struct option table[] = {
     {"--mode", "vxlan|routes", "how pods of different nodes meet", MODE, AT(mode)},
     {"--services4", "CIDR", "range of IPv4 Service addresses", PREFIX, AT(services4)},
     {"--services6", "CIDR", "range of IPv6 Service addresses", PREFIX, AT(services6)},
-    {"--entries", "MAP=N", "room of a BPF map that is made anew; may be repeated", ENTRIES, AT(entries)},
+    {"--entries", "MAP=N,…", "room of BPF maps that are made anew; may be repeated", ENTRIES, AT(entries)},
+    {"--strict", NULL, "cut open connections that policies no longer allow, of every pod", FLAG, AT(strict)},
     {"--clean", NULL, "at the end remove everything that was made", FLAG, AT(clean)},
 };
 
@@ -49,15 +50,20 @@ static void wrong(const char *program, const char *option, const char *value, co
 
 static int set_entries(struct agent_options *o, const char *value)
 {
-	struct str s = str_of(value), name = str_cut(&s, '=');
-	int64_t n;
+	struct str list = str_of(value);
 
-	for (unsigned m = 0; m < PLAN_MAP_COUNT; m++)
-		if (str_eqz(name, plan_map_name(m)) && !str_to_i64(s, 1, 1 << 28, &n)) {
-			o->entries[m] = (uint32_t)n;
-			return 0;
-		}
-	return -EINVAL;
+	do {
+		struct str s = str_cut(&list, ','), name = str_cut(&s, '=');
+		unsigned m = 0;
+		int64_t n;
+
+		while (m < PLAN_MAP_COUNT && !str_eqz(name, plan_map_name(m)))
+			m++;
+		if (m == PLAN_MAP_COUNT || str_to_i64(s, 1, 1 << 28, &n))
+			return -EINVAL;
+		o->entries[m] = (uint32_t)n;
+	} while (list.n);
+	return 0;
 }
 
 static const char *set(struct agent_options *o, const struct option *opt, const char *value)
@@ -80,7 +86,7 @@ static const char *set(struct agent_options *o, const struct option *opt, const 
 			   : NULL;
 	default:
 		return set_entries(o, value)
-			   ? "give the name of a BPF map and a number, such as policy=200000"
+			   ? "give names of BPF maps with numbers, such as policy=200000,port=4000"
 			   : NULL;
 	}
 }

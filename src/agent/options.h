@@ -20,8 +20,9 @@ struct agent_options {
 	const char *libexec; /* folder of the private programs */
 	uint32_t mode;	     /* MODE_… */
 	struct prefix services4, services6;
-	uint32_t entries[PLAN_MAP_COUNT]; /* --entries NAME=N, 0: default */
+	uint32_t entries[PLAN_MAP_COUNT]; /* --entries NAME=N,…, 0: default */
 	bool clean;			  /* at the end remove all that was made */
+	bool strict;			  /* every pod is strict: see compile_config */
 };
 
 /* Parses; on a mistake prints one line to stderr and exits with 2; --help prints and exits with 0. */

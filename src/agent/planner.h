@@ -30,6 +30,14 @@ struct outgoing {
 
 struct requests; /* request.c */
 
+/* err: 0; -EPIPE: the applier went; -errno of the kernel. The answered copies are borrowed. */
+typedef void planner_answered(void *ctx, int err, const struct ask *asks, size_t n);
+struct asked {
+	size_t n;
+	planner_answered *fn;
+	void *ctx;
+};
+
 struct planner {
 	struct agent_options o;
 	uv_loop_t loop;
@@ -50,6 +58,7 @@ struct planner {
 	VEC(struct outgoing) out;
 	struct wire_welcome welcome;
 	VEC(int32_t) results;
+	VEC(struct asked) asked; /* ask.c: questions on their way, in order */
 
 	/* sync.c */
 	struct hash actual; /* while reading back: type, table, key → struct kept_row */
@@ -75,6 +84,12 @@ void link_drop(struct planner *p);
 /* Takes over the bytes of b and the descriptors. */
 void link_send(struct planner *p, struct buf *b, const int *fds, unsigned nfds);
 void link_simple(struct planner *p, enum wire_type type);
+
+/* ask.c: asks the kernel how it would judge, at most WIRE_ASKS_MAX questions at once, at any time. 0: fn is
+ * called once, later, on the loop; -EPIPE: no applier; -E2BIG; -ENOMEM. */
+int planner_ask(struct planner *p, const struct ask *asks, size_t n, planner_answered *fn, void *ctx);
+int ask_take(struct planner *p, const void *message, size_t n); /* 0 or -EPROTO */
+void ask_lost(struct planner *p);				/* the applier went */
 
 /* sync.c: what follows from messages of the applier. */
 void sync_kick(struct planner *p); /* does what is due; called before the loop sleeps */

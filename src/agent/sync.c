@@ -174,7 +174,8 @@ void sync_welcome(struct planner *p)
 				     .tunnel = w->tunnel,
 				     .mtu = w->mtu,
 				     .services4 = p->o.services4,
-				     .services6 = p->o.services6};
+				     .services6 = p->o.services6,
+				     .strict = p->o.strict};
 	int err;
 
 	memcpy(cfg.uplink_mac, w->uplink_mac, 6);

@@ -9,11 +9,18 @@
 #include <sys/stat.h>
 
 #include "apply/state.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
 
+enum { TICK_MS = 1000 };
+
 static int count_maps(struct applier *a)
 {
+	int bad = map_learn(&a->kernel);
+
+	if (bad)
+		return bad;
 	for (unsigned m = 0; m < PLAN_MAP_COUNT; m++) {
 		int err;
 
@@ -53,7 +60,11 @@ int applier_new(struct applier **out, const struct applier_options *o, struct bu
 	if (!err) {
 		err = count_maps(a);
 		if (!err)
+			err = gone_learn(a);
+		if (!err)
 			err = pod_links_adopt(a);
+		if (!err)
+			err = strict_learn(a);
 		if (err)
 			buf_printf(why, "cannot take over what is in force: %s", strerror(-err));
 	}
@@ -75,6 +86,8 @@ void applier_free(struct applier **pa)
 	txn_reset(&a->txn);
 	pod_links_fini(a);
 	namespaces_fini(a);
+	gone_fini(a);
+	hash_fini(&a->strict.pods);
 	kernel_close(&a->kernel);
 	own_fd(&a->route_fd);
 	free(a->batch);
@@ -203,6 +216,21 @@ static int take_namespace(struct applier *a, const void *message, size_t n, cons
 	return err;
 }
 
+static int ask(struct applier *a, uint32_t txn, const void *message, size_t n, applier_send *send, void *ctx)
+{
+	static struct ask asks[WIRE_ASKS_MAX];
+	AUTO_BUF b = {0};
+	size_t count;
+	int err = wire_asks_read(message, n, NULL, asks, &count), bad = 0;
+
+	for (size_t i = 0; i < count && !err && !bad; i++)
+		bad = kernel_ask(&a->kernel, &asks[i]);
+	if (err)
+		return err;
+	wire_asks(&b, WIRE_ANSWER, txn, bad, asks, bad ? 0 : count);
+	return b.failed ? -ENOMEM : send(ctx, b.p, b.n);
+}
+
 int applier_message(struct applier *a, const void *message, size_t n, const int *fds, unsigned nfds,
 		    applier_send *send, void *ctx)
 {
@@ -232,6 +260,9 @@ int applier_message(struct applier *a, const void *message, size_t n, const int 
 		case WIRE_READBACK:
 			err = readback(a, h.txn, send, ctx);
 			break;
+		case WIRE_ASK:
+			err = ask(a, h.txn, message, n, send, ctx);
+			break;
 		default:
 			err = -EPROTO;
 		}
@@ -241,19 +272,36 @@ int applier_message(struct applier *a, const void *message, size_t n, const int 
 	return err;
 }
 
+uint64_t applier_due(const struct applier *a)
+{
+	uint64_t mark = strict_due(a);
+
+	return mark < a->next ? mark : a->next;
+}
+
 void applier_tick(struct applier *a)
 {
-	int err = kernel_gc(&a->kernel);
+	bool tick = clock_ms() >= a->next;
+	uint32_t flags = strict_begin(a, tick);
+	int err = tick ? gone_tick(a) : 0;
+
+	if (tick)
+		a->next = clock_ms() + TICK_MS;
+	if (!err && (tick || flags))
+		err = kernel_gc(&a->kernel, flags, NULL);
+	if (err && flags)
+		a->strict.due = true;
 
 	if (err && !a->gc_failed)
-		log_error("connections cannot be aged out: %s", strerror(-err));
+		log_error("connections cannot be gone through: %s", strerror(-err));
 	a->gc_failed = err != 0;
 }
 
 int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX])
 {
 	static const enum plan_map maps[APPLIER_OBSERVED] = {
-	    PLAN_MAP_drop, PLAN_MAP_counter, PLAN_MAP_conn4, PLAN_MAP_conn6, PLAN_MAP_half4, PLAN_MAP_half6};
+	    PLAN_MAP_drop,  PLAN_MAP_counter, PLAN_MAP_conn4,  PLAN_MAP_conn6,
+	    PLAN_MAP_half4, PLAN_MAP_half6,   PLAN_MAP_staged, PLAN_MAP_learned};
 	int n = 0, err = 0;
 
 	for (; n < APPLIER_OBSERVED; n++) {

@@ -34,12 +34,14 @@ int applier_message(struct applier *a, const void *message, size_t n, const int 
 		    applier_send *send, void *ctx);
 /* A new planner: what the old one had begun is dropped. */
 void applier_reset(struct applier *a);
-/* Once a second: ages connections out. */
+/* Does what is due: once a second ages connections out, and soon after a change of policies marks those of
+ * strict pods. applier_due(): clock_ms() of the next time. */
+uint64_t applier_due(const struct applier *a);
 void applier_tick(struct applier *a);
 
-/* Descriptors for the observer, in order: BPF maps drop, counter, conn4, conn6, half4, half6 (all read-only),
- * then one ring per CPU. Number of descriptors (owned by the caller) or -errno. */
-enum { APPLIER_OBSERVED = 6, APPLIER_FDS_MAX = 6 + 64 };
+/* Descriptors for the observer, in order: BPF maps drop, counter, conn4, conn6, half4, half6, staged, learned
+ * (all read-only), then one ring per CPU. Number of descriptors (owned by the caller) or -errno. */
+enum { APPLIER_OBSERVED = 8, APPLIER_FDS_MAX = APPLIER_OBSERVED + 64 };
 int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX]);
 
 /* Removes everything that it ever made: links, routes, filters, the tunnel device, pins. */

@@ -11,8 +11,10 @@
 #include "seam/class.h"
 #include "seam/config.h"
 #include "seam/endpoint.h"
-#include "seam/policy.h"
 #include "seam/service.h"
+
+#define ENDPOINT_FLAGS (ENDPOINT_HOST_NET | ENDPOINT_STRICT | ENDPOINT_SELF)
+#define ADDRESS_FLAGS  (ADDRESS_POD | ADDRESS_NODE | ADDRESS_SELF | ADDRESS_DNS)
 
 enum { MTU_MIN = 576, MTU_MAX = 65535, BACKENDS_MAX = 65536, SNAT_LOW_MIN = 1024 };
 
@@ -67,8 +69,8 @@ static int guard_config(const struct applier *a, const uint8_t *value, struct bu
 		if ((v.block_lens4[i] > 128 && v.block_lens4[i] != 255) ||
 		    (v.block_lens6[i] > 128 && v.block_lens6[i] != 255))
 			return no(why, -EPERM, "config: a block length is out of range");
-	if (v.block_trie > 1 || v.vni >= 1U << 24)
-		return no(why, -EPERM, "config: block_trie or vni is out of range");
+	if (v.block_trie > 1 || v.vni >= 1U << 24 || v.flags > CONFIG_NAMES)
+		return no(why, -EPERM, "config: block_trie, vni or flags are out of range");
 	return 0;
 }
 
@@ -79,7 +81,7 @@ static int guard_endpoint(const struct applier *a, const uint8_t *value, struct 
 	memcpy(&v, value, sizeof(v));
 	if (!own_index(a, v.ifindex))
 		return no(why, -EPERM, "endpoint: the interface is not one that the applier made");
-	if (v.flags > ENDPOINT_HOST_NET || !unicast(v.mac))
+	if (v.flags & ~ENDPOINT_FLAGS || !unicast(v.mac) || v.pad[0] || v.pad[1])
 		return no(why, -EPERM, "endpoint: flags or MAC are out of range");
 	return 0;
 }
@@ -93,25 +95,8 @@ static int guard_iface(const struct applier *a, const uint8_t *key, const uint8_
 	memcpy(&v, value, sizeof(v));
 	if (!own_index(a, index))
 		return no(why, -EPERM, "iface: the interface is not one that the applier made");
-	if (v.flags > ENDPOINT_HOST_NET || !unicast(v.mac))
+	if (v.flags & ~ENDPOINT_FLAGS || !unicast(v.mac) || v.pad[0] || v.pad[1])
 		return no(why, -EPERM, "iface: flags or MAC are out of range");
-	return 0;
-}
-
-static int guard_port(const uint8_t *key, const uint8_t *value, struct buf *why)
-{
-	struct port_key k;
-	struct port_value v;
-	uint8_t bits[8] = {0};
-
-	memcpy(&k, key, sizeof(k));
-	memcpy(&v, value, sizeof(v));
-	if (k.prefixlen < 32 || k.prefixlen > 64 || v.verdict > VERDICT_ALLOW)
-		return no(why, -EPERM, "port: prefix length or verdict is out of range");
-	memcpy(bits, key + 4, 8);
-	for (unsigned bit = k.prefixlen; bit < 64; bit++)
-		if (bits[bit / 8] & (0x80U >> bit % 8))
-			return no(why, -EPERM, "port: bits beyond the prefix are set");
 	return 0;
 }
 
@@ -134,7 +119,6 @@ static int guard_map(const struct applier *a, const struct change *c, struct buf
 	const uint8_t *key = c->row.key, *value = c->row.value;
 	struct block_key bk;
 	struct range_value rv;
-	struct policy_key pk;
 	struct address_value av;
 	struct backend_key ek;
 	struct backend_value ev;
@@ -156,8 +140,10 @@ static int guard_map(const struct applier *a, const struct change *c, struct buf
 		return guard_iface(a, key, value, why);
 	case PLAN_MAP_address:
 		memcpy(&av, value, sizeof(av));
-		if (av.flags > (ADDRESS_POD | ADDRESS_NODE | ADDRESS_SELF))
+		if (av.flags & ~ADDRESS_FLAGS)
 			return no(why, -EPERM, "address: flags are out of range");
+		if (!av.owner && av.flags & (ADDRESS_POD | ADDRESS_NODE))
+			return no(why, -EPERM, "address: nobody owns it");
 		return 0;
 	case PLAN_MAP_range:
 		memcpy(&rv, value, sizeof(rv));
@@ -174,10 +160,10 @@ static int guard_map(const struct applier *a, const struct change *c, struct buf
 	case PLAN_MAP_node:
 		return word ? 0 : no(why, -EPERM, "node: number 0 means this node");
 	case PLAN_MAP_policy:
-		memcpy(&pk, key, sizeof(pk));
-		return pk.set ? 0 : no(why, -EPERM, "policy: set 0 isolates nothing and has no elements");
 	case PLAN_MAP_port:
-		return guard_port(key, value, why);
+	case PLAN_MAP_name:
+	case PLAN_MAP_name_match:
+		return guard_judging(c, why);
 	case PLAN_MAP_service:
 		return guard_service(key, value, why);
 	case PLAN_MAP_backend:

@@ -324,8 +324,10 @@ int kernel_open(struct kernel *k, const struct kernel_options *o, struct buf *wh
 
 void kernel_close(struct kernel *k)
 {
-	for (unsigned i = 0; i < PLAN_MAP_COUNT; i++)
+	for (unsigned i = 0; i < PLAN_MAP_COUNT; i++) {
 		own_fd(&k->map[i]);
+		hash_fini(&k->keys[i]);
+	}
 	for (unsigned i = 0; i < PROG_COUNT; i++) {
 		own_fd(&k->program[i]);
 		own_fd(&k->link[i]);
@@ -353,13 +355,6 @@ void kernel_unpin(const struct kernel *k)
 	}
 	unpin_programs(k, true);
 	rmdir(k->dir);
-}
-
-int kernel_gc(const struct kernel *k)
-{
-	LIBBPF_OPTS(bpf_test_run_opts, opts);
-
-	return bpf_prog_test_run_opts(k->program[PROG_GC], &opts) ? -errno : 0;
 }
 
 int kernel_map_readonly(const struct kernel *k, enum plan_map m)

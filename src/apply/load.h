@@ -8,12 +8,16 @@
 #define WEFT_APPLY_LOAD_H
 
 #include "apply/tables.h"
+#include "base/hash.h"
+#include "seam/ask.h"
 
 enum { RINGS_MAX = 64 };
 
 struct kernel {
 	int map[PLAN_MAP_COUNT];
 	uint32_t entries[PLAN_MAP_COUNT]; /* capacity */
+	struct hash
+	    keys[PLAN_MAP_COUNT]; /* map.c: exact keys of tries, whose look-up finds what covers a key */
 	int program[PROG_COUNT];
 	int link[PROG_COUNT]; /* of cgroup programs; -1 */
 	int ring[RINGS_MAX];
@@ -37,8 +41,11 @@ void kernel_init(struct kernel *k);
 void kernel_close(struct kernel *k);
 /* Removes all pins: links first. */
 void kernel_unpin(const struct kernel *k);
-/* Runs the program that ages connections out: 0 or -errno. */
-int kernel_gc(const struct kernel *k);
+/* run.c: runs weft_gc, which ages connections out and does what `flags` (GC_… of seam/conn.h) say. *removed
+ * may be NULL. 0 or -errno. */
+int kernel_gc(const struct kernel *k, uint32_t flags, uint32_t *removed);
+/* run.c: asks weft_ask; fills the answer. 0 or -errno. */
+int kernel_ask(const struct kernel *k, struct ask *a);
 /* A second descriptor of a pinned BPF map that cannot write, for the observer: descriptor or -errno. */
 int kernel_map_readonly(const struct kernel *k, enum plan_map m);
 /* Cgroup links that are missing or lost their cgroup, one line each. */

@@ -2,7 +2,7 @@
 /*
  * Batched updates with a log for taking them back, and iteration. An ADD whose key exists already becomes a
  * SET, so that sending a plan twice is harmless. The config array has one element that always exists:
- * deleting writes zeros.
+ * deleting writes zeros. A look-up in a trie finds the nearest prefix, so their exact keys are kept here.
  */
 #include "apply/map.h"
 
@@ -11,7 +11,7 @@
 
 #include "base/own.h"
 
-enum { BATCH = 512, KEY_MAX = 64, VALUE_MAX = 128 };
+enum { BATCH = 512 };
 
 void undo_fini(struct undo_log *u)
 {
@@ -23,6 +23,43 @@ void undo_fini(struct undo_log *u)
 static bool is_array(enum plan_map m)
 {
 	return map_table[m].type == BPF_MAP_TYPE_ARRAY;
+}
+
+static bool is_trie(enum plan_map m)
+{
+	return map_table[m].type == BPF_MAP_TYPE_LPM_TRIE;
+}
+
+static struct str key_str(enum plan_map m, const void *key)
+{
+	return (struct str){.p = key, .n = map_table[m].key_size};
+}
+
+int map_get(const struct kernel *k, enum plan_map m, const void *key, void *value)
+{
+	if (is_trie(m) && !hash_get(&k->keys[m], key_str(m, key)))
+		return -ENOENT;
+	return bpf_map_lookup_elem(k->map[m], key, value) ? -errno : 0;
+}
+
+/* Writes one element: 0 or -errno. */
+static int put(struct kernel *k, enum plan_map m, const void *key, const void *value)
+{
+	static char there;
+	int err = is_trie(m) ? hash_set(&k->keys[m], key_str(m, key), &there, NULL) : 0;
+
+	if (!err && bpf_map_update_elem(k->map[m], key, value, BPF_ANY))
+		err = -errno;
+	return err;
+}
+
+static int drop(struct kernel *k, enum plan_map m, const void *key)
+{
+	if (bpf_map_delete_elem(k->map[m], key))
+		return -errno;
+	if (is_trie(m))
+		hash_del(&k->keys[m], key_str(m, key));
+	return 0;
 }
 
 static int remember(struct undo_log *u, const struct change *c, uint16_t op, const void *value)
@@ -42,12 +79,12 @@ static int remember(struct undo_log *u, const struct change *c, uint16_t op, con
 }
 
 /* One change by itself, whatever its op. */
-static int apply_one(const struct kernel *k, const struct change *c, struct undo_log *u)
+static int apply_one(struct kernel *k, const struct change *c, struct undo_log *u)
 {
 	enum plan_map m = c->row.table;
-	uint8_t old[VALUE_MAX];
-	static const uint8_t zero[VALUE_MAX];
-	bool had = !bpf_map_lookup_elem(k->map[m], c->row.key, old);
+	uint8_t old[MAP_VALUE_MAX];
+	static const uint8_t zero[MAP_VALUE_MAX];
+	bool had = !map_get(k, m, c->row.key, old);
 	int err;
 
 	if (c->op == CHANGE_DEL) {
@@ -56,20 +93,18 @@ static int apply_one(const struct kernel *k, const struct change *c, struct undo
 		err = remember(u, c, CHANGE_DEL, old);
 		if (err)
 			return err;
-		if (is_array(m))
-			err = bpf_map_update_elem(k->map[m], c->row.key, zero, BPF_ANY);
-		else
-			err = bpf_map_delete_elem(k->map[m], c->row.key);
+		err = is_array(m) ? put(k, m, c->row.key, zero) : drop(k, m, c->row.key);
 	} else {
 		err = remember(u, c, had ? CHANGE_SET : CHANGE_ADD, old);
 		if (err)
 			return err;
-		err = bpf_map_update_elem(k->map[m], c->row.key, c->row.value, BPF_ANY);
+		err = put(k, m, c->row.key, c->row.value);
+		/* A key of a trie that the kernel did not take is not there. */
+		if (err && !had && is_trie(m))
+			hash_del(&k->keys[m], key_str(m, c->row.key));
 	}
-	if (err) {
-		err = -errno;
+	if (err)
 		u->list.len--;
-	}
 	return err;
 }
 
@@ -81,13 +116,13 @@ static int add_batch(const struct kernel *k, const struct change *c, size_t n, b
 	const struct map_desc *d = &map_table[c->row.table];
 	size_t before = u->list.len;
 	uint32_t count = (uint32_t)n;
-	uint8_t old[VALUE_MAX];
+	uint8_t old[MAP_VALUE_MAX];
 	AUTO_MEM uint8_t *keys = malloc(n * d->key_size), *values = malloc(n * d->value_size);
 	int err = !keys || !values ? -ENOMEM : 0;
 
 	*done = 0;
 	for (size_t i = 0; i < n && !err; i++) {
-		bool had = !empty && !bpf_map_lookup_elem(k->map[c->row.table], c[i].row.key, old);
+		bool had = !empty && !map_get(k, c->row.table, c[i].row.key, old);
 
 		memcpy(keys + i * d->key_size, c[i].row.key, d->key_size);
 		memcpy(values + i * d->value_size, c[i].row.value, d->value_size);
@@ -105,10 +140,10 @@ static int add_batch(const struct kernel *k, const struct change *c, size_t n, b
 	return err;
 }
 
-int map_apply(const struct kernel *k, const struct change *c, size_t n, bool empty, struct undo_log *u,
+int map_apply(struct kernel *k, const struct change *c, size_t n, bool empty, struct undo_log *u,
 	      size_t *done)
 {
-	bool batch = c->op == CHANGE_ADD && !is_array(c->row.table);
+	bool batch = c->op == CHANGE_ADD && !is_array(c->row.table) && !is_trie(c->row.table);
 
 	*done = 0;
 	while (*done < n) {
@@ -128,7 +163,7 @@ int map_apply(const struct kernel *k, const struct change *c, size_t n, bool emp
 	return 0;
 }
 
-size_t map_undo(const struct kernel *k, struct undo_log *u)
+size_t map_undo(struct kernel *k, struct undo_log *u)
 {
 	size_t failed = 0;
 
@@ -137,25 +172,20 @@ size_t map_undo(const struct kernel *k, struct undo_log *u)
 		int err;
 
 		if (one->op == CHANGE_ADD)
-			err = bpf_map_delete_elem(k->map[one->map], one->key);
+			err = drop(k, one->map, one->key);
 		else
-			err = bpf_map_update_elem(k->map[one->map], one->key, one->value, BPF_ANY);
+			err = put(k, one->map, one->key, one->value);
 		failed += err ? 1 : 0;
 	}
 	return failed;
 }
 
-int map_get(const struct kernel *k, enum plan_map m, const void *key, void *value)
-{
-	return bpf_map_lookup_elem(k->map[m], key, value) ? -errno : 0;
-}
-
 int map_each(const struct kernel *k, enum plan_map m,
 	     int (*fn)(void *ctx, const void *key, const void *value), void *ctx)
 {
-	static const uint8_t zero[VALUE_MAX];
+	static const uint8_t zero[MAP_VALUE_MAX];
 	const struct map_desc *d = &map_table[m];
-	uint8_t in[KEY_MAX], out[KEY_MAX];
+	uint8_t in[MAP_KEY_MAX], out[MAP_KEY_MAX];
 	bool first = true;
 	AUTO_MEM uint8_t *keys = malloc((size_t)2 * BATCH * d->key_size);
 	AUTO_MEM uint8_t *values = malloc((size_t)2 * BATCH * d->value_size);
@@ -187,6 +217,32 @@ int map_each(const struct kernel *k, enum plan_map m,
 		memcpy(in, out, sizeof(in));
 		first = false;
 	}
+}
+
+struct learning {
+	struct kernel *k;
+	enum plan_map m;
+};
+
+static int learn_one(void *ctx, const void *key, const void *value)
+{
+	static char there;
+	const struct learning *l = ctx;
+
+	(void)value;
+	return hash_set(&l->k->keys[l->m], key_str(l->m, key), &there, NULL);
+}
+
+int map_learn(struct kernel *k)
+{
+	for (unsigned m = 0; m < PLAN_MAP_COUNT; m++) {
+		struct learning l = {k, m};
+		int err = is_trie(m) ? map_each(k, m, learn_one, &l) : 0;
+
+		if (err)
+			return err;
+	}
+	return 0;
 }
 
 static int count_one(void *ctx, const void *key, const void *value)

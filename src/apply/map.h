@@ -21,12 +21,16 @@ struct undo_log {
 	struct arena arena;
 };
 void undo_fini(struct undo_log *u);
-int map_apply(const struct kernel *k, const struct change *c, size_t n, bool empty, struct undo_log *u,
+int map_apply(struct kernel *k, const struct change *c, size_t n, bool empty, struct undo_log *u,
 	      size_t *done);
 /* Takes all of it back, newest first. Returns how many could not be taken back. */
-size_t map_undo(const struct kernel *k, struct undo_log *u);
+size_t map_undo(struct kernel *k, struct undo_log *u);
 
-/* 0, -ENOENT or -errno; value has the table's size. */
+/* Learns the keys of the tries that are there already: 0 or -errno. Called once, before the others. */
+int map_learn(struct kernel *k);
+/* The largest key and value of a planned BPF map. */
+enum { MAP_KEY_MAX = 264, MAP_VALUE_MAX = 128 };
+/* 0, -ENOENT or -errno; value has the table's size. Exact, in tries too. */
 int map_get(const struct kernel *k, enum plan_map m, const void *key, void *value);
 /* Every element: 0, -errno, or what fn returned when not 0. An all-zero config counts as no element. */
 int map_each(const struct kernel *k, enum plan_map m,

@@ -13,11 +13,16 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <bpf/bpf.h>
+
 #include "apply/state.h"
 #include "base/own.h"
 
 #ifndef SIOCGSKNS
 #define SIOCGSKNS 0x894C
+#endif
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
 #endif
 
 static struct str uid_key(const char uid[UID_SIZE])
@@ -43,8 +48,10 @@ static bool is_netlink(int fd, int protocol, ino_t netns)
 
 int namespace_take(struct applier *a, const char uid[UID_SIZE], const int fds[3])
 {
+	socklen_t len = sizeof(uint64_t);
 	struct pod_ns *n;
 	struct stat st;
+	uint64_t cookie;
 	int err;
 
 	if (!uid[0] || uid_key(uid).n == UID_SIZE)
@@ -54,6 +61,8 @@ int namespace_take(struct applier *a, const char uid[UID_SIZE], const int fds[3]
 	if (!is_netlink(fds[1], NETLINK_ROUTE, st.st_ino) ||
 	    !is_netlink(fds[2], NETLINK_SOCK_DIAG, st.st_ino))
 		return -EBADF;
+	if (getsockopt(fds[1], SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+		return -errno;
 	if (a->namespaces.len >= NAMESPACES_MAX)
 		return -ENOSPC;
 	namespace_drop(a, uid);
@@ -66,6 +75,7 @@ int namespace_take(struct applier *a, const char uid[UID_SIZE], const int fds[3]
 		free(n);
 		return err;
 	}
+	n->cookie = cookie;
 	n->netns = fds[0];
 	n->route = fds[1];
 	n->diag = fds[2];
@@ -99,4 +109,55 @@ void namespaces_fini(struct applier *a)
 	HASH_EACH (&a->namespaces, s)
 		ns_free(s->value);
 	hash_fini(&a->namespaces);
+}
+
+int namespace_map(struct applier *a, uint64_t cookie, uint32_t index)
+{
+	if (!cookie)
+		return 0;
+	return bpf_map_update_elem(a->kernel.map[PLAN_MAP_netns], &cookie, &index, BPF_ANY) ? -errno : 0;
+}
+
+void namespace_unmap(struct applier *a, uint64_t cookie, uint32_t index)
+{
+	uint32_t now;
+
+	/* A namespace may have got another link meanwhile. */
+	if (!bpf_map_lookup_elem(a->kernel.map[PLAN_MAP_netns], &cookie, &now) && now == index)
+		bpf_map_delete_elem(a->kernel.map[PLAN_MAP_netns], &cookie);
+}
+
+struct strangers {
+	const struct applier *a;
+	VEC(uint64_t) list;
+};
+
+static int note_stranger(void *ctx, const void *key, const void *value)
+{
+	struct strangers *s = ctx;
+	const struct pod_link *l;
+	uint64_t cookie;
+	uint32_t index;
+
+	memcpy(&cookie, key, sizeof(cookie));
+	memcpy(&index, value, sizeof(index));
+	l = pod_link_get(s->a, index);
+	return l && l->cookie == cookie ? 0 : vec_push(&s->list, cookie);
+}
+
+int namespaces_learn(struct applier *a)
+{
+	struct strangers s = {.a = a};
+	int err = map_each(&a->kernel, PLAN_MAP_netns, note_stranger, &s);
+
+	VEC_EACH (&s.list, cookie)
+		bpf_map_delete_elem(a->kernel.map[PLAN_MAP_netns], cookie);
+	vec_free(&s.list);
+	HASH_EACH (&a->links, slot) {
+		const struct pod_link *l = slot->value;
+
+		if (!err)
+			err = namespace_map(a, l->cookie, l->index);
+	}
+	return err;
 }

@@ -8,6 +8,7 @@
 #include "apply/state.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <linux/if.h>
 #include <stdio.h>
 
@@ -19,23 +20,24 @@ static void host_name(uint32_t index, char out[16])
 	snprintf(out, 16, "wp%u", index);
 }
 
-static void print_alias(const struct link_value *v, char out[256])
+static void print_alias(const struct link_value *v, uint64_t cookie, char out[256])
 {
 	char v4[ADDR_TEXT], v6[ADDR_TEXT];
 
 	addr_print(&v->v4, v4);
 	addr_print(&v->v6, v6);
-	snprintf(out, 256, "weft1 %s %s %s %02x:%02x:%02x:%02x:%02x:%02x", v->uid, v4, v6, v->mac[0],
-		 v->mac[1], v->mac[2], v->mac[3], v->mac[4], v->mac[5]);
+	snprintf(out, 256, "weft1 %s %s %s %02x:%02x:%02x:%02x:%02x:%02x %" PRIu64, v->uid, v4, v6, v->mac[0],
+		 v->mac[1], v->mac[2], v->mac[3], v->mac[4], v->mac[5], cookie);
 }
 
-static int parse_alias(const char *alias, struct link_value *v)
+static int parse_alias(const char *alias, struct link_value *v, uint64_t *cookie)
 {
 	char uid[UID_SIZE], v4[ADDR_TEXT], v6[ADDR_TEXT];
 	unsigned m[6];
 
-	if (sscanf(alias, "weft1 %39s %45s %45s %2x:%2x:%2x:%2x:%2x:%2x", uid, v4, v6, &m[0], &m[1], &m[2],
-		   &m[3], &m[4], &m[5]) != 9)
+	*cookie = 0; /* those of an older build have none */
+	if (sscanf(alias, "weft1 %39s %45s %45s %2x:%2x:%2x:%2x:%2x:%2x %" SCNu64, uid, v4, v6, &m[0], &m[1],
+		   &m[2], &m[3], &m[4], &m[5], cookie) < 9)
 		return -EINVAL;
 	memcpy(v->uid, uid, strlen(uid));
 	for (unsigned i = 0; i < 6; i++)
@@ -48,19 +50,22 @@ struct pod_link *pod_link_get(const struct applier *a, uint32_t index)
 	return hash_get(&a->links, KEY_OF(index));
 }
 
-static int remember(struct applier *a, uint32_t index, const struct link_value *v)
+static int remember(struct applier *a, uint32_t index, const struct link_value *v, uint64_t cookie)
 {
 	struct pod_link *l = pod_link_get(a, index);
 	int err;
 
 	if (l) {
+		if (l->cookie != cookie)
+			namespace_unmap(a, l->cookie, index);
+		l->cookie = cookie;
 		l->value = *v;
 		return 0;
 	}
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	*l = (struct pod_link){.index = index, .value = *v};
+	*l = (struct pod_link){.index = index, .cookie = cookie, .value = *v};
 	err = hash_set(&a->links, KEY_OF(index), l, NULL);
 	if (err)
 		free(l);
@@ -73,6 +78,8 @@ static void forget(struct applier *a, uint32_t index)
 
 	if (!l)
 		return;
+	gone_link(a, &l->value);
+	namespace_unmap(a, l->cookie, index);
 	namespace_drop(a, l->value.uid);
 	free(l);
 }
@@ -132,7 +139,9 @@ struct job { /* one row of a run */
 	uint32_t index;
 	struct link_value v;
 	struct pod_ns *ns;
+	uint64_t cookie;
 	bool had;
+	bool replaces; /* another pod's pair went: the routes that the plan still has went with it */
 	int result;
 };
 
@@ -145,7 +154,7 @@ static void make_veths(struct applier *a, struct job *jobs, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		struct job *j = &jobs[i];
 
-		if (j->had)
+		if (j->had || j->result)
 			continue;
 		if (!j->ns || j->ns->netns < 0) {
 			j->result = -ENOENT;
@@ -157,6 +166,17 @@ static void make_veths(struct applier *a, struct job *jobs, size_t n)
 	nl_send(b);
 }
 
+static void put_route(struct nl_batch *b, const struct job *j, const struct addr *own)
+{
+	struct route_want w = {.to = {.addr = *own, .len = 128},
+			       .index = j->index,
+			       .mtu = j->v.mtu,
+			       .protocol = WEFT_ROUTE_PROTOCOL};
+
+	if (!addr_is_zero(own))
+		route_set(b, &w, false, NULL);
+}
+
 /* After the pairs exist: hosts' ends together, each pod's end by its own socket, then the aliases. */
 static void configure(struct applier *a, struct job *jobs, size_t n)
 {
@@ -164,9 +184,15 @@ static void configure(struct applier *a, struct job *jobs, size_t n)
 	char alias[256];
 
 	nl_batch_init(b, a->route_fd);
-	for (size_t i = 0; i < n; i++)
-		if (!jobs[i].result)
-			put_host_end(a, b, jobs[i].index, &jobs[i].v, &jobs[i].result);
+	for (size_t i = 0; i < n; i++) {
+		if (jobs[i].result)
+			continue;
+		put_host_end(a, b, jobs[i].index, &jobs[i].v, &jobs[i].result);
+		if (jobs[i].replaces) {
+			put_route(b, &jobs[i], &jobs[i].v.v4);
+			put_route(b, &jobs[i], &jobs[i].v.v6);
+		}
+	}
 	nl_send(b);
 	if (b->text[0])
 		log_warn("link of a pod, host end: %s", b->text);
@@ -183,7 +209,7 @@ static void configure(struct applier *a, struct job *jobs, size_t n)
 	for (size_t i = 0; i < n; i++) {
 		if (jobs[i].result)
 			continue;
-		print_alias(&jobs[i].v, alias);
+		print_alias(&jobs[i].v, jobs[i].cookie, alias);
 		link_alias(b, jobs[i].index, alias, &jobs[i].result);
 	}
 	nl_send(b);
@@ -198,7 +224,9 @@ static void finish(struct applier *a, struct job *jobs, size_t n)
 		struct job *j = &jobs[i];
 
 		if (!j->result)
-			j->result = remember(a, j->index, &j->v);
+			j->result = namespace_map(a, j->cookie, j->index);
+		if (!j->result)
+			j->result = remember(a, j->index, &j->v, j->cookie);
 		if (!j->result && j->ns)
 			own_fd(&j->ns->netns);
 		/* What we made and could not finish goes again; what exists under that index is not ours to
@@ -240,6 +268,22 @@ static bool same_link(const struct link_value *x, const struct link_value *y)
 	       !memcmp(x->mac, y->mac, 6) && !memcmp(x->gateway_mac, y->gateway_mac, 6);
 }
 
+static void inherit_nothing(struct applier *a, struct job *jobs, size_t n)
+{
+	AUTO_MEM const struct link_value **fresh = calloc(n, sizeof(*fresh));
+	size_t k = 0;
+	int err = -ENOMEM;
+
+	for (size_t i = 0; fresh && i < n; i++)
+		if (!jobs[i].had && !jobs[i].result)
+			fresh[k++] = &jobs[i].v;
+	if (fresh)
+		err = gone_before_links(a, fresh, k);
+	for (size_t i = 0; err && i < n; i++)
+		if (!jobs[i].had && !jobs[i].result)
+			jobs[i].result = err;
+}
+
 static void add_links(struct applier *a, const struct change *c, size_t n, int32_t *results)
 {
 	AUTO_MEM struct job *jobs = calloc(n, sizeof(*jobs));
@@ -262,11 +306,14 @@ static void add_links(struct applier *a, const struct change *c, size_t n, int32
 			 * had. */
 			if (strncmp(old->value.uid, j->v.uid, UID_SIZE) || !namespace_get(a, j->v.uid))
 				delete_links(a, &index, 1, &j->result);
+			j->replaces = c[i].op == CHANGE_SET;
 			old = NULL;
 		}
 		j->had = old && pod_link_check(a, old, NULL) != -ENODEV;
 		j->ns = namespace_get(a, j->v.uid);
+		j->cookie = j->ns ? j->ns->cookie : old ? old->cookie : 0;
 	}
+	inherit_nothing(a, jobs, n);
 	make_veths(a, jobs, n);
 	configure(a, jobs, n);
 	finish(a, jobs, n);
@@ -331,15 +378,16 @@ static int adopt_one(const struct link_info *i, void *ctx)
 {
 	struct adopt *ad = ctx;
 	struct link_value v = {.mtu = i->mtu};
+	uint64_t cookie;
 	char name[16];
 
 	host_name(i->index, name);
 	if (i->group != WEFT_LINK_GROUP || strcmp(i->kind, "veth") || strcmp(i->name, name))
 		return 0;
 	memcpy(v.gateway_mac, i->mac, 6);
-	if (parse_alias(i->alias, &v))
+	if (parse_alias(i->alias, &v, &cookie))
 		return vec_push(&ad->halves, i->index);
-	return remember(ad->a, i->index, &v);
+	return remember(ad->a, i->index, &v, cookie);
 }
 
 int pod_links_adopt(struct applier *a)
@@ -355,5 +403,7 @@ int pod_links_adopt(struct applier *a)
 		put_filters(a, b, ((struct pod_link *)s->value)->index, &result);
 	nl_send(b);
 	vec_free(&ad.halves);
+	if (!err)
+		err = namespaces_learn(a);
 	return err ? err : result;
 }

@@ -80,7 +80,7 @@ void readback_faults(const struct applier *a, struct buf *out)
 
 static int check_map(const struct applier *a, const struct change *c)
 {
-	uint8_t value[128];
+	uint8_t value[MAP_VALUE_MAX];
 	int err = map_get(&a->kernel, c->row.table, c->row.key, value);
 
 	if (c->op == CHANGE_DEL)

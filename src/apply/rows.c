@@ -77,14 +77,40 @@ static int validate(struct applier *a, struct buf *why)
 
 static bool counted(const struct change *c)
 {
-	return c->row.type == ROW_MAP && map_table[c->row.table].type != BPF_MAP_TYPE_ARRAY;
+	return c->row.type == ROW_LINK ||
+	       (c->row.type == ROW_MAP && map_table[c->row.table].type != BPF_MAP_TYPE_ARRAY);
+}
+
+/* Each link has an element of BPF map netns. */
+static enum plan_map counted_as(const struct change *c)
+{
+	return c->row.type == ROW_LINK ? PLAN_MAP_netns : c->row.table;
 }
 
 static bool exists(const struct applier *a, const struct change *c)
 {
-	uint8_t value[128];
+	uint8_t value[MAP_VALUE_MAX];
+	uint32_t index;
 
+	if (c->row.type == ROW_LINK) {
+		memcpy(&index, c->row.key, sizeof(index));
+		return pod_link_get(a, index);
+	}
 	return !map_get(&a->kernel, c->row.table, c->row.key, value);
+}
+
+static void say_full(const struct applier *a, enum plan_map m, struct buf *why)
+{
+	uint32_t had = m == PLAN_MAP_netns ? (uint32_t)a->links.len : a->counts[m], more = 0;
+	const char *name = map_table[m].name;
+
+	VEC_EACH (&a->txn.changes, c)
+		more += counted(c) && counted_as(c) == m && c->op == CHANGE_ADD && !exists(a, c);
+	buf_printf(why,
+		   "map-full: BPF map %s has room for %u elements; %u are in force and this change adds %u. "
+		   "Nothing was changed; the last good state stays in force. "
+		   "Use fewer objects, or start the agent with --entries %s=%u",
+		   name, a->kernel.entries[m], had, more, name, (had + more) * 2);
 }
 
 /* The most elements that each BPF map holds at any moment of the transaction. `exact` looks keys up; else
@@ -95,10 +121,11 @@ static int fits(const struct applier *a, bool exact, struct buf *why)
 	const struct txn *t = &a->txn;
 
 	memcpy(now, a->counts, sizeof(now));
+	now[PLAN_MAP_netns] = (uint32_t)a->links.len;
 	for (size_t i = 0; i < t->changes.len; i++) {
 		const struct change *c = &t->changes.items[i];
-		uint32_t room = counted(c) ? a->kernel.entries[c->row.table] : 0;
-		uint32_t *n = &now[c->row.table];
+		enum plan_map m = counted_as(c);
+		uint32_t *n = &now[m];
 
 		if (!counted(c) || (c->op == CHANGE_SET && !exact))
 			continue;
@@ -108,22 +135,10 @@ static int fits(const struct applier *a, bool exact, struct buf *why)
 		}
 		if (exact && exists(a, c))
 			continue;
-		if (++*n <= room)
+		if (++*n <= a->kernel.entries[m])
 			continue;
-		uint32_t more = 0;
-
-		for (size_t k = 0; k < t->changes.len; k++)
-			more += counted(&t->changes.items[k]) &&
-				t->changes.items[k].row.table == c->row.table &&
-				t->changes.items[k].op == CHANGE_ADD;
 		if (why)
-			buf_printf(why,
-				   "map-full: BPF map %s has room for %u elements; %u are in force and this "
-				   "change adds %u. "
-				   "Nothing was changed; the last good state stays in force. "
-				   "Use fewer objects, or start the agent with --entries %s=%u",
-				   map_table[c->row.table].name, room, a->counts[c->row.table], more,
-				   map_table[c->row.table].name, (a->counts[c->row.table] + more) * 2);
+			say_full(a, m, why);
 		return -E2BIG;
 	}
 	return 0;
@@ -156,7 +171,9 @@ static int apply_run(struct applier *a, size_t from, size_t n, struct undo_log *
 		routes_apply(a, c, n, results);
 		return 0;
 	}
-	err = map_apply(&a->kernel, c, n, !a->counts[c->row.table], undo, &done);
+	err = c->row.table == PLAN_MAP_address ? gone_before_rows(a, c, n) : 0;
+	if (!err)
+		err = map_apply(&a->kernel, c, n, !a->counts[c->row.table], undo, &done);
 	for (size_t i = 0; i < done; i++)
 		results[i] = 0;
 	if (err && done < n)
@@ -205,6 +222,7 @@ static enum wire_status apply_all(struct applier *a, struct buf *why)
 		status = WIRE_PARTLY;
 	} else {
 		settle(a, &undo);
+		strict_settle(a);
 	}
 	undo_fini(&undo);
 	return status;

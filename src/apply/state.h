@@ -18,11 +18,25 @@ struct pod_ns { /* namespace.c: handed over, by uid */
 	char uid[UID_SIZE];
 	int netns; /* -1 once the link is made: we keep no namespace alive longer than its sockets */
 	int route, diag;
+	uint64_t cookie; /* of the namespace: key of BPF map netns */
 };
 
 struct pod_link { /* pod.c: links in force, by index */
 	uint32_t index;
+	uint64_t cookie; /* 0: not known */
 	struct link_value value;
+};
+
+struct gone {		  /* gone.c */
+	struct hash left; /* struct addr16 → what its last owner left */
+	size_t due;	  /* of them for the next tick */
+	uint64_t unsure_until;
+};
+
+struct strict {		  /* strict.c */
+	struct hash pods; /* addresses of strict pods of this node */
+	bool always, due, again;
+	uint64_t last; /* clock_ms() of the last mark */
 };
 
 struct txn { /* rows.c */
@@ -46,8 +60,11 @@ struct applier {
 	struct hash links;	/* uint32_t index → struct pod_link */
 	struct hash namespaces; /* uid → struct pod_ns */
 	struct txn txn;
+	struct gone gone;
+	struct strict strict;
 	uint64_t netns; /* inode of the node's own namespace */
-	char gc_failed;
+	uint64_t next;	/* clock_ms() of the next tick */
+	bool gc_failed;
 };
 
 #define KEY_OF(x) ((struct str){.p = (const char *)&(x), .n = sizeof(x)})
@@ -57,10 +74,34 @@ int namespace_take(struct applier *a, const char uid[UID_SIZE], const int fds[3]
 struct pod_ns *namespace_get(const struct applier *a, const char uid[UID_SIZE]);
 void namespace_drop(struct applier *a, const char uid[UID_SIZE]);
 void namespaces_fini(struct applier *a);
+/* BPF map netns: namespace cookie → interface, of each link. 0 or -errno. */
+int namespace_map(struct applier *a, uint64_t cookie, uint32_t index);
+void namespace_unmap(struct applier *a, uint64_t cookie, uint32_t index);
+/* Makes it hold the links in force and nothing else. */
+int namespaces_learn(struct applier *a);
 
 /* guard.c: whether a change is one that a planner may ask for; `why` gets a sentence when not. 0 or -EPERM,
  * -ENOENT. */
 int guard_change(const struct applier *a, const struct change *c, struct buf *why);
+/* guard_policy.c: the same for policy, port, name and name_match. */
+int guard_judging(const struct change *c, struct buf *why);
+
+/* gone.c: before a run of address rows, or before links are made: no new owner inherits. 0 or -errno. */
+int gone_before_rows(struct applier *a, const struct change *c, size_t n);
+int gone_before_links(struct applier *a, const struct link_value *const *v, size_t n);
+/* A link went. */
+void gone_link(struct applier *a, const struct link_value *v);
+int gone_tick(struct applier *a);
+int gone_learn(struct applier *a);
+void gone_fini(struct applier *a);
+
+/* strict.c: after the transaction came into force. */
+void strict_settle(struct applier *a);
+/* clock_ms() of the next mark, UINT64_MAX: none. */
+uint64_t strict_due(const struct applier *a);
+/* Flags for the run of weft_gc that the caller is about to make. */
+uint32_t strict_begin(struct applier *a, bool tick);
+int strict_learn(struct applier *a);
 
 /* device.c */
 int device_open(struct applier *a, const char *uplink, struct buf *why);

@@ -205,7 +205,9 @@ int cmd_up(const struct options_up *o)
 				     .mode = o->mode && !strcmp(o->mode, "routes") ? SANDBOX_ROUTES
 										   : SANDBOX_VXLAN,
 				     .max_file = (unsigned)o->max_file,
-				     .attach = o->attach};
+				     .attach = o->attach,
+				     .strict = o->strict,
+				     .entries = o->entries};
 	AUTO_MEM char **paths = calloc((size_t)o->n_args + 1, sizeof(*paths));
 	AUTO_BUF libexec = {0}, lacks = {0};
 	int r = EXIT_OK;

@@ -125,6 +125,30 @@ static void add_named(struct compiler *c, struct atoms *atoms, const struct kin 
 	}
 }
 
+/* Pods whose answers teach names: the cluster's own DNS. */
+static bool serves_dns(const struct cpod *p)
+{
+	const struct str *app = strmap_get(&p->o->meta.labels, STR("k8s-app"));
+	return app && str_eqz(*app, "kube-dns") && str_eqz(p->home->name, "kube-system");
+}
+
+/* Another number for another uid, never 0. */
+static uint32_t owner_of(struct str uid)
+{
+	uint64_t h = hash_bytes(uid.p, uid.n, 0);
+	uint32_t n = (uint32_t)(h ^ (h >> 32));
+	return n ? n : 1;
+}
+
+static void add_node_atoms(struct compiler *c, struct atoms *atoms, const struct cnode *n)
+{
+	if (!n->o)
+		return;
+	VEC_EACH (&c->live_atoms[ATOM_NODES], a)
+		if (selector_matches((*a)->nodes, &n->o->meta.labels))
+			atoms_add(c, atoms, *a);
+}
+
 static void classify(struct compiler *c, struct known_addr *a)
 {
 	struct atoms atoms = {0};
@@ -138,6 +162,8 @@ static void classify(struct compiler *c, struct known_addr *a)
 		VEC_EACH (&b->atoms.list, it)
 			atoms_add(c, &atoms, *it);
 	}
+	if (a->node)
+		add_node_atoms(c, &atoms, a->node);
 	if (k && k->ports.len)
 		add_named(c, &atoms, k);
 	struct pclass *was = a->class;
@@ -147,13 +173,18 @@ static void classify(struct compiler *c, struct known_addr *a)
 	vec_free(&atoms.list);
 	if (!a->class)
 		return;
-	struct address_value v = {.class = a->class->id, .flags = ADDRESS_POD};
+	struct address_value v = {.class = a->class->id};
 	struct owner *ow = a->pod ? &a->pod->addresses : &a->node->addresses;
 	if (a->pod) {
 		v.node = pod_node_number(c, a->pod);
+		v.flags = ADDRESS_POD | (serves_dns(a->pod) ? ADDRESS_DNS : 0);
+		v.owner = owner_of(a->pod->o->meta.uid);
+		if (a->pod->self && a->class != was) /* what its sets say of itself */
+			pod_dirty(c, a->pod);
 	} else {
 		v.node = a->node->self ? 0 : a->node->number;
 		v.flags = a->node->self ? ADDRESS_SELF : ADDRESS_NODE;
+		v.owner = owner_of(a->node->name);
 	}
 	put_map(c, ow, PLAN_MAP_address, &a->a, &v, ow->src, NULL);
 }

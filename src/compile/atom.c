@@ -177,6 +177,36 @@ struct atom *atom_of_peer(struct compiler *c, const struct object *policy, const
 	return a;
 }
 
+struct atom *atom_of_network(struct compiler *c, const struct object *policy, struct str cidr)
+{
+	return block_atom(c, policy, &(struct ip_block){.cidr = cidr});
+}
+
+struct atom *atom_of_pods(struct compiler *c, const struct object *policy, const struct label_selector *ns,
+			  const struct label_selector *pods)
+{
+	static const struct label_selector every = {0};
+	struct policy_peer peer = {.namespace_selector =
+				       (struct label_selector *)(uintptr_t)(ns ? ns : &every),
+				   .pod_selector = (struct label_selector *)(uintptr_t)pods};
+	return atom_of_peer(c, policy, &peer);
+}
+
+struct atom *atom_of_nodes(struct compiler *c, const struct object *policy, const struct label_selector *s)
+{
+	AUTO_BUF text = {0};
+	buf_addz(&text, "nodes:");
+	label_selector_text(&text, s);
+	bool made;
+	struct atom *a = intern(c, &text, &made);
+	if (!made)
+		return a;
+	a->kind = ATOM_NODES;
+	a->o = object_ref(policy);
+	a->nodes = s;
+	return a;
+}
+
 struct atom *atom_of_named(struct compiler *c, uint8_t proto, struct str name, uint16_t number)
 {
 	AUTO_BUF text = {0};
@@ -253,9 +283,22 @@ static void match_home(struct compiler *c, struct atom *a, struct home *h)
 	}
 }
 
+static void nodes_dirty(struct compiler *c, const struct atom *a)
+{
+	HASH_EACH (&c->nodes, s) {
+		struct cnode *n = s->value;
+		if (!n->o || !selector_matches(a->nodes, &n->o->meta.labels))
+			continue;
+		VEC_EACH (&n->addrs, addr)
+			addr_dirty(c, *addr);
+	}
+}
+
 static void go_live(struct compiler *c, struct atom *a)
 {
 	PUSH(c, &c->live_atoms[a->kind], a);
+	if (a->kind == ATOM_NODES)
+		nodes_dirty(c, a);
 	if (a->kind != ATOM_PODS)
 		return;
 	if (!a->ns_selector) {
@@ -272,6 +315,8 @@ static void go_live(struct compiler *c, struct atom *a)
 static void go_dead(struct compiler *c, struct atom *a)
 {
 	CUT(&c->live_atoms[a->kind], a);
+	if (a->kind == ATOM_NODES)
+		nodes_dirty(c, a);
 	VEC_EACH (&a->kins, k) {
 		atoms_remove(&(*k)->atoms, a);
 		kin_addrs_dirty(c, *k);
@@ -356,7 +401,7 @@ void atoms_fini(struct compiler *c)
 	HASH_EACH (&c->atoms, s)
 		atom_free(s->value);
 	hash_fini(&c->atoms);
-	for (int k = 0; k < 2; k++)
+	for (size_t k = 0; k < ARRAY_LEN(c->live_atoms); k++)
 		vec_free(&c->live_atoms[k]);
 	vec_free(&c->touched_atoms);
 	vec_free(&c->idle_atoms);

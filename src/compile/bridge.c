@@ -20,6 +20,7 @@
 #include "seam/class.h"
 #include "seam/config.h"
 #include "seam/endpoint.h"
+#include "seam/name.h"
 
 enum { OLD, REFINED, NARROW, REWRITTEN, WIDE, NEW, STATES };
 
@@ -29,8 +30,8 @@ struct over { /* a row in all states; NULL: absent */
 };
 
 struct pair {			      /* a policy set in between */
-	const struct pset *from, *to; /* NULL: not isolated */
-	uint32_t id;
+	const struct pset *from, *to; /* NULL: nothing judges */
+	uint32_t id;		      /* open where both are */
 };
 
 struct bridge {
@@ -60,9 +61,12 @@ static const uint8_t *keep(struct bridge *b, const void *p, size_t n)
 /* The row in all states; at first it stays as it was until the last. */
 static struct over *over_get(struct bridge *b, uint8_t type, uint16_t table, const void *key)
 {
-	uint8_t name[3 + 64] = {type, (uint8_t)table, (uint8_t)(table >> 8)};
+	uint8_t name[3 + sizeof(struct name_key)] = {type, (uint8_t)table, (uint8_t)(table >> 8)};
 	uint16_t kn, vn;
-	row_sizes(type, table, &kn, &vn);
+	if (row_sizes(type, table, &kn, &vn) || 3u + kn > sizeof(name)) {
+		fail(b);
+		return NULL;
+	}
 	memcpy(name + 3, key, kn);
 	struct str k = {(const char *)name, 3u + kn};
 	struct over *o = hash_get(&b->overs, k);
@@ -136,6 +140,8 @@ static void over_row(struct bridge *b, const struct prow *r)
 	switch ((enum plan_map)r->table) {
 	case PLAN_MAP_policy:
 	case PLAN_MAP_port:
+	case PLAN_MAP_name:
+	case PLAN_MAP_name_match:
 	case PLAN_MAP_range:
 		between(o, either);
 		break;
@@ -165,38 +171,38 @@ static struct origin origin_of(const struct rule *r)
 	return out;
 }
 
+static void set_origin(struct over *o, const struct rule *rule)
+{
+	if (!o->row.origin.object && rule)
+		o->row.origin = origin_of(rule);
+}
+
 static void port_row(void *ctx, const struct port_key *k, const struct port_value *v, const struct rule *rule)
 {
 	struct bridge *b = ctx;
 	struct over *o = over_get(b, ROW_MAP, PLAN_MAP_port, k);
 	if (!o)
 		return;
-	if (!o->row.origin.object)
-		o->row.origin = origin_of(rule);
+	set_origin(o, rule);
 	between(o, keep(b, v, sizeof(*v)));
 }
 
-/* The value of a cell of the matrix, NULL where nothing is allowed. */
-static const uint8_t *cell_value(struct bridge *b, const struct ports *p, const struct rule **rule)
+/* The value of a cell of the matrix, NULL where the default of the set says the same. */
+static const uint8_t *cell_value(struct bridge *b, const struct ports *p, bool open, const struct rule **rule)
 {
-	struct policy_value v = {.portset = PORTSET_ALL};
-	if (p->all) {
-		*rule = p->all;
-		v.rule = p->all->id;
-		return keep(b, &v, sizeof(v));
-	}
-	struct portset *ps = p->list.len ? portset_get(b->c, p) : NULL;
-	if (!ps)
+	struct cell cell;
+	if (!cell_of(b->c, p, open, &cell))
 		return NULL;
-	*rule = p->list.items[0].rule;
-	v.portset = ps->id;
-	if (vec_push(&b->portsets, ps)) {
-		portset_unref(b->c, ps);
-		fail(b);
-		return NULL;
+	*rule = cell.by;
+	if (cell.portset) {
+		if (vec_push(&b->portsets, cell.portset)) {
+			portset_unref(b->c, cell.portset);
+			fail(b);
+			return NULL;
+		}
+		portset_rows(cell.portset, port_row, b);
 	}
-	portset_rows(ps, port_row, b);
-	return keep(b, &v, sizeof(v));
+	return keep(b, &cell.v, sizeof(cell.v));
 }
 
 static void cell(struct bridge *b, uint32_t set, uint32_t class, const struct ports *until,
@@ -204,15 +210,15 @@ static void cell(struct bridge *b, uint32_t set, uint32_t class, const struct po
 {
 	struct policy_key k = {.set = set, .class = class};
 	const struct rule *rule = NULL;
-	const uint8_t *one = cell_value(b, until, &rule);
-	const uint8_t *two = from == until ? one : cell_value(b, from, &rule);
+	bool open = set & SET_OPEN;
+	const uint8_t *one = cell_value(b, until, open, &rule);
+	const uint8_t *two = from == until ? one : cell_value(b, from, open, &rule);
 	struct over *o = NULL;
 	if (one || two || row_find(&b->c->rows, ROW_MAP, PLAN_MAP_policy, &k))
 		o = over_get(b, ROW_MAP, PLAN_MAP_policy, &k);
 	if (!o)
 		return;
-	if (!o->row.origin.object && rule)
-		o->row.origin = origin_of(rule);
+	set_origin(o, rule);
 	o->v[REFINED] = o->v[NARROW] = one;
 	o->v[REWRITTEN] = o->v[WIDE] = two;
 }
@@ -245,11 +251,12 @@ static void shift_cell(struct compiler *c, struct pset *s, const struct pclass *
 
 static bool same_ports(const struct ports *a, const struct ports *b)
 {
-	if (!a->all != !b->all || a->list.len != b->list.len)
+	if (a->list.len != b->list.len)
 		return false;
 	for (size_t i = 0; i < a->list.len; i++) {
-		const struct portset_entry *x = &a->list.items[i], *y = &b->list.items[i];
-		if (x->proto != y->proto || x->low != y->low || x->high != y->high)
+		const struct piece *x = &a->list.items[i], *y = &b->list.items[i];
+		if (x->proto != y->proto || x->low != y->low || x->high != y->high || x->allow != y->allow ||
+		    x->names != y->names)
 			return false;
 	}
 	return true;
@@ -273,46 +280,73 @@ static bool affected(struct bridge *b, const struct pset *s)
 	return differ;
 }
 
-static void pair_ports(struct bridge *b, const struct pair *p, const struct pclass *from,
-		       const struct pclass *to, struct ports *out)
+/* What one end of a pair says; who is not judged may do everything. */
+static void side_ports(struct bridge *b, const struct pset *s, const struct pclass *k, struct ports *out)
 {
-	struct ports was = {0}, now = {0};
-	if (p->from)
-		ports_eval(b->c, p->from, from, &was);
-	if (p->to)
-		ports_eval(b->c, p->to, to, &now);
-	if (!p->from || !p->to) {
-		*out = p->to ? now : was;
-		return;
+	if (s)
+		ports_eval(b->c, s, k, out);
+	else
+		ports_all(b->c, out);
+}
+
+/* What both ends allow; takes over was and now. */
+static void pair_put(struct bridge *b, const struct pair *p, struct ports *was, struct ports *now,
+		     uint32_t class)
+{
+	struct ports ports;
+	ports_and(b->c, was, now, &ports);
+	if (!b->c->failed)
+		cell(b, p->id, class, &ports, &ports);
+	ports_fini(was);
+	ports_fini(now);
+	ports_fini(&ports);
+}
+
+static void pair_cell_at(struct bridge *b, const struct pair *p, const struct pclass *from,
+			 const struct pclass *to, uint32_t class)
+{
+	struct ports was, now;
+	side_ports(b, p->from, from, &was);
+	side_ports(b, p->to, to, &now);
+	pair_put(b, p, &was, &now, class);
+}
+
+/* A pod that reaches itself, over IPv4 (family 0) or IPv6: has an element only where both ends have. */
+static void pair_self(struct bridge *b, const struct pair *p, unsigned family)
+{
+	const struct pset *ends[] = {p->from, p->to};
+	struct ports ports[2];
+	for (int i = 0; i < 2; i++)
+		if (ends[i] && !ends[i]->self[family].list.len)
+			return;
+	for (int i = 0; i < 2; i++) {
+		if (ends[i])
+			ports_copy(b->c, &ends[i]->self[family], &ports[i]);
+		else
+			ports_all(b->c, &ports[i]);
 	}
-	ports_and(b->c, &was, &now, out);
-	ports_fini(&was);
-	ports_fini(&now);
+	pair_put(b, p, &ports[0], &ports[1], CLASS_SELF + family);
 }
 
 static void pair_cell(struct compiler *c, struct pset *s, const struct pclass *k, void *ctx)
 {
 	struct shift_cell *sc = ctx; /* m is the pair here */
-	const struct pair *p = (const void *)sc->m;
-	struct ports ports;
 	(void)c;
 	(void)s;
-	pair_ports(sc->b, p, k, k, &ports);
-	cell(sc->b, p->id, k->id, &ports, &ports);
-	ports_fini(&ports);
+	pair_cell_at(sc->b, (const void *)sc->m, k, k, k->id);
 }
 
 static void pair_cells(struct bridge *b, const struct pair *p)
 {
 	struct shift_cell sc = {b, (const void *)p};
-	each_class(b->c, (struct pset *)(uintptr_t)(p->to ? p->to : p->from), pair_cell, &sc);
-	VEC_EACH (&b->s->list, it) {
-		const struct shift *m = *it;
-		struct ports ports;
-		pair_ports(b, p, m->from, m->to, &ports);
-		cell(b, p->id, m->id, &ports, &ports);
-		ports_fini(&ports);
-	}
+	const struct pset *ends[] = {p->from, p->to};
+	for (int i = 0; i < 2; i++)
+		if (ends[i])
+			each_class(b->c, (struct pset *)(uintptr_t)ends[i], pair_cell, &sc);
+	VEC_EACH (&b->s->list, m)
+		pair_cell_at(b, p, (*m)->from, (*m)->to, (*m)->id);
+	pair_self(b, p, 0);
+	pair_self(b, p, 1);
 }
 
 /* The id of the set between two sets; one of them where it does as well. */
@@ -328,17 +362,26 @@ static uint32_t pair_id(struct bridge *b, uint32_t from, uint32_t to)
 			return (*p)->id;
 	if (from == to && !affected(b, f))
 		return from;
+	bool open = (from == SET_NONE || from & SET_OPEN) && (to == SET_NONE || to & SET_OPEN);
 	struct pair *p = arena_new(&b->s->arena, struct pair);
 	uint32_t ids[2] = {from, to};
 	if (!p || vec_push(&b->pairs, p)) {
 		fail(b);
 		return to;
 	}
-	*p = (struct pair){
-	    .from = f, .to = t, .id = id_take(&b->c->set_ids, hash_bytes(ids, sizeof(ids), 1), p)};
+	*p = (struct pair){.from = f,
+			   .to = t,
+			   .id = id_take_as(&b->c->set_ids, hash_bytes(ids, sizeof(ids), 1), p, SET_OPEN,
+					    open ? SET_OPEN : 0)};
 	if (!p->id)
 		fail(b);
 	return p->id;
+}
+
+/* Both sets of a pod must know CLASS_SELF where the flag says so. */
+static uint32_t flags_with(uint32_t flags, uint32_t self)
+{
+	return (flags & ~ENDPOINT_SELF) | (self & ENDPOINT_SELF);
 }
 
 static void over_iface(struct bridge *b, uint32_t ifindex)
@@ -352,9 +395,13 @@ static void over_iface(struct bridge *b, uint32_t ifindex)
 	struct iface_value v = now;
 	v.ingress_set = was.ingress_set;
 	v.egress_set = was.egress_set;
+	v.staged_ingress = was.staged_ingress;
+	v.staged_egress = was.staged_egress;
+	v.flags = flags_with(now.flags, was.flags);
 	o->v[REFINED] = keep(b, &v, sizeof(v));
 	v.ingress_set = pair_id(b, was.ingress_set, now.ingress_set);
 	v.egress_set = pair_id(b, was.egress_set, now.egress_set);
+	v.flags = flags_with(now.flags, was.flags & now.flags);
 	o->v[NARROW] = o->v[REWRITTEN] = keep(b, &v, sizeof(v));
 	o->v[WIDE] = o->v[NEW];
 }
@@ -370,9 +417,13 @@ static void over_endpoint(struct bridge *b, const struct addr *a)
 	struct endpoint_value v = now;
 	v.ingress_set = was.ingress_set;
 	v.egress_set = was.egress_set;
+	v.staged_ingress = was.staged_ingress;
+	v.staged_egress = was.staged_egress;
+	v.flags = flags_with(now.flags, was.flags);
 	o->v[REFINED] = keep(b, &v, sizeof(v));
 	v.ingress_set = pair_id(b, was.ingress_set, now.ingress_set);
 	v.egress_set = pair_id(b, was.egress_set, now.egress_set);
+	v.flags = flags_with(now.flags, was.flags & now.flags);
 	o->v[NARROW] = o->v[REWRITTEN] = keep(b, &v, sizeof(v));
 	o->v[WIDE] = o->v[NEW];
 }
@@ -449,6 +500,35 @@ static void over_blocks(struct bridge *b)
 	vec_free(&mid.list);
 }
 
+static void name_cell(struct bridge *b, const struct nameset *n, const struct domain *d)
+{
+	const struct rule *r = nameset_rule(n, d);
+	if (!r)
+		return;
+	struct name_match_key k = {.names = n->id, .name = d->id};
+	struct name_match_value v = {.rule = r->id};
+	struct over *o = over_get(b, ROW_MAP, PLAN_MAP_name_match, &k);
+	if (!o)
+		return;
+	set_origin(o, r);
+	between(o, keep(b, &v, sizeof(v)));
+}
+
+/* Patterns of before and after are known in between, to all name sets, those in between included. */
+static void over_names(struct bridge *b)
+{
+	HASH_EACH (&b->c->domains, s) {
+		const struct domain *d = s->value;
+		if (!d->live && d->flipped != b->c->run)
+			continue;
+		HASH_EACH (&b->c->namesets, t) {
+			const struct nameset *n = t->value;
+			if (d->flipped == b->c->run || !n->users)
+				name_cell(b, n, d);
+		}
+	}
+}
+
 static int write_steps(struct bridge *b, struct plan_delta *out)
 {
 	for (int s = REFINED; s < STATES; s++) {
@@ -498,6 +578,7 @@ int bridge(struct compiler *c, struct shifts *s, struct plan_delta *out)
 		each_set(c, (*m)->from, shift_cell, &sc);
 		each_set(c, (*m)->to, shift_cell, &sc);
 	}
+	over_names(&b);
 	int e = c->failed ? -ENOMEM : write_steps(&b, out);
 	bridge_fini(&b);
 	return e;

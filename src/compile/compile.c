@@ -49,7 +49,7 @@ char *src_text(struct compiler *c, const struct object *o)
 static bool used(enum kind k)
 {
 	return k == KIND_namespace || k == KIND_node || k == KIND_pod || k == KIND_service ||
-	       k == KIND_endpointslice || k == KIND_networkpolicy;
+	       k == KIND_endpointslice || k == KIND_networkpolicy || k == KIND_clusternetworkpolicy;
 }
 
 int compiler_new(struct compiler **out, const struct compile_config *cfg)
@@ -65,6 +65,8 @@ int compiler_new(struct compiler **out, const struct compile_config *cfg)
 		return -ENOMEM;
 	}
 	c->cfg.node = str_of(c->node_name);
+	c->self_rule = (struct rule){
+	    .id = RULE_SELF, .refs = 1, .src = {.text = c->settings_src.text}, .text = c->settings_src.text};
 	c->whole = true;
 	c->names.c = c;
 	*out = c;
@@ -76,9 +78,12 @@ static void derived_fini(struct compiler *c)
 	services_fini(c);
 	sets_fini(c);
 	portsets_fini(c);
+	namesets_fini(c);
 	pods_fini(c);
 	nodes_fini(c);
 	policies_fini(c);
+	domains_fini(c);
+	fold_fini(c);
 	blocks_fini(&c->blocks);
 	blocks_fini(&c->blocks_was);
 	classes_fini(c);
@@ -185,7 +190,8 @@ static void tell_one(struct compiler *c, struct told *t)
 		node_tell(c, t->key, t->o);
 		break;
 	case KIND_networkpolicy:
-		policy_tell(c, t->key, t->o);
+	case KIND_clusternetworkpolicy:
+		policy_tell(c, t->kind, t->key, t->o);
 		break;
 	case KIND_pod:
 		pod_tell(c, t->key, t->o);
@@ -218,7 +224,7 @@ static int begin_whole(struct compiler *c)
 	}
 	c->settings.src = &c->settings_src;
 	c->settings.listed = true;
-	c->block_owner.listed = true;
+	c->block_owner.listed = c->name_owner.listed = true;
 	c->blocks_changed = c->settings_changed = true;
 	c->nodeports_changed = false;
 	class_world(c);
@@ -231,6 +237,7 @@ static void bury(struct compiler *c)
 	sets_bury(c);
 	classes_bury(c);
 	portsets_bury(c);
+	domains_bury(c);
 	atoms_bury(c);
 }
 
@@ -241,8 +248,9 @@ static bool short_of_memory(const struct compiler *c)
 
 static void tell_all(struct compiler *c)
 {
-	static const enum kind order[] = {KIND_namespace, KIND_node,	KIND_networkpolicy,
-					  KIND_pod,	  KIND_service, KIND_endpointslice};
+	static const enum kind order[] = {
+	    KIND_namespace, KIND_node,	  KIND_networkpolicy, KIND_clusternetworkpolicy,
+	    KIND_pod,	    KIND_service, KIND_endpointslice};
 	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
 		VEC_EACH (&c->dirty_told, t) {
 			if (short_of_memory(c))
@@ -257,9 +265,10 @@ static void tell_all(struct compiler *c)
 static int settle(struct compiler *c)
 {
 	typedef void step_fn(struct compiler * c);
-	static step_fn *const steps[] = {tell_all,	  policies_settle, atoms_settle,   blocks_build,
-					 addrs_classify,  blocks_rows,	   sets_settle,	   pods_links,
-					 services_settle, settings_rows,   portsets_settle};
+	static step_fn *const steps[] = {tell_all,	 policies_settle, domains_settle, atoms_settle,
+					 blocks_build,	 addrs_classify,  blocks_rows,	  sets_settle,
+					 pods_links,	 services_settle, settings_rows,  portsets_settle,
+					 namesets_settle};
 	for (size_t i = 0; i < ARRAY_LEN(steps) && !short_of_memory(c); i++)
 		steps[i](c);
 	return short_of_memory(c) ? -ENOMEM : 0;

@@ -18,6 +18,7 @@ struct compile_config {
 	uint8_t uplink_mac[6];
 	uint32_t mtu;			    /* of the uplink; pods get 50 less under VXLAN over IPv4 */
 	struct prefix services4, services6; /* ranges of Service addresses; len 0: none */
+	bool strict; /* each pod is strict: connections that policy no longer allows are cut */
 };
 
 struct compiler;
@@ -25,8 +26,8 @@ int compiler_new(struct compiler **out, const struct compile_config *cfg); /* co
 void compiler_free(struct compiler **c);
 
 /* Tells of an object: now NULL when it is gone. References are taken. Only notes; compiler_run() does the
- * work. Kinds used: Namespace, Node, Pod, Service, EndpointSlice, NetworkPolicy; others are ignored. 0 or
- * -ENOMEM. */
+ * work. Kinds used: Namespace, Node, Pod, Service, EndpointSlice, NetworkPolicy, ClusterNetworkPolicy;
+ * others are ignored. 0 or -ENOMEM. */
 int compiler_tell(struct compiler *c, const struct object *was, const struct object *now);
 
 /* A pod is wired when its namespace was handed over (agent): only then its link, endpoint and iface rows

@@ -41,6 +41,7 @@ void home_tell(struct compiler *c, struct str name, const struct object *o)
 	labels_of(h);
 	VEC_EACH (&h->kins, k)
 		kin_match(c, *k);
+	policy_check_home(c, h);
 }
 
 void homes_fini(struct compiler *c)

@@ -9,10 +9,15 @@ static struct str id_key(const uint32_t *id)
 
 uint32_t id_take(struct ids *t, uint64_t h, void *content)
 {
+	return id_take_as(t, h, content, 0, 0);
+}
+
+uint32_t id_take_as(struct ids *t, uint64_t h, void *content, uint32_t mask, uint32_t bits)
+{
 	for (uint64_t salt = 0;; salt++) {
 		uint64_t salted = salt ? hash_bytes(&h, sizeof(h), salt) : h;
-		uint32_t id = (uint32_t)(salted ^ (salted >> 32));
-		if (id < ID_FIRST)
+		uint32_t id = ((uint32_t)(salted ^ (salted >> 32)) & ~mask) | bits;
+		if ((id & ~mask) < ID_FIRST)
 			continue;
 		void *there = hash_get(&t->by_id, id_key(&id));
 		if (there == content)

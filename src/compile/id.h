@@ -19,6 +19,8 @@ struct ids { /* one name space of ids; zeroed is empty */
 /* The id of a content with hash h; `content` is what id_find() gives back, and must be unique for the
  * content. 0 when out of memory. */
 uint32_t id_take(struct ids *t, uint64_t h, void *content);
+/* The same with the bits of `mask` being those of `bits`. */
+uint32_t id_take_as(struct ids *t, uint64_t h, void *content, uint32_t mask, uint32_t bits);
 void id_drop(struct ids *t, uint32_t id);
 void *id_find(const struct ids *t, uint32_t id); /* NULL when free */
 void ids_fini(struct ids *t);

@@ -36,8 +36,8 @@ void name_set(struct buf *b, const struct plan_names *n, uint32_t id)
 void name_class(struct buf *b, const struct plan_names *n, uint32_t id)
 {
 	const struct pclass *k = n ? id_find(&n->c->class_ids, id) : NULL;
-	if (id == CLASS_WORLD) {
-		buf_addz(b, "world");
+	if (id <= CLASS_SELF6) {
+		buf_addz(b, id == CLASS_WORLD ? "world" : id == CLASS_SELF ? "itself" : "itself by IPv6");
 		return;
 	}
 	if (!k) {
@@ -60,34 +60,77 @@ void name_class(struct buf *b, const struct plan_names *n, uint32_t id)
 	buf_addc(b, '}');
 }
 
-static void name_entry(struct buf *b, const struct portset_entry *e)
+/* "TCP/80" is allowed, "-TCP/80" denied by a rule, "?TCP/443" allowed for some names. */
+static void name_piece(struct buf *b, const struct piece *p)
 {
-	buf_addz(b, proto_name(e->proto));
-	if (e->low == 0 && e->high == 65535)
+	if (p->names)
+		buf_addc(b, '?');
+	else if (!p->allow)
+		buf_addc(b, '-');
+	buf_addz(b, p->proto ? proto_name(p->proto) : "other");
+	if (!p->proto || (p->low == 0 && p->high == 65535))
 		return;
-	buf_printf(b, "/%u", e->low);
-	if (e->high != e->low)
-		buf_printf(b, "-%u", e->high);
+	buf_printf(b, "/%u", p->low);
+	if (p->high != p->low)
+		buf_printf(b, "-%u", p->high);
 }
 
 void name_portset(struct buf *b, const struct plan_names *n, uint32_t id)
 {
 	const struct portset *s = n ? id_find(&n->c->portset_ids, id) : NULL;
-	if (id == PORTSET_ALL) {
-		buf_addz(b, "all");
+	if (id == PORTSET_ALL || id == PORTSET_NONE) {
+		buf_addz(b, id == PORTSET_ALL ? "all" : "nothing");
 		return;
 	}
 	if (!s) {
 		hex(b, "ports", id);
 		return;
 	}
-	buf_addc(b, '(');
-	for (size_t i = 0; i < s->list.len; i++) {
-		if (i)
-			buf_addc(b, ' ');
-		name_entry(b, &s->list.items[i]);
+	const struct piece rest = {.allow = s->open};
+	const char *sep = "(";
+	VEC_EACH (&s->ports.list, p) {
+		if (piece_like(p, &rest))
+			continue;
+		buf_addz(b, sep);
+		name_piece(b, p);
+		sep = " ";
 	}
 	buf_addc(b, ')');
+}
+
+void name_domain(struct buf *b, const struct plan_names *n, uint32_t id)
+{
+	const struct domain *d = n ? id_find(&n->c->domain_ids, id) : NULL;
+	if (d)
+		buf_addz(b, d->text);
+	else
+		hex(b, "name", id);
+}
+
+static void name_claims(struct buf *b, const struct nameset *n)
+{
+	const char *sep = "";
+	if (n->both[0]) {
+		name_claims(b, n->both[0]);
+		buf_addz(b, " & ");
+		name_claims(b, n->both[1]);
+	}
+	VEC_EACH (&n->list, it) {
+		buf_printf(b, "%s%s", sep, it->domain->text);
+		sep = " ";
+	}
+}
+
+void name_nameset(struct buf *b, const struct plan_names *n, uint32_t id)
+{
+	const struct nameset *s = n ? id_find(&n->c->nameset_ids, id) : NULL;
+	if (!s) {
+		hex(b, "names", id);
+		return;
+	}
+	buf_addc(b, '<');
+	name_claims(b, s);
+	buf_addc(b, '>');
 }
 
 static const struct rule *rule_of(const struct plan_names *n, uint32_t id)

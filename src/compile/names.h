@@ -17,7 +17,9 @@ struct plan_names {
 void name_set(struct buf *b, const struct plan_names *n, uint32_t id);
 void name_class(struct buf *b, const struct plan_names *n, uint32_t id);
 void name_portset(struct buf *b, const struct plan_names *n, uint32_t id);
-void name_rule(struct buf *b, const struct plan_names *n, uint32_t id); /* "shop/web/ingress/0" */
+void name_rule(struct buf *b, const struct plan_names *n, uint32_t id);	   /* "shop/web/ingress/0" */
+void name_domain(struct buf *b, const struct plan_names *n, uint32_t id);  /* name class: "*.example.org" */
+void name_nameset(struct buf *b, const struct plan_names *n, uint32_t id); /* "<example.org *.example.net>" */
 void name_list(struct buf *b, const struct plan_names *n, uint32_t id);
 void name_node(struct buf *b, const struct plan_names *n, uint32_t number); /* 0: this node */
 

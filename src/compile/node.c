@@ -218,6 +218,7 @@ static void put_config(struct compiler *c)
 		memcpy(&v.node4, &c->self->v4, sizeof(v.node4));
 		memcpy(&v.node6, &c->self->v6, sizeof(v.node6));
 	}
+	v.flags = c->names_live ? CONFIG_NAMES : 0;
 	v.block_trie = blocks_lens(&c->blocks, v.block_lens4, v.block_lens6);
 	uint32_t key = 0;
 	const struct src *src = c->self && c->self->o ? &c->self->src : &c->settings_src;

@@ -13,6 +13,7 @@
 #include "seam/config.h"
 #include "seam/conn.h"
 #include "seam/endpoint.h"
+#include "seam/name.h"
 #include "seam/policy.h"
 #include "seam/service.h"
 

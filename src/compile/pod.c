@@ -184,6 +184,20 @@ void pod_link_row(const struct compiler *c, const struct cpod *p, struct link_ke
 	memcpy(value->uid, uid_of(p).p, n);
 }
 
+static uint32_t set_id(const struct cpod *p, int stage, int dir)
+{
+	return p->set[stage][dir] ? p->set[stage][dir]->id : SET_NONE;
+}
+
+/* A policy that is only staged cuts nothing. */
+static uint32_t flags_of(const struct compiler *c, const struct cpod *p)
+{
+	bool strict = c->cfg.strict;
+	VEC_EACH (&p->policies, pol)
+		strict |= (*pol)->strict && !(*pol)->staged;
+	return (strict ? ENDPOINT_STRICT : 0) | (p->self ? ENDPOINT_SELF : 0);
+}
+
 static void put_pod_rows(struct compiler *c, struct cpod *p)
 {
 	struct link_key lk;
@@ -191,8 +205,11 @@ static void put_pod_rows(struct compiler *c, struct cpod *p)
 	pod_link_row(c, p, &lk, &lv);
 	p->ifindex = lk.ifindex;
 	row_put(&c->rows, &p->link, ROW_LINK, 0, &lk, &lv, &p->src, NULL);
-	struct iface_value iv = {.ingress_set = p->set[DIR_INGRESS] ? p->set[DIR_INGRESS]->id : SET_NONE,
-				 .egress_set = p->set[DIR_EGRESS] ? p->set[DIR_EGRESS]->id : SET_NONE};
+	struct iface_value iv = {.ingress_set = set_id(p, IN_FORCE, DIR_INGRESS),
+				 .egress_set = set_id(p, IN_FORCE, DIR_EGRESS),
+				 .flags = flags_of(c, p),
+				 .staged_ingress = set_id(p, STAGED, DIR_INGRESS),
+				 .staged_egress = set_id(p, STAGED, DIR_EGRESS)};
 	memcpy(&iv.v4, &p->addr[0].a, sizeof(iv.v4));
 	memcpy(&iv.v6, &p->addr[1].a, sizeof(iv.v6));
 	memcpy(iv.mac, lv.mac, sizeof(iv.mac));
@@ -201,8 +218,12 @@ static void put_pod_rows(struct compiler *c, struct cpod *p)
 		const struct addr *a = &p->addr[f].a;
 		if (addr_is_zero(a))
 			continue;
-		struct endpoint_value ev = {
-		    .ifindex = lk.ifindex, .ingress_set = iv.ingress_set, .egress_set = iv.egress_set};
+		struct endpoint_value ev = {.ifindex = lk.ifindex,
+					    .ingress_set = iv.ingress_set,
+					    .egress_set = iv.egress_set,
+					    .flags = iv.flags,
+					    .staged_ingress = iv.staged_ingress,
+					    .staged_egress = iv.staged_egress};
 		memcpy(ev.mac, lv.mac, sizeof(ev.mac));
 		put_map(c, &p->link, PLAN_MAP_endpoint, a, &ev, &p->src, NULL);
 		struct route_key rk = {.to = {.addr = *a, .len = 128}};

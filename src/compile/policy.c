@@ -33,11 +33,10 @@ const char *proto_name(uint8_t proto)
 	}
 }
 
-static struct rule *rule_get(struct compiler *c, const struct cpolicy *p, int dir, size_t index,
-			     const void *member)
+struct rule *rule_get(struct compiler *c, const struct cpolicy *p, int dir, size_t index, const void *member)
 {
 	AUTO_BUF text = {0};
-	buf_printf(&text, STR_FMT "/%s/%zu", STR_ARG(object_key(p->o)),
+	buf_printf(&text, "%s" STR_FMT "/%s/%zu", p->home ? "" : "cluster:", STR_ARG(object_key(p->o)),
 		   dir == DIR_INGRESS ? "ingress" : "egress", index);
 	struct rule *r = hash_get(&c->rules, built(c, &text));
 	if (text.failed)
@@ -103,10 +102,14 @@ static void read_rule(struct compiler *c, struct policy_rule *r, const struct cp
 
 static uint64_t dir_hash(const struct policy_dir *d)
 {
-	uint64_t h = hash_bytes(d->name, strlen(d->name), (uint64_t)d->dir);
+	uint32_t place[3] = {(uint32_t)d->dir, (uint32_t)d->tier, (uint32_t)d->priority};
+	uint64_t h = hash_bytes(place, sizeof(place), 0);
+	h = hash_bytes(d->name, strlen(d->name), h);
 	VEC_EACH (&d->rules, r) {
-		uint32_t head[3] = {r->rule ? r->rule->id : 0, r->any_peer, r->any_port};
+		uint32_t head[4] = {r->rule ? r->rule->id : 0, r->action, r->any_peer, r->any_port};
 		h = hash_bytes(head, sizeof(head), h);
+		VEC_EACH (&r->domains, it)
+			h = hash_bytes((*it)->text, strlen((*it)->text), h);
 		VEC_EACH (&r->peers, a)
 			h = hash_bytes(&(*a)->h, sizeof((*a)->h), h);
 		VEC_EACH (&r->ports, p) {
@@ -128,18 +131,13 @@ static bool has_type(const struct networkpolicy_spec *s, int dir)
 	return false;
 }
 
-static struct policy_dir *dir_read(struct compiler *c, const struct cpolicy *p, int dir)
+/* Who has no rules still isolates. */
+static bool network_policy_rules(struct compiler *c, const struct cpolicy *p, int dir, struct policy_dir *d)
 {
 	const struct networkpolicy_spec *s = p->o->networkpolicy->spec;
 	if (!s || !has_type(s, dir))
-		return NULL;
-	struct policy_dir *d = calloc(1, sizeof(*d));
-	if (!d) {
-		c->failed = true;
-		return NULL;
-	}
-	*d = (struct policy_dir){.refs = 1, .dir = dir, .o = p->o};
-	d->name = (char *)(uintptr_t)key_copy(c, object_key(p->o)).p;
+		return false;
+	d->tier = TIER_NETWORK;
 	size_t n = dir == DIR_INGRESS ? s->ingress.len : s->egress.len;
 	for (size_t i = 0; i < n; i++) {
 		struct policy_rule r = {0};
@@ -150,10 +148,29 @@ static struct policy_dir *dir_read(struct compiler *c, const struct cpolicy *p, 
 			read_rule(c, &r, p, &in->from, &in->ports);
 		else
 			read_rule(c, &r, p, &eg->to, &eg->ports);
-		VEC_EACH (&r.ports, rp)
-			d->named |= rp->name.n != 0;
 		PUSH(c, &d->rules, r);
 	}
+	return true;
+}
+
+static struct policy_dir *dir_read(struct compiler *c, const struct cpolicy *p, int dir)
+{
+	struct policy_dir *d = calloc(1, sizeof(*d));
+	AUTO_BUF name = {0};
+	if (!d) {
+		c->failed = true;
+		return NULL;
+	}
+	*d = (struct policy_dir){.refs = 1, .dir = dir, .o = p->o};
+	buf_printf(&name, "%s" STR_FMT, p->home ? "" : "cluster:", STR_ARG(object_key(p->o)));
+	d->name = (char *)(uintptr_t)key_copy(c, built(c, &name)).p;
+	if (!(p->home ? network_policy_rules(c, p, dir, d) : cluster_policy_rules(c, p, dir, d))) {
+		policy_dir_unref(c, d);
+		return NULL;
+	}
+	VEC_EACH (&d->rules, r)
+		VEC_EACH (&r->ports, rp)
+			d->named |= rp->name.n != 0;
 	if (!c->failed)
 		d->h = dir_hash(d);
 	return d;
@@ -166,8 +183,11 @@ void policy_dir_unref(struct compiler *c, struct policy_dir *d)
 	VEC_EACH (&d->rules, r) {
 		VEC_EACH (&r->peers, a)
 			atom_unref(c, *a);
+		VEC_EACH (&r->domains, it)
+			domain_unref(c, *it);
 		rule_unref(c, r->rule);
 		vec_free(&r->peers);
+		vec_free(&r->domains);
 		vec_free(&r->ports);
 	}
 	vec_free(&d->rules);
@@ -212,6 +232,8 @@ static void put_in_force(struct compiler *c, struct cpolicy *p, bool on)
 			bool named = false;
 			VEC_EACH (&r->peers, a)
 				atom_use(c, *a, r, on);
+			VEC_EACH (&r->domains, it)
+				domain_use(c, *it, r, on);
 			VEC_EACH (&r->ports, rp)
 				named |= rp->name.n != 0;
 			if (named && d == DIR_EGRESS)
@@ -238,48 +260,96 @@ void policies_settle(struct compiler *c)
 	c->touched_policies.len = 0;
 }
 
+static bool selects(const struct cpolicy *p, const struct cpod *pod)
+{
+	if (!p->selects || (p->ns_selector && !selector_matches(p->ns_selector, &pod->home->labels)))
+		return false;
+	return !p->selector || selector_matches(p->selector, &pod->o->meta.labels);
+}
+
 static void check(struct compiler *c, struct cpolicy *p, struct cpod *pod)
 {
-	if (!p->selector || !selector_matches(p->selector, &pod->o->meta.labels))
+	if (!selects(p, pod))
 		return;
 	PUSH(c, &pod->policies, p);
 	policy_select(c, p, 1);
 	pod_dirty(c, pod);
 }
 
+static void check_cluster(struct compiler *c, struct cpod *pod)
+{
+	HASH_EACH (&c->cluster_policies, s)
+		check(c, s->value, pod);
+}
+
 void policy_check_pod(struct compiler *c, struct cpod *pod)
 {
 	VEC_EACH (&pod->home->policies, p)
 		check(c, *p, pod);
+	check_cluster(c, pod);
 }
 
-static struct cpolicy *policy_make(struct compiler *c, struct str key, const struct object *o)
+/* The policy no longer selects the pod. */
+static void deselect(struct compiler *c, struct cpolicy *p, struct cpod *pod)
+{
+	size_t n = pod->policies.len;
+	CUT(&pod->policies, p);
+	if (pod->policies.len != n)
+		pod_dirty(c, pod);
+}
+
+void policy_check_home(struct compiler *c, const struct home *h)
+{
+	VEC_EACH (&h->locals, it) {
+		struct cpod *pod = *it;
+		for (size_t i = pod->policies.len; i-- > 0;) {
+			struct cpolicy *p = pod->policies.items[i];
+			if (p->home)
+				continue;
+			policy_select(c, p, -1);
+			deselect(c, p, pod);
+		}
+		check_cluster(c, pod);
+	}
+}
+
+static struct hash *table_of(struct compiler *c, enum kind kind)
+{
+	return kind == KIND_networkpolicy ? &c->policies : &c->cluster_policies;
+}
+
+static struct cpolicy *policy_make(struct compiler *c, enum kind kind, struct str key, const struct object *o)
 {
 	struct cpolicy *p = calloc(1, sizeof(*p));
-	if (!p || hash_set(&c->policies, key, p, NULL)) {
+	if (!p || hash_set(table_of(c, kind), key, p, NULL)) {
 		free(p);
 		c->failed = true;
 		return NULL;
 	}
 	p->src.text = src_text(c, o);
+	if (kind != KIND_networkpolicy)
+		return p;
 	p->home = home_get(c, o->meta.ns);
 	if (p->home)
 		PUSH(c, &p->home->policies, p);
 	return p;
 }
 
+static void let_go(struct compiler *c, struct cpolicy *p, const struct home *h)
+{
+	VEC_EACH (&h->locals, pod)
+		deselect(c, p, *pod);
+}
+
 /* Takes the policy out of everything: as if it were not there. */
 static void withdraw(struct compiler *c, struct cpolicy *p)
 {
 	put_in_force(c, p, false);
-	if (p->selected) {
-		VEC_EACH (&p->home->locals, it) {
-			struct cpod *pod = *it;
-			size_t n = pod->policies.len;
-			CUT(&pod->policies, p);
-			if (pod->policies.len != n)
-				pod_dirty(c, pod);
-		}
+	if (p->selected && p->home) {
+		let_go(c, p, p->home);
+	} else if (p->selected) {
+		HASH_EACH (&c->homes, s)
+			let_go(c, p, s->value);
 	}
 	p->selected = 0;
 	for (int d = 0; d < DIRS; d++) {
@@ -288,41 +358,76 @@ static void withdraw(struct compiler *c, struct cpolicy *p)
 	}
 }
 
-void policy_tell(struct compiler *c, struct str key, const struct object *o)
+static bool annotated(const struct object *o, const char *key)
 {
-	struct cpolicy *p = hash_get(&c->policies, key);
+	const struct str *v = strmap_get(&o->meta.annotations, str_of(key));
+	return v && str_eqz(*v, "true");
+}
+
+static void read_policy(struct cpolicy *p)
+{
+	p->staged = annotated(p->o, "weft.network/staged");
+	p->strict = annotated(p->o, "weft.network/strict");
+	if (!p->home) {
+		cluster_policy_read(p);
+		return;
+	}
+	const struct networkpolicy_spec *spec = p->o->networkpolicy->spec;
+	p->selector = spec ? spec->pod_selector : NULL;
+	p->selects = p->selector;
+}
+
+static void check_locals(struct compiler *c, struct cpolicy *p, const struct home *h)
+{
+	VEC_EACH (&h->locals, pod)
+		check(c, p, *pod);
+}
+
+void policy_tell(struct compiler *c, enum kind kind, struct str key, const struct object *o)
+{
+	struct cpolicy *p = hash_get(table_of(c, kind), key);
 	if (!p) {
-		p = o ? policy_make(c, key, o) : NULL;
-		if (!p || !p->home)
+		p = o ? policy_make(c, kind, key, o) : NULL;
+		if (!p || c->failed)
 			return;
 	}
 	withdraw(c, p);
 	p->o = p->src.o = o;
-	p->selector = NULL;
 	if (!o) {
-		CUT(&p->home->policies, p);
+		if (p->home)
+			CUT(&p->home->policies, p);
 		CUT(&c->touched_policies, p);
-		hash_del(&c->policies, key);
+		hash_del(table_of(c, kind), key);
 		retire(c, p->src.text);
 		free(p);
 		return;
 	}
-	p->selector = o->networkpolicy->spec ? o->networkpolicy->spec->pod_selector : NULL;
-	VEC_EACH (&p->home->locals, pod)
-		check(c, p, *pod);
+	read_policy(p);
+	if (p->home) {
+		check_locals(c, p, p->home);
+	} else {
+		HASH_EACH (&c->homes, s)
+			check_locals(c, p, s->value);
+	}
 	touch(c, p);
 }
 
-void policies_fini(struct compiler *c)
+static void table_fini(struct compiler *c, struct hash *table)
 {
-	HASH_EACH (&c->policies, s) {
+	HASH_EACH (table, s) {
 		struct cpolicy *p = s->value;
 		for (int d = 0; d < DIRS; d++)
 			policy_dir_unref(c, p->dir[d]);
 		retire(c, p->src.text);
 		free(p);
 	}
-	hash_fini(&c->policies);
+	hash_fini(table);
+}
+
+void policies_fini(struct compiler *c)
+{
+	table_fini(c, &c->policies);
+	table_fini(c, &c->cluster_policies);
 	hash_fini(&c->rules);
 	ids_fini(&c->rule_ids);
 }

@@ -11,6 +11,7 @@
 #include "seam/class.h"
 #include "seam/config.h"
 #include "seam/endpoint.h"
+#include "seam/name.h"
 #include "seam/policy.h"
 #include "seam/service.h"
 
@@ -85,6 +86,7 @@ static void print_config(struct buf *b, const struct row *r, const struct plan_n
 	put_addr(b, &v.node6);
 	buf_printf(b, " ports %u-%u gateway ", v.snat_low, v.snat_high);
 	put_mac(b, v.gateway_mac);
+	buf_addz(b, v.flags & CONFIG_NAMES ? " names read" : "");
 	buf_addz(b, " blocks ");
 	if (v.block_trie) {
 		buf_addz(b, "by trie");
@@ -103,6 +105,20 @@ static void put_sets(struct buf *b, const struct plan_names *n, uint32_t ingress
 	name_set(b, n, egress);
 }
 
+/* What most pods do not have. */
+static void put_rest(struct buf *b, const struct plan_names *n, uint32_t flags, uint32_t ingress,
+		     uint32_t egress)
+{
+	if (flags & ENDPOINT_STRICT)
+		buf_addz(b, " strict");
+	if (flags & ENDPOINT_SELF)
+		buf_addz(b, " self");
+	if (!ingress && !egress)
+		return;
+	buf_addz(b, " staged");
+	put_sets(b, n, ingress, egress);
+}
+
 static void print_endpoint(struct buf *b, const struct row *r, const struct plan_names *n)
 {
 	struct endpoint_value v;
@@ -111,6 +127,7 @@ static void print_endpoint(struct buf *b, const struct row *r, const struct plan
 	buf_printf(b, " → wp%u ", v.ifindex);
 	put_mac(b, v.mac);
 	put_sets(b, n, v.ingress_set, v.egress_set);
+	put_rest(b, n, v.flags, v.staged_ingress, v.staged_egress);
 }
 
 static void print_iface(struct buf *b, const struct row *r, const struct plan_names *n)
@@ -126,6 +143,7 @@ static void print_iface(struct buf *b, const struct row *r, const struct plan_na
 	buf_addc(b, ' ');
 	put_mac(b, v.mac);
 	put_sets(b, n, v.ingress_set, v.egress_set);
+	put_rest(b, n, v.flags, v.staged_ingress, v.staged_egress);
 }
 
 static void print_address(struct buf *b, const struct row *r, const struct plan_names *n)
@@ -141,6 +159,8 @@ static void print_address(struct buf *b, const struct row *r, const struct plan_
 	}
 	buf_addz(b, v.flags & ADDRESS_POD ? ", pod on " : ", node ");
 	name_node(b, n, v.node);
+	if (v.flags & ADDRESS_DNS)
+		buf_addz(b, ", DNS");
 }
 
 static void print_block(struct buf *b, const struct row *r, const struct plan_names *n)
@@ -192,8 +212,13 @@ static void print_policy(struct buf *b, const struct row *r, const struct plan_n
 	buf_addc(b, ' ');
 	name_class(b, n, k.class);
 	buf_addz(b, " → ");
-	name_portset(b, n, v.portset);
-	if (v.portset == PORTSET_ALL) {
+	if (v.portset == PORTSET_ONE) {
+		put_proto(b, v.proto);
+		buf_printf(b, "/%u", ntohs(v.port));
+	} else {
+		name_portset(b, n, v.portset);
+	}
+	if (v.portset <= PORTSET_ONE) {
 		buf_addz(b, " by ");
 		name_rule(b, n, v.rule);
 	}
@@ -207,16 +232,49 @@ static void print_port(struct buf *b, const struct row *r, const struct plan_nam
 	memcpy(&v, r->value, sizeof(v));
 	name_portset(b, n, k.portset);
 	buf_addc(b, ' ');
-	if (k.prefixlen <= 32) {
+	if (k.len == PORT_LEN_ANY) {
 		buf_addz(b, "any protocol");
 	} else {
 		put_proto(b, k.proto);
-		unsigned low = ntohs(k.port), more = 64 - k.prefixlen;
+		unsigned low = ntohs(k.port), more = (unsigned)(PORT_LEN_MAX - k.len);
 		buf_printf(b, "/%u", low);
 		if (more)
 			buf_printf(b, "-%u", low + (1u << more) - 1);
 	}
 	buf_addz(b, v.verdict == VERDICT_ALLOW ? " → allow by " : " → deny by ");
+	name_rule(b, n, v.rule);
+	if (v.names) {
+		buf_addz(b, ", but allow ");
+		name_nameset(b, n, v.names);
+	}
+}
+
+static void print_name(struct buf *b, const struct row *r, const struct plan_names *n)
+{
+	struct name_key k;
+	struct name_value v;
+	memcpy(&k, r->key, sizeof(k));
+	memcpy(&v, r->value, sizeof(v));
+	size_t len = k.prefixlen / 8;
+	bool exact = len && len <= NAME_BYTES && !k.text[len - 1];
+	if (!exact)
+		buf_addc(b, '*');
+	for (size_t i = len > NAME_BYTES ? 0 : len - exact; i-- > 0;)
+		buf_addc(b, (char)k.text[i]);
+	buf_addz(b, " → ");
+	name_domain(b, n, v.name);
+}
+
+static void print_name_match(struct buf *b, const struct row *r, const struct plan_names *n)
+{
+	struct name_match_key k;
+	struct name_match_value v;
+	memcpy(&k, r->key, sizeof(k));
+	memcpy(&v, r->value, sizeof(v));
+	name_nameset(b, n, k.names);
+	buf_addc(b, ' ');
+	name_domain(b, n, k.name);
+	buf_addz(b, " → allow by ");
 	name_rule(b, n, v.rule);
 }
 
@@ -296,6 +354,7 @@ static print_fn *const map_prints[PLAN_MAP_COUNT] = {
     [PLAN_MAP_block] = print_block,	[PLAN_MAP_block_trie] = print_block,
     [PLAN_MAP_range] = print_range,	[PLAN_MAP_node] = print_node,
     [PLAN_MAP_policy] = print_policy,	[PLAN_MAP_port] = print_port,
+    [PLAN_MAP_name] = print_name,	[PLAN_MAP_name_match] = print_name_match,
     [PLAN_MAP_service] = print_service, [PLAN_MAP_backend] = print_backend,
 };
 

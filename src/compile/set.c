@@ -7,61 +7,63 @@
 #include <stdlib.h>
 
 #include "compile/state.h"
+#include "seam/class.h"
 
+/* In the order in which they judge; of equal priority by name (CN06). */
 static int part_cmp(const void *x, const void *y)
 {
-	const struct policy_dir *const *a = x, *const *b = y;
-	return strcmp((*a)->name, (*b)->name);
+	const struct policy_dir *a = *(const struct policy_dir *const *)x;
+	const struct policy_dir *b = *(const struct policy_dir *const *)y;
+	if (a->tier != b->tier)
+		return a->tier < b->tier ? -1 : 1;
+	if (a->priority != b->priority)
+		return a->priority < b->priority ? -1 : 1;
+	return strcmp(a->name, b->name);
 }
 
-struct parts {
-	VEC(struct policy_dir *) list;
-};
-struct named {
-	VEC(struct rule_port) list;
-};
-
 /* What the names in ingress rules mean on this pod; equal names once. */
-static void resolve(struct compiler *c, const struct parts *parts, const struct kin *k, struct named *out)
+static void resolve(struct compiler *c, struct pset *want, const struct kin *k)
 {
-	VEC_EACH (&parts->list, it) {
+	VEC_EACH (&want->parts, it) {
 		if (!(*it)->named)
 			continue;
 		VEC_EACH (&(*it)->rules, r) {
 			VEC_EACH (&r->ports, rp) {
 				bool have = !rp->name.n;
-				VEC_EACH (&out->list, n)
+				VEC_EACH (&want->named, n)
 					have |= n->proto == rp->proto && str_eq(n->name, rp->name);
 				uint16_t number = have ? 0 : kin_port(k, rp->proto, rp->name);
 				if (number)
-					PUSH(c, &out->list,
+					PUSH(c, &want->named,
 					     (struct rule_port){rp->proto, number, number, rp->name});
 			}
 		}
 	}
 }
 
-static void set_key(struct buf *b, int dir, const struct parts *parts, const struct named *named)
+static void set_key(struct buf *b, const struct pset *want)
 {
-	buf_addc(b, (char)('0' + dir));
-	VEC_EACH (&parts->list, p) {
+	buf_addc(b, (char)('0' + want->dir));
+	VEC_EACH (&want->parts, p) {
 		buf_addz(b, (*p)->name);
 		buf_addc(b, '\0');
 		buf_add(b, &(*p)->h, sizeof((*p)->h));
 	}
-	VEC_EACH (&named->list, n) {
+	VEC_EACH (&want->named, n) {
 		buf_adds(b, n->name);
 		buf_addc(b, '\0');
 		buf_add(b, &n->proto, sizeof(n->proto));
 		buf_add(b, &n->low, sizeof(n->low));
 	}
+	for (int f = 0; f < 2; f++)
+		ports_key(b, &want->self[f]);
 }
 
 static void index_set(struct compiler *c, struct pset *s)
 {
 	VEC_EACH (&s->parts, part) {
 		VEC_EACH (&(*part)->rules, r) {
-			s->any_peer |= r->any_peer;
+			s->any_peer |= r->any_peer || r->domains.len; /* a name may be of any address */
 			VEC_EACH (&r->peers, a)
 				PUSH(c, &(*a)->sets, s);
 		}
@@ -70,37 +72,39 @@ static void index_set(struct compiler *c, struct pset *s)
 		PUSH(c, &c->any_sets, s);
 }
 
-static void take_parts(struct compiler *c, struct pset *s, struct parts *parts, struct named *named)
+/* Takes over what the set is to be. */
+static void take_parts(struct compiler *c, struct pset *s, struct pset *want)
 {
-	VEC_EACH (&parts->list, p)
+	VEC_EACH (&want->parts, p)
 		(*p)->refs++;
 	VEC_EACH (&s->parts, p)
 		policy_dir_unref(c, *p);
 	vec_free(&s->parts);
 	vec_free(&s->named);
-	s->parts.items = parts->list.items;
-	s->parts.len = parts->list.len;
-	s->parts.cap = parts->list.cap;
-	s->named.items = named->list.items;
-	s->named.len = named->list.len;
-	s->named.cap = named->list.cap;
-	*parts = (struct parts){0};
-	*named = (struct named){0};
+	for (int f = 0; f < 2; f++) {
+		ports_fini(&s->self[f]);
+		s->self[f] = want->self[f];
+	}
+	memcpy(&s->parts, &want->parts, sizeof(s->parts));
+	memcpy(&s->named, &want->named, sizeof(s->named));
+	s->dir = want->dir;
+	s->open = want->open;
+	*want = (struct pset){0};
 }
 
 /* Other versions of the same policies: the same content, but their positions are others. */
-static bool parts_moved(const struct pset *s, const struct parts *parts)
+static bool parts_moved(const struct pset *s, const struct pset *want)
 {
 	for (size_t i = 0; i < s->parts.len; i++)
-		if (s->parts.items[i] != parts->list.items[i])
+		if (s->parts.items[i] != want->parts.items[i])
 			return true;
 	return false;
 }
 
-static struct pset *set_get(struct compiler *c, int dir, struct parts *parts, struct named *named)
+static struct pset *set_get(struct compiler *c, struct pset *want)
 {
 	AUTO_BUF key = {0};
-	set_key(&key, dir, parts, named);
+	set_key(&key, want);
 	struct pset *s = key.failed ? NULL : hash_get(&c->sets, buf_str(&key));
 	if (!s) {
 		s = key.failed ? NULL : calloc(1, sizeof(*s));
@@ -109,17 +113,17 @@ static struct pset *set_get(struct compiler *c, int dir, struct parts *parts, st
 			c->failed = true;
 			return NULL;
 		}
-		s->dir = dir;
 		s->key = key_copy(c, buf_str(&key));
-		s->id = id_take(&c->set_ids, hash_bytes(key.p, key.n, 0), s);
+		s->id = id_take_as(&c->set_ids, hash_bytes(key.p, key.n, 0), s, SET_OPEN,
+				   want->open ? SET_OPEN : 0);
 		c->failed |= !s->id;
 		s->fresh = true;
 		s->born = c->run;
 		PUSH(c, &c->fresh_sets, s);
-		take_parts(c, s, parts, named);
+		take_parts(c, s, want);
 		index_set(c, s);
-	} else if (parts_moved(s, parts)) {
-		take_parts(c, s, parts, named);
+	} else if (parts_moved(s, want)) {
+		take_parts(c, s, want);
 		if (!s->fresh) {
 			s->fresh = true;
 			PUSH(c, &c->fresh_sets, s);
@@ -137,25 +141,50 @@ static void set_unref(struct compiler *c, struct pset *s)
 	PUSH(c, &c->dying_sets, s);
 }
 
+/* The set of a pod for one direction; NULL: nothing judges. */
+static struct pset *wanted(struct compiler *c, const struct cpod *p, int dir, bool staged)
+{
+	struct pset want = {.dir = dir, .open = true}, *out = NULL;
+	bool differs = false;
+	VEC_EACH (&p->policies, it) {
+		const struct cpolicy *pol = *it;
+		if (!pol->dir[dir] || (pol->staged && !staged))
+			continue;
+		differs |= pol->staged;
+		want.open &= pol->dir[dir]->tier != TIER_NETWORK;
+		PUSH(c, &want.parts, pol->dir[dir]);
+	}
+	if (want.parts.len && staged == differs) {
+		qsort(want.parts.items, want.parts.len, sizeof(*want.parts.items), part_cmp);
+		if (dir == DIR_INGRESS)
+			resolve(c, &want, p->kin);
+		for (int f = 0; f < 2 && p->self; f++)
+			if (p->addr[f].class)
+				ports_eval_self(c, &want, p->addr[f].class, &want.self[f]);
+		out = set_get(c, &want);
+	}
+	vec_free(&want.parts);
+	vec_free(&want.named);
+	ports_fini(&want.self[0]);
+	ports_fini(&want.self[1]);
+	return out;
+}
+
+static bool cluster_judges(const struct cpod *p)
+{
+	VEC_EACH (&p->policies, it)
+		for (int d = 0; d < DIRS; d++)
+			if (!(*it)->home && (*it)->dir[d])
+				return true;
+	return false;
+}
+
 static void pod_sets(struct compiler *c, struct cpod *p)
 {
-	for (int d = 0; d < DIRS; d++) {
-		struct parts parts = {0};
-		struct named named = {0};
-		struct pset *was = p->set[d];
-		p->set[d] = NULL;
-		for (size_t i = 0; p->local && i < p->policies.len; i++) {
-			if (p->policies.items[i]->dir[d])
-				PUSH(c, &parts.list, p->policies.items[i]->dir[d]);
-		}
-		if (parts.list.len) {
-			qsort(parts.list.items, parts.list.len, sizeof(*parts.list.items), part_cmp);
-			if (d == DIR_INGRESS)
-				resolve(c, &parts, p->kin, &named);
-			p->set[d] = set_get(c, d, &parts, &named);
-		}
-		vec_free(&parts.list);
-		vec_free(&named.list);
+	p->self = p->local && cluster_judges(p);
+	for (int i = 0; i < STAGES * DIRS; i++) {
+		struct pset **at = &p->set[i / DIRS][i % DIRS], *was = *at;
+		*at = p->local ? wanted(c, p, i % DIRS, i / DIRS == STAGED) : NULL;
 		set_unref(c, was);
 	}
 }
@@ -166,39 +195,40 @@ static struct portset *portset_of(const struct compiler *c, const struct prow *r
 		return NULL;
 	struct policy_value v;
 	memcpy(&v, r->want->bytes, sizeof(v));
-	return v.portset == PORTSET_ALL ? NULL : id_find(&c->portset_ids, v.portset);
+	return v.portset > PORTSET_ONE ? id_find(&c->portset_ids, v.portset) : NULL;
+}
+
+static void put_cell(struct compiler *c, struct pset *s, uint32_t class, const struct ports *p)
+{
+	struct policy_key key = {.set = s->id, .class = class};
+	struct prow *r = row_find(&c->rows, ROW_MAP, PLAN_MAP_policy, &key);
+	struct portset *was = portset_of(c, r);
+	struct cell cell;
+	if (cell_of(c, p, s->open, &cell)) {
+		if (cell.portset)
+			portset_show(c, cell.portset);
+		put_map(c, &s->owner, PLAN_MAP_policy, &key, &cell.v,
+			cell.by ? &cell.by->src : &c->settings_src, cell.by ? cell.by->member : NULL);
+	}
+	if (was)
+		portset_unref(c, was);
 }
 
 static void cell_put(struct compiler *c, struct pset *s, const struct pclass *k, void *ctx)
 {
+	struct ports p;
 	(void)ctx;
 	if (!k->refs || !s->refs)
 		return;
-	struct ports p;
 	ports_eval(c, s, k, &p);
-	struct policy_key key = {.set = s->id, .class = k->id};
-	struct portset *was = portset_of(c, row_find(&c->rows, ROW_MAP, PLAN_MAP_policy, &key));
-	if (p.all) {
-		struct policy_value v = {.portset = PORTSET_ALL, .rule = p.all->id};
-		put_map(c, &s->owner, PLAN_MAP_policy, &key, &v, &p.all->src, p.all->member);
-	} else if (p.list.len) {
-		struct portset *ps = portset_get(c, &p);
-		if (ps) {
-			struct policy_value v = {.portset = ps->id};
-			const struct rule *r = p.list.items[0].rule;
-			portset_show(c, ps);
-			put_map(c, &s->owner, PLAN_MAP_policy, &key, &v, &r->src, r->member);
-		}
-	}
-	if (was)
-		portset_unref(c, was);
+	if (!c->failed)
+		put_cell(c, s, k->id, &p);
 	ports_fini(&p);
 }
 
-static void cell_drop(struct compiler *c, struct pset *s, const struct pclass *k, void *ctx)
+static void drop_cell(struct compiler *c, struct pset *s, uint32_t class)
 {
-	(void)ctx;
-	struct policy_key key = {.set = s->id, .class = k->id};
+	struct policy_key key = {.set = s->id, .class = class};
 	struct prow *r = row_find(&c->rows, ROW_MAP, PLAN_MAP_policy, &key);
 	struct portset *ps = portset_of(c, r);
 	if (r)
@@ -207,45 +237,75 @@ static void cell_drop(struct compiler *c, struct pset *s, const struct pclass *k
 		portset_unref(c, ps);
 }
 
+static void cell_drop(struct compiler *c, struct pset *s, const struct pclass *k, void *ctx)
+{
+	(void)ctx;
+	drop_cell(c, s, k->id);
+}
+
+static void at_class(struct compiler *c, struct pset *s, struct pclass *k, cell_fn *fn, void *ctx)
+{
+	if (k->seen == c->stamp)
+		return;
+	k->seen = c->stamp;
+	fn(c, s, k, ctx);
+}
+
 void each_class(struct compiler *c, struct pset *s, cell_fn *fn, void *ctx)
 {
+	c->stamp++;
 	if (s->any_peer) {
 		fn(c, s, c->world, ctx);
 		HASH_EACH (&c->classes, it)
 			fn(c, s, it->value, ctx);
 		return;
 	}
-	VEC_EACH (&s->parts, part) {
-		VEC_EACH (&(*part)->rules, r) {
-			VEC_EACH (&r->peers, a) {
+	VEC_EACH (&s->parts, part)
+		VEC_EACH (&(*part)->rules, r)
+			VEC_EACH (&r->peers, a)
 				VEC_EACH (&(*a)->classes, k)
-					fn(c, s, *k, ctx);
-			}
-		}
-	}
+					at_class(c, s, *k, fn, ctx);
+}
+
+static void at_set(struct compiler *c, struct pset *s, const struct pclass *k, cell_fn *fn, void *ctx)
+{
+	if (s->seen == c->stamp)
+		return;
+	s->seen = c->stamp;
+	fn(c, s, k, ctx);
 }
 
 void each_set(struct compiler *c, const struct pclass *k, cell_fn *fn, void *ctx)
 {
+	c->stamp++;
 	VEC_EACH (&c->any_sets, s)
-		fn(c, *s, k, ctx);
-	VEC_EACH (&k->atoms.list, a) {
+		at_set(c, *s, k, fn, ctx);
+	VEC_EACH (&k->atoms.list, a)
 		VEC_EACH (&(*a)->sets, s)
-			fn(c, *s, k, ctx);
-	}
+			at_set(c, *s, k, fn, ctx);
 }
 
 void sets_settle(struct compiler *c)
 {
 	VEC_EACH (&c->dirty_pods, p)
 		pod_sets(c, *p);
-	VEC_EACH (&c->fresh_sets, s)
-		each_class(c, *s, cell_put, NULL);
+	VEC_EACH (&c->fresh_sets, it) {
+		struct pset *s = *it;
+		each_class(c, s, cell_put, NULL);
+		for (unsigned f = 0; f < 2 && s->refs; f++)
+			if (s->self[f].list.len)
+				put_cell(c, s, CLASS_SELF + f, &s->self[f]);
+	}
 	VEC_EACH (&c->fresh_classes, k)
 		each_set(c, *k, cell_put, NULL);
-	VEC_EACH (&c->dying_sets, s)
-		if (!(*s)->refs)
-			each_class(c, *s, cell_drop, NULL);
+	VEC_EACH (&c->dying_sets, it) {
+		struct pset *s = *it;
+		if (s->refs)
+			continue;
+		each_class(c, s, cell_drop, NULL);
+		drop_cell(c, s, CLASS_SELF);
+		drop_cell(c, s, CLASS_SELF6);
+	}
 	VEC_EACH (&c->dying_classes, k)
 		if (!(*k)->refs)
 			each_set(c, *k, cell_drop, NULL);
@@ -262,6 +322,8 @@ static void set_free(struct compiler *c, struct pset *s)
 		policy_dir_unref(c, *p);
 	vec_free(&s->parts);
 	vec_free(&s->named);
+	ports_fini(&s->self[0]);
+	ports_fini(&s->self[1]);
 	owner_fini(&s->owner);
 	free((void *)(uintptr_t)s->key.p);
 	free(s);

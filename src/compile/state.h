@@ -12,6 +12,7 @@
 #ifndef WEFT_COMPILE_STATE_H
 #define WEFT_COMPILE_STATE_H
 
+#include "base/own.h"
 #include "compile/compile.h"
 #include "compile/id.h"
 #include "compile/names.h"
@@ -19,6 +20,9 @@
 #include "seam/policy.h"
 
 enum { DIR_INGRESS, DIR_EGRESS, DIRS };
+enum { IN_FORCE, STAGED, STAGES }; /* what is enforced; what would be, staged policies included */
+enum tier { TIER_ADMIN, TIER_NETWORK, TIER_BASELINE };
+enum action { ACTION_ACCEPT, ACTION_DENY, ACTION_PASS };
 
 struct pclass;
 struct pset;
@@ -26,7 +30,7 @@ struct kin;
 struct policy_dir;
 
 struct atom {
-	enum { ATOM_PODS, ATOM_BLOCK, ATOM_NAMED } kind;
+	enum { ATOM_PODS, ATOM_BLOCK, ATOM_NODES, ATOM_NAMED } kind;
 	uint64_t h;
 	char *text;    /* canonical, also the words for it */
 	unsigned refs; /* holders of the pointer */
@@ -36,6 +40,7 @@ struct atom {
 	const struct object *o;					 /* keeps the selectors below */
 	struct str ns;						 /* of pods; empty: by ns_selector */
 	const struct label_selector *ns_selector, *pod_selector; /* NULL pod_selector: all */
+	const struct label_selector *nodes;			 /* ATOM_NODES */
 	struct prefix cidr;
 	VEC(struct prefix) except;
 	uint8_t proto; /* ATOM_NAMED */
@@ -53,6 +58,7 @@ struct atoms { /* a sorted set */
 struct pclass {
 	uint32_t id;
 	unsigned refs; /* addresses and blocks */
+	unsigned seen; /* stamp of the last walk */
 	bool fresh;    /* made in this run: its policy rows are to be written */
 	bool dying;
 	struct atoms atoms;
@@ -73,56 +79,91 @@ struct rule_port {
 	struct str name;    /* of a named port; else empty */
 };
 
+struct domain { /* a pattern of names: "example.org" or "*.example.org", in lower case */
+	char *text;
+	uint32_t id;
+	unsigned refs; /* holders of the pointer */
+	bool live, idle;
+	uint32_t flipped;		       /* run in which live changed last */
+	VEC(const struct policy_rule *) rules; /* in force that ask for it */
+};
+
 struct policy_rule {
 	struct rule *rule;
+	enum action action;
 	bool any_peer, any_port;
 	VEC(struct atom *) peers;
+	VEC(struct domain *) domains; /* peers by name */
 	VEC(struct rule_port) ports;
 };
 
 struct policy_dir { /* what a policy says of one direction; immutable, shared by sets */
 	unsigned refs;
 	int dir;
+	enum tier tier;
+	int priority; /* within the tier; of NetworkPolicies all 0 */
 	uint64_t h;
 	bool named; /* uses named ports */
 	const struct object *o;
-	char *name; /* "shop/web" */
+	char *name; /* "shop/web", "cluster:deny-all" */
 	VEC(struct policy_rule) rules;
+};
+
+struct nameset { /* which rules accept which names, the first that fits counts */
+	uint32_t id;
+	unsigned refs, users; /* holders; port sets whose rows are shown */
+	bool dying, idle;
+	struct owner owner;
+	struct str key;
+	VEC(struct name_claim {
+		struct rule *rule;
+		struct domain *domain;
+	})
+	list;
+	struct nameset *both[2]; /* or: what both accept, by the rule of the second */
+};
+
+/* What holds for some ports of a protocol. */
+struct piece {
+	uint8_t proto; /* TCP, UDP, SCTP; 0: protocols without ports */
+	bool allow;
+	uint16_t low, high;
+	struct rule *rule;     /* NULL: the default */
+	struct nameset *names; /* where it denies: accepted all the same under these names; or NULL */
+};
+/* A verdict for everything: sorted by (proto, low), without a gap, neighbours differ. */
+struct ports {
+	VEC(struct piece) list;
 };
 
 struct pset {
 	uint32_t id;
 	int dir;
-	unsigned refs; /* local pods */
+	unsigned refs; /* local pods, twice where they are also its staged set */
+	unsigned seen; /* stamp of the last walk */
+	bool open;     /* no part isolates: what nothing decides is allowed */
 	bool fresh;    /* its rows are to be written (again) */
 	uint32_t born; /* run */
 	bool any_peer;
 	bool dying;
 	struct owner owner;
 	struct str key;
-	VEC(struct policy_dir *) parts; /* sorted by name */
+	VEC(struct policy_dir *) parts; /* in the order in which they judge */
 	VEC(struct rule_port)
 	named; /* ingress: what names mean on the pods that have the set; high 0: nothing */
+	struct ports
+	    self[2]; /* under cluster policies: a pod that reaches itself through a Service, by family */
 };
 
-struct portset_entry {
-	uint8_t proto;
-	uint16_t low, high;
-	struct rule *rule;
-};
-struct ports { /* result of a look-up: everything by one rule, or ranges; nothing: denied */
-	struct rule *all;
-	bool all_set;
-	VEC(struct portset_entry) list; /* canonical: sorted, disjoint */
-};
 struct portset {
 	uint32_t id;
 	unsigned refs;	/* policy rows */
 	uint32_t shown; /* run in which its rows were last put */
-	bool dying;
+	uint32_t lens;	/* as in policy_value */
+	bool open, dying;
 	struct owner owner;
 	struct str key;
-	VEC(struct portset_entry) list;
+	struct ports ports;
 };
 
 struct block {
@@ -175,7 +216,8 @@ struct cpod {
 	bool dirty, gone;
 	uint32_t ifindex;
 	VEC(struct cpolicy *) policies;
-	struct pset *set[DIRS];
+	struct pset *set[STAGES][DIRS]; /* staged: only where a staged policy judges that direction */
+	bool self;			/* cluster policies judge it: its sets know CLASS_SELF */
 };
 
 struct cnode {
@@ -190,11 +232,14 @@ struct cnode {
 	VEC(struct known_addr *) addrs;
 };
 
-struct cpolicy {
+struct cpolicy { /* NetworkPolicy or ClusterNetworkPolicy */
 	const struct object *o;
 	struct src src;
-	struct home *home;
-	const struct label_selector *selector;
+	struct home *home;			  /* NULL: of the cluster */
+	const struct label_selector *selector;	  /* NULL: no pod, or for a cluster policy all */
+	const struct label_selector *ns_selector; /* of a cluster policy, NULL: all */
+	bool selects;				  /* any pod at all */
+	bool staged, strict;
 	struct policy_dir *dir[DIRS];
 	unsigned selected; /* local pods */
 	bool in_force, touched;
@@ -242,17 +287,24 @@ struct compiler {
 	/* derived */
 	struct src settings_src;
 	struct owner settings, block_owner;
-	struct hash homes, kins, pods, pods_by_uid, nodes, policies, services, slices;
-	struct hash atoms, classes, sets, portsets, rules, lists;
-	struct ids class_ids, set_ids, portset_ids, rule_ids, list_ids, node_ids;
+	struct hash homes, kins, pods, pods_by_uid, nodes, policies, cluster_policies, services, slices;
+	struct hash atoms, classes, sets, portsets, rules, lists, domains, namesets;
+	struct ids class_ids, set_ids, portset_ids, rule_ids, list_ids, node_ids, domain_ids, nameset_ids;
+	struct rule self_rule; /* RULE_SELF */
 	struct cnode *self;
 	struct pclass *world;
-	VEC(struct atom *) live_atoms[2];	      /* ATOM_PODS, ATOM_BLOCK */
+	VEC(struct atom *) live_atoms[3];	      /* ATOM_PODS, ATOM_BLOCK, ATOM_NODES */
 	VEC(struct atom *) touched_atoms, idle_atoms; /* use changed; perhaps nobody's */
 	VEC(struct cpolicy *) touched_policies;
 	VEC(struct policy_rule *) demands;   /* egress rules in force that use names */
 	VEC(struct rule_port) changed_names; /* of demands that came or went */
+	VEC(struct domain *) flipped_domains, idle_domains;
+	VEC(struct nameset *) idle_namesets, dying_namesets; /* shown by nobody, held by nobody: perhaps */
+	struct owner name_owner;
+	size_t names_live;
 	bool blocks_changed, settings_changed, nodeports_changed;
+	unsigned stamp;		       /* of walks over classes and sets */
+	struct fold *fold;	       /* fold.c: kept between cells */
 	VEC(struct cpod *) dirty_pods; /* sets or link */
 	VEC(struct known_addr *) dirty_addrs;
 	VEC(struct known_addr *) addrs; /* sorted by address when addrs_sorted */
@@ -301,6 +353,14 @@ static inline void put_map(struct compiler *c, struct owner *ow, enum plan_map t
 	row_put(&c->rows, ow, ROW_MAP, (uint16_t)table, key, value, src, member);
 }
 
+/* Counts as a holder; NULL passes. */
+static inline struct rule *rule_ref(struct rule *r)
+{
+	if (r)
+		r->refs++;
+	return r;
+}
+
 /* home.c */
 struct home *home_get(struct compiler *c, struct str ns);
 void home_tell(struct compiler *c, struct str name, const struct object *o);
@@ -341,6 +401,10 @@ uint32_t pod_mtu(const struct compiler *c);
 
 /* atom.c */
 struct atom *atom_of_peer(struct compiler *c, const struct object *policy, const struct policy_peer *peer);
+struct atom *atom_of_pods(struct compiler *c, const struct object *policy, const struct label_selector *ns,
+			  const struct label_selector *pods); /* of all namespaces that ns selects */
+struct atom *atom_of_nodes(struct compiler *c, const struct object *policy, const struct label_selector *s);
+struct atom *atom_of_network(struct compiler *c, const struct object *policy, struct str cidr);
 struct atom *atom_of_named(struct compiler *c, uint8_t proto, struct str name, uint16_t number);
 void atom_ref(struct atom *a);
 void atom_unref(struct compiler *c, struct atom *a);
@@ -372,8 +436,11 @@ uint32_t blocks_lens(const struct blocks *b, uint8_t lens4[8],
 void blocks_fini(struct blocks *b);
 
 /* policy.c */
-void policy_tell(struct compiler *c, struct str key, const struct object *o);
+void policy_tell(struct compiler *c, enum kind kind, struct str key, const struct object *o);
 void policy_check_pod(struct compiler *c, struct cpod *p); /* which policies select it */
+void policy_check_home(struct compiler *c,
+		       const struct home *h); /* cluster policies, after its labels changed */
+struct rule *rule_get(struct compiler *c, const struct cpolicy *p, int dir, size_t index, const void *member);
 void policy_select(struct compiler *c, struct cpolicy *p, int by);
 void policies_settle(struct compiler *c);
 void policies_fini(struct compiler *c);
@@ -381,6 +448,28 @@ void policy_dir_unref(struct compiler *c, struct policy_dir *d);
 void rule_unref(struct compiler *c, struct rule *r);
 uint8_t proto_number(struct str name); /* empty: TCP; 0: none */
 const char *proto_name(uint8_t proto);
+
+/* clusternetworkpolicy.c */
+void cluster_policy_read(struct cpolicy *p); /* its subject */
+/* What the policy says of one direction, into a part that has its name; false where it says nothing. */
+bool cluster_policy_rules(struct compiler *c, const struct cpolicy *p, int dir, struct policy_dir *d);
+
+/* domain.c */
+struct domain *domain_get(struct compiler *c, struct str pattern); /* with a reference */
+void domain_unref(struct compiler *c, struct domain *d);
+void domain_use(struct compiler *c, struct domain *d, const struct policy_rule *r, bool use);
+bool domain_covers(const struct domain *d, const struct domain *name);
+void domains_settle(struct compiler *c);
+struct nameset *nameset_of(struct compiler *c, const struct policy_rule *const *rules, size_t n);
+struct nameset *nameset_both(struct compiler *c, struct nameset *a, struct nameset *b);
+void nameset_ref(struct nameset *n);
+void nameset_unref(struct compiler *c, struct nameset *n);
+void nameset_use(struct compiler *c, struct nameset *n, bool use);	    /* by rows that are shown */
+struct rule *nameset_rule(const struct nameset *n, const struct domain *d); /* NULL: does not accept it */
+void namesets_settle(struct compiler *c);
+void domains_bury(struct compiler *c);
+void namesets_fini(struct compiler *c);
+void domains_fini(struct compiler *c);
 
 /* set.c */
 typedef void cell_fn(struct compiler *c, struct pset *s, const struct pclass *k, void *ctx);
@@ -391,11 +480,27 @@ void sets_settle(struct compiler *c); /* of dirty pods; fresh sets × classes, s
 void sets_bury(struct compiler *c);
 void sets_fini(struct compiler *c);
 
-/* portset.c */
+/* fold.c */
 void ports_eval(struct compiler *c, const struct pset *s, const struct pclass *k, struct ports *out);
+/* Of a pod whose own class is k, when it reaches itself through a Service. */
+void ports_eval_self(struct compiler *c, const struct pset *s, const struct pclass *k, struct ports *out);
+void ports_all(struct compiler *c, struct ports *out); /* everything is allowed */
 void ports_and(struct compiler *c, const struct ports *a, const struct ports *b, struct ports *out);
-struct portset *portset_get(struct compiler *c, const struct ports *p); /* with a reference */
-/* The rows of a port set, each once. */
+void ports_copy(struct compiler *c, const struct ports *p, struct ports *out);
+void ports_key(struct buf *key, const struct ports *p);	       /* appends what tells it from others */
+bool piece_like(const struct piece *a, const struct piece *b); /* the same verdict by the same rule */
+void ports_fini(struct ports *p);
+void fold_fini(struct compiler *c);
+
+/* portset.c */
+/* The row that says p in a set whose default is to allow (open) or to deny. */
+struct cell {
+	struct policy_value v;
+	struct portset *portset; /* with a reference, or NULL */
+	const struct rule *by;	 /* the first that it speaks of, or NULL */
+};
+bool cell_of(struct compiler *c, const struct ports *p, bool open, struct cell *out); /* false: no row */
+/* The rows of a port set, each once; rule may be NULL. */
 typedef void portset_fn(void *ctx, const struct port_key *k, const struct port_value *v,
 			const struct rule *rule);
 void portset_rows(const struct portset *s, portset_fn *fn, void *ctx);
@@ -404,7 +509,6 @@ void portset_unref(struct compiler *c, struct portset *s);
 void portsets_settle(struct compiler *c); /* drops the rows of those that nobody uses */
 void portsets_bury(struct compiler *c);
 void portsets_fini(struct compiler *c);
-void ports_fini(struct ports *p);
 
 /* service.c */
 void service_tell(struct compiler *c, struct str key, const struct object *o);

@@ -1,366 +1,270 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The engine: verdicts by rows, looked up in the order and in the ways of the kernel programs, for any number
- * of nodes at once. Knows no objects. Called by the command line, by scenes and by tests.
+ * Verdicts by rows, looked up in the order and in the ways of the kernel programs, for any number of nodes at
+ * once. Knows no objects and no rules, only their numbers. Called by the command line, by scenes and by
+ * tests.
  */
 #include "compile/verdict.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <netinet/in.h>
-#include <stdlib.h>
 
-#include "base/hash.h"
-#include "base/own.h"
+#include "compile/verdict_table.h"
 #include "seam/class.h"
-#include "seam/config.h"
-#include "seam/endpoint.h"
-#include "seam/policy.h"
-
-struct node_table {
-	struct hash maps[PLAN_MAP_COUNT]; /* key → malloc'd value */
-	struct config_value config;
-	uint32_t port_count[65]; /* rows of each prefixlen */
-	uint32_t trie_count[129], range_count[129];
-};
-struct local { /* a wired pod */
-	struct node_table *node;
-	struct endpoint_value value;
-};
-struct verdict_table {
-	struct hash endpoints; /* address → struct local */
-	VEC(struct node_table *) nodes;
-};
-
-int verdict_table_new(struct verdict_table **out)
-{
-	*out = calloc(1, sizeof(**out));
-	return *out ? 0 : -ENOMEM;
-}
-
-static void node_free(struct node_table *n)
-{
-	for (int m = 0; m < PLAN_MAP_COUNT; m++) {
-		HASH_EACH (&n->maps[m], s)
-			free(s->value);
-		hash_fini(&n->maps[m]);
-	}
-	free(n);
-}
-
-void verdict_table_free(struct verdict_table **tp)
-{
-	struct verdict_table *t = *tp;
-	if (!t)
-		return;
-	*tp = NULL;
-	HASH_EACH (&t->endpoints, s)
-		free(s->value);
-	hash_fini(&t->endpoints);
-	VEC_EACH (&t->nodes, n)
-		node_free(*n);
-	vec_free(&t->nodes);
-	free(t);
-}
-
-int verdict_table_node(struct verdict_table *t, size_t *index)
-{
-	struct node_table *n = calloc(1, sizeof(*n));
-	if (!n || vec_push(&t->nodes, n)) {
-		free(n);
-		return -ENOMEM;
-	}
-	*index = t->nodes.len - 1;
-	return 0;
-}
-
-static bool asked(uint16_t map)
-{
-	return map == PLAN_MAP_address || map == PLAN_MAP_block || map == PLAN_MAP_block_trie ||
-	       map == PLAN_MAP_range || map == PLAN_MAP_iface || map == PLAN_MAP_policy ||
-	       map == PLAN_MAP_port;
-}
-
-static void count_len(struct node_table *n, const struct row *r, bool more)
-{
-	uint32_t len, *at = NULL;
-	memcpy(&len, r->key, sizeof(len));
-	if (r->table == PLAN_MAP_port && len <= 64)
-		at = &n->port_count[len];
-	if (r->table == PLAN_MAP_block_trie && len <= 128)
-		at = &n->trie_count[len];
-	if (r->table == PLAN_MAP_range && len <= 128)
-		at = &n->range_count[len];
-	if (at)
-		*at += more ? 1 : (uint32_t)-1;
-}
-
-static int endpoint_put(struct verdict_table *t, struct node_table *n, const struct row *r)
-{
-	struct local *l = malloc(sizeof(*l));
-	void *old = NULL;
-	if (!l || hash_set(&t->endpoints, (struct str){(const char *)r->key, r->key_len}, l, &old)) {
-		free(l);
-		return -ENOMEM;
-	}
-	free(old);
-	l->node = n;
-	memcpy(&l->value, r->value, sizeof(l->value));
-	return 0;
-}
-
-static int row_in(struct verdict_table *t, struct node_table *n, const struct row *r)
-{
-	if (r->type != ROW_MAP)
-		return 0;
-	if (r->table == PLAN_MAP_config)
-		memcpy(&n->config, r->value, sizeof(n->config));
-	if (r->table == PLAN_MAP_endpoint)
-		return endpoint_put(t, n, r);
-	if (!asked(r->table))
-		return 0;
-	void *copy = malloc(r->value_len), *old = NULL;
-	if (!copy ||
-	    hash_set(&n->maps[r->table], (struct str){(const char *)r->key, r->key_len}, copy, &old)) {
-		free(copy);
-		return -ENOMEM;
-	}
-	memcpy(copy, r->value, r->value_len);
-	if (!old)
-		count_len(n, r, true);
-	free(old);
-	return 0;
-}
-
-static void row_out(struct verdict_table *t, struct node_table *n, const struct row *r)
-{
-	struct str key = {(const char *)r->key, r->key_len};
-	if (r->type != ROW_MAP)
-		return;
-	if (r->table == PLAN_MAP_endpoint)
-		free(hash_del(&t->endpoints, key));
-	if (!asked(r->table))
-		return;
-	void *old = hash_del(&n->maps[r->table], key);
-	if (old)
-		count_len(n, r, false);
-	free(old);
-}
-
-int verdict_table_change(struct verdict_table *t, size_t index, const struct change *ch)
-{
-	struct node_table *n = t->nodes.items[index];
-	if (ch->op == CHANGE_DEL) {
-		row_out(t, n, &ch->row);
-		return 0;
-	}
-	return row_in(t, n, &ch->row);
-}
-
-int verdict_table_add(struct verdict_table *t, const struct plan *p)
-{
-	size_t index;
-	int e = verdict_table_node(t, &index);
-	for (size_t i = 0; i < p->rows.len && !e; i++)
-		e = row_in(t, t->nodes.items[index], &p->rows.items[i]);
-	return e;
-}
-
-static const void *find(const struct node_table *n, enum plan_map m, const void *key, size_t len)
-{
-	return hash_get(&n->maps[m], (struct str){key, len});
-}
-
-static const void *find_prefix(const struct node_table *n, enum plan_map m, const struct addr *a,
-			       unsigned len)
-{
-	struct block_key k = {.len = len};
-	struct addr masked = *a;
-	prefix_mask(&masked, len);
-	memcpy(&k.addr, &masked, sizeof(k.addr));
-	return find(n, m, &k, sizeof(k));
-}
-
-static const void *longest(const struct node_table *n, enum plan_map m, const uint32_t count[129],
-			   const struct addr *a)
-{
-	for (unsigned len = 129; len-- > 0;) {
-		const void *v = count[len] ? find_prefix(n, m, a, len) : NULL;
-		if (v)
-			return v;
-	}
-	return NULL;
-}
+#include "seam/name.h"
 
 static uint32_t class_of(const struct node_table *n, const struct addr *a)
 {
-	const struct address_value *known = find(n, PLAN_MAP_address, a, sizeof(*a));
+	const struct address_value *known = table_find(n, PLAN_MAP_address, a, sizeof(*a));
 	if (known)
 		return known->class;
 	const struct block_value *b = NULL;
 	if (n->config.block_trie) {
-		b = longest(n, PLAN_MAP_block_trie, n->trie_count, a);
+		b = table_longest(n, PLAN_MAP_block_trie, n->trie_count, a);
 		return b ? b->class : CLASS_WORLD;
 	}
 	const uint8_t *lens = addr_is4(a) ? n->config.block_lens4 : n->config.block_lens6;
 	for (int i = 0; i < BLOCK_LENS && lens[i] && !b; i++)
-		b = find_prefix(n, PLAN_MAP_block, a, lens[i] == 255 ? 0 : lens[i]);
+		b = table_prefix(n, PLAN_MAP_block, a, lens[i] == 255 ? 0 : lens[i]);
 	return b ? b->class : CLASS_WORLD;
 }
 
-static bool port_allows(const struct node_table *n, uint32_t portset, const struct question *q,
-			uint32_t *rule)
+uint32_t verdict_class(const struct verdict_table *t, size_t node, const struct addr *a)
 {
-	bool ports = q->proto == IPPROTO_TCP || q->proto == IPPROTO_UDP || q->proto == IPPROTO_SCTP;
-	for (unsigned len = ports ? 64 : 32; len >= 32; len = len == 48 ? 32 : len - 1) {
-		if (n->port_count[len]) {
-			struct port_key k = {.prefixlen = len, .portset = portset};
-			unsigned cut = len > 48 ? 64 - len : 16;
-			if (len > 32) {
-				k.proto = q->proto;
-				k.port = htons((uint16_t)((q->port >> cut) << cut));
-			}
-			const struct port_value *v = find(n, PLAN_MAP_port, &k, sizeof(k));
-			if (v) {
-				*rule = v->rule;
-				return v->verdict == VERDICT_ALLOW;
-			}
-		}
-		if (len == 32)
-			break;
-	}
-	return false;
+	return class_of(t->nodes.items[node], a);
 }
 
-static bool set_allows(const struct node_table *n, uint32_t set, const struct addr *peer,
-		       const struct question *q, uint32_t *rule)
+bool verdict_end(const struct verdict_table *t, const struct addr *a, struct verdict_end *out)
 {
-	*rule = RULE_NONE;
-	if (set == SET_NONE)
-		return true;
-	struct policy_key k = {.set = set, .class = class_of(n, peer)};
-	const struct policy_value *v = find(n, PLAN_MAP_policy, &k, sizeof(k));
-	if (!v)
+	const struct local *l = table_local(t, a);
+	if (!l)
 		return false;
-	if (v->portset == PORTSET_ALL) {
-		*rule = v->rule;
-		return true;
+	const struct endpoint_value *v = &l->value;
+	*out = (struct verdict_end){.node = l->node->index,
+				    .ifindex = v->ifindex,
+				    .flags = v->flags,
+				    .ingress_set = v->ingress_set,
+				    .egress_set = v->egress_set,
+				    .staged_ingress = v->staged_ingress,
+				    .staged_egress = v->staged_egress};
+	/* What leaves the pod is judged by its interface. */
+	const struct iface_value *own = table_find(l->node, PLAN_MAP_iface, &v->ifindex, sizeof(v->ifindex));
+	if (own) {
+		out->egress_set = own->egress_set;
+		out->staged_egress = own->staged_egress;
 	}
-	return port_allows(n, v->portset, q, rule);
+	return true;
+}
+
+static const struct port_value *port_of(const struct node_table *n, const struct policy_value *v,
+					uint8_t proto, uint16_t port)
+{
+	bool ports = proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP;
+	for (int len = ports ? PORT_LEN_MAX : PORT_LEN_ANY; len >= 0; len--) {
+		struct port_key k = {.portset = v->portset, .len = (uint8_t)len};
+		if (!(v->lens >> len & 1))
+			continue;
+		if (len) {
+			k.proto = proto;
+			k.port = htons((uint16_t)(port & ~(0xffffu >> (len - 1))));
+		}
+		const struct port_value *hit = table_find(n, PLAN_MAP_port, &k, sizeof(k));
+		if (hit)
+			return hit;
+	}
+	return NULL;
+}
+
+static const struct policy_value *cell_at(const struct node_table *n, uint32_t set, uint32_t class)
+{
+	struct policy_key k = {.set = set, .class = class};
+	return table_find(n, PLAN_MAP_policy, &k, sizeof(k));
+}
+
+static struct said set_says(const struct node_table *n, uint32_t set, uint32_t class, uint8_t proto,
+			    uint16_t port)
+{
+	const struct said otherwise = {.allow = set == SET_NONE || set & SET_OPEN};
+	const struct policy_value *v = set == SET_NONE ? NULL : cell_at(n, set, class);
+	if (!v)
+		return otherwise;
+	switch (v->portset) {
+	case PORTSET_ALL:
+	case PORTSET_NONE:
+		return (struct said){.allow = v->portset == PORTSET_ALL, .rule = v->rule};
+	case PORTSET_ONE:
+		return v->proto == proto && v->port == htons(port)
+			   ? (struct said){.allow = true, .rule = v->rule}
+			   : otherwise;
+	default:
+		break;
+	}
+	const struct port_value *p = port_of(n, v, proto, port);
+	if (!p)
+		return otherwise;
+	return (struct said){.allow = p->verdict == VERDICT_ALLOW, .rule = p->rule, .names = p->names};
+}
+
+struct said verdict_set_ask(const struct verdict_table *t, size_t node, uint32_t set, uint32_t class,
+			    uint8_t proto, uint16_t port)
+{
+	return set_says(t->nodes.items[node], set, class, proto, port);
+}
+
+/* The name class of a name of n bytes, or of all that ends in it; 0: none. */
+static uint32_t name_at(const struct node_table *n, const char *text, size_t len, bool exact)
+{
+	struct name_key k = {.prefixlen = (uint32_t)(len + exact) * 8};
+	for (size_t i = 0; i < len; i++) {
+		char ch = text[len - 1 - i];
+		k.text[i] = (uint8_t)(ch >= 'A' && ch <= 'Z' ? ch - 'A' + 'a' : ch);
+	}
+	const struct name_value *v = table_find(n, PLAN_MAP_name, &k, sizeof(k));
+	return v ? v->name : 0;
+}
+
+/* The longest match: the name itself, or the nearest wildcard above it. */
+static uint32_t name_class_of(const struct node_table *n, struct str name)
+{
+	while (name.n && name.p[name.n - 1] == '.')
+		name.n--;
+	if (!name.n || name.n >= NAME_BYTES)
+		return 0;
+	uint32_t id = name_at(n, name.p, name.n, true);
+	for (size_t i = 1; i < name.n && !id; i++)
+		if (name.p[i] == '.')
+			id = name_at(n, name.p + i, name.n - i, false);
+	return id;
+}
+
+static uint32_t name_rule_in(const struct node_table *n, uint32_t names, struct str name)
+{
+	struct name_match_key k = {.names = names, .name = name_class_of(n, name)};
+	const struct name_match_value *v = k.name ? table_find(n, PLAN_MAP_name_match, &k, sizeof(k)) : NULL;
+	return v ? v->rule : RULE_NONE;
+}
+
+uint32_t verdict_name_rule(const struct verdict_table *t, size_t node, uint32_t names, struct str name)
+{
+	return name_rule_in(t->nodes.items[node], names, name);
+}
+
+/* Addresses of the cluster itself are never learned under a name. */
+static bool learnable(const struct node_table *n, const struct addr *a)
+{
+	if (table_find(n, PLAN_MAP_address, a, sizeof(*a)))
+		return false;
+	const struct range_value *r = table_longest(n, PLAN_MAP_range, n->range_count, a);
+	return !r || r->kind == RANGE_DIRECT;
+}
+
+static struct said by_name(const struct node_table *n, struct said s, const struct question *q)
+{
+	if (s.allow || !s.names || !q->names_len || !learnable(n, &q->dst))
+		return s;
+	for (size_t i = 0; i < q->names_len; i++) {
+		uint32_t rule = name_rule_in(n, s.names, q->names[i]);
+		if (rule != RULE_NONE)
+			return (struct said){.allow = true, .rule = rule};
+	}
+	return s;
+}
+
+/* Both ends of a flow, as far as they are judged. */
+struct ends {
+	const struct node_table *from, *to; /* NULL: that end is not judged */
+	uint32_t egress_set, ingress_set;
+	uint32_t egress_class, ingress_class;
+	uint32_t rule;		/* without sets: what lets it in */
+	enum judgement without; /* the verdict where both sets allow */
+};
+
+static uint32_t staged_or(uint32_t staged, uint32_t set, const struct question *q)
+{
+	return q->staged && staged != SET_NONE ? staged : set;
 }
 
 /* Whether nobody can answer at an address that is no wired pod's. */
 static bool nobody(const struct node_table *n, const struct addr *a)
 {
-	const struct address_value *known = find(n, PLAN_MAP_address, a, sizeof(*a));
+	const struct address_value *known = table_find(n, PLAN_MAP_address, a, sizeof(*a));
 	if (known)
 		return (known->flags & ADDRESS_POD) && !known->node;
-	const struct range_value *r = longest(n, PLAN_MAP_range, n->range_count, a);
+	const struct range_value *r = table_longest(n, PLAN_MAP_range, n->range_count, a);
 	return r && r->kind != RANGE_DIRECT;
 }
 
-struct answer verdict_ask(const struct verdict_table *t, const struct question *q)
+static void self_ends(const struct local *pod, const struct question *q, struct ends *e)
 {
-	struct answer out = {.verdict = JUDGED_ALLOW};
-	const struct local *from =
-	    hash_get(&t->endpoints, (struct str){(const char *)&q->src, sizeof(q->src)});
-	const struct local *to = hash_get(&t->endpoints, (struct str){(const char *)&q->dst, sizeof(q->dst)});
+	e->rule = RULE_SELF;
+	if (!q->through_service || !(pod->value.flags & ENDPOINT_SELF))
+		return;
+	e->from = e->to = pod->node;
+	e->egress_set = staged_or(pod->value.staged_egress, pod->value.egress_set, q);
+	e->ingress_set = staged_or(pod->value.staged_ingress, pod->value.ingress_set, q);
+	e->egress_class = e->ingress_class = addr_is4(&q->src) ? CLASS_SELF : CLASS_SELF6;
+}
+
+static void find_ends(const struct verdict_table *t, const struct question *q, struct ends *e)
+{
+	const struct local *from = table_local(t, &q->src), *to = table_local(t, &q->dst);
+	*e = (struct ends){.without = JUDGED_ALLOW};
 	if (from && addr_eq(&q->src, &q->dst)) {
-		out.rule_egress = out.rule_ingress = RULE_SELF;
-		return out;
+		self_ends(from, q, e);
+		return;
 	}
 	if (from) {
 		const struct iface_value *own =
-		    find(from->node, PLAN_MAP_iface, &from->value.ifindex, sizeof(from->value.ifindex));
-		if (!own || !set_allows(from->node, own->egress_set, &q->dst, q, &out.rule_egress)) {
-			out.verdict = JUDGED_DENY_EGRESS;
-			return out;
-		}
+		    table_find(from->node, PLAN_MAP_iface, &from->value.ifindex, sizeof(from->value.ifindex));
+		e->from = from->node;
+		if (own)
+			e->egress_set = staged_or(own->staged_egress, own->egress_set, q);
+		e->egress_class = e->egress_set == SET_NONE ? CLASS_WORLD : class_of(from->node, &q->dst);
 	}
 	if (!to) {
 		const struct node_table *n = from ? from->node : t->nodes.len ? t->nodes.items[0] : NULL;
 		if (n && nobody(n, &q->dst))
-			out.verdict = JUDGED_NOBODY;
-		return out;
+			e->without = JUDGED_NOBODY;
+		return;
 	}
-	const struct address_value *src = find(to->node, PLAN_MAP_address, &q->src, sizeof(q->src));
+	const struct address_value *src = table_find(to->node, PLAN_MAP_address, &q->src, sizeof(q->src));
 	if (src && (src->flags & ADDRESS_SELF)) {
-		out.rule_ingress = RULE_NODE;
-		return out;
+		e->rule = RULE_NODE;
+		return;
 	}
-	if (!set_allows(to->node, to->value.ingress_set, &q->src, q, &out.rule_ingress))
-		out.verdict = JUDGED_DENY_INGRESS;
+	e->to = to->node;
+	e->ingress_set = staged_or(to->value.staged_ingress, to->value.ingress_set, q);
+	e->ingress_class = e->ingress_set == SET_NONE ? CLASS_WORLD : class_of(to->node, &q->src);
+}
+
+static struct answer judge(const struct ends *e, const struct question *q)
+{
+	struct answer out = {.verdict = e->without, .rule_ingress = e->rule};
+	if (e->rule == RULE_SELF)
+		out.rule_egress = e->rule;
+	if (e->from) {
+		struct said s = set_says(e->from, e->egress_set, e->egress_class, q->proto, q->port);
+		s = by_name(e->from, s, q);
+		out.rule_egress = s.rule;
+		out.set_egress = e->egress_set;
+		if (!s.allow) {
+			out.verdict = JUDGED_DENY_EGRESS;
+			return out;
+		}
+	}
+	if (e->to) {
+		struct said s = set_says(e->to, e->ingress_set, e->ingress_class, q->proto, q->port);
+		out.rule_ingress = s.rule;
+		out.set_ingress = e->ingress_set;
+		if (!s.allow)
+			out.verdict = JUDGED_DENY_INGRESS;
+	}
 	return out;
 }
 
-struct cuts { /* ports at which a verdict may change */
-	VEC(uint32_t) list;
-};
-
-static int cut_cmp(const void *x, const void *y)
+struct answer verdict_ask(const struct verdict_table *t, const struct question *q)
 {
-	const uint32_t *a = x, *b = y;
-	return (*a > *b) - (*a < *b);
-}
-
-/* The bounds of all rows for that protocol, whatever their port set: more cuts than needed do no harm. */
-static int port_cuts(const struct node_table *n, uint8_t proto, struct cuts *cuts)
-{
-	int e = 0;
-	HASH_EACH (&n->maps[PLAN_MAP_port], s) {
-		struct port_key k;
-		memcpy(&k, s->key.p, sizeof(k));
-		if (k.prefixlen <= 32 || k.proto != proto)
-			continue;
-		uint32_t low = ntohs(k.port), size = 1u << (64 - k.prefixlen);
-		e = e ? e : vec_push(&cuts->list, low);
-		e = e ? e : vec_push(&cuts->list, low + size);
-	}
-	return e;
-}
-
-static int range_add(struct verdict_ranges *out, const struct answer *a, uint8_t proto, uint32_t low,
-		     uint32_t end)
-{
-	struct verdict_range *last = out->list.len ? &out->list.items[out->list.len - 1] : NULL;
-	if (last && last->proto == proto && last->high + 1u == low && last->rule_egress == a->rule_egress &&
-	    last->rule_ingress == a->rule_ingress) {
-		last->high = (uint16_t)(end - 1);
-		return 0;
-	}
-	return vec_push(&out->list, (struct verdict_range){.proto = proto,
-							   .low = (uint16_t)low,
-							   .high = (uint16_t)(end - 1),
-							   .rule_egress = a->rule_egress,
-							   .rule_ingress = a->rule_ingress});
-}
-
-int verdict_ranges(const struct verdict_table *t, const struct question *q, struct verdict_ranges *out)
-{
-	static const uint8_t protos[] = {0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_SCTP};
-	struct cuts cuts = {0};
-	int e = 0;
-	for (size_t p = 0; p < ARRAY_LEN(protos) && !e; p++) {
-		cuts.list.len = 0;
-		e = vec_push(&cuts.list, 0);
-		e = e ? e : vec_push(&cuts.list, protos[p] ? 65536 : 1);
-		VEC_EACH (&t->nodes, n)
-			e = e ? e : port_cuts(*n, protos[p], &cuts);
-		if (e)
-			break;
-		qsort(cuts.list.items, cuts.list.len, sizeof(*cuts.list.items), cut_cmp);
-		for (size_t i = 0; i + 1 < cuts.list.len && !e; i++) {
-			uint32_t low = cuts.list.items[i], end = cuts.list.items[i + 1];
-			struct question at = *q;
-			at.proto = protos[p];
-			at.port = (uint16_t)low;
-			if (low == end)
-				continue;
-			struct answer a = verdict_ask(t, &at);
-			if (a.verdict == JUDGED_ALLOW)
-				e = range_add(out, &a, protos[p], low, end);
-		}
-	}
-	vec_free(&cuts.list);
-	return e;
+	struct ends e;
+	find_ends(t, q, &e);
+	return judge(&e, q);
 }

@@ -66,6 +66,44 @@ int wire_put_result(struct buf *b, int32_t result)
 	return 0;
 }
 
+void wire_asks(struct buf *b, enum wire_type type, uint32_t txn, int32_t result, const struct ask *asks,
+	       size_t n)
+{
+	struct wire_head h = {
+	    .version = WIRE_VERSION, .type = (uint16_t)type, .count = (uint16_t)n, .txn = txn};
+
+	buf_clear(b);
+	buf_add(b, &h, sizeof(h));
+	if (type == WIRE_ANSWER)
+		buf_add(b, &result, sizeof(result));
+	if (n)
+		buf_add(b, asks, n * sizeof(*asks));
+}
+
+int wire_asks_read(const void *message, size_t n, int32_t *result, struct ask asks[WIRE_ASKS_MAX],
+		   size_t *count)
+{
+	const uint8_t *p = message;
+	struct wire_head h;
+
+	memcpy(&h, p, sizeof(h));
+	p += sizeof(h);
+	n -= sizeof(h);
+	if (h.type == WIRE_ANSWER) {
+		if (n < sizeof(*result))
+			return -EPROTO;
+		memcpy(result, p, sizeof(*result));
+		p += sizeof(*result);
+		n -= sizeof(*result);
+	}
+	if (h.count > WIRE_ASKS_MAX || n != h.count * sizeof(*asks))
+		return -EPROTO;
+	*count = h.count;
+	if (n)
+		memcpy(asks, p, n);
+	return 0;
+}
+
 int wire_head(const void *p, size_t n, struct wire_head *out)
 {
 	if (n < sizeof(*out) || n > WIRE_MESSAGE_MAX)

@@ -10,8 +10,14 @@
 #define WEFT_COMPILE_WIRE_H
 
 #include "compile/plan.h"
+#include "seam/ask.h"
 
-enum { WIRE_MESSAGE_MAX = 60 * 1024, WIRE_STEPS_MAX = 64, WIRE_ROWS_MAX = 4 * 1000 * 1000 };
+enum {
+	WIRE_MESSAGE_MAX = 60 * 1024,
+	WIRE_STEPS_MAX = 64,
+	WIRE_ROWS_MAX = 4 * 1000 * 1000,
+	WIRE_ASKS_MAX = 512
+};
 
 enum wire_type {
 	/* planner → applier */
@@ -22,12 +28,14 @@ enum wire_type {
 	WIRE_ROWS,	/* changes of the transaction; also applier → planner as answer to READBACK */
 	WIRE_COMMIT,	/* apply; answered by RESULTS (one int32 a row, in order, in pieces), then DONE */
 	WIRE_READBACK,	/* answered by ROWS (as ADDs), then FAULTS */
+	WIRE_ASK,	/* struct ask, `count` of them; answered by ANSWER */
 	/* applier → planner */
 	WIRE_WELCOME, /* struct wire_welcome */
 	WIRE_RESULTS, /* int32_t per row: 0 or -errno; -ECANCELED: not tried */
 	WIRE_DONE,    /* struct wire_done, then text up to the end */
 	WIRE_FAULTS,  /* text: what is missing besides rows (filters, links), a line each; empty when all is
 			 there */
+	WIRE_ANSWER,  /* int32_t: 0 or -errno; with 0 the same struct ask, answered */
 	WIRE_TYPE_END,
 };
 
@@ -37,7 +45,7 @@ struct wire_head {
 	uint16_t count;	  /* rows or results that follow */
 	uint32_t txn;	  /* chosen by the planner, repeated in the answers */
 };
-#define WIRE_VERSION 0x57460001u
+#define WIRE_VERSION 0x57460002u
 
 struct wire_welcome {
 	uint32_t mode;		 /* MODE_… */
@@ -67,6 +75,14 @@ void wire_start(struct buf *b, enum wire_type type, uint32_t txn);
  * those of the row's type) or -ENOMEM. A DEL carries no value. */
 int wire_put(struct buf *b, unsigned step, const struct change *c);
 int wire_put_result(struct buf *b, int32_t result); /* -EMSGSIZE, -ENOMEM */
+
+/* Starts ASK, or ANSWER with its result, with n ≤ WIRE_ASKS_MAX questions. b->failed when out of memory. */
+void wire_asks(struct buf *b, enum wire_type type, uint32_t txn, int32_t result, const struct ask *asks,
+	       size_t n);
+/* Questions of a message of that type whose head was read; *result (of ANSWER) may be NULL for ASK. 0 or
+ * -EPROTO. */
+int wire_asks_read(const void *message, size_t n, int32_t *result, struct ask asks[WIRE_ASKS_MAX],
+		   size_t *count);
 
 /* Reads the head of a message of n bytes. 0 or -EPROTO. */
 int wire_head(const void *p, size_t n, struct wire_head *out);

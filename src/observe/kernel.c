@@ -15,7 +15,7 @@
 
 _Static_assert((int)COUNTER_MAX <= (int)OBSERVE_COUNTERS_MAX, "room for all counters");
 
-enum table { DROP_TABLE, COUNTER_TABLE, CONN4, CONN6, HALF4, HALF6, TABLES };
+enum table { DROP_TABLE, COUNTER_TABLE, CONN4, CONN6, HALF4, HALF6, STAGED_TABLE, LEARNED_TABLE, TABLES };
 enum { BATCH = 256, CPUS_MAX = 64 };
 
 struct observed {
@@ -94,22 +94,26 @@ static int drop_order(const void *x, const void *y)
 		return a->ifindex < b->ifindex ? -1 : 1;
 	if (a->reason != b->reason)
 		return a->reason < b->reason ? -1 : 1;
-	return a->to_pod - b->to_pod;
+	if (a->to_pod != b->to_pod)
+		return a->to_pod - b->to_pod;
+	return (a->cause > b->cause) - (a->cause < b->cause);
 }
 
-int observed_drops(const struct observed *o, struct drop_counts *out)
+static int count_drops(const struct observed *o, enum table t, struct drop_counts *out)
 {
 	struct drop_value each[CPUS_MAX];
 	struct drop_key key, before;
 	const void *at = NULL;
 
-	while (!bpf_map_get_next_key(o->fd[DROP_TABLE], at, &key)) {
-		struct drop_count one = {
-		    .ifindex = key.ifindex, .reason = key.reason, .to_pod = key.direction == DIR_TO_POD};
+	while (!bpf_map_get_next_key(o->fd[t], at, &key)) {
+		struct drop_count one = {.ifindex = key.ifindex,
+					 .cause = key.cause,
+					 .reason = key.reason,
+					 .to_pod = key.direction == DIR_TO_POD};
 
 		before = key;
 		at = &before;
-		if (bpf_map_lookup_elem(o->fd[DROP_TABLE], &key, each))
+		if (bpf_map_lookup_elem(o->fd[t], &key, each))
 			continue; /* gone meanwhile */
 		for (int c = 0; c < o->cpus; c++) {
 			one.packets += each[c].packets;
@@ -123,6 +127,39 @@ int observed_drops(const struct observed *o, struct drop_counts *out)
 	if (out->list.len)
 		qsort(out->list.items, out->list.len, sizeof(*out->list.items), drop_order);
 	return 0;
+}
+
+int observed_drops(const struct observed *o, struct drop_counts *out)
+{
+	return count_drops(o, DROP_TABLE, out);
+}
+
+int observed_staged(const struct observed *o, struct drop_counts *out)
+{
+	return count_drops(o, STAGED_TABLE, out);
+}
+
+int observed_learned(const struct observed *o,
+		     int (*fn)(void *ctx, const struct addr *a, const struct learned_value *v), void *ctx)
+{
+	struct learned_value v;
+	struct addr16 key, before;
+	const void *at = NULL;
+	struct addr a;
+
+	while (!bpf_map_get_next_key(o->fd[LEARNED_TABLE], at, &key)) {
+		int ret;
+
+		before = key;
+		at = &before;
+		if (bpf_map_lookup_elem(o->fd[LEARNED_TABLE], &key, &v))
+			continue; /* gone meanwhile */
+		memcpy(&a, &key, sizeof(a));
+		ret = fn(ctx, &a, &v);
+		if (ret)
+			return ret;
+	}
+	return errno == ENOENT ? 0 : -errno;
 }
 
 int observed_counters(const struct observed *o, uint64_t out[OBSERVE_COUNTERS_MAX])
@@ -235,7 +272,8 @@ bool observed_event(const struct observed *o, unsigned i, struct seen *out)
 	e = &o->events[(o->taken - 1 - i) % OBSERVE_EVENTS];
 	*out = (struct seen){.at = e->at,
 			     .ifindex = e->ifindex,
-			     .rule = e->rule,
+			     .cause = e->cause,
+			     .staged = e->type == EVENT_STAGED,
 			     .len = e->len,
 			     .sport = __builtin_bswap16(e->sport),
 			     .dport = __builtin_bswap16(e->dport),

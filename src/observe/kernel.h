@@ -10,25 +10,33 @@
 #include "base/addr.h"
 #include "base/vec.h"
 #include "seam/conn.h"
+#include "seam/name.h"
 
 enum { OBSERVE_RINGS_MAX = 64, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 };
 
 struct observed; /* zero or more tables and rings */
-/* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, then
- * rings. Takes them over on success. 0, -EINVAL (too few), -errno. */
+/* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, staged,
+ * learned, then rings. Takes them over on success. 0, -EINVAL (too few), -errno. */
 int observed_new(struct observed **out, const int *fds, unsigned n);
 void observed_free(struct observed **o);
 
 struct drop_count {
 	uint32_t ifindex; /* 0: no pod */
+	uint32_t cause;	  /* as in drop_key of seam/event.h: the policy set, the rule, or 0 */
 	uint16_t reason;
 	bool to_pod;
 	uint64_t packets, bytes; /* over all CPUs */
 };
 struct drop_counts {
-	VEC(struct drop_count) list; /* sorted by interface, reason, direction */
+	VEC(struct drop_count) list; /* sorted by interface, reason, direction, cause */
 };
 int observed_drops(const struct observed *o, struct drop_counts *out);
+/* Connections that staged policies judge otherwise, in the same form; reason 0: they would be allowed, by
+ * rule `cause`. */
+int observed_staged(const struct observed *o, struct drop_counts *out);
+/* Calls fn for each address that DNS answers gave for names in force; some slots may be over. */
+int observed_learned(const struct observed *o,
+		     int (*fn)(void *ctx, const struct addr *a, const struct learned_value *v), void *ctx);
 /* Number of counters, or -errno. */
 int observed_counters(const struct observed *o, uint64_t out[OBSERVE_COUNTERS_MAX]);
 
@@ -48,12 +56,14 @@ int observed_conns(const struct observed *o, bool answered, int (*fn)(void *ctx,
 int observed_poll(struct observed *o);
 struct seen {	     /* one event of the kernel side */
 	uint64_t at; /* monotonic ns */
-	uint32_t ifindex, rule, len;
+	uint32_t ifindex, len;
+	uint32_t cause; /* as in drop_count */
 	struct addr src, dst;
 	uint16_t sport, dport; /* host order */
 	uint16_t reason;
 	uint8_t proto;
 	bool to_pod;
+	bool staged; /* it went on: staged policies would have judged otherwise (reason 0: allowed) */
 };
 /* i = 0 is the newest; false behind the oldest kept. */
 bool observed_event(const struct observed *o, unsigned i, struct seen *out);

@@ -63,6 +63,12 @@ static int start_agent(struct sandbox *s, struct node *n)
 	daemon_arg(d, "uplink0");
 	daemon_arg(d, "--libexec");
 	daemon_arg(d, "%s", s->opt->libexec);
+	if (s->opt->strict)
+		daemon_arg(d, "--strict");
+	if (s->opt->entries) {
+		daemon_arg(d, "--entries");
+		daemon_arg(d, "%s", s->opt->entries);
+	}
 	snprintf(socket, sizeof(socket), "%s/%s/agent.sock", s->dir, n->name);
 	agent_open(&n->agent, &s->loop, socket);
 	return daemon_start(d);

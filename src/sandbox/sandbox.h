@@ -29,6 +29,8 @@ struct sandbox_options {
 	enum sandbox_mode mode;
 	const char *libexec; /* folder of weft-hub, weft-agent, weft-standin */
 	bool attach;	     /* one link from the caller's namespace to the fabric */
+	bool strict;	     /* cuts connections that policies no longer allow, of every pod */
+	const char *entries; /* "MAP=N,…": room of BPF maps; NULL: the defaults */
 	void *ctx;	     /* for the callbacks; each may be NULL; called on the thread of sandbox_run() */
 	void (*step)(void *ctx, const char *what, uint64_t us,
 		     bool done);		     /* us: since the step began, when done */

@@ -28,6 +28,7 @@ struct step {
 	enum expect expect;
 	enum drop_reason reason;
 	uint32_t judged; /* DROPPED by policy: interface of the pod; 0: not looked at */
+	uint32_t cause;	 /* as in drop_key: the policy set, the rule, or 0 where no policy drops */
 	struct spec out; /* NOTHING: as in */
 	void (*before)(void);
 };
@@ -42,8 +43,8 @@ struct bpf_case {
 	int (*check)(void); /* nonzero: failed, with a TAP comment */
 };
 
-extern const struct bpf_case path_cases[], policy_cases[], service_cases[],
-    state_cases[]; /* end with a NULL name */
+extern const struct bpf_case path_cases[], policy_cases[], port_cases[], change_cases[], names_cases[],
+    learn_cases[], service_cases[], state_cases[]; /* end with a NULL name */
 
 extern int run_v6; /* the family of the present run */
 const char *here(const char *v4_text);

@@ -13,7 +13,7 @@ static void b_takes_80_from_a(void)
 {
 	set_pod("b", SET, 0);
 	set_policy(SET, CLASS_A, PORTS, 0);
-	set_port(PORTS, 64, IPPROTO_TCP, 80, VERDICT_ALLOW, RULE);
+	set_port(PORTS, PORT_LEN(16), IPPROTO_TCP, 80, VERDICT_ALLOW, RULE);
 }
 
 static void b_takes_nothing(void)
@@ -36,7 +36,7 @@ static void a_sends_53_to_b(void)
 {
 	a_isolated();
 	set_policy(SET + 1, CLASS_B, PORTS, 0);
-	set_port(PORTS, 64, IPPROTO_UDP, 53, VERDICT_ALLOW, RULE);
+	set_port(PORTS, PORT_LEN(16), IPPROTO_UDP, 53, VERDICT_ALLOW, RULE);
 }
 
 static void a_sends_all_to_b(void)
@@ -50,15 +50,15 @@ static void b_takes_all_but_22(void)
 {
 	set_pod("b", SET, 0);
 	set_policy(SET, CLASS_A, PORTS, 0);
-	set_port(PORTS, 32, 0, 0, VERDICT_ALLOW, RULE);
-	set_port(PORTS, 64, IPPROTO_TCP, 22, VERDICT_DENY, RULE + 1);
+	set_port(PORTS, PORT_LEN_ANY, 0, 0, VERDICT_ALLOW, RULE);
+	set_port(PORTS, PORT_LEN(16), IPPROTO_TCP, 22, VERDICT_DENY, RULE + 1);
 }
 
 static void b_takes_any_udp(void)
 {
 	set_pod("b", SET, 0);
 	set_policy(SET, CLASS_A, PORTS, 0);
-	set_port(PORTS, 48, IPPROTO_UDP, 0, VERDICT_ALLOW, RULE);
+	set_port(PORTS, PORT_LEN(0), IPPROTO_UDP, 0, VERDICT_ALLOW, RULE);
 }
 
 /* An element for all "ports" of a protocol that has none, which the planner never writes, opens nothing. */
@@ -66,8 +66,8 @@ static void b_takes_icmp_ports(void)
 {
 	set_pod("b", SET, 0);
 	set_policy(SET, CLASS_A, PORTS, 0);
-	set_port(PORTS, 48, IPPROTO_ICMP, 0, VERDICT_ALLOW, RULE);
-	set_port(PORTS, 48, IPPROTO_ICMPV6, 0, VERDICT_ALLOW, RULE);
+	set_port(PORTS, PORT_LEN(0), IPPROTO_ICMP, 0, VERDICT_ALLOW, RULE);
+	set_port(PORTS, PORT_LEN(0), IPPROTO_ICMPV6, 0, VERDICT_ALLOW, RULE);
 }
 
 /* TCP 8000 to 8003 as one prefix. */
@@ -75,7 +75,7 @@ static void b_takes_a_range(void)
 {
 	set_pod("b", SET, 0);
 	set_policy(SET, CLASS_A, PORTS, 0);
-	set_port(PORTS, 62, IPPROTO_TCP, 8000, VERDICT_ALLOW, RULE);
+	set_port(PORTS, PORT_LEN(14), IPPROTO_TCP, 8000, VERDICT_ALLOW, RULE);
 }
 
 static void world_blocks(void)
@@ -176,44 +176,44 @@ const struct bpf_case policy_cases[] = {
     {"NP01 NP02 nobody reaches an isolated pod, which sends freely",
      BOTH,
      b_takes_nothing,
-     {{FROM_A, {TCP_A_B, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B},
-      {FROM_A, {UDP, A, B, 1000, 53}, DROPPED, DROP_POLICY_INGRESS, IF_B},
-      {FROM_A, {PING, A, B, 1}, DROPPED, DROP_POLICY_INGRESS, IF_B},
-      {UPLINK, {TCP, WORLD, B, 1000, 80, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B},
+     {{FROM_A, {TCP_A_B, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET},
+      {FROM_A, {UDP, A, B, 1000, 53}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET},
+      {FROM_A, {PING, A, B, 1}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET},
+      {UPLINK, {TCP, WORLD, B, 1000, 80, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET},
       {FROM_B, {TCP, B, A, 1001, 80, SYN}, POD},
       {FROM_B, {UDP, B, R, 1000, 53}, TUNNEL}}},
     {"NP07 no egress at all",
      BOTH,
      a_sends_nothing,
-     {{FROM_A, {TCP_A_B, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A},
-      {FROM_A, {UDP, A, R, 1000, 53}, DROPPED, DROP_POLICY_EGRESS, IF_A},
-      {FROM_A, {PING, A, WORLD, 1}, DROPPED, DROP_POLICY_EGRESS, IF_A},
-      {FROM_A, {UDP, A, N1, 1000, 53}, DROPPED, DROP_POLICY_EGRESS, IF_A},
+     {{FROM_A, {TCP_A_B, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET},
+      {FROM_A, {UDP, A, R, 1000, 53}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET},
+      {FROM_A, {PING, A, WORLD, 1}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET},
+      {FROM_A, {UDP, A, N1, 1000, 53}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET},
       {FROM_B, {TCP, B, A, 1000, 80, SYN}, POD}}},
     {"NP09 the rule of the receiver names port and protocol",
      BOTH,
      b_takes_80_from_a,
      {{FROM_A, {TCP_A_B, SYN}, POD},
-      {FROM_A, {TCP, A, B, 1000, 81, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B}},
+      {FROM_A, {TCP, A, B, 1000, 81, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET}},
      rules_are_written},
     {"NP46 a rule for TCP opens neither UDP nor SCTP",
      BOTH,
      b_takes_80_from_a,
-     {{FROM_A, {UDP, A, B, 1000, 80}, DROPPED, DROP_POLICY_INGRESS, IF_B},
-      {FROM_A, {SCTP, A, B, 1000, 80}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+     {{FROM_A, {UDP, A, B, 1000, 80}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET},
+      {FROM_A, {SCTP, A, B, 1000, 80}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET}}},
     {"NP45 all ports of one protocol",
      BOTH,
      b_takes_any_udp,
      {{FROM_A, {UDP, A, B, 1000, 1}, POD},
       {FROM_A, {UDP, A, B, 1000, 65535}, POD},
-      {FROM_A, {TCP_A_B, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+      {FROM_A, {TCP_A_B, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET}}},
     {"NP56 NP58 a range holds both its bounds and no more",
      BOTH,
      b_takes_a_range,
-     {{FROM_A, {TCP, A, B, 1000, 7999, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B},
+     {{FROM_A, {TCP, A, B, 1000, 7999, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET},
       {FROM_A, {TCP, A, B, 1000, 8000, SYN}, POD},
       {FROM_A, {TCP, A, B, 1000, 8003, SYN}, POD},
-      {FROM_A, {TCP, A, B, 1000, 8004, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+      {FROM_A, {TCP, A, B, 1000, 8004, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET}}},
     {"NP61 the node's own sockets get in, default deny included",
      BOTH,
      b_takes_nothing,
@@ -221,8 +221,8 @@ const struct bpf_case policy_cases[] = {
       {FROM_B, {TCP, B, N1, 80, 1000, SYNACK}, STACK},
       {TO_B, {UDP, N1, B, 1000, 80}, STACK},
       {TO_B, {PING, N1, B, 1}, STACK},
-      {TO_B, {TCP, N2, B, 1000, 80, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B},
-      {TO_B, {TCP, WORLD, B, 1000, 80, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B}},
+      {TO_B, {TCP, N2, B, 1000, 80, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET},
+      {TO_B, {TCP, WORLD, B, 1000, 80, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET}},
      node_rule_is_written},
     {"NP62 probes are answered under default-deny egress",
      BOTH,
@@ -230,7 +230,7 @@ const struct bpf_case policy_cases[] = {
      {{TO_A, {TCP, N1, A, 1000, 80, SYN}, STACK},
       {FROM_A, {TCP, A, N1, 80, 1000, SYNACK}, STACK},
       {TO_A, {TCP, N1, A, 1000, 80, ACK}, STACK},
-      {FROM_A, {TCP, A, N1, 1000, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A}}},
+      {FROM_A, {TCP, A, N1, 1000, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET + 1}}},
     {"NP63 a pod reaches itself whatever the policies",
      BOTH,
      a_isolated,
@@ -253,14 +253,14 @@ const struct bpf_case policy_cases[] = {
       {FROM_B, {TCP_B_A, SYNACK}, POD, .before = a_isolated_after},
       {FROM_A, {TCP_A_B, ACK}, POD},
       {FROM_B, {TCP_B_A, ACK, .payload = 50}, POD},
-      {FROM_B, {TCP, B, A, 81, 1000, SYNACK}, DROPPED, DROP_POLICY_INGRESS, IF_A}}},
+      {FROM_B, {TCP, B, A, 81, 1000, SYNACK}, DROPPED, DROP_POLICY_INGRESS, IF_A, SET}}},
     {"NP67 a one-way sender that is denied is cut",
      BOTH,
      NULL,
      {{FROM_A, {UDP, A, B, 1000, 53}, POD},
       {FROM_A, {UDP, A, B, 1000, 53}, POD},
-      {FROM_A, {UDP, A, B, 1000, 53}, DROPPED, DROP_POLICY_INGRESS, IF_B, .before = two_seconds_later},
-      {FROM_A, {UDP, A, B, 1000, 53}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+      {FROM_A, {UDP, A, B, 1000, 53}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET, .before = two_seconds_later},
+      {FROM_A, {UDP, A, B, 1000, 53}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET}}},
     {"a SYN is judged even where the connection is known",
      BOTH,
      NULL,
@@ -268,30 +268,30 @@ const struct bpf_case policy_cases[] = {
       {FROM_B, {TCP_B_A, SYNACK}, POD},
       {FROM_A, {TCP_A_B, ACK}, POD},
       {FROM_A, {TCP_A_B, ACK}, POD, .before = b_takes_nothing},
-      {FROM_A, {TCP_A_B, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+      {FROM_A, {TCP_A_B, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET}}},
     {"NP70 NP75 other protocols pass only where no port is asked for",
      BOTH,
      b_takes_all_but_22,
      {{FROM_A, {PING, A, B, 1}, POD},
       {FROM_A, {GRE, A, B}, POD},
       {FROM_A, {TCP_A_B, SYN}, POD},
-      {FROM_A, {TCP, A, B, 1000, 22, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+      {FROM_A, {TCP, A, B, 1000, 22, SYN}, DROPPED, DROP_DENY_INGRESS, IF_B, RULE + 1}}},
     {"NP70 NP75 a rule with ports opens no other protocol",
      BOTH,
      b_takes_80_from_a,
-     {{FROM_A, {PING, A, B, 1}, DROPPED, DROP_POLICY_INGRESS, IF_B},
-      {FROM_A, {GRE, A, B}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+     {{FROM_A, {PING, A, B, 1}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET},
+      {FROM_A, {GRE, A, B}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET}}},
     {"NP75 nor does a port of ICMP",
      BOTH,
      b_takes_icmp_ports,
-     {{FROM_A, {PING, A, B, 1}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+     {{FROM_A, {PING, A, B, 1}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET}}},
     {"NP75 a rule without ports opens every protocol",
      BOTH,
      a_sends_all_to_b,
      {{FROM_A, {PING, A, B, 1}, POD},
       {FROM_A, {GRE, A, B}, POD},
       {FROM_A, {SCTP, A, B, 1, 2}, POD},
-      {FROM_A, {PING, A, R, 1}, DROPPED, DROP_POLICY_EGRESS, IF_A}}},
+      {FROM_A, {PING, A, R, 1}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET + 1}}},
     {"NP71 an ICMP error about an allowed flow passes",
      BOTH,
      a_sends_53_to_b,
@@ -309,17 +309,20 @@ const struct bpf_case policy_cases[] = {
 	.inner = &(const struct spec){UDP, A, B, 1001, 53, .ttl = 63, .payload = 8}},
        DROPPED,
        DROP_POLICY_INGRESS,
-       IF_A},
+       IF_A,
+       SET},
       {UPLINK,
        {ICMP_ERROR, ROUTER, A, .icmp_type = 11, .inner = &a_to_r},
        DROPPED,
        DROP_POLICY_INGRESS,
-       IF_A},
+       IF_A,
+       SET},
       {FROM_A,
        {ICMP_ERROR, A, B, .icmp_type = 3, .icmp_code = 3, .inner = &b_to_a},
        DROPPED,
        DROP_POLICY_EGRESS,
-       IF_A}}},
+       IF_A,
+       SET + 1}}},
     {"NP72 neighbour discovery and router messages are never dropped",
      ONLY_V6,
      a_isolated,
@@ -336,8 +339,8 @@ const struct bpf_case policy_cases[] = {
      {{FROM_A, {BIG_UDP, .fragment_more = 1}, POD},
       {FROM_A, {BIG_UDP, .fragment_at = 64, .fragment_more = 1}, POD},
       {FROM_A, {BIG_UDP, .fragment_at = 128}, POD},
-      {FROM_A, {DENIED_UDP, .fragment_more = 1}, DROPPED, DROP_POLICY_EGRESS, IF_A},
-      {FROM_A, {DENIED_UDP, .fragment_at = 64}, DROPPED, DROP_POLICY_EGRESS, IF_A},
+      {FROM_A, {DENIED_UDP, .fragment_more = 1}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET + 1},
+      {FROM_A, {DENIED_UDP, .fragment_at = 64}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET + 1},
       {FROM_A,
        {UDP, A, B, 1000, 53, .payload = 200, .fragment_id = 9, .fragment_at = 64},
        DROPPED,
@@ -347,22 +350,22 @@ const struct bpf_case policy_cases[] = {
      BOTH,
      world_blocks,
      {{FROM_A, {TCP, A, WORLD, 40001, 80, SYN}, OUT, .out = {TCP, N1, WORLD, 40001, 80, SYN}},
-      {FROM_A, {TCP, A, WORLD2, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A},
-      {FROM_A, {TCP, A, ROUTER, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A}}},
+      {FROM_A, {TCP, A, WORLD2, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET},
+      {FROM_A, {TCP, A, ROUTER, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET}}},
     {"NP35 NP36 the longest block decides, in the trie",
      BOTH,
      world_blocks_in_trie,
      {{FROM_A, {TCP, A, WORLD, 40001, 80, SYN}, OUT, .out = {TCP, N1, WORLD, 40001, 80, SYN}},
-      {FROM_A, {TCP, A, WORLD2, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A},
-      {FROM_A, {TCP, A, ROUTER, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A}}},
+      {FROM_A, {TCP, A, WORLD2, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET},
+      {FROM_A, {TCP, A, ROUTER, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET}}},
     {"NP38 everything of one family is nothing of the other",
      BOTH,
      other_family_block,
-     {{FROM_A, {TCP, A, WORLD, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A}}},
+     {{FROM_A, {TCP, A, WORLD, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET}}},
     {"NP38 nor in the trie",
      ONLY_V4,
      other_family_block_in_trie,
-     {{FROM_A, {TCP, A, WORLD, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A}}},
+     {{FROM_A, {TCP, A, WORLD, 40001, 80, SYN}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET}}},
     {"NP38 and everything of its own",
      BOTH,
      own_family_block,
@@ -370,6 +373,6 @@ const struct bpf_case policy_cases[] = {
     {"NP76 multicast of an isolated pod is dropped",
      ONLY_V4,
      a_isolated,
-     {{FROM_A, {UDP, A, "239.1.2.3", 1000, 5353}, DROPPED, DROP_POLICY_EGRESS, IF_A}}},
+     {{FROM_A, {UDP, A, "239.1.2.3", 1000, 5353}, DROPPED, DROP_POLICY_EGRESS, IF_A, SET + 1}}},
     {NULL},
 };

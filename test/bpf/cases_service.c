@@ -111,7 +111,7 @@ static void b_takes_world(void)
 	else
 		set_block("198.51.100.0", 24, CLASS_NET);
 	set_policy(100, CLASS_NET, 200, 0);
-	set_port(200, 64, IPPROTO_TCP, 8080, VERDICT_ALLOW, 300);
+	set_port(200, PORT_LEN(16), IPPROTO_TCP, 8080, VERDICT_ALLOW, 300);
 	node_port_to_b();
 }
 
@@ -299,7 +299,7 @@ const struct bpf_case service_cases[] = {
      BOTH,
      b_takes_world,
      {{UPLINK, {TCP, WORLD, N1, 1000, NODE_PORT, SYN}, POD, .out = {TCP, WORLD, B, 1000, 8080, SYN}},
-      {UPLINK, {TCP, ROUTER, N1, 1000, NODE_PORT, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B}}},
+      {UPLINK, {TCP, ROUTER, N1, 1000, NODE_PORT, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, 100}}},
     {"SV11 a NodePort with its backend elsewhere: replies come back through this node",
      BOTH,
      node_port_routes,

@@ -77,7 +77,7 @@ static int gc_after(uint64_t seconds, int must_remove)
 
 	snprintf(what, sizeof(what), "removed %llu s later", (unsigned long long)seconds);
 	age_all(seconds);
-	return must_be(what, (uint64_t)world_gc(), (uint64_t)must_remove);
+	return must_be(what, (uint64_t)world_gc(0), (uint64_t)must_remove);
 }
 
 static int ages_established(void)
@@ -120,7 +120,7 @@ static int frees_translations(void)
 static int frees_of_gone_pod(void)
 {
 	remove_pod("a");
-	return must_be("removed", (uint64_t)world_gc(), 1) | must_be("live", map_size(conns()), 0);
+	return must_be("removed", (uint64_t)world_gc(0), 1) | must_be("live", map_size(conns()), 0);
 }
 
 static void vip_to_world(void)
@@ -163,7 +163,7 @@ static int events_are_lost_not_drops(void)
 	struct run r;
 
 	world_run(world->progs.weft_from_pod, IF_A, frame, packet_build(&s, frame), 0, 200, &r);
-	return must_be("drops", read_drops(IF_A, DROP_SPOOFED, DIR_FROM_POD), 200) |
+	return must_be("drops", read_drops(IF_A, DROP_SPOOFED, DIR_FROM_POD, 0), 200) |
 	       must_be("some events lost", read_counter(COUNTER_EVENTS_LOST) > 0, 1) |
 	       must_be("all events lost", read_counter(COUNTER_EVENTS_LOST) >= 200, 0);
 }

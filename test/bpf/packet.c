@@ -49,6 +49,11 @@ static uint8_t ip_proto(const struct spec *s, int v6)
 
 static size_t build_ip(const struct spec *s, uint8_t *to);
 
+static uint16_t payload_of(const struct spec *s)
+{
+	return s->body ? s->body->len : s->payload;
+}
+
 static size_t build_icmp(const struct spec *s, uint8_t *p, int v6)
 {
 	size_t n = 8;
@@ -85,7 +90,7 @@ static size_t build_l4(const struct spec *s, uint8_t *p, int v6)
 	case UDP:
 		put16(p, s->sport);
 		put16(p + 2, s->dport);
-		put16(p + 4, 8u + s->payload);
+		put16(p + 4, 8u + payload_of(s));
 		put16(p + 6, 0);
 		return 8;
 	case SCTP:
@@ -121,9 +126,9 @@ static size_t build_body(const struct spec *s, uint8_t *to, const uint8_t *addrs
 	uint8_t whole[PACKET_MAX]; /* a quoted packet is built inside this one */
 	size_t n = build_l4(s, whole, v6), part;
 
-	for (size_t i = 0; i < s->payload; i++)
-		whole[n + i] = (uint8_t)i;
-	n += s->payload;
+	for (size_t i = 0; i < payload_of(s); i++)
+		whole[n + i] = s->body ? s->body->bytes[i] : (uint8_t)i;
+	n += payload_of(s);
 	sum_l4(s, whole, n, addrs, addr_len, v6);
 	if (!s->fragment_id) {
 		memcpy(to, whole, n);

@@ -19,6 +19,12 @@
 
 enum proto { NOTHING, TCP, UDP, SCTP, PING, PONG, ICMP_ERROR, ND, GRE, ARP };
 
+/* What a packet carries, where the bytes matter. */
+struct body {
+	uint16_t len;
+	uint8_t bytes[PACKET_MAX];
+};
+
 struct spec {
 	enum proto proto;      /* NOTHING: the case does not look at it */
 	const char *src, *dst; /* both families by text */
@@ -28,6 +34,7 @@ struct spec {
 	uint8_t ttl;	       /* 0: 64 */
 	uint8_t icmp_type, icmp_code;
 	uint16_t payload;	  /* bytes after the last header */
+	const struct body *body;  /* the same, in place of `payload` */
 	const struct spec *inner; /* what an ICMP_ERROR quotes */
 	uint16_t fragment_id;	  /* nonzero: a fragment */
 	uint16_t fragment_at;	  /* byte offset; multiple of 8 */

@@ -95,9 +95,18 @@ static uint32_t way_counter(const struct step *s)
 	}
 }
 
+static uint16_t direction_of(const struct step *s)
+{
+	return s->reason == DROP_POLICY_INGRESS || s->reason == DROP_DENY_INGRESS ? DIR_TO_POD : DIR_FROM_POD;
+}
+
+static uint64_t drops_of(const struct step *s)
+{
+	return read_drops(s->judged, (uint16_t)s->reason, direction_of(s), s->cause);
+}
+
 static int check_drop(const struct step *s, uint64_t before)
 {
-	uint16_t direction = s->reason == DROP_POLICY_INGRESS ? DIR_TO_POD : DIR_FROM_POD;
 	struct event e;
 	int bad = 0;
 
@@ -106,10 +115,10 @@ static int check_drop(const struct step *s, uint64_t before)
 		return 1;
 	}
 	bad |= must_be("event's reason", e.reason, s->reason);
+	bad |= must_be("event's cause", e.cause, s->cause);
 	if (s->judged) {
 		bad |= must_be("event's interface", e.ifindex, s->judged);
-		bad |= must_be("drops of the interface",
-			       read_drops(s->judged, (uint16_t)s->reason, direction), before + 1);
+		bad |= must_be("drops of the interface", drops_of(s), before + 1);
 	}
 	return bad;
 }
@@ -141,9 +150,8 @@ static int run_step(const struct step *s)
 	    [POD] = TC_ACT_REDIRECT,	 [TUNNEL] = TC_ACT_REDIRECT, [OUT] = TC_ACT_REDIRECT,
 	    [STACK] = TC_ACT_OK,	 [DROPPED] = TC_ACT_SHOT,    [REFUSED] = TC_ACT_OK,
 	    [ANSWERED] = TC_ACT_REDIRECT};
-	uint16_t direction = s->reason == DROP_POLICY_INGRESS ? DIR_TO_POD : DIR_FROM_POD;
 	uint32_t way = way_counter(s);
-	uint64_t before = read_counter(way), dropped = read_drops(s->judged, (uint16_t)s->reason, direction);
+	uint64_t before = read_counter(way), dropped = drops_of(s);
 	struct spec inner, in = in_family(&s->in, &inner);
 	uint8_t frame[PACKET_MAX];
 	struct event e;
@@ -295,6 +303,10 @@ int main(void)
 	failed += check_ceilings(&number);
 	failed += run_cases(path_cases, &number);
 	failed += run_cases(policy_cases, &number);
+	failed += run_cases(port_cases, &number);
+	failed += run_cases(change_cases, &number);
+	failed += run_cases(names_cases, &number);
+	failed += run_cases(learn_cases, &number);
 	failed += run_cases(service_cases, &number);
 	failed += run_cases(state_cases, &number);
 	printf("1..%d\n", number);

@@ -92,15 +92,15 @@ static void policies(void)
 {
 	for (uint32_t i = 0; i < 10000; i++) {
 		set_policy(1000 + i % 100, CLASS_A + i, 5000 + i % 100, 0);
-		set_port(5000 + i % 100, 64, i & 1 ? IPPROTO_TCP : IPPROTO_UDP, (uint16_t)(80 + i / 200),
-			 VERDICT_ALLOW, 16 + i);
+		set_port_only(5000 + i % 100, PORT_LEN(16), i & 1 ? IPPROTO_TCP : IPPROTO_UDP,
+			      (uint16_t)(80 + i / 200), VERDICT_ALLOW, 16 + i);
 	}
 	set_pod("a", 0, 1001);
 	set_pod("b", 1000, 0);
 	set_policy(1001, CLASS_B, 5001, 0);
 	set_policy(1000, CLASS_A, 5000, 0);
-	set_port(5000, 64, IPPROTO_UDP, 80, VERDICT_ALLOW, 16);
-	set_port(5001, 64, IPPROTO_UDP, 80, VERDICT_ALLOW, 17);
+	set_port_only(5000, PORT_LEN(16), IPPROTO_UDP, 80, VERDICT_ALLOW, 16);
+	set_port_only(5001, PORT_LEN(16), IPPROTO_UDP, 80, VERDICT_ALLOW, 17);
 }
 
 /* One pass of ageing over all live connections, none of which is over. */

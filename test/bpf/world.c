@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define KEY_MAX 512 /* bytes of the largest key of a BPF map */
+
 struct weft *world;
 static struct ring_buffer *rings;
 static struct event seen_event;
@@ -94,7 +96,7 @@ static void put(const struct bpf_map *map, const void *key, const void *value)
 
 static void map_empty(const struct bpf_map *map)
 {
-	uint8_t key[64], next[64];
+	uint8_t key[KEY_MAX], next[KEY_MAX];
 	int fd = bpf_map__fd(map), more = !bpf_map_get_next_key(fd, NULL, next);
 
 	while (more) {
@@ -106,7 +108,7 @@ static void map_empty(const struct bpf_map *map)
 
 size_t map_size(const struct bpf_map *map)
 {
-	uint8_t key[64];
+	uint8_t key[KEY_MAX];
 	int fd = bpf_map__fd(map);
 	size_t n = 0;
 
@@ -165,6 +167,16 @@ static const struct {
     {"r", "10.2.0.7", "fd00:2::7", IF_R, {2, 0, 0, 0, 0, 7}},
 };
 
+/* BPF map endpoint has changed: connections may not go by what they remember. */
+static void wiring_changed(void)
+{
+	uint32_t zero = 0, number = 0;
+
+	bpf_map_lookup_elem(bpf_map__fd(world->maps.wiring), &zero, &number);
+	number++;
+	put(world->maps.wiring, &zero, &number);
+}
+
 void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set)
 {
 	size_t i = name[0] == 'a' ? 0 : name[0] == 'b' ? 1 : 2;
@@ -178,11 +190,60 @@ void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set)
 	put(world->maps.endpoint, &v4, &e);
 	put(world->maps.endpoint, &v6, &e);
 	put(world->maps.iface, &pods[i].ifindex, &f);
+	wiring_changed();
+}
+
+static size_t pod_of(const char *name)
+{
+	return name[0] == 'a' ? 0 : name[0] == 'b' ? 1 : 2;
+}
+
+/* Both tables' elements of a pod, with what `change` does to them. */
+static void pod_change(const char *name,
+		       void (*change)(struct endpoint_value *, struct iface_value *, const uint32_t *),
+		       const uint32_t *with)
+{
+	size_t i = pod_of(name);
+	struct addr16 v4 = addr(pods[i].v4), v6 = addr(pods[i].v6);
+	struct endpoint_value e;
+	struct iface_value f;
+
+	if (bpf_map_lookup_elem(bpf_map__fd(world->maps.endpoint), &v4, &e) ||
+	    bpf_map_lookup_elem(bpf_map__fd(world->maps.iface), &pods[i].ifindex, &f))
+		return;
+	change(&e, &f, with);
+	put(world->maps.endpoint, &v4, &e);
+	put(world->maps.endpoint, &v6, &e);
+	put(world->maps.iface, &pods[i].ifindex, &f);
+	wiring_changed();
+}
+
+static void change_staged(struct endpoint_value *e, struct iface_value *f, const uint32_t *sets)
+{
+	e->staged_ingress = f->staged_ingress = sets[0];
+	e->staged_egress = f->staged_egress = sets[1];
+}
+
+static void change_flags(struct endpoint_value *e, struct iface_value *f, const uint32_t *flags)
+{
+	e->flags = f->flags = *flags;
+}
+
+void set_staged(const char *name, uint32_t ingress_set, uint32_t egress_set)
+{
+	const uint32_t sets[] = {ingress_set, egress_set};
+
+	pod_change(name, change_staged, sets);
+}
+
+void set_pod_flags(const char *name, uint32_t flags)
+{
+	pod_change(name, change_flags, &flags);
 }
 
 void remove_pod(const char *name)
 {
-	size_t i = name[0] == 'a' ? 0 : name[0] == 'b' ? 1 : 2;
+	size_t i = pod_of(name);
 	struct addr16 v4 = addr(pods[i].v4), v6 = addr(pods[i].v6);
 
 	bpf_map_delete_elem(bpf_map__fd(world->maps.endpoint), &v4);
@@ -190,6 +251,7 @@ void remove_pod(const char *name)
 	bpf_map_delete_elem(bpf_map__fd(world->maps.address), &v4);
 	bpf_map_delete_elem(bpf_map__fd(world->maps.address), &v6);
 	bpf_map_delete_elem(bpf_map__fd(world->maps.iface), &pods[i].ifindex);
+	wiring_changed();
 }
 
 void world_reset(void)
@@ -268,15 +330,63 @@ void set_policy(uint32_t set, uint32_t class, uint32_t portset, uint32_t rule)
 	struct policy_key key = {.set = set, .class = class};
 	struct policy_value value = {.portset = portset, .rule = rule};
 
+	if (portset > PORTSET_ONE)
+		value.lens = 1u << PORT_LEN_MAX;
 	put(world->maps.policy, &key, &value);
 }
 
-void set_port(uint32_t portset, uint32_t bits, uint8_t proto, uint16_t port, uint32_t verdict, uint32_t rule)
+void set_policy_one(uint32_t set, uint32_t class, uint8_t proto, uint16_t port, uint32_t rule)
 {
-	struct port_key key = {.prefixlen = bits, .portset = portset, .proto = proto, .port = htons(port)};
+	struct policy_key key = {.set = set, .class = class};
+	struct policy_value value = {
+	    .portset = PORTSET_ONE, .rule = rule, .proto = proto, .port = htons(port)};
+
+	put(world->maps.policy, &key, &value);
+}
+
+static void portset_has(uint32_t portset, uint32_t len)
+{
+	int fd = bpf_map__fd(world->maps.policy);
+	struct policy_value value;
+	struct policy_key key;
+
+	for (int more = !bpf_map_get_next_key(fd, NULL, &key); more;
+	     more = !bpf_map_get_next_key(fd, &key, &key)) {
+		if (bpf_map_lookup_elem(fd, &key, &value) || value.portset != portset)
+			continue;
+		value.lens |= 1u << len;
+		put(world->maps.policy, &key, &value);
+	}
+}
+
+static void put_port(uint32_t portset, uint32_t len, uint8_t proto, uint16_t port,
+		     const struct port_value *value)
+{
+	struct port_key key = {.portset = portset, .proto = proto, .len = (uint8_t)len, .port = htons(port)};
+
+	put(world->maps.port, &key, value);
+}
+
+void set_names(uint32_t portset, uint32_t len, uint8_t proto, uint16_t port, uint32_t rule, uint32_t names)
+{
+	struct port_value value = {.verdict = VERDICT_DENY, .rule = rule, .names = names};
+
+	put_port(portset, len, proto, port, &value);
+	portset_has(portset, len);
+}
+
+void set_port_only(uint32_t portset, uint32_t len, uint8_t proto, uint16_t port, uint32_t verdict,
+		   uint32_t rule)
+{
 	struct port_value value = {.verdict = verdict, .rule = rule};
 
-	put(world->maps.port, &key, &value);
+	put_port(portset, len, proto, port, &value);
+}
+
+void set_port(uint32_t portset, uint32_t len, uint8_t proto, uint16_t port, uint32_t verdict, uint32_t rule)
+{
+	set_port_only(portset, len, proto, port, verdict, rule);
+	portset_has(portset, len);
 }
 
 void set_block(const char *prefix, uint32_t len, uint32_t class)
@@ -346,13 +456,27 @@ int world_run(const struct bpf_program *prog, uint32_t ifindex, const uint8_t *f
 	return 0;
 }
 
-int world_gc(void)
+int world_gc(uint32_t flags)
 {
-	LIBBPF_OPTS(bpf_test_run_opts, o);
+	struct gc_order order = {.flags = flags};
+	LIBBPF_OPTS(bpf_test_run_opts, o, .ctx_in = &order, .ctx_size_in = sizeof(order));
 
 	if (bpf_prog_test_run_opts(bpf_program__fd(world->progs.weft_gc), &o))
 		return -errno;
-	return (int)o.retval;
+	return (int)order.removed;
+}
+
+int world_ask(struct ask *a)
+{
+	uint8_t frame[14 + sizeof(*a)] = {0};
+	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame), .data_out = frame,
+		    .data_size_out = sizeof(frame));
+
+	memcpy(frame + 14, a, sizeof(*a));
+	if (bpf_prog_test_run_opts(bpf_program__fd(world->progs.weft_ask), &o))
+		return -errno;
+	memcpy(a, frame + 14, sizeof(*a));
+	return o.retval ? -EPROTO : 0;
 }
 
 uint64_t read_counter(uint32_t which)
@@ -365,17 +489,30 @@ uint64_t read_counter(uint32_t which)
 	return sum;
 }
 
-uint64_t read_drops(uint32_t ifindex, uint16_t reason, uint16_t direction)
+static uint64_t read_packets(const struct bpf_map *map, const struct drop_key *key)
 {
-	struct drop_key key = {.ifindex = ifindex, .reason = reason, .direction = direction};
 	struct drop_value values[512];
 	uint64_t sum = 0;
 
-	if (bpf_map_lookup_elem(bpf_map__fd(world->maps.drop), &key, values))
+	if (bpf_map_lookup_elem(bpf_map__fd(map), key, values))
 		return 0;
 	for (int i = 0; i < libbpf_num_possible_cpus(); i++)
 		sum += values[i].packets;
 	return sum;
+}
+
+uint64_t read_drops(uint32_t ifindex, uint16_t reason, uint16_t direction, uint32_t cause)
+{
+	struct drop_key key = {.ifindex = ifindex, .reason = reason, .direction = direction, .cause = cause};
+
+	return read_packets(world->maps.drop, &key);
+}
+
+uint64_t read_staged(uint32_t ifindex, uint16_t reason, uint16_t direction, uint32_t cause)
+{
+	struct drop_key key = {.ifindex = ifindex, .reason = reason, .direction = direction, .cause = cause};
+
+	return read_packets(world->maps.staged, &key);
 }
 
 int last_event(struct event *e)
@@ -387,7 +524,7 @@ int last_event(struct event *e)
 
 static void age_map(const struct bpf_map *map, size_t seen_at, uint64_t ns)
 {
-	uint8_t key[64], value[128];
+	uint8_t key[KEY_MAX], value[128];
 	uint64_t seen;
 	int fd = bpf_map__fd(map);
 

@@ -14,11 +14,13 @@
 #include "weft.skel.h"
 #include <bpf/bpf.h>
 
+#include "seam/ask.h"
 #include "seam/class.h"
 #include "seam/config.h"
 #include "seam/conn.h"
 #include "seam/endpoint.h"
 #include "seam/event.h"
+#include "seam/name.h"
 #include "seam/policy.h"
 #include "seam/service.h"
 
@@ -43,6 +45,8 @@ void world_reset(void); /* the cluster as above */
 struct addr16 addr(const char *text);
 
 void set_pod(const char *name, uint32_t ingress_set, uint32_t egress_set); /* "a", "b" or, on node-2, "r" */
+void set_staged(const char *name, uint32_t ingress_set, uint32_t egress_set); /* of a pod that is there */
+void set_pod_flags(const char *name, uint32_t flags);			      /* the same */
 void remove_pod(const char *name);
 void set_address(const char *text, uint32_t class, uint32_t node, uint32_t flags);
 void set_range(const char *text, uint32_t len, uint32_t kind,
@@ -52,8 +56,13 @@ void config_put(const struct config_value *c);
 void set_mode(uint32_t mode);
 void set_snat(uint16_t low, uint16_t high);
 void set_policy(uint32_t set, uint32_t class, uint32_t portset, uint32_t rule);
-/* bits as in struct port_key; port in host order */
-void set_port(uint32_t portset, uint32_t bits, uint8_t proto, uint16_t port, uint32_t verdict, uint32_t rule);
+void set_policy_one(uint32_t set, uint32_t class, uint8_t proto, uint16_t port, uint32_t rule);
+/* len as in struct port_key; port in host order. The elements of BPF map policy that are there already learn
+ * the length; _only() leaves them at whole ports. */
+void set_port_only(uint32_t portset, uint32_t len, uint8_t proto, uint16_t port, uint32_t verdict,
+		   uint32_t rule);
+void set_port(uint32_t portset, uint32_t len, uint8_t proto, uint16_t port, uint32_t verdict, uint32_t rule);
+void set_names(uint32_t portset, uint32_t len, uint8_t proto, uint16_t port, uint32_t rule, uint32_t names);
 void set_block(const char *prefix, uint32_t len, uint32_t class); /* len in the family's own form */
 void set_trie(void);						  /* the blocks move to the trie */
 /* backends: "addr port addr port …" */
@@ -69,10 +78,13 @@ struct run {
 /* Runs a tc program over a frame. gso_size 0: not a packet that is cut later. */
 int world_run(const struct bpf_program *prog, uint32_t ifindex, const uint8_t *frame, size_t len,
 	      uint32_t gso_size, int repeat, struct run *r);
-int world_gc(void); /* entries removed */
+int world_gc(uint32_t flags); /* GC_…; entries removed */
+/* Asks weft_ask; 0 or negative errno. */
+int world_ask(struct ask *a);
 
 uint64_t read_counter(uint32_t which);
-uint64_t read_drops(uint32_t ifindex, uint16_t reason, uint16_t direction);
+uint64_t read_drops(uint32_t ifindex, uint16_t reason, uint16_t direction, uint32_t cause);
+uint64_t read_staged(uint32_t ifindex, uint16_t reason, uint16_t direction, uint32_t cause);
 size_t map_size(const struct bpf_map *map); /* elements, by walking */
 int last_event(struct event *e);	    /* 1: there was one since the last reset; the last one */
 /* Ages every connection and translation by so many seconds. */

@@ -5,6 +5,22 @@
 
 #include "compile/wire.h"
 
+static void questions(const uint8_t *data, size_t size, const struct wire_head *h)
+{
+	static struct ask asks[WIRE_ASKS_MAX], again[WIRE_ASKS_MAX];
+	int32_t result = 0, result2 = 0;
+	struct buf b = {0};
+	size_t n, n2;
+
+	if (wire_asks_read(data, size, &result, asks, &n))
+		return;
+	wire_asks(&b, (enum wire_type)h->type, h->txn, result, asks, n);
+	if (b.n != size || memcmp(b.p, data, size) || wire_asks_read(b.p, b.n, &result2, again, &n2) ||
+	    n2 != n || result2 != result || memcmp(asks, again, n * sizeof(*asks)))
+		abort();
+	buf_fini(&b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -14,7 +30,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct buf b = {0};
 	unsigned step, step2;
 
-	if (wire_head(data, size, &h) || h.type != WIRE_ROWS)
+	if (wire_head(data, size, &h))
+		return 0;
+	if (h.type == WIRE_ASK || h.type == WIRE_ANSWER)
+		questions(data, size, &h);
+	if (h.type != WIRE_ROWS)
 		return 0;
 	wire_reader_init(&r, data, size);
 	wire_start(&b, WIRE_ROWS, h.txn);

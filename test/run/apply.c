@@ -1,409 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The real weft-applier, played by a scripted planner: a node namespace and two pods' namespaces of our own,
- * rows fed by hand, packets between the pods, a restart under traffic, read-back, refusals. Needs root; else
- * it skips. Usage: run-apply PATH-OF-weft-applier
+ * The real weft-applier, played by a scripted planner: rows fed by hand, packets between the pods, a restart
+ * under traffic, read-back, refusals, a hostile planner. Needs root; else it skips. Usage: run-apply
+ * PATH-OF-weft-applier
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/netlink.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/mount.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 
 #include "agent/fdpass.h"
-#include "apply/apply.h"
 #include "base/clock.h"
-#include "base/hash.h"
-#include "base/own.h"
 #include "seam/class.h"
-#include "seam/config.h"
 #include "seam/endpoint.h"
+#include "seam/name.h"
 #include "seam/policy.h"
-
-enum { PODS = 2, FIRST = 10000, PORT = 4242 };
-static const uint8_t gateway_mac[6] = {0x02, 0x57, 0x45, 0x46, 0x54, 0x01};
-
-struct pod {
-	int netns, route, diag;
-	struct link_key key;
-	struct link_value link;
-};
-static struct pod pods[PODS];
-static int node_ns, home_ns;
-static const char *applier_path;
-static char bpf_dir[64], pin_dir[80];
-
-static int checks, failures;
-#define CHECK(cond, ...)                                                                                     \
-	do {                                                                                                 \
-		bool ok_ = (cond);                                                                           \
-		printf("%sok %d - ", ok_ ? "" : "not ", ++checks);                                           \
-		printf(__VA_ARGS__);                                                                         \
-		printf("\n");                                                                                \
-		fflush(stdout);                                                                              \
-		failures += ok_ ? 0 : 1;                                                                     \
-	} while (0)
-
-static void die(const char *what)
-{
-	printf("Bail out! %s: %s\n", what, strerror(errno));
-	exit(1);
-}
-
-/* --- the applier as a child --- */
-
-struct child {
-	pid_t pid;
-	int control, planner;
-	uint32_t txn;
-};
-
-static struct child start_applier(const char *entries, const char *mode)
-{
-	struct child c = {0};
-	int control[2], pair[2];
-	struct control_message m;
-	AUTO_FD int fd = -1;
-
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, control) ||
-	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
-		die("socketpair");
-	c.pid = fork();
-	if (!c.pid) {
-		dup2(control[1], CONTROL_FD);
-		execl(applier_path, applier_path, "--node", "test", "--bpf", pin_dir, "--uplink", "uplink0",
-		      "--mode", mode, entries ? "--entries" : NULL, entries, NULL);
-		_exit(127);
-	}
-	close(control[1]);
-	c.control = control[0];
-	control_send(c.control, CONTROL_PEER, 0, pair[0]);
-	close(pair[0]);
-	c.planner = pair[1];
-	if (control_recv(c.control, &m, &fd) != 1 || m.type != CONTROL_READY)
-		die("the applier did not get ready");
-	printf("# applier ready after %d ms\n", m.value);
-	return c;
-}
-
-static void stop_applier(struct child *c, int sig)
-{
-	kill(c->pid, sig);
-	waitpid(c->pid, NULL, 0);
-	own_fd(&c->control);
-	own_fd(&c->planner);
-}
-
-struct answer {
-	struct wire_done done;
-	char text[512];
-	VEC(int32_t) results;
-};
-
-/* Receives until `until`; rows go to fn. */
-static bool hear(struct child *c, enum wire_type until, struct answer *a,
-		 void (*fn)(const struct row *r, void *ctx), void *ctx)
-{
-	static uint8_t msg[WIRE_MESSAGE_MAX];
-	struct wire_head h;
-
-	for (;;) {
-		unsigned nfds;
-		ssize_t n = fdpass_recv(c->planner, msg, sizeof(msg), NULL, &nfds, 0);
-		size_t text = sizeof(h) + (until == WIRE_DONE ? sizeof(a->done) : 0);
-
-		if (n <= 0 || wire_head(msg, (size_t)n, &h))
-			return false;
-		if (h.type == WIRE_RESULTS && a)
-			for (unsigned i = 0; i < h.count; i++) {
-				int32_t r;
-
-				memcpy(&r, msg + sizeof(h) + i * sizeof(r), sizeof(r));
-				vec_push(&a->results, r);
-			}
-		if (h.type == WIRE_ROWS && fn) {
-			struct wire_reader rd;
-			struct change ch;
-			unsigned step;
-
-			wire_reader_init(&rd, msg, (size_t)n);
-			while (wire_next(&rd, &step, &ch) == 1)
-				fn(&ch.row, ctx);
-		}
-		if (h.type != until)
-			continue;
-		if (until == WIRE_DONE && a)
-			memcpy(&a->done, msg + sizeof(h), sizeof(a->done));
-		if (a && (size_t)n >= text)
-			snprintf(a->text, sizeof(a->text), "%.*s", (int)((size_t)n - text),
-				 (const char *)msg + text);
-		return true;
-	}
-}
-
-/* --- rows --- */
-
-struct script {
-	VEC(struct change) list;
-	struct arena arena;
-};
-
-static void put(struct script *s, enum change_op op, uint8_t type, uint16_t table, const void *key,
-		size_t key_len, const void *value, size_t value_len)
-{
-	uint8_t *k = arena_alloc(&s->arena, key_len), *v = arena_alloc(&s->arena, value_len + 1);
-
-	memcpy(k, key, key_len);
-	if (value_len)
-		memcpy(v, value, value_len);
-	vec_push(&s->list, (struct change){.op = (uint8_t)op,
-					   .row = {.type = type,
-						   .table = table,
-						   .key_len = (uint16_t)key_len,
-						   .value_len = (uint16_t)value_len,
-						   .key = k,
-						   .value = v}});
-}
-#define MAP(s, op, map, k, v) put(s, op, ROW_MAP, PLAN_MAP_##map, &(k), sizeof(k), &(v), sizeof(v))
-
-static void script_fini(struct script *s)
-{
-	vec_free(&s->list);
-	arena_fini(&s->arena);
-}
-
-static bool commit(struct child *c, const struct script *s, struct answer *a)
-{
-	AUTO_BUF b = {0};
-
-	vec_free(&a->results);
-	*a = (struct answer){0};
-	wire_start(&b, WIRE_BEGIN, ++c->txn);
-	fdpass_send(c->planner, b.p, b.n, NULL, 0);
-	wire_start(&b, WIRE_ROWS, c->txn);
-	VEC_EACH (&s->list, ch) {
-		if (wire_put(&b, 0, ch) == -EMSGSIZE) {
-			fdpass_send(c->planner, b.p, b.n, NULL, 0);
-			wire_start(&b, WIRE_ROWS, c->txn);
-			wire_put(&b, 0, ch);
-		}
-	}
-	fdpass_send(c->planner, b.p, b.n, NULL, 0);
-	wire_start(&b, WIRE_COMMIT, c->txn);
-	fdpass_send(c->planner, b.p, b.n, NULL, 0);
-	return hear(c, WIRE_DONE, a, NULL, NULL);
-}
-
-static struct wire_welcome hello(struct child *c)
-{
-	static uint8_t msg[WIRE_MESSAGE_MAX];
-	struct wire_welcome w = {0};
-	AUTO_BUF b = {0};
-	unsigned nfds;
-
-	wire_start(&b, WIRE_HELLO, ++c->txn);
-	fdpass_send(c->planner, b.p, b.n, NULL, 0);
-	if (fdpass_recv(c->planner, msg, sizeof(msg), NULL, &nfds, 0) !=
-	    (ssize_t)(sizeof(struct wire_head) + sizeof(w)))
-		die("no WELCOME");
-	memcpy(&w, msg + sizeof(struct wire_head), sizeof(w));
-	return w;
-}
-
-static void hand_over(struct child *c, const struct pod *p)
-{
-	AUTO_BUF b = {0};
-
-	wire_start(&b, WIRE_NAMESPACE, ++c->txn);
-	buf_add(&b, p->link.uid, sizeof(p->link.uid));
-	fdpass_send(c->planner, b.p, b.n, (int[]){p->netns, p->route, p->diag}, 3);
-}
-
-static struct addr16 addr16_of(const struct addr *a)
-{
-	struct addr16 out;
-
-	memcpy(&out, a, sizeof(out));
-	return out;
-}
-
-/* Everything that two pods without policies need. */
-static void plan_rows(struct script *s, const struct wire_welcome *w)
-{
-	struct config_value cfg = {.uplink = w->uplink, .tunnel = w->tunnel, .mode = w->mode, .mtu = w->mtu};
-	uint32_t zero = 0;
-
-	cfg.snat_low = 32768;
-	cfg.snat_high = 60999;
-	memcpy(cfg.gateway_mac, gateway_mac, 6);
-	memcpy(cfg.uplink_mac, w->uplink_mac, 6);
-	MAP(s, CHANGE_ADD, config, zero, cfg);
-	for (unsigned i = 0; i < PODS; i++) {
-		struct pod *p = &pods[i];
-		const struct addr *own[] = {&p->link.v4, &p->link.v6};
-		struct iface_value iv = {.v4 = addr16_of(own[0]), .v6 = addr16_of(own[1])};
-
-		memcpy(iv.mac, p->link.mac, 6);
-		MAP(s, CHANGE_ADD, iface, p->key.ifindex, iv);
-		put(s, CHANGE_ADD, ROW_LINK, 0, &p->key, sizeof(p->key), &p->link, sizeof(p->link));
-		for (unsigned f = 0; f < 2; f++) {
-			struct endpoint_value ev = {.ifindex = p->key.ifindex};
-			struct address_value av = {.flags = ADDRESS_POD};
-			struct route_key rk = {.to = {.addr = *own[f], .len = 128}};
-			struct route_value rv = {
-			    .way = ROUTE_POD, .ifindex = p->key.ifindex, .mtu = p->link.mtu};
-			struct addr16 key = addr16_of(own[f]);
-
-			memcpy(ev.mac, p->link.mac, 6);
-			MAP(s, CHANGE_ADD, endpoint, key, ev);
-			MAP(s, CHANGE_ADD, address, key, av);
-			put(s, CHANGE_ADD, ROW_ROUTE, 0, &rk, sizeof(rk), &rv, sizeof(rv));
-		}
-	}
-	struct route_key rk = {0};
-	struct route_value rv = {.way = ROUTE_UNREACHABLE};
-
-	prefix_parse(STR("10.96.0.0/16"), &rk.to);
-	put(s, CHANGE_ADD, ROW_ROUTE, 0, &rk, sizeof(rk), &rv, sizeof(rv));
-	prefix_parse(STR("fd57:e7f7:0:96::/112"), &rk.to);
-	put(s, CHANGE_ADD, ROW_ROUTE, 0, &rk, sizeof(rk), &rv, sizeof(rv));
-}
-
-/* --- namespaces and traffic --- */
-
-static void enter(int ns)
-{
-	if (setns(ns, CLONE_NEWNET))
-		die("setns");
-}
-
-static int new_ns(void)
-{
-	int fd;
-
-	if (unshare(CLONE_NEWNET))
-		die("unshare");
-	fd = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (system("ip link set lo up") || fd < 0)
-		die("new namespace");
-	return fd;
-}
-
-static void make_world(void)
-{
-	home_ns = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	for (unsigned i = 0; i < PODS; i++) {
-		struct pod *p = &pods[i];
-
-		p->netns = new_ns();
-		p->route = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
-		p->diag = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
-		p->key.ifindex = FIRST + 2 + i;
-		p->link.mtu = 1450;
-		memcpy(p->link.gateway_mac, gateway_mac, 6);
-		memcpy(p->link.mac, (uint8_t[]){2, 0x57, 0, 0, 0, (uint8_t)(i + 2)}, 6);
-		p->link.v4 = addr_from4(0x0af40002 + i);
-		addr_parse(i ? STR("fd57:e7f7:0:244::3") : STR("fd57:e7f7:0:244::2"), &p->link.v6);
-		snprintf(p->link.uid, sizeof(p->link.uid), "0000-uid-%u", i);
-	}
-	node_ns = new_ns();
-	if (system("ip link add uplink0 type veth peer name far0 && ip link set uplink0 up && ip link set "
-		   "far0 up && "
-		   "sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1"))
-		die("node");
-}
-
-/* A UDP socket in a pod, bound to its address. */
-static int pod_udp(unsigned i, bool v6)
-{
-	struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
-	int fd, one = 1;
-
-	enter(pods[i].netns);
-	fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	memcpy(&at.sin6_addr, v6 ? &pods[i].link.v6 : &pods[i].link.v4, 16);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&at, sizeof(at)))
-		fprintf(stderr, "bind: %s\n", strerror(errno));
-	enter(node_ns);
-	return fd;
-}
-
-/* Sends n datagrams from pod 0 to pod 1, one every `pause_us`; answers how many came. */
-static unsigned stream(bool v6, unsigned n, unsigned pause_us)
-{
-	AUTO_FD int from = pod_udp(0, v6), to = pod_udp(1, v6);
-	struct sockaddr_in6 dst = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
-	unsigned got = 0;
-	char byte;
-
-	memcpy(&dst.sin6_addr, v6 ? &pods[1].link.v6 : &pods[1].link.v4, 16);
-	for (unsigned i = 0; i < n; i++) {
-		struct pollfd p = {.fd = to, .events = POLLIN};
-
-		if (sendto(from, "x", 1, 0, (struct sockaddr *)&dst, sizeof(dst)) < 0)
-			continue;
-		if (poll(&p, 1, 200) > 0 && recv(to, &byte, 1, MSG_DONTWAIT) == 1)
-			got++;
-		if (pause_us)
-			usleep(pause_us);
-	}
-	return got;
-}
-
-/* The same in a child process while the caller does something else; the count is its exit status in hundreds.
- */
-static pid_t stream_begin(unsigned n, unsigned pause_us)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(stream(false, n, pause_us) == n ? 0 : 1);
-	return pid;
-}
-
-/* --- the tests --- */
-
-struct compare {
-	const struct script *want;
-	size_t found, strange;
-};
-
-static void compare_row(const struct row *r, void *ctx)
-{
-	struct compare *c = ctx;
-
-	VEC_EACH (&c->want->list, ch)
-		if (!row_cmp(&ch->row, r) && ch->row.value_len == r->value_len &&
-		    !memcmp(ch->row.value, r->value, r->value_len)) {
-			c->found++;
-			return;
-		}
-	c->strange++;
-	printf("# not in the plan: type %u table %u\n", r->type, r->table);
-}
-
-static void check_readback(struct child *c, const struct script *want, const char *when)
-{
-	struct compare cmp = {.want = want};
-	struct answer a = {0};
-	AUTO_BUF b = {0};
-
-	wire_start(&b, WIRE_READBACK, ++c->txn);
-	fdpass_send(c->planner, b.p, b.n, NULL, 0);
-	hear(c, WIRE_FAULTS, &a, compare_row, &cmp);
-	CHECK(cmp.found == want->list.len && !cmp.strange,
-	      "%s the kernel's rows equal the plan (%zu of %zu, %zu strange)", when, cmp.found,
-	      want->list.len, cmp.strange);
-	CHECK(!a.text[0], "%s no filter and no link is missing: %s", when, a.text);
-}
+#include "test/run/applier_play.h"
 
 static void test_first(struct child *c, struct script *plan, struct answer *a)
 {
@@ -520,7 +134,7 @@ static void random_bytes(uint8_t *p, size_t n)
 /* A row of the right sizes: anything, or a row of the plan with some bytes changed. */
 static void random_row(struct buf *b, const struct script *plan)
 {
-	uint8_t key[64], value[128];
+	uint8_t key[264], value[128];
 	const struct change *base = &plan->list.items[next_random() % plan->list.len];
 	struct change c = {.op = (uint8_t)(next_random() % 3)};
 	uint16_t key_len, value_len;
@@ -694,11 +308,8 @@ static void test_clean(struct child *c, const struct script *plan)
 	CHECK(commit(c, plan, &a) && a.done.status == WIRE_APPLIED, "the pods are wired once more: %s",
 	      a.text);
 	vec_free(&a.results);
-	control_send(c->control, CONTROL_CLEAN, 0, -1);
-	waitpid(c->pid, NULL, 0);
-	own_fd(&c->control);
-	own_fd(&c->planner);
-	snprintf(command, sizeof(command), "test -d %s && test -z \"$(ls -A %s)\"", pin_dir, pin_dir);
+	clean_applier(c);
+	snprintf(command, sizeof(command), "test -d %s && test -z \"$(ls -A %s)\"", play_pins(), play_pins());
 	CHECK(!system(command), "after cleaning no pin is left");
 	CHECK(system("ip -o link | grep -qE 'wp[0-9]|weft-vxlan'") != 0 &&
 		  system("ip route | grep -q 'proto 87'") != 0 &&
@@ -713,17 +324,8 @@ int main(int argc, char **argv)
 	struct child c;
 	struct wire_welcome w;
 
-	if (argc < 2 || geteuid()) {
-		printf("1..0 # SKIP needs root and the path of weft-applier\n");
+	if (!play_begin(argc, argv, "apply"))
 		return 0;
-	}
-	applier_path = argv[1];
-	snprintf(bpf_dir, sizeof(bpf_dir), "/tmp/weft-t-apply-%d", getpid());
-	snprintf(pin_dir, sizeof(pin_dir), "%s/node", bpf_dir);
-	if (mkdir(bpf_dir, 0700) || unshare(CLONE_NEWNS) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount("bpf", bpf_dir, "bpf", 0, NULL))
-		die("bpffs");
-	make_world();
 	c = start_applier("node=16", "vxlan");
 	w = hello(&c);
 	CHECK(w.fresh && w.uplink && w.tunnel && w.entries[PLAN_MAP_node] == 16,
@@ -740,10 +342,7 @@ int main(int argc, char **argv)
 	c = start_applier(NULL, "vxlan");
 	test_unwire(&c, &a);
 	test_clean(&c, &plan);
-	umount(bpf_dir);
-	rmdir(bpf_dir);
 	script_fini(&plan);
 	vec_free(&a.results);
-	printf("1..%d\n", checks);
-	return failures ? 1 : 0;
+	return play_end();
 }

@@ -15,6 +15,8 @@
 	{OPTION_FLAG, name, letter, "", "", 0, 0, 0, sentence, offsetof(struct options_##id, m)},
 #define TEXT(id, m, name, letter, metavar, values, sentence)                                                 \
 	{OPTION_TEXT, name, letter, metavar, values, 0, 0, 0, sentence, offsetof(struct options_##id, m)},
+#define LIST(id, m, name, letter, metavar, sentence)                                                         \
+	{OPTION_LIST, name, letter, metavar, "", 0, 0, 0, sentence, offsetof(struct options_##id, m)},
 #define NUMBER(id, m, name, letter, metavar, min, max, preset, sentence)                                     \
 	{OPTION_NUMBER, name, letter, metavar,	"",                                                          \
 	 min,		max,  preset, sentence, offsetof(struct options_##id, m)},
@@ -25,6 +27,7 @@
 #undef COMMAND
 #undef FLAG
 #undef TEXT
+#undef LIST
 #undef NUMBER
 #undef COMMAND_END
 
@@ -35,6 +38,7 @@
 	}
 #define FLAG(...)
 #define TEXT(...)
+#define LIST(...)
 #define NUMBER(...)
 #define COMMAND_END(id)
 #include "tables/commands.def"
@@ -61,6 +65,7 @@ const struct command_desc command_table[] = {
 #undef COMMAND
 #undef FLAG
 #undef TEXT
+#undef LIST
 #undef NUMBER
 #undef COMMAND_END
 const size_t command_count = ARRAY_LEN(command_table);
@@ -167,6 +172,15 @@ static int set_option(const struct command_desc *c, const struct option_desc *o,
 			return EXIT_USAGE;
 		}
 		memcpy(at, &value, sizeof(value));
+		return EXIT_OK;
+	}
+	if (o->type == OPTION_LIST) {
+		struct option_list *list = (struct option_list *)(void *)at;
+		if (list->n == ARRAY_LEN(list->items)) {
+			cli_error(NULL, "--%s can be given %zu times at most", o->name, list->n);
+			return EXIT_USAGE;
+		}
+		list->items[list->n++] = value;
 		return EXIT_OK;
 	}
 	int64_t v = 0;

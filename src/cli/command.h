@@ -8,10 +8,17 @@
 
 #include "base/str.h"
 
+/* Of an option that may be given more than once. */
+struct option_list {
+	const char *items[64];
+	size_t n;
+};
+
 /* struct options_ID, one per command. Text is NULL where it was not given; it lies in argv. */
 #define COMMAND(id, ...)	struct options_##id {
 #define FLAG(id, member, ...)	bool member;
 #define TEXT(id, member, ...)	const char *member;
+#define LIST(id, member, ...)	struct option_list member;
 #define NUMBER(id, member, ...) int64_t member;
 #define COMMAND_END(id)                                                                                      \
 	const char *const *args; /* the arguments that are no options */                                     \
@@ -22,10 +29,11 @@
 #undef COMMAND
 #undef FLAG
 #undef TEXT
+#undef LIST
 #undef NUMBER
 #undef COMMAND_END
 
-enum option_type { OPTION_FLAG, OPTION_TEXT, OPTION_NUMBER };
+enum option_type { OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_NUMBER };
 enum argument_hint { HINT_NONE, HINT_PATHS, HINT_KIND, HINT_SCENES, HINT_SHELL, HINT_COMMANDS };
 
 struct option_desc {
@@ -75,12 +83,14 @@ void cli_error(const char *hint, const char *fmt, ...) __attribute__((format(pri
 #define COMMAND(id, ...) int cmd_##id(const struct options_##id *o);
 #define FLAG(...)
 #define TEXT(...)
+#define LIST(...)
 #define NUMBER(...)
 #define COMMAND_END(id)
 #include "tables/commands.def"
 #undef COMMAND
 #undef FLAG
 #undef TEXT
+#undef LIST
 #undef NUMBER
 #undef COMMAND_END
 

@@ -8,8 +8,8 @@
 
 #include <stdlib.h>
 
-static const char *const page_keys[] = {"title", "why",	   "cluster", "cast", "manifests",
-					"yaml",	 "expect", "steps",   NULL};
+static const char *const page_keys[] = {"title", "why",	  "cluster", "cast",  "manifests",
+					"yaml",	 "hosts", "expect",  "steps", NULL};
 static const char *const cluster_keys[] = {"nodes", "mode", NULL};
 static const char *const step_keys[] = {"apply", "delete", "yaml", "as", "cast", "run", "expect", NULL};
 static const char *const expect_keys[] = {"reach", "drops", "get", NULL};
@@ -135,6 +135,7 @@ int scene_read(struct scene *out, const char *path)
 	s.cast = json_object_get(root, "cast");
 	s.manifests = json_object_get(root, "manifests");
 	s.yaml = json_object_get(root, "yaml");
+	s.hosts = json_object_get(root, "hosts");
 	s.expect = json_object_get(root, "expect");
 	s.steps = json_object_get(root, "steps");
 	if (!r && !s.title)
@@ -149,6 +150,11 @@ int scene_read(struct scene *out, const char *path)
 	if (!r && s.cast) {
 		AUTO_BUF scratch = {0};
 		r = scene_cast_print(&scratch, &s.page, s.cast);
+	}
+	if (!r && s.hosts) {
+		struct scene_args args = {0};
+		r = scene_hosts_args(&args, &s.page, s.hosts);
+		scene_args_fini(&args);
 	}
 	if (!r)
 		r = check_expect(&s, s.expect);

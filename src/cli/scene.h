@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Scenes: one page of YAML that describes a small cluster and what must hold in it (doc/scenes.md). scene.c
- * reads and checks the page, scene_cast.c makes manifests of its short forms, scene_expect.c compares,
- * scene_run.c plays it.
+ * reads and checks the page, scene_cast.c makes manifests of its short forms, scene_hosts.c reads its names
+ * outside the cluster, scene_expect.c compares, scene_play.c plays it.
  */
 #ifndef WEFT_CLI_SCENE_H
 #define WEFT_CLI_SCENE_H
@@ -34,8 +34,8 @@ struct scene {
 	struct scene_page page;
 	const char *title; /* borrowed from page, as all below */
 	VEC(unsigned) nodes;
-	VEC(const char *) modes;			  /* "vxlan", "routes" */
-	json_t *cast, *manifests, *yaml, *expect, *steps; /* NULL where left out */
+	VEC(const char *) modes;				  /* "vxlan", "routes" */
+	json_t *cast, *manifests, *yaml, *hosts, *expect, *steps; /* NULL where left out */
 	bool needs_cluster; /* a step or expectation that the model cannot play */
 };
 /* Reads and checks. 0, -1 (told). */
@@ -48,9 +48,16 @@ int scene_cast_print(struct buf *b, const struct scene_page *page, const json_t 
  */
 int scene_cast_merge(json_t *cast, const json_t *change);
 
+/* What `weft up --host` is to be given for the scene's hosts, each text owned. 0 or -1 (told). */
+struct scene_args {
+	VEC(char *) list;
+};
+int scene_hosts_args(struct scene_args *out, const struct scene_page *page, const json_t *hosts);
+void scene_args_fini(struct scene_args *a);
+
 /* A reach table as a scene states it. */
 struct expect_cell {
-	char *from, *to; /* owned; `to` without port; "svc/…" for a Service by name */
+	char *from, *to; /* owned; `to` without port; "svc/…" for a Service by name, "host/…" for any name */
 	uint16_t port;
 	uint8_t proto;
 	char word[8]; /* yes no rst 4 6 */
@@ -60,8 +67,8 @@ struct expect_table {
 };
 int expect_table_read(struct expect_table *out, const struct scene_page *page, const json_t *text);
 void expect_table_fini(struct expect_table *t);
-/* Service targets that the table names are added to r; before judging and trying. */
-int expect_add_services(struct reach *r, const struct expect_table *t);
+/* Targets that the table gives by name are added to r; before judging and trying. */
+int expect_add_names(struct reach *r, const struct expect_table *t);
 /* Appends a line for each cell that differs, and for each place where model and packets differ. `packets`:
  * compare what was tried, else the model. Returns the number of lines; *open counts those where more gets
  * through than may. */

@@ -40,7 +40,7 @@ struct columns {
 	VEC(struct column) list;
 };
 
-/* "web:80", "shop/web:53/udp", "svc/web:80". */
+/* "web:80", "shop/web:53/udp", "svc/web:80", "host/api.example.org:443". */
 static int read_column(const struct scene_page *page, const json_t *at, struct str word, struct columns *out)
 {
 	struct column c = {.proto = IPPROTO_TCP};
@@ -145,19 +145,29 @@ void expect_table_fini(struct expect_table *t)
 	vec_free(&t->cells);
 }
 
-int expect_add_services(struct reach *r, const struct expect_table *t)
+/* What a caller resolves: "svc/web", "svc/shop/web", "host/api.example.org". */
+static void name_to_resolve(struct buf *host, const char *to)
+{
+	const char *name = strchr(to, '/') + 1, *slash = strchr(name, '/');
+
+	if (*to == 'h')
+		buf_addz(host, name);
+	else
+		buf_printf(host, "%s.%.*s.svc.cluster.local", slash ? slash + 1 : name,
+			   slash ? (int)(slash - name) : 7, slash ? name : "default");
+}
+
+int expect_add_names(struct reach *r, const struct expect_table *t)
 {
 	VEC_EACH (&t->cells, c) {
-		bool there = strncmp(c->to, "svc/", 4) != 0;
+		bool there = strncmp(c->to, "svc/", 4) && strncmp(c->to, "host/", 5);
 		VEC_EACH (&r->targets, have)
 			there |= have->host && !strcmp(have->name, c->to) && have->port == c->port &&
 				 have->proto == c->proto;
 		if (there)
 			continue;
 		AUTO_BUF host = {0};
-		const char *name = c->to + 4, *slash = strchr(name, '/');
-		buf_printf(&host, "%s.%.*s.svc.cluster.local", slash ? slash + 1 : name,
-			   slash ? (int)(slash - name) : 7, slash ? name : "default");
+		name_to_resolve(&host, c->to);
 		if (host.failed || reach_add_host(r, c->to, host.p, c->proto, c->port))
 			return -1;
 	}

@@ -21,7 +21,7 @@
 #include <sys/wait.h>
 #include <time.h>
 
-enum { START_MS = 40000, SETTLE_MS = 5000, RETRY_MS = 50 };
+enum { HOSTS_MAX = 64, START_MS = 40000, SETTLE_MS = 5000, RETRY_MS = 50 };
 
 /* Writes beside and renames, so that the watching hub never sees half a file. */
 static int write_file(const struct scene_stage *st, const char *name, const char *text, size_t n)
@@ -165,24 +165,27 @@ static void add_log(const struct scene_stage *st, struct buf *why)
 
 static int start_cluster(const struct scene_stage *st, struct buf *why)
 {
-	char own[512], nodes[16];
+	char own[512], nodes[16], *argv[16 + 2 * HOSTS_MAX] = {own, "up", "-d", "--name"};
+	__attribute__((cleanup(scene_args_fini))) struct scene_args hosts = {0};
 	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+	size_t i = 4;
 
-	if (n <= 0)
+	if (n <= 0 || scene_hosts_args(&hosts, &st->scene->page, st->scene->hosts))
 		return -1;
 	own[n] = 0;
 	snprintf(nodes, sizeof(nodes), "%u", st->nodes);
-	char *const argv[] = {own,
-			      "up",
-			      "-d",
-			      "--name",
-			      (char *)(uintptr_t)st->name,
-			      "--nodes",
-			      nodes,
-			      "--mode",
-			      (char *)(uintptr_t)st->mode,
-			      (char *)(uintptr_t)st->folder,
-			      NULL};
+	argv[i++] = (char *)(uintptr_t)st->name;
+	argv[i++] = "--nodes";
+	argv[i++] = nodes;
+	argv[i++] = "--mode";
+	argv[i++] = (char *)(uintptr_t)st->mode;
+	argv[i++] = (char *)(uintptr_t)st->folder;
+	VEC_EACH (&hosts.list, host) {
+		if (i >= ARRAY_LEN(argv) - 2)
+			break; /* `weft up` takes no more either */
+		argv[i++] = "--host";
+		argv[i++] = *host;
+	}
 	if (!run_child(st, argv))
 		return 0;
 	buf_addz(why, "the cluster did not come up:\n");
@@ -257,7 +260,7 @@ static int look_at_reach(const struct scene_stage *st, const json_t *text, int64
 	int bad = -1;
 
 	if (!expect_table_read(&t, &st->scene->page, text) && !load_world(st, &s) &&
-	    !reach_collect(&r, s, &filter) && !expect_add_services(&r, &t) && !reach_judge(&r, s) &&
+	    !reach_collect(&r, s, &filter) && !expect_add_names(&r, &t) && !reach_judge(&r, s) &&
 	    (!st->packets || !reach_try(&r, st->name, timeout_ms)))
 		bad = (int)expect_compare(out, &r, &t, st->packets, open);
 	expect_table_fini(&t);

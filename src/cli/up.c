@@ -7,6 +7,7 @@
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/doctor.h"
+#include "cli/hosts.h"
 #include "cli/libexec.h"
 #include "cli/output.h"
 #include "cli/world.h"
@@ -197,8 +198,17 @@ static int check_manifests(const struct options_up *o)
 	return EXIT_OK;
 }
 
+static int read_hosts(const struct options_up *o, struct hosts *out)
+{
+	for (size_t i = 0; i < o->hosts.n; i++)
+		if (hosts_add(out, o->hosts.items[i]))
+			return -1;
+	return 0;
+}
+
 int cmd_up(const struct options_up *o)
 {
+	__attribute__((cleanup(hosts_fini))) struct hosts hosts = {0};
 	struct sandbox_options so = {.name = cluster_name(o->name),
 				     .paths_len = (size_t)o->n_args,
 				     .nodes = (unsigned)o->nodes,
@@ -212,8 +222,10 @@ int cmd_up(const struct options_up *o)
 	AUTO_BUF libexec = {0}, lacks = {0};
 	int r = EXIT_OK;
 
-	if (!so.name || !paths)
+	if (!so.name || !paths || read_hosts(o, &hosts))
 		return EXIT_USAGE;
+	so.hosts = hosts.list.items;
+	so.hosts_len = hosts.list.len;
 	if (check_manifests(o))
 		return EXIT_FAILED;
 	if (geteuid()) {

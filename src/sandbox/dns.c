@@ -108,7 +108,9 @@ static void reload_send(struct dns *d, const struct pod *p, const char *zone)
 
 static void zone_path(const struct sandbox *s, int zone, char out[PATH_LEN])
 {
-	snprintf(out, PATH_LEN, "%s/dns/%s.zone", s->dir, dns_zone_names[zone]);
+	const char *name = dns_zone_names[zone];
+
+	snprintf(out, PATH_LEN, "%s/dns/%s.zone", s->dir, *name ? name : "root");
 }
 
 /* The part of a zone behind its serial number. */
@@ -123,8 +125,11 @@ static struct str body(const struct buf *b)
 static void zones_write(struct dns *d)
 {
 	struct sandbox *s = d->sandbox;
-	struct dns_view view = {
-	    .services = &s->services.objects, .slices = &s->slices.objects, .pods = &s->pods_seen.objects};
+	struct dns_view view = {.services = &s->services.objects,
+				.slices = &s->slices.objects,
+				.pods = &s->pods_seen.objects,
+				.hosts = s->opt->hosts,
+				.hosts_len = s->opt->hosts_len};
 	struct buf now[DNS_ZONES] = {0};
 	char path[PATH_LEN];
 
@@ -193,11 +198,7 @@ static const char config_head[] =
     "  outgoing-range: 16\n  num-queries-per-thread: 256\n  incoming-num-tcp: 64\n"
     "  msg-cache-size: 256k\n  rrset-cache-size: 256k\n  infra-cache-numhosts: 16\n  key-cache-size: 16k\n"
     "  neg-cache-size: 16k\n  rrset-roundrobin: yes\n  minimal-responses: yes\n  hide-identity: yes\n"
-    "  hide-version: yes\n  unblock-lan-zones: yes\n  insecure-lan-zones: yes\n"
-    /* Names outside the cluster do not exist here. */
-    "  local-zone: \".\" static\n  local-data: \". 5 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. "
-    "1 7200 "
-    "1800 86400 5\"\n";
+    "  hide-version: yes\n  unblock-lan-zones: yes\n  insecure-lan-zones: yes\n";
 
 /* As much as an unprivileged process may have: bursts of questions wait there. 0: the system's default. */
 static int64_t receive_room(void)
@@ -221,8 +222,6 @@ int dns_pod_prepare(struct pod *p, char *conf, size_t cap)
 	zones_write(d);
 	buf_addz(&text, config_head);
 	buf_printf(&text, "  so-rcvbuf: %lld\n", (long long)receive_room());
-	for (int i = 0; i < DNS_ZONES; i++)
-		buf_printf(&text, "  local-zone: \"%s.\" transparent\n", dns_zone_names[i]);
 	buf_printf(&text,
 		   "remote-control:\n  control-enable: yes\n  control-use-cert: no\n  control-interface: "
 		   "\"%s/control\"\n",

@@ -28,10 +28,12 @@ void dns_create_objects(struct sandbox *s);
 void dns_object_gone(struct sandbox *s, const char *key);
 
 /* dnszone.c. The zones' origins, and one zone's text; serial goes up with each change. */
-enum { DNS_ZONES = 3 };
-extern const char *const dns_zone_names[DNS_ZONES]; /* without the last dot */
+enum { DNS_ZONES = 4 };
+extern const char *const dns_zone_names[DNS_ZONES]; /* without the last dot; "" is the root */
 struct dns_view {
 	const struct hash *services, *slices, *pods; /* "ns/name" → json_t */
+	const struct sandbox_host *hosts;	     /* names outside the cluster; all others do not exist */
+	size_t hosts_len;
 };
 void dns_zone_text(const struct dns_view *v, uint32_t serial, struct buf out[DNS_ZONES]);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Zones: what Kubernetes' DNS specification says about Services, headless Services and pods, as the text of
- * three zones (cluster.local, and the two reverse ones). Pure: objects in, text out. Called by dns.c.
+ * three zones (cluster.local, and the two reverse ones), and the root zone with the names outside the cluster
+ * that the user gave. Pure: objects in, text out. Called by dns.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,10 +10,10 @@
 #include "base/addr.h"
 #include "sandbox/dns.h"
 
-const char *const dns_zone_names[DNS_ZONES] = {"cluster.local", "10.in-addr.arpa",
-					       "7.f.7.e.7.5.d.f.ip6.arpa"};
+const char *const dns_zone_names[DNS_ZONES] = {"cluster.local", "10.in-addr.arpa", "7.f.7.e.7.5.d.f.ip6.arpa",
+					       ""};
 
-enum { ZONE_FORWARD, ZONE_REVERSE4, ZONE_REVERSE6, NAME_LEN = 600 };
+enum { ZONE_FORWARD, ZONE_REVERSE4, ZONE_REVERSE6, ZONE_ROOT, NAME_LEN = 600 };
 
 struct zones {
 	const struct dns_view *view;
@@ -173,6 +174,26 @@ static void put_pod(struct zones *z, const json_t *pod)
 	}
 }
 
+/* Without them, "localhost" would be a name that does not exist. */
+static const char root_head[] = "localhost. A 127.0.0.1\nlocalhost. AAAA ::1\n"
+				"1.0.0.127.in-addr.arpa. PTR localhost.\n";
+
+static void put_hosts(struct zones *z)
+{
+	struct buf *b = &z->out[ZONE_ROOT];
+	struct addr a;
+
+	buf_addz(b, root_head);
+	for (size_t i = 0; i < z->view->hosts_len; i++) {
+		const struct sandbox_host *h = &z->view->hosts[i];
+
+		if (parse(h->to, &a))
+			buf_printf(b, "%s. %u %s %s\n", h->name, h->ttl, addr_is4(&a) ? "A" : "AAAA", h->to);
+		else
+			buf_printf(b, "%s. %u CNAME %s.\n", h->name, h->ttl, h->to);
+	}
+}
+
 void dns_zone_text(const struct dns_view *v, uint32_t serial, struct buf out[DNS_ZONES])
 {
 	struct zones z = {.view = v, .out = out};
@@ -187,6 +208,7 @@ void dns_zone_text(const struct dns_view *v, uint32_t serial, struct buf out[DNS
 	}
 	buf_addz(&out[ZONE_FORWARD],
 		 "ns.dns A " DNS_SERVICE4 "\nns.dns AAAA " DNS_SERVICE6 "\ndns-version TXT \"1.1.0\"\n");
+	put_hosts(&z);
 	HASH_EACH (v->services, slot)
 		put_service(&z, slot->value);
 	HASH_EACH (v->slices, slot)

@@ -21,6 +21,7 @@ enum {
 	FABRIC_PORT = 10,
 	UPLINK = 2,
 	OUTSIDE_LINK = 2,
+	LOOPBACK = 1,
 	ATTACH_LINK = 57057
 };
 
@@ -55,6 +56,8 @@ static int make_links(struct sandbox *s, struct netlink *nl)
 	netlink_address(nl, FABRIC_OUT, "203.0.113.1/24");
 	netlink_address(nl, FABRIC_OUT, "2001:db8:113::1/64");
 	netlink_up(nl, FABRIC_OUT);
+	netlink_route(nl, FABRIC_OUT, "198.51.100.0/24", "203.0.113.10");
+	netlink_route(nl, FABRIC_OUT, "2001:db8:51::/64", "2001:db8:113::10");
 	return netlink_commit(nl, "fabric");
 }
 
@@ -77,6 +80,9 @@ int fabric_make(struct sandbox *s)
 	netlink_up(nl, OUTSIDE_LINK);
 	netlink_route(nl, OUTSIDE_LINK, NULL, "203.0.113.1");
 	netlink_route(nl, OUTSIDE_LINK, NULL, "2001:db8:113::1");
+	/* All of these are that host too: addresses for names (--host). */
+	netlink_route_local(nl, LOOPBACK, "198.51.100.0/24");
+	netlink_route_local(nl, LOOPBACK, "2001:db8:51::/64");
 	return netlink_commit(nl, "outside host");
 }
 
@@ -130,6 +136,8 @@ static int attach_routes(struct sandbox *s, struct netlink *nl, int own)
 	netlink_route(nl, ATTACH_LINK, "fd57:e7f7:0:1::/64", "fd57:e7f7:0:a::1");
 	netlink_route(nl, ATTACH_LINK, "203.0.113.0/24", "198.18.57.1");
 	netlink_route(nl, ATTACH_LINK, "2001:db8:113::/64", "fd57:e7f7:0:a::1");
+	netlink_route(nl, ATTACH_LINK, "198.51.100.0/24", "198.18.57.1");
+	netlink_route(nl, ATTACH_LINK, "2001:db8:51::/64", "fd57:e7f7:0:a::1");
 	for (unsigned i = 0; i < s->nodes_len; i++) {
 		char pods[ADDRESS_TEXT];
 

@@ -164,6 +164,22 @@ void netlink_route(struct netlink *nl, uint32_t index, const char *to, const cha
 	finish(nl, h);
 }
 
+void netlink_route_local(struct netlink *nl, uint32_t index, const char *prefix)
+{
+	struct nlmsghdr *h = request(nl, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_REPLACE, "add local route");
+	struct rtmsg *m = mnl_nlmsg_put_extra_header(h, sizeof(*m));
+	struct addr dst = {0};
+
+	m->rtm_table = RT_TABLE_LOCAL;
+	m->rtm_protocol = RTPROT_STATIC;
+	m->rtm_type = RTN_LOCAL;
+	nl->full |= !split(prefix, &dst, &m->rtm_dst_len);
+	m->rtm_scope = addr_is4(&dst) ? RT_SCOPE_HOST : RT_SCOPE_UNIVERSE;
+	m->rtm_family = put_addr(h, RTA_DST, &dst) ? AF_INET : AF_INET6;
+	mnl_attr_put_u32(h, RTA_OIF, index);
+	finish(nl, h);
+}
+
 int netlink_commit(struct netlink *nl, const char *where)
 {
 	uint32_t left = nl->seq - nl->first;

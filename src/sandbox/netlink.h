@@ -34,6 +34,8 @@ void netlink_delete(struct netlink *nl, uint32_t index);
 void netlink_address(struct netlink *nl, uint32_t index, const char *prefix);
 /* to: a prefix, or NULL for the default of via's family. */
 void netlink_route(struct netlink *nl, uint32_t index, const char *to, const char *via);
+/* Every address of the prefix is this host's own. */
+void netlink_route_local(struct netlink *nl, uint32_t index, const char *prefix);
 /* Sends all and waits for the answers: 0, or the first -errno, logged as "where: what: why". */
 int netlink_commit(struct netlink *nl, const char *where);
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The outside host's caller: one stand-in in the outside namespace, without ports of its own, that calls each
- * node port on each node in both families. It is started anew when the list changes. What comes back is told
- * in outside/outside.log. Called by kubelet.c when Services move, and by run.c at the end.
+ * The outside host: one stand-in in its namespace that calls each node port on each node in both families,
+ * and, where names outside the cluster were given, serves TCP 80 and 443 under all its addresses. It is
+ * started anew when the list changes. What comes back is told in outside/outside.log. Called by kubelet.c
+ * when Services move, and by run.c at the end.
  */
 #include "sandbox/outside.h"
 
@@ -46,6 +47,17 @@ static void add_calls(const struct sandbox *s, json_t *calls, const char *servic
 	}
 }
 
+static json_t *make_ports(const struct sandbox *s)
+{
+	static const int served[] = {80, 443};
+	json_t *ports = json_array();
+
+	for (size_t i = 0; s->opt->hosts_len && i < ARRAY_LEN(served); i++)
+		json_array_append_new(
+		    ports, json_pack("{sissss}", "port", served[i], "protocol", "TCP", "name", ""));
+	return ports;
+}
+
 /* The caller's spec as text, the Services in the order of their names; *any tells whether there is a call in
  * it. */
 static char *make_spec(struct sandbox *s, bool *any)
@@ -64,9 +76,9 @@ static char *make_spec(struct sandbox *s, bool *any)
 	json_object_foreach (services, key, o)
 		json_array_foreach (json_at(o, "spec", "ports", NULL), i, port)
 			add_calls(s, calls, key, port);
-	*any = json_array_size(calls) > 0;
-	spec = json_pack("{sssssssss[]s[]so}", "pod", "outside", "namespace", "", "node", "", "container",
-			 "outside", "ports", "probes", "calls", calls);
+	*any = json_array_size(calls) > 0 || s->opt->hosts_len;
+	spec = json_pack("{sssssssssos[]so}", "pod", "outside", "namespace", "", "node", "", "container",
+			 "outside", "ports", make_ports(s), "probes", "calls", calls);
 	text = json_dumps(spec, JSON_COMPACT);
 	json_decref(spec);
 	json_decref(services);

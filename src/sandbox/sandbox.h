@@ -20,10 +20,19 @@ struct sandbox_ready { /* what `weft up` tells at the end */
 	const char *failed;   /* NULL, or what did not come up in time (the cluster goes on) */
 };
 
+/* A record of the cluster's DNS for a name outside the cluster. */
+struct sandbox_host {
+	char *name; /* without the last dot; may begin with "*." */
+	char *to;   /* an address, or a name: an alias */
+	unsigned ttl;
+};
+
 struct sandbox_options {
 	const char *name;	  /* DNS label of at most 32 bytes */
 	const char *const *paths; /* manifests: folders and files */
 	size_t paths_len;
+	const struct sandbox_host *hosts;
+	size_t hosts_len;
 	unsigned nodes;	   /* 1 to 64 */
 	unsigned max_file; /* of a manifest, in MiB; 0: 64 */
 	enum sandbox_mode mode;

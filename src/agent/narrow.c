@@ -61,8 +61,21 @@ static void narrow_slice(struct endpointslice *s)
 	}
 }
 
+/* Of a policy only Weft's own annotations are read: staged, strict. */
+static void narrow_annotations(struct strmap *m)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < m->len; i++)
+		if (str_starts(m->items[i].key, STR("weft.network/")))
+			m->items[n++] = m->items[i];
+	m->len = n;
+}
+
 void narrow(struct object *o)
 {
+	struct strmap annotations = o->meta.annotations;
+
 	narrow_meta(&o->meta);
 	switch (o->desc->kind) {
 	case KIND_pod:
@@ -78,6 +91,11 @@ void narrow(struct object *o)
 		narrow_slice(o->endpointslice);
 		o->meta.uid = (struct str){0};
 		position_free(&o->positions);
+		break;
+	case KIND_networkpolicy:
+	case KIND_clusternetworkpolicy:
+		narrow_annotations(&annotations);
+		o->meta.annotations = annotations;
 		break;
 	default:
 		break;

@@ -103,7 +103,8 @@ ALWAYS_INLINE int call_judge(const struct endpoint_value *e, const struct backen
 
 	if (set == SET_NONE)
 		return 0;
-	answer = set_verdict(set, CLASS_SELF, (__u32)proto << 16 | b->port, SLOT_NONE);
+	answer = set_verdict(set, is_v4(&b->addr) ? CLASS_SELF : CLASS_SELF6, (__u32)proto << 16 | b->port,
+			     SLOT_NONE);
 	key.reason = (__u16)verdict_step(answer, direction);
 	key.cause = verdict_cause(answer, set);
 	if (!key.reason)

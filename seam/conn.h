@@ -34,19 +34,26 @@ WEFT_SEAM_SIZE(struct conn6_key, 40);
 #define CONN_RECHECK	  64u  /* policies changed: the next packet is judged again, see weft_gc */
 #define CONN_CUT	  128u /* no longer allowed at a strict pod: drops all until it is allowed again */
 
+struct conn_way {
+	__u64 bytes, packets;
+};
+
+/*
+ * What a packet from the initiator needs comes first: 56 bytes of an IPv4 connection share a cache line, with
+ * the second half of its key.
+ */
 struct conn_value {
-	__u64 bytes[2]; /* [0] from the initiator, [1] back */
-	__u64 packets[2];
-	__u64 seen;    /* coarse monotonic ns of the last packet */
-	__u32 flags;   /* CONN_… */
-	__u32 ifindex; /* of the local pod that is charged for it; 0: none */
+	struct conn_way there; /* from the initiator */
+	__u64 seen;	       /* coarse monotonic ns of the last packet */
+	__u32 flags;	       /* CONN_… */
+	__u32 ifindex;	       /* of the local pod that is charged for it; 0: none */
 	/* the responder as BPF map endpoint had it when BPF map wiring said `wiring` - 1; 0: not looked up */
 	__u32 wiring;
 	__u32 target; /* ifindex; 0: no pod of this node */
 	__u8 target_mac[6];
 	__u8 pad[2];
-	/* what each packet needs ends here, after 64 bytes */
-	__u64 born;			 /* monotonic ns */
+	__u64 born; /* monotonic ns */
+	struct conn_way back;
 	__u32 rule_egress, rule_ingress; /* rules that let it in; 0: not judged here or not isolated */
 	__u32 handshake_us;
 	__u32 retransmits;

@@ -92,8 +92,8 @@ __attribute__((noinline)) int conn_open(int translated)
 		return DROP_CONN_FULL;
 	v = &p->conn;
 	__builtin_memset(v, 0, sizeof(*v));
-	v->bytes[0] = p->len;
-	v->packets[0] = 1;
+	v->there.bytes = p->len;
+	v->there.packets = 1;
 	v->seen = p->now;
 	v->born = bpf_ktime_get_ns();
 	v->flags = source_is_a(&p->t, p->v6) ? 0 : CONN_STARTED_BY_B;
@@ -181,11 +181,11 @@ ALWAYS_INLINE int conn_is_doubtful(const struct packet *p, const struct conn_val
 /* Counts a packet of a known connection and follows its state. */
 ALWAYS_INLINE int conn_pass(struct packet *p, struct conn_value *c)
 {
-	__u32 way = p->backward ? 1 : 0;
+	struct conn_way *n = p->backward ? &c->back : &c->there;
 	__u32 bit;
 
-	__sync_fetch_and_add(&c->bytes[way], p->len);
-	__sync_fetch_and_add(&c->packets[way], 1);
+	__sync_fetch_and_add(&n->bytes, p->len);
+	__sync_fetch_and_add(&n->packets, 1);
 	c->seen = p->now;
 	if (p->tcp & (TCP_FIN | TCP_RST | TCP_SYN)) {
 		bit = source_is_a(&p->t, p->v6) ? CONN_FIN_A : CONN_FIN_B;
@@ -193,12 +193,12 @@ ALWAYS_INLINE int conn_pass(struct packet *p, struct conn_value *c)
 			bit = CONN_RST;
 		if (p->tcp & (TCP_FIN | TCP_RST))
 			__sync_fetch_and_or(&c->flags, bit);
-		else if (!way)
+		else if (!p->backward)
 			__sync_fetch_and_add(&c->retransmits, 1); /* a SYN again */
 		if (p->tcp & TCP_RST)
 			return 0; /* refused: no answer that is worth a place */
 	}
-	if (way && !(c->flags & CONN_ANSWERED))
+	if (p->backward && !(c->flags & CONN_ANSWERED))
 		return conn_answer();
 	return 0;
 }

@@ -94,17 +94,19 @@ ALWAYS_INLINE int judge_to_pod(const struct endpoint_value *to)
 __attribute__((noinline)) int judge_self(__u32 pod, __u32 egress_set, __u32 ingress_set)
 {
 	struct packet *p = packet_get();
+	__u32 class;
 	int step;
 
 	if (!p)
 		return DROP_POLICY_EGRESS;
+	class = p->v6 ? CLASS_SELF6 : CLASS_SELF;
 	p->judged = pod;
 	p->direction = DIR_FROM_POD;
-	step = judge_class(p, CLASS_SELF, egress_set, SET_NONE);
+	step = judge_class(p, class, egress_set, SET_NONE);
 	if (step)
 		return step;
 	p->direction = DIR_TO_POD;
-	return judge_class(p, CLASS_SELF, ingress_set, SET_NONE);
+	return judge_class(p, class, ingress_set, SET_NONE);
 }
 
 /* The node's own sockets (NP61); a link-local source cannot have been forwarded, so it is the node as well.

@@ -170,9 +170,9 @@ static int add_conn(void *ctx, const struct conn *c)
 	    l->out,
 	    "\"protocol\":%u,\"answered\":%s,\"bytes\":[%llu,%llu],\"packets\":[%llu,%llu],\"interface\":%u,"
 	    "\"handshakeMicroseconds\":%u}",
-	    c->proto, l->answered ? "true" : "false", (unsigned long long)v->bytes[0],
-	    (unsigned long long)v->bytes[1], (unsigned long long)v->packets[0],
-	    (unsigned long long)v->packets[1], v->ifindex, v->handshake_us);
+	    c->proto, l->answered ? "true" : "false", (unsigned long long)v->there.bytes,
+	    (unsigned long long)v->back.bytes, (unsigned long long)v->there.packets,
+	    (unsigned long long)v->back.packets, v->ifindex, v->handshake_us);
 	return 0;
 }
 

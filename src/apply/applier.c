@@ -61,6 +61,9 @@ int applier_new(struct applier **out, const struct applier_options *o, struct bu
 		err = count_maps(a);
 		if (!err)
 			err = gone_learn(a);
+		/* An earlier process may have ended between an element of `endpoint` and its count. */
+		if (!err)
+			err = map_raise(&a->kernel, PLAN_MAP_wiring);
 		if (!err)
 			err = pod_links_adopt(a);
 		if (!err)

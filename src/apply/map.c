@@ -180,6 +180,17 @@ size_t map_undo(struct kernel *k, struct undo_log *u)
 	return failed;
 }
 
+int map_raise(const struct kernel *k, enum plan_map m)
+{
+	uint32_t key = 0, n;
+	int err = map_get(k, m, &key, &n);
+
+	n++;
+	if (!err && bpf_map_update_elem(k->map[m], &key, &n, BPF_ANY))
+		err = -errno;
+	return err;
+}
+
 int map_each(const struct kernel *k, enum plan_map m,
 	     int (*fn)(void *ctx, const void *key, const void *value), void *ctx)
 {

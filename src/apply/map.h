@@ -32,6 +32,8 @@ int map_learn(struct kernel *k);
 enum { MAP_KEY_MAX = 264, MAP_VALUE_MAX = 128 };
 /* 0, -ENOENT or -errno; value has the table's size. Exact, in tries too. */
 int map_get(const struct kernel *k, enum plan_map m, const void *key, void *value);
+/* Adds 1 to the one element, a __u32, of an array: 0 or -errno. */
+int map_raise(const struct kernel *k, enum plan_map m);
 /* Every element: 0, -errno, or what fn returned when not 0. An all-zero config counts as no element. */
 int map_each(const struct kernel *k, enum plan_map m,
 	     int (*fn)(void *ctx, const void *key, const void *value), void *ctx);

@@ -174,6 +174,9 @@ static int apply_run(struct applier *a, size_t from, size_t n, struct undo_log *
 	err = c->row.table == PLAN_MAP_address ? gone_before_rows(a, c, n) : 0;
 	if (!err)
 		err = map_apply(&a->kernel, c, n, !a->counts[c->row.table], undo, &done);
+	/* Connections remember what `endpoint` said of their target. */
+	if (done && c->row.table == PLAN_MAP_endpoint && map_raise(&a->kernel, PLAN_MAP_wiring) && !err)
+		err = -EIO;
 	for (size_t i = 0; i < done; i++)
 		results[i] = 0;
 	if (err && done < n)
@@ -214,6 +217,8 @@ static enum wire_status apply_all(struct applier *a, struct buf *why)
 	}
 	if (err) {
 		size_t lost = map_undo(&a->kernel, &undo);
+
+		map_raise(&a->kernel, PLAN_MAP_wiring);
 
 		buf_printf(why, "a BPF map refused an element: %s; all elements were put back",
 			   strerror(-err));

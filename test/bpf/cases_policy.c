@@ -156,7 +156,8 @@ static int node_rule_is_written(void)
 	if (bpf_map_get_next_key(bpf_map__fd(map), NULL, key) ||
 	    bpf_map_lookup_elem(bpf_map__fd(map), key, &v))
 		return must_be("connections", 0, 1);
-	return must_be("ingress rule", v.rule_ingress, RULE_NODE) | must_be("packets back", v.packets[1], 1);
+	return must_be("ingress rule", v.rule_ingress, RULE_NODE) |
+	       must_be("packets back", v.back.packets, 1);
 }
 
 #define TCP_A_B	   TCP, A, B, 1000, 80

@@ -161,22 +161,22 @@ static void self_denied_egress(void)
 {
 	set_pod("a", OPEN, OPEN + 1);
 	set_pod_flags("a", ENDPOINT_SELF);
-	set_policy(OPEN + 1, CLASS_SELF, PORTSET_NONE, DENY);
+	set_policy(OPEN + 1, run_v6 ? CLASS_SELF6 : CLASS_SELF, PORTSET_NONE, DENY);
 	set_service(here(VIP), 80, IPPROTO_TCP, 0, 64, run_v6 ? "fd00:1::5 8080" : "10.1.0.5 8080");
 }
 
 static void self_denied_ingress(void)
 {
 	self_denied_egress();
-	set_policy(OPEN + 1, CLASS_SELF, PORTS, 0);
+	set_policy(OPEN + 1, run_v6 ? CLASS_SELF6 : CLASS_SELF, PORTS, 0);
 	set_port(PORTS, PORT_LEN(16), IPPROTO_TCP, 8080, VERDICT_ALLOW, RULE);
-	set_policy(OPEN, CLASS_SELF, PORTSET_NONE, DENY + 1);
+	set_policy(OPEN, run_v6 ? CLASS_SELF6 : CLASS_SELF, PORTSET_NONE, DENY + 1);
 }
 
 static void self_allowed(void)
 {
 	self_denied_ingress();
-	set_policy(OPEN, CLASS_SELF, PORTSET_ALL, RULE);
+	set_policy(OPEN, run_v6 ? CLASS_SELF6 : CLASS_SELF, PORTSET_ALL, RULE);
 }
 
 static int rule_written(uint32_t egress, uint32_t ingress)

@@ -32,11 +32,11 @@ static int answered_once(void)
 
 	if (only_conn(conns(), &v))
 		return 1;
-	return must_be("unanswered", map_size(halves()), 0) | must_be("packets there", v.packets[0], 3) |
-	       must_be("packets back", v.packets[1], 1) | must_be("retransmits", v.retransmits, 1) |
+	return must_be("unanswered", map_size(halves()), 0) | must_be("packets there", v.there.packets, 3) |
+	       must_be("packets back", v.back.packets, 1) | must_be("retransmits", v.retransmits, 1) |
 	       must_be("interface", v.ifindex, IF_A) |
 	       must_be("flags", v.flags & CONN_ANSWERED, CONN_ANSWERED) |
-	       must_be("bytes back", v.bytes[1], run_v6 ? 74 : 54) |
+	       must_be("bytes back", v.back.bytes, run_v6 ? 74 : 54) |
 	       must_be("inserted", read_counter(COUNTER_CONN_INSERTED), 1) |
 	       must_be("half inserted", read_counter(COUNTER_HALF_INSERTED), 1);
 }
@@ -140,7 +140,7 @@ static int reopened(void)
 
 	if (only_conn(halves(), &v))
 		return 1;
-	return must_be("answered", map_size(conns()), 0) | must_be("packets there", v.packets[0], 1) |
+	return must_be("answered", map_size(conns()), 0) | must_be("packets there", v.there.packets, 1) |
 	       must_be("removed", read_counter(COUNTER_CONN_REMOVED), 1);
 }
 
@@ -151,7 +151,7 @@ static int started_by_responder_side(void)
 	if (only_conn(conns(), &v))
 		return 1;
 	return must_be("started by b", v.flags & CONN_STARTED_BY_B, CONN_STARTED_BY_B) |
-	       must_be("packets there", v.packets[0], 1) | must_be("packets back", v.packets[1], 1) |
+	       must_be("packets there", v.there.packets, 1) | must_be("packets back", v.back.packets, 1) |
 	       must_be("interface", v.ifindex, IF_B);
 }
 

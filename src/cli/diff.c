@@ -9,9 +9,11 @@
 #include "cli/command.h"
 #include "cli/output.h"
 #include "hub/offline.h"
+#include "source/git.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 static int failed(int r)
 {
@@ -291,33 +293,46 @@ json_t *diff_json(const struct compared *c)
 			 "onlyAfter", fresh);
 }
 
-static struct store *load(const struct options_diff *o, const char *path)
+static struct store *load(const struct options_diff *o, const char *path, const char *revision)
 {
 	const struct world_files files = {.paths = &path,
 					  .n = 1,
 					  .nodes = (unsigned)o->nodes,
 					  .quiet = true,
-					  .max_file = (size_t)o->max_file};
+					  .max_file = (size_t)o->max_file,
+					  .revision = revision};
 	struct store *s = NULL;
 
 	return world_from_files(&s, &files) ? NULL : s;
 }
 
+/* The two worlds that the arguments name. */
+static int load_both(const struct options_diff *o, struct store **before, struct store **after)
+{
+	char a[128], b[128];
+	bool range = git_range(o->args[0], a, b, sizeof(a)) && access(o->args[0], F_OK);
+	const char *path = o->n_args > 1 ? o->args[1] : ".";
+
+	if (range) {
+		*before = load(o, path, a);
+		*after = *before ? load(o, path, b) : NULL;
+	} else {
+		*before = load(o, o->args[0], NULL);
+		*after = *before ? load(o, path, NULL) : NULL;
+	}
+	if (*after)
+		return 0;
+	store_free(before);
+	return -1;
+}
+
 int cmd_diff(const struct options_diff *o)
 {
 	struct compared c;
-	struct store *before, *after;
+	struct store *before = NULL, *after = NULL;
 
-	if (o->n_args < 2) {
-		cli_error("weft diff BEFORE AFTER", "two folders or files are needed");
-		return EXIT_USAGE;
-	}
-	before = load(o, o->args[0]);
-	after = before ? load(o, o->args[1]) : NULL;
-	if (!after) {
-		store_free(&before);
+	if (load_both(o, &before, &after))
 		return EXIT_TROUBLE;
-	}
 	if (compared_new(&c, before, after, o->staged))
 		return EXIT_TROUBLE;
 	if (o->output) {

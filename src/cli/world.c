@@ -10,6 +10,7 @@
 #include "cli/output.h"
 #include "hub/offline.h"
 #include "source/dir.h"
+#include "source/git.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -69,6 +70,16 @@ int world_from_cluster(struct store **out, const char *name)
 	return 0;
 }
 
+static int load_revision(struct store *s, const struct world_files *f, struct remarks *rs)
+{
+	const struct decode_limits limits = decode_limits_sized(f->max_file);
+	int r = 0;
+
+	for (size_t i = 0; i < f->n && !r; i++)
+		r = git_load(f->paths[i], f->revision, &limits, keep, s, rs);
+	return r;
+}
+
 /* The files' objects as they are, defaulted and validated. */
 static int load(struct store *s, const struct world_files *f, struct remarks *rs)
 {
@@ -79,25 +90,48 @@ static int load(struct store *s, const struct world_files *f, struct remarks *rs
 
 	if (!r)
 		r = source_dir_scan(dir, &changes, rs);
+	bool errors = r == -EINVAL; /* the good objects are there all the same */
+	if (errors)
+		r = 0;
 	VEC_EACH (&changes.list, c)
 		if (!r && c->op == SOURCE_PUT)
 			r = store_put(s, TAKE(c->object), NULL);
+	if (!r && errors)
+		r = -EINVAL;
 	source_changes_fini(&changes);
 	source_dir_free(&dir);
 	return r;
+}
+
+static int build(struct store **out, const struct world_files *f, struct remarks *rs, bool despite_errors)
+{
+	struct store *s = NULL;
+	int r = store_new(&s, 1);
+
+	if (!r)
+		r = f->revision ? load_revision(s, f, rs) : load(s, f, rs);
+	if ((!r || (r == -EINVAL && despite_errors)) && f->nodes)
+		r = cluster_expand(s, &(struct cluster_options){.nodes = f->nodes}, rs);
+	remarks_sort(rs);
+	if (r && !(r == -EINVAL && rs->errors)) {
+		store_free(&s);
+		return r;
+	}
+	*out = s;
+	return 0;
+}
+
+int world_load(struct store **out, const struct world_files *f, struct remarks *rs)
+{
+	return build(out, f, rs, true);
 }
 
 int world_from_files(struct store **out, const struct world_files *f)
 {
 	struct remarks rs = {0};
 	struct store *s = NULL;
-	int r = store_new(&s, 1);
+	int r = build(&s, f, &rs, false);
 
-	if (!r)
-		r = load(s, f, &rs);
-	if (!r && f->nodes)
-		r = cluster_expand(s, &(struct cluster_options){.nodes = f->nodes}, &rs);
-	remarks_sort(&rs);
 	if (rs.errors || (!f->quiet && rs.list.len))
 		remarks_print(stderr, &rs, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));
 	if (!r && rs.errors)

@@ -20,8 +20,9 @@ struct world_files {
 	size_t n;
 	unsigned
 	    nodes; /* expand workloads into pods on this many nodes, with addresses; 0: only what files say */
-	bool quiet;	 /* warnings are not shown */
-	size_t max_file; /* MiB; 0: 64 */
+	bool quiet;	      /* warnings are not shown */
+	size_t max_file;      /* MiB; 0: 64 */
+	const char *revision; /* of Git, in place of what lies in the folders; or NULL */
 };
 /* Remarks go to stderr. 0, or -1 when a file had errors: nothing is judged by halves. */
 int world_from_files(struct store **out, const struct world_files *f);
@@ -29,5 +30,9 @@ int world_from_files(struct store **out, const struct world_files *f);
 /* The workload that a pod belongs to: its controller, or for a ReplicaSet that one's controller; else its own
  * name. */
 struct str world_workload(const struct store *s, const struct object *pod);
+
+/* The same with all remarks in rs, sorted, and none told: what has errors is left out of the store, the rest
+ * is there. 0, or -errno where nothing could be loaded (with or without remarks). */
+int world_load(struct store **out, const struct world_files *f, struct remarks *rs);
 
 #endif

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * What one packet costs in weft_from_pod, by BPF_PROG_TEST_RUN: an established packet among 10,000 and
- * 1,000,000 live flows, and the first packet of a flow, without policy, with one, and with 10,000 policies.
+ * 1,000,000 live flows, and the first packet of a flow, without policy, with one, and with 10,000 policies of
+ * one port and of several.
  * Loads the programs with BPF maps of its own in a namespace of its own, fills them by the records of seam/,
  * and prints one JSON line: samples in ns, interleaved, the feeder's own cost subtracted. A packet that is
  * not delivered ends it. Called by bench/run.
@@ -39,12 +40,16 @@
 #define FLOWS_FEW   10000u
 #define FLOWS_MANY  1000000u
 #define NEW_BASE    2000000u /* flows from here on were never seen */
-#define NEW_A_ROUND 50000u
+#define NEW_A_ROUND 16384u   /* half of what BPF map half4 holds: none has to go for another */
+#define FLOOD	    65536u
 
 enum { TARGET_WEFT, TARGET_NOTHING };
 
 struct world {
 	const char *name;
+	uint32_t policies; /* 0, 1 for all, or one a receiver */
+	int portsets;	   /* their rules have more than one port */
+	uint32_t conns;	   /* 0: room for as many connections as a node has by default */
 	struct weft *w;
 	struct verdict *v;
 	uint32_t fresh; /* next flow that was never seen */
@@ -69,22 +74,28 @@ static void put(struct bpf_map *map, const void *key, const void *value)
 		die(bpf_map__name(map));
 }
 
-/* A policy: pods of set `set` are reached by, or reach, `class` on TCP 8080. */
-static void add_policy(struct weft *w, uint32_t set, uint32_t class)
+/* What set `set` says about `class`: TCP 8080. A rule with one port is written in one element; with more it
+ * has a port set, which is looked up by port. */
+static void add_policy(struct weft *w, uint32_t set, uint32_t class, uint32_t portset)
 {
 	struct policy_key key = {.set = set, .class = class};
-	struct policy_value value = {.portset = set, .lens = 1u << PORT_LEN(16)};
-	struct port_key port = {
-	    .len = PORT_LEN(16), .portset = set, .proto = IPPROTO_TCP, .port = htons(8080)};
-	struct port_value verdict = {.verdict = VERDICT_ALLOW, .rule = set};
+	struct policy_value one = {
+	    .portset = PORTSET_ONE, .rule = RULE_FIRST, .proto = IPPROTO_TCP, .port = htons(8080)};
+	struct policy_value several = {.portset = portset, .lens = 1u << PORT_LEN(16)};
+	struct port_value verdict = {.verdict = VERDICT_ALLOW, .rule = RULE_FIRST};
 
-	put(w->maps.policy, &key, &value);
-	put(w->maps.port, &port, &verdict);
+	put(w->maps.policy, &key, portset ? &several : &one);
+	for (uint16_t port = 8080; portset && port < 8082; port++) {
+		struct port_key number = {
+		    .len = PORT_LEN(16), .portset = portset, .proto = IPPROTO_TCP, .port = htons(port)};
+
+		put(w->maps.port, &number, &verdict);
+	}
 }
 
 /* One pod that sends, PODS that receive; each receiver has a policy of its own, or all have one, or there is
  * none. */
-static void fill(struct weft *w, uint32_t ifindex, uint32_t receiver, uint32_t policies)
+static void fill(struct weft *w, uint32_t ifindex, uint32_t receiver, uint32_t policies, int portsets)
 {
 	struct config_value config = {.mtu = 1450, .uplink = ifindex, .mode = MODE_ROUTES};
 	struct iface_value iface = {.v4 = mapped(SOURCE), .egress_set = policies ? 16 : SET_NONE};
@@ -105,13 +116,9 @@ static void fill(struct weft *w, uint32_t ifindex, uint32_t receiver, uint32_t p
 		put(w->maps.address, &addr, &address);
 		put(w->maps.endpoint, &addr, &endpoint);
 		if (i < policies) {
-			add_policy(w, own, 16); /* ingress of this pod from the sender */
-			if (policies > 1) {
-				struct policy_key key = {.set = 16, .class = own};
-				struct policy_value value = {.portset = own, .lens = 1u << PORT_LEN(16)};
-
-				put(w->maps.policy, &key, &value); /* egress of the sender */
-			}
+			add_policy(w, own, 16, portsets ? own : 0); /* ingress of this pod from the sender */
+			if (policies > 1)
+				add_policy(w, 16, own, portsets ? own : 0); /* egress of the sender */
 		}
 	}
 }
@@ -124,12 +131,13 @@ static void jump_to(struct verdict *v, uint32_t index, const struct bpf_program 
 		die("jump");
 }
 
-static void world_init(struct world *world, uint32_t ifindex, uint32_t policies)
+static void world_init(struct world *world, uint32_t ifindex)
 {
 	world->w = weft__open();
 	if (!world->w)
 		die("open");
-	bpf_map__set_max_entries(world->w->maps.conn4, 2 * FLOWS_MANY);
+	if (world->conns)
+		bpf_map__set_max_entries(world->w->maps.conn4, world->conns);
 	bpf_map__set_max_entries(world->w->maps.endpoint, 2 * PODS);
 	bpf_map__set_max_entries(world->w->maps.address, 2 * PODS);
 	if (weft__load(world->w))
@@ -143,7 +151,7 @@ static void world_init(struct world *world, uint32_t ifindex, uint32_t policies)
 	world->v->bss->first = FIRST;
 	world->v->data->pods = PODS;
 	world->fresh = NEW_BASE;
-	fill(world->w, ifindex, if_nametoindex("bench1"), policies);
+	fill(world->w, ifindex, if_nametoindex("bench1"), world->policies, world->portsets);
 }
 
 static uint64_t delivered(const struct weft *w)
@@ -189,21 +197,36 @@ static void shape(struct world *world, uint32_t base, uint32_t count, uint32_t r
 	world->v->bss->syn = syn;
 }
 
-/* Moves what lies in half4 to conn4, as answers would. */
-static void answer(struct weft *w)
+/* Takes up to a batch out of half4. */
+static uint32_t take(struct weft *w, struct conn4_key *keys, struct conn_value *values)
 {
-	static struct conn4_key keys[8 * CHUNK];
-	static struct conn_value values[8 * CHUNK];
 	uint32_t n = 8 * CHUNK, batch;
 
 	if (bpf_map_lookup_and_delete_batch(bpf_map__fd(w->maps.half4), NULL, &batch, keys, values, &n,
 					    NULL) < 0 &&
 	    errno != ENOENT)
 		die("half4");
+	return n;
+}
+
+static struct conn4_key keys[8 * CHUNK];
+static struct conn_value values[8 * CHUNK];
+
+/* Moves what lies in half4 to conn4, as answers would. */
+static void answer(struct weft *w)
+{
+	uint32_t n = take(w, keys, values);
+
 	for (uint32_t i = 0; i < n; i++)
 		values[i].flags |= CONN_ANSWERED;
 	if (n && bpf_map_update_batch(bpf_map__fd(w->maps.conn4), keys, values, &n, NULL) < 0)
 		die("conn4");
+}
+
+static void forget(struct weft *w)
+{
+	while (take(w, keys, values) == 8 * CHUNK)
+		;
 }
 
 static void establish(struct world *world, uint32_t ifindex, uint32_t from, uint32_t to)
@@ -231,11 +254,25 @@ static double established(struct world *world, uint32_t ifindex, uint32_t flows,
 	return net(world, ifindex, repeat);
 }
 
-static double fresh(struct world *world, uint32_t ifindex)
+static double fresh(struct world *world, uint32_t ifindex, uint32_t flows)
 {
-	shape(world, world->fresh, NEW_A_ROUND, 0, 1);
-	world->fresh += NEW_A_ROUND;
-	return net(world, ifindex, NEW_A_ROUND);
+	shape(world, world->fresh, flows, 0, 1);
+	world->fresh += flows;
+	return net(world, ifindex, flows);
+}
+
+/* The first packet of flows that are answered, as most are. */
+static double first_packet(struct world *world, uint32_t ifindex)
+{
+	forget(world->w);
+	return fresh(world, ifindex, NEW_A_ROUND);
+}
+
+/* Of flows that nobody answers: BPF map half4 is full, each new one takes the place of an old one. */
+static double flooded(struct world *world, uint32_t ifindex)
+{
+	fresh(world, ifindex, FLOOD);
+	return fresh(world, ifindex, FLOOD);
 }
 
 static void print(const char *name, const double *samples, int n, const char *end)
@@ -268,11 +305,52 @@ static uint32_t own_interface(void)
 	return ifindex;
 }
 
+enum { NONE, ONE, MANY, SETS, MILLION, WORLDS };
+
+static struct world worlds[WORLDS] = {
+    [NONE] = {.name = "none"},
+    [ONE] = {.name = "one", .policies = 1},
+    [MANY] = {.name = "many", .policies = PODS},
+    [SETS] = {.name = "sets", .policies = PODS, .portsets = 1},
+    [MILLION] = {.name = "million", .policies = PODS, .conns = 2 * FLOWS_MANY},
+};
+
+/* Samples of each round: [world][round]. */
+static double few[WORLDS][64], first[WORLDS][64], flood[64], many[64];
+
+static void measure(uint32_t ifindex, int rounds, uint32_t repeat)
+{
+	for (int r = 0; r < rounds; r++) {
+		for (int k = 0; k < MILLION; k++) {
+			int i = (r + k) % MILLION;
+
+			few[i][r] = established(&worlds[i], ifindex, FLOWS_FEW, repeat);
+			first[i][r] = first_packet(&worlds[i], ifindex);
+		}
+		flood[r] = flooded(&worlds[MANY], ifindex);
+	}
+	establish(&worlds[MILLION], ifindex, FLOWS_FEW, FLOWS_MANY);
+	for (int r = 0; r < rounds; r++)
+		many[r] = established(&worlds[MILLION], ifindex, FLOWS_MANY, repeat);
+}
+
+static void print_all(int rounds)
+{
+	char name[64];
+
+	printf("{");
+	for (int i = 0; i < MILLION; i++) {
+		snprintf(name, sizeof(name), "established_%s", worlds[i].name);
+		print(name, few[i], rounds, ",");
+		snprintf(name, sizeof(name), "new_%s", worlds[i].name);
+		print(name, first[i], rounds, ",");
+	}
+	print("new_flood", flood, rounds, ",");
+	print("established_million", many, rounds, "}\n");
+}
+
 int main(int argc, char **argv)
 {
-	static struct world worlds[] = {{.name = "none"}, {.name = "one"}, {.name = "many"}};
-	const uint32_t policies[] = {0, 1, PODS};
-	double few[3][64], first[3][64], many[64];
 	int rounds = argc == 3 ? atoi(argv[1]) : 0;
 	uint32_t repeat = argc == 3 ? (uint32_t)atoi(argv[2]) : 0, ifindex;
 
@@ -282,32 +360,13 @@ int main(int argc, char **argv)
 	}
 	libbpf_set_print(quiet);
 	ifindex = own_interface();
-	for (int i = 0; i < 3; i++) {
-		world_init(&worlds[i], ifindex, policies[i]);
+	for (int i = 0; i < WORLDS; i++) {
+		world_init(&worlds[i], ifindex);
 		establish(&worlds[i], ifindex, 0, FLOWS_FEW);
 	}
-	for (int r = 0; r < rounds; r++) {
-		for (int k = 0; k < 3; k++) {
-			int i = (r + k) % 3;
-
-			few[i][r] = established(&worlds[i], ifindex, FLOWS_FEW, repeat);
-			first[i][r] = fresh(&worlds[i], ifindex);
-		}
-	}
-	establish(&worlds[2], ifindex, FLOWS_FEW, FLOWS_MANY);
-	for (int r = 0; r < rounds; r++)
-		many[r] = established(&worlds[2], ifindex, FLOWS_MANY, repeat);
-	printf("{");
-	for (int i = 0; i < 3; i++) {
-		char name[64];
-
-		snprintf(name, sizeof(name), "established_%s", worlds[i].name);
-		print(name, few[i], rounds, ",");
-		snprintf(name, sizeof(name), "new_%s", worlds[i].name);
-		print(name, first[i], rounds, ",");
-	}
-	print("established_million", many, rounds, "}\n");
-	for (int i = 0; i < 3; i++) {
+	measure(ifindex, rounds, repeat);
+	print_all(rounds);
+	for (int i = 0; i < WORLDS; i++) {
 		verdict__destroy(worlds[i].v);
 		weft__destroy(worlds[i].w);
 	}

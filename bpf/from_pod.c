@@ -58,7 +58,7 @@ ALWAYS_INLINE int pod_wants_snat(const struct packet *p)
 	return p->masquerade || (p->translated && addr_same(&p->t.src, &p->t.dst));
 }
 
-/* Does a packet that belongs to no connection begin one to a pod of the cluster? */
+/* Does a packet that belongs to no connection begin one to a pod of another node? */
 ALWAYS_INLINE int pod_begins_direct(struct packet *p)
 {
 	const struct address_value *a;
@@ -131,7 +131,7 @@ ALWAYS_INLINE int pod_short_way(struct __sk_buff *skb, struct packet *p, const s
 ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 {
 	const struct config_value *c = config_get();
-	const struct endpoint_value *to;
+	const struct endpoint_value *to = 0;
 	const struct iface_value *i;
 	struct conn_value *conn = 0;
 	int step = parse(skb);
@@ -157,15 +157,18 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 		if (p->is_error || p->fragment != FRAGMENT_NONE)
 			conn = conn_find(p);
 		p->is_error = 0;
-		if (conn || !pod_begins_direct(p))
+		if (!conn && may_begin(p))
+			to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
+		if (!to && (conn || !pod_begins_direct(p)))
 			conn = translate(p, conn, SERVICE_ANY);
-		if (!conn && !p->translated && !p->is_pod) {
+		if (!to && !conn && !p->translated && !p->is_pod) {
 			step = service_step(SERVICE_ANY);
 			if (step)
 				return step;
 		}
 	}
-	to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
+	if (!to && !p->is_pod)
+		to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
 	if (!p->is_error) {
 		step = pod_open(p, &conn, i, to);
 		if (step)

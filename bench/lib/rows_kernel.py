@@ -22,6 +22,7 @@ def verdict(effort):
         bound(FEW, many, 120, f"no policy: {spread(none, 'ns')}"),
         bound(MANY, out["established_million"], 400),
         bound(NEW, out["new_many"], 700, f"no policy: {spread(out['new_none'], 'ns')}",
-              f"one policy: {spread(out['new_one'], 'ns')}; every flow goes to another pod with a policy of its own, both ends judged"),
+              f"one policy: {spread(out['new_one'], 'ns')}; every flow goes to another pod with a policy of its own, both ends judged; "
+              f"rules of several ports: {spread(out['new_sets'], 'ns')}; a flood that nobody answers: {spread(out['new_flood'], 'ns')}"),
         ratio_finding(*FLAT, [m / o for o, m in zip(one, many)], spread(many, "ns"), f"one policy: {spread(one, 'ns')}", most=1.10),
     ]

@@ -58,7 +58,7 @@ struct packet {
 	__u8 backward;	 /* goes from the responder to the initiator */
 	__u8 refuse;	 /* dropped, but the stack may tell the sender */
 	__u8 masquerade; /* needs SNAT before it leaves */
-	__u8 is_pod;	 /* t.dst is known to be a pod's, here or elsewhere */
+	__u8 is_pod;	 /* t.dst is a pod's, not of this node, and `class` is its class */
 	__u8 known;	 /* an open connection is judged again: what its name was stays (CN16) */
 	__u8 target_mac[6];
 	/* keys and values of look-ups, so that the stack stays free */

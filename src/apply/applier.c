@@ -46,6 +46,7 @@ int applier_new(struct applier **out, const struct applier_options *o, struct bu
 	a->mode = o->mode;
 	a->route_fd = nl_open();
 	a->batch = calloc(1, sizeof(*a->batch));
+	a->next = clock_ms() + TICK_MS;
 	err = a->route_fd < 0 ? a->route_fd : a->batch ? 0 : -ENOMEM;
 	if (!err && stat("/proc/self/ns/net", &st))
 		err = -errno;
@@ -59,6 +60,8 @@ int applier_new(struct applier **out, const struct applier_options *o, struct bu
 		err = device_open(a, o->uplink, why);
 	if (!err) {
 		err = count_maps(a);
+		if (!err)
+			err = sweeper_new(&a->sweeper, &a->kernel);
 		if (!err)
 			err = gone_learn(a);
 		/* An earlier process may have ended between an element of `endpoint` and its count. */
@@ -87,6 +90,7 @@ void applier_free(struct applier **pa)
 	if (!a)
 		return;
 	txn_reset(&a->txn);
+	sweeper_free(&a->sweeper);
 	pod_links_fini(a);
 	namespaces_fini(a);
 	gone_fini(a);
@@ -286,14 +290,16 @@ void applier_tick(struct applier *a)
 {
 	bool tick = clock_ms() >= a->next;
 	uint32_t flags = strict_begin(a, tick);
-	int err = tick ? gone_tick(a) : 0;
+	struct addresses list = {0};
+	int err;
 
-	if (tick)
+	if (!tick && !flags)
+		return;
+	if (tick) {
+		gone_tick(a, &list);
 		a->next = clock_ms() + TICK_MS;
-	if (!err && (tick || flags))
-		err = kernel_gc(&a->kernel, flags, NULL);
-	if (err && flags)
-		a->strict.due = true;
+	}
+	err = sweep_later(a->sweeper, &list, flags);
 
 	if (err && !a->gc_failed)
 		log_error("connections cannot be gone through: %s", strerror(-err));

@@ -12,20 +12,15 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "seam/class.h"
-#include "seam/conn.h"
 
 /* So many are remembered. Past that, and over BPF maps of an earlier process, every address that comes may
  * have had another owner, for as long as a connection may rest (AGE_TCP of weft_gc). */
-enum { REMEMBERED_MAX = 16384, UNSURE_MS = 6 * 3600 * 1000, CHUNK = 4096 };
+enum { REMEMBERED_MAX = 16384, UNSURE_MS = 6 * 3600 * 1000 };
 
 struct left {
 	uint32_t owner; /* of the address row that went; 0: none went */
 	uint64_t link;	/* hash of the pod uid of the link that went; 0: none went */
 	bool due;	/* the next tick removes what it left */
-};
-
-struct addresses {
-	VEC(struct addr16) list;
 };
 
 static void own_addresses(struct addresses *a)
@@ -41,35 +36,6 @@ static struct str key_of(const struct addr16 *a)
 static uint64_t link_owner(const struct link_value *v)
 {
 	return hash_bytes(v->uid, strnlen(v->uid, sizeof(v->uid)), 0) | 1;
-}
-
-static int forget_chunk(struct applier *a, const struct addr16 *list, uint32_t n)
-{
-	static const uint32_t ones[CHUNK];
-	int map = a->kernel.map[PLAN_MAP_gone], err;
-	uint32_t count = n;
-
-	err = bpf_map_update_batch(map, list, ones, &count, NULL) ? -errno : 0;
-	if (!err)
-		err = kernel_gc(&a->kernel, GC_GONE, NULL);
-	for (uint32_t i = 0; i < n; i++)
-		bpf_map_delete_elem(map, &list[i]);
-	return err;
-}
-
-/* As many at a time as BPF map gone has room for: it cannot overflow. */
-static int forget(struct applier *a, const struct addresses *list)
-{
-	uint32_t room = a->kernel.entries[PLAN_MAP_gone];
-	int err = 0;
-
-	room = room < CHUNK ? room : CHUNK;
-	for (size_t i = 0; i < list->list.len && !err; i += room) {
-		size_t left = list->list.len - i;
-
-		err = forget_chunk(a, list->list.items + i, (uint32_t)(left < room ? left : room));
-	}
-	return err;
 }
 
 static bool unsure(const struct applier *a)
@@ -153,7 +119,7 @@ int gone_before_rows(struct applier *a, const struct change *c, size_t n)
 		err = c->op == CHANGE_DEL ? row_goes(a, &c[i])
 					  : row_comes(a, &c[i], !a->counts[PLAN_MAP_address], &list);
 	if (!err)
-		err = forget(a, &list);
+		err = sweep_now(a->sweeper, &list);
 	VEC_EACH (&list.list, addr) {
 		struct left *l = err ? NULL : hash_get(&a->gone.left, key_of(addr));
 
@@ -203,7 +169,7 @@ int gone_before_links(struct applier *a, const struct link_value *const *v, size
 		if (!l->owner)
 			drop(a, &addr);
 	}
-	return err ? err : forget(a, &list);
+	return err ? err : sweep_now(a->sweeper, &list);
 }
 
 /* A row that came back (a transaction was taken back) has left nothing. */
@@ -214,31 +180,31 @@ static bool is_back(const struct applier *a, const struct addr16 *addr, const st
 	return !map_get(&a->kernel, PLAN_MAP_address, addr, &v) && v.owner == l->owner;
 }
 
-int gone_tick(struct applier *a)
+void gone_tick(struct applier *a, struct addresses *out)
 {
-	AUTO(own_addresses) struct addresses list = {0}, back = {0};
+	AUTO(own_addresses) struct addresses back = {0};
 	int err = 0;
 
 	if (!a->gone.due)
-		return 0;
+		return;
 	HASH_EACH (&a->gone.left, s) {
 		struct left *l = s->value;
 		struct addr16 addr;
 
 		memcpy(&addr, s->key.p, sizeof(addr));
-		if (l->due && !err)
-			err = is_back(a, &addr, l) ? vec_push(&back.list, addr) : vec_push(&list.list, addr);
+		if (!l->due || err)
+			continue;
+		if (is_back(a, &addr, l))
+			err = vec_push(&back.list, addr);
+		else
+			err = vec_push(&out->list, addr);
+		if (err)
+			break; /* the rest with the next tick */
+		l->due = false;
+		a->gone.due--;
 	}
-	if (!err)
-		err = forget(a, &list);
-	if (err)
-		return err;
-	HASH_EACH (&a->gone.left, s)
-		((struct left *)s->value)->due = false;
-	a->gone.due = 0;
 	VEC_EACH (&back.list, addr)
 		drop(a, addr);
-	return 0;
 }
 
 int gone_learn(struct applier *a)

@@ -114,6 +114,11 @@ static int guard_service(const uint8_t *key, const uint8_t *value, struct buf *w
 	return 0;
 }
 
+static bool own_class(uint32_t class)
+{
+	return class == CLASS_SELF || class == CLASS_SELF6;
+}
+
 static int guard_map(const struct applier *a, const struct change *c, struct buf *why)
 {
 	const uint8_t *key = c->row.key, *value = c->row.value;
@@ -144,6 +149,8 @@ static int guard_map(const struct applier *a, const struct change *c, struct buf
 			return no(why, -EPERM, "address: flags are out of range");
 		if (!av.owner && av.flags & (ADDRESS_POD | ADDRESS_NODE))
 			return no(why, -EPERM, "address: nobody owns it");
+		if (own_class(av.class))
+			return no(why, -EPERM, "address: the class is not one of addresses");
 		return 0;
 	case PLAN_MAP_range:
 		memcpy(&rv, value, sizeof(rv));
@@ -156,7 +163,10 @@ static int guard_map(const struct applier *a, const struct change *c, struct buf
 		if (!canonical(bk.addr.b, bk.len))
 			return no(why, -EPERM,
 				  "a prefix is longer than 128 bits or has bits beyond its length");
-		return 0;
+		memcpy(&word, value, sizeof(word));
+		return c->row.table != PLAN_MAP_range && own_class(word)
+			   ? no(why, -EPERM, "block: the class is not one of addresses")
+			   : 0;
 	case PLAN_MAP_node:
 		return word ? 0 : no(why, -EPERM, "node: number 0 means this node");
 	case PLAN_MAP_policy:

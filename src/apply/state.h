@@ -27,6 +27,10 @@ struct pod_link { /* pod.c: links in force, by index */
 	struct link_value value;
 };
 
+struct addresses {
+	VEC(struct addr16) list;
+};
+
 struct gone {		  /* gone.c */
 	struct hash left; /* struct addr16 → what its last owner left */
 	size_t due;	  /* of them for the next tick */
@@ -62,6 +66,7 @@ struct applier {
 	struct txn txn;
 	struct gone gone;
 	struct strict strict;
+	struct sweeper *sweeper;
 	uint64_t netns; /* inode of the node's own namespace */
 	uint64_t next;	/* clock_ms() of the next tick */
 	bool gc_failed;
@@ -91,9 +96,17 @@ int gone_before_rows(struct applier *a, const struct change *c, size_t n);
 int gone_before_links(struct applier *a, const struct link_value *const *v, size_t n);
 /* A link went. */
 void gone_link(struct applier *a, const struct link_value *v);
-int gone_tick(struct applier *a);
+/* Appends what is to be forgotten now. */
+void gone_tick(struct applier *a, struct addresses *out);
 int gone_learn(struct applier *a);
 void gone_fini(struct applier *a);
+
+/* sweep.c: weft_gc with these addresses in BPF map gone, by the caller or by a thread of its own (`list` is
+ * taken over; the error is that of the last sweep). 0 or -errno. */
+int sweeper_new(struct sweeper **out, const struct kernel *k);
+void sweeper_free(struct sweeper **s);
+int sweep_now(struct sweeper *s, const struct addresses *list);
+int sweep_later(struct sweeper *s, struct addresses *list, uint32_t flags);
 
 /* strict.c: after the transaction came into force. */
 void strict_settle(struct applier *a);

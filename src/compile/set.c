@@ -119,6 +119,8 @@ static struct pset *set_get(struct compiler *c, struct pset *want)
 		c->failed |= !s->id;
 		s->fresh = true;
 		s->born = c->run;
+		if (want->open)
+			c->open_turned = c->run;
 		PUSH(c, &c->fresh_sets, s);
 		take_parts(c, s, want);
 		index_set(c, s);
@@ -135,7 +137,11 @@ static struct pset *set_get(struct compiler *c, struct pset *want)
 
 static void set_unref(struct compiler *c, struct pset *s)
 {
-	if (!s || --s->refs || s->dying)
+	if (!s || --s->refs)
+		return;
+	if (s->open)
+		c->open_turned = c->run;
+	if (s->dying)
 		return;
 	s->dying = true;
 	PUSH(c, &c->dying_sets, s);

@@ -303,6 +303,7 @@ struct compiler {
 	struct owner name_owner;
 	size_t names_live;
 	bool blocks_changed, settings_changed, nodeports_changed;
+	uint32_t open_turned;	       /* run in which an open set came or went last */
 	unsigned stamp;		       /* of walks over classes and sets */
 	struct fold *fold;	       /* fold.c: kept between cells */
 	VEC(struct cpod *) dirty_pods; /* sets or link */

@@ -215,11 +215,14 @@ static void read_changes(struct compiler *c, struct shifts *s)
 }
 
 /* One step does where each flow's verdict changes by one row at most: no set of a pod that stays changes, and
- * of the addresses whose class some set can tell there is at most one of each family. */
-static bool simple(const struct shifts *s)
+ * of the addresses whose class some set can tell there is at most one of each family. A set of pods that come
+ * (go) has no elements for classes that go (come): where it allows by default, no class may do so. */
+static bool simple(const struct compiler *c, const struct shifts *s)
 {
 	if (s->unknown)
 		return true;
+	if (s->list.len && c->open_turned == c->run)
+		return false;
 	if (s->sets_change || s->hard_blocks)
 		return false;
 	return !s->hard || (!s->pods_come_or_go && s->hard_rows[0] <= 1 && s->hard_rows[1] <= 1);
@@ -233,7 +236,7 @@ int transition(struct compiler *c, struct plan_delta *out)
 		read_changes(c, &s);
 	if (c->failed)
 		e = -ENOMEM;
-	else if (c->whole || simple(&s))
+	else if (c->whole || simple(c, &s))
 		e = one_step(c, out);
 	else
 		e = bridge(c, &s, out);

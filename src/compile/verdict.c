@@ -239,8 +239,8 @@ static void find_ends(const struct verdict_table *t, const struct question *q, s
 
 static struct answer judge(const struct ends *e, const struct question *q)
 {
-	struct answer out = {.verdict = e->without, .rule_ingress = e->rule};
-	if (e->rule == RULE_SELF)
+	struct answer out = {.verdict = e->without};
+	if (!e->from && e->rule == RULE_SELF)
 		out.rule_egress = e->rule;
 	if (e->from) {
 		struct said s = set_says(e->from, e->egress_set, e->egress_class, q->proto, q->port);
@@ -252,7 +252,9 @@ static struct answer judge(const struct ends *e, const struct question *q)
 			return out;
 		}
 	}
-	if (e->to) {
+	if (!e->to) {
+		out.rule_ingress = e->rule;
+	} else {
 		struct said s = set_says(e->to, e->ingress_set, e->ingress_class, q->proto, q->port);
 		out.rule_ingress = s.rule;
 		out.set_ingress = e->ingress_set;

@@ -6,7 +6,9 @@
  */
 #include "cases.h"
 
+#include <linux/pkt_cls.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <string.h>
 
 #define SET   100u
@@ -244,7 +246,7 @@ static int drop_without_room(void (*fill)(void), int (*check)(void))
 
 	fill();
 	return must_be("error", (uint64_t)run_one(&s, &verdict), 0) |
-	       must_be("verdict", (uint64_t)verdict, 2) | check();
+	       must_be("verdict", (uint64_t)verdict, TC_ACT_SHOT) | check();
 }
 
 static int drops_without_cause(void)
@@ -351,6 +353,42 @@ static int asks(void)
 	       must_be("staged", map_size(world->maps.staged), 0) |
 	       must_be("connections", map_size(run_v6 ? world->maps.half6 : world->maps.half4), 0) |
 	       must_be("packets", read_counter(COUNTER_POD_IN) + read_counter(COUNTER_HOST_IN), 0);
+}
+
+/* While packets run, b is switched between two sets as the applier does it: the new one is written beside the
+ * old one, then the pod's element, then the old one goes. Both allow TCP 80 of a, and none TCP 81. */
+static void *switch_b(void *stop)
+{
+	for (uint32_t n = 0; !__atomic_load_n((int *)stop, __ATOMIC_RELAXED); n++) {
+		struct policy_key old = {.set = SET + n % 2, .class = CLASS_A};
+		uint32_t next = SET + (n + 1) % 2;
+
+		set_policy_one(next, CLASS_A, IPPROTO_TCP, 80, RULE + next);
+		set_pod("b", next, 0);
+		bpf_map_delete_elem(bpf_map__fd(world->maps.policy), &old);
+	}
+	return NULL;
+}
+
+static int switches_whole(void)
+{
+	struct spec s = {TCP, A, B, 0, 80, SYN}, denied = {TCP, A, B, 0, 81, SYN};
+	int stop = 0, verdict, bad = 0;
+	uint32_t passed = 0, dropped = 0;
+	pthread_t other;
+
+	set_policy_one(SET, CLASS_A, IPPROTO_TCP, 80, RULE);
+	set_pod("b", SET, 0);
+	bad = pthread_create(&other, NULL, switch_b, &stop);
+	for (uint16_t port = 1; port <= 20000 && !bad; port++) {
+		s.sport = denied.sport = port;
+		passed += !run_one(&s, &verdict) && verdict == TC_ACT_REDIRECT;
+		dropped += !run_one(&denied, &verdict) && verdict == TC_ACT_SHOT;
+	}
+	__atomic_store_n(&stop, 1, __ATOMIC_RELAXED);
+	if (!bad)
+		pthread_join(other, NULL);
+	return bad | must_be("passed", passed, 20000) | must_be("dropped", dropped, 20000);
 }
 
 #define OPEN                                                                                                 \
@@ -516,6 +554,7 @@ const struct bpf_case change_cases[] = {
      NULL,
      {{FROM_A, {UDP, A, B, 1000, 53, .payload = 200, .fragment_id = 7, .fragment_more = 1}, POD}},
      forgets_fragments},
+    {"NP79 no packet sees half of a change", BOTH, NULL, {{0}}, switches_whole},
     {"a question is answered as a packet is judged, and changes nothing", BOTH, NULL, {{0}}, asks},
     {NULL},
 };

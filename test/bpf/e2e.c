@@ -288,6 +288,62 @@ static void policy(const struct lab *l)
 	set_pod("b", 0, 0);
 }
 
+/* b leads its own service 80 to itself; b's cluster policies deny that at its ingress, in both families. */
+static void deny_itself(void)
+{
+	set_pod("b", SET_OPEN | 100, SET_OPEN | 101);
+	set_pod_flags("b", ENDPOINT_SELF);
+	set_policy(SET_OPEN | 100, CLASS_SELF, PORTSET_NONE, 300);
+	set_policy(SET_OPEN | 100, CLASS_SELF6, PORTSET_NONE, 301);
+	set_policy(SET_OPEN | 101, CLASS_SELF, PORTSET_ALL, 302);
+	set_policy(SET_OPEN | 101, CLASS_SELF6, PORTSET_ALL, 302);
+}
+
+/* CN18: sockets of the pod itself are refused in connect() and sendto(), those of others are not. */
+static void to_itself(const struct lab *l)
+{
+	static const struct line free[] = {
+	    {"NP64 no policy, no refusal", "b", "tcp", "10.96.0.1", 80, 0, SEEN("10.1.0.6", "10.96.0.1", 80),
+	     1},
+	};
+	static const struct line denied[] = {
+	    {"CN18 itself through its service", "b", "tcp", "10.96.0.1", 80, 0, "Operation not permitted", 1},
+	    {"CN18 itself through its service", "b", "udp", "10.96.0.1", 80, 0, "Operation not permitted", 1},
+	    {"CN18 itself through its service", "b", "udp", "fd00:96::1", 80, 0, "Operation not permitted",
+	     1},
+	    {"CN18 itself through its service", "b", "tcp6", "10.96.0.1", 80, 0, "Operation not permitted",
+	     1},
+	    {"CN18 NP63 but never by its own address", "b", "tcp", "10.1.0.6", P, 0,
+	     SEEN("10.1.0.6", "10.1.0.6", 8080), 1},
+	    {"CN18 nor do others suffer", "a", "tcp", "10.96.0.1", 80, 0, SEEN("10.1.0.5", "10.96.0.1", 80),
+	     1},
+	    {"CN18 itself through its service", "b", "tcp", "fd00:96::1", 80, 0, "Operation not permitted",
+	     1},
+	};
+	uint32_t index = IF_B;
+	struct event e = {0};
+	uint64_t cookie;
+	char ns[64];
+
+	if (!l->cgroup[0])
+		return;
+	lab_ns(l, "b", ns, sizeof(ns));
+	cookie = talk_cookie(ns);
+	bpf_map_update_elem(bpf_map__fd(world->maps.netns), &cookie, &index, BPF_ANY);
+	SAY_ALL(l, free);
+	deny_itself();
+	SAY_ALL(l, denied);
+	last_event(&e);
+	result(e.reason != DROP_DENY_INGRESS || e.cause != 301 || e.ifindex != IF_B ||
+		   e.direction != DIR_TO_POD,
+	       "CN18 the refused call is told with its rule", "another event", "deny-ingress by rule 301");
+	result(read_drops(IF_B, DROP_DENY_INGRESS, DIR_TO_POD, 300) != 3 ||
+		   read_drops(IF_B, DROP_DENY_INGRESS, DIR_TO_POD, 301) != 2 ||
+		   read_counter(COUNTER_CALL_DROP) != 5,
+	       "CN18 and counted", "other numbers", "3 under rule 300, 2 under rule 301");
+	set_pod("b", 0, 0);
+}
+
 static int run_mode(uint32_t mode)
 {
 	static const char *const servers[] = {"a", "b", "r", "out", "node1", "node2"};
@@ -310,6 +366,7 @@ static int run_mode(uint32_t mode)
 	SAY_ALL(&l, services);
 	SAY_ALL(&l, errors);
 	policy(&l);
+	to_itself(&l);
 	pings(&l);
 	if (mode == MODE_VXLAN)
 		path_mtu(&l);

@@ -111,17 +111,17 @@ uint32_t learned_for(const char *text, uint32_t name)
 /* As if every name had been told so many seconds earlier. */
 void age_names(uint32_t seconds)
 {
+	static struct addr16 keys[4096];
 	int fd = bpf_map__fd(world->maps.learned);
+	size_t n = map_keys(world->maps.learned, keys, sizeof(keys[0]), sizeof(keys) / sizeof(keys[0]));
 	struct learned_value v;
-	struct addr16 key;
 
-	for (int more = !bpf_map_get_next_key(fd, NULL, &key); more;
-	     more = !bpf_map_get_next_key(fd, &key, &key)) {
-		if (bpf_map_lookup_elem(fd, &key, &v))
+	for (size_t k = 0; k < n; k++) {
+		if (bpf_map_lookup_elem(fd, &keys[k], &v))
 			continue;
 		for (int i = 0; i < LEARNED_SLOTS; i++)
 			v.slot[i].until -= v.slot[i].name ? seconds : 0;
-		bpf_map_update_elem(fd, &key, &v, BPF_EXIST);
+		bpf_map_update_elem(fd, &keys[k], &v, BPF_EXIST);
 	}
 }
 

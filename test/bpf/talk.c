@@ -325,6 +325,22 @@ static void client(const struct talk *t, int out)
 	talk_datagram(t, fd, out, &a, len);
 }
 
+uint64_t talk_cookie(const char *ns)
+{
+	int fd, home = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+
+	if (home < 0 || enter(ns))
+		return 0;
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) || setns(home, CLONE_NEWNET))
+		cookie = 0;
+	close(fd);
+	close(home);
+	return cookie;
+}
+
 void talk(const struct talk *t, char *answer, size_t size)
 {
 	int ends[2], status;

@@ -8,6 +8,7 @@
 #define WEFT_TEST_BPF_TALK_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 #define TALK_PORT 8080
@@ -28,6 +29,8 @@ pid_t talk_serve(const char *ns);
 /* "seen ADDR peer ADDR PORT", "icmp TYPE CODE from ADDR mtu N", or "timeout", "refused", "unreachable", or
  * what went wrong. */
 void talk(const struct talk *t, char *answer, size_t size);
+/* The number that the kernel knows the namespace by (SO_NETNS_COOKIE); 0: it cannot be had. */
+uint64_t talk_cookie(const char *ns);
 /* Runs a shell command in a namespace ("" for this one); its output, cut to size. Returns its exit status. */
 int shell(const char *ns, char *out, size_t size, const char *format, ...)
     __attribute__((format(printf, 4, 5)));

@@ -522,20 +522,33 @@ int last_event(struct event *e)
 	return seen_events > 0;
 }
 
+/* All keys of a map, of so many bytes each: an element that is written while one walks moves to the front of
+ * its bucket, and the walk may never end. Returns how many. */
+size_t map_keys(const struct bpf_map *map, void *keys, size_t key_len, size_t most)
+{
+	int fd = bpf_map__fd(map);
+	uint8_t key[KEY_MAX];
+	size_t n = 0;
+
+	for (int more = !bpf_map_get_next_key(fd, NULL, key); more && n < most;
+	     more = !bpf_map_get_next_key(fd, key, key))
+		memcpy((uint8_t *)keys + n++ * key_len, key, key_len);
+	return n;
+}
+
 static void age_map(const struct bpf_map *map, size_t seen_at, uint64_t ns)
 {
-	uint8_t key[KEY_MAX], value[128];
+	static uint8_t keys[4096 * 40], value[128];
+	size_t len = bpf_map__key_size(map), n = map_keys(map, keys, len, sizeof(keys) / len);
 	uint64_t seen;
-	int fd = bpf_map__fd(map);
 
-	for (int more = !bpf_map_get_next_key(fd, NULL, key); more;
-	     more = !bpf_map_get_next_key(fd, key, key)) {
-		if (bpf_map_lookup_elem(fd, key, value))
+	for (size_t i = 0; i < n; i++) {
+		if (bpf_map_lookup_elem(bpf_map__fd(map), keys + i * len, value))
 			continue;
 		memcpy(&seen, value + seen_at, sizeof(seen));
 		seen -= ns;
 		memcpy(value + seen_at, &seen, sizeof(seen));
-		bpf_map_update_elem(fd, key, value, BPF_EXIST);
+		bpf_map_update_elem(bpf_map__fd(map), keys + i * len, value, BPF_EXIST);
 	}
 }
 

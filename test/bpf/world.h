@@ -86,7 +86,8 @@ uint64_t read_counter(uint32_t which);
 uint64_t read_drops(uint32_t ifindex, uint16_t reason, uint16_t direction, uint32_t cause);
 uint64_t read_staged(uint32_t ifindex, uint16_t reason, uint16_t direction, uint32_t cause);
 size_t map_size(const struct bpf_map *map); /* elements, by walking */
-int last_event(struct event *e);	    /* 1: there was one since the last reset; the last one */
+size_t map_keys(const struct bpf_map *map, void *keys, size_t key_len, size_t most);
+int last_event(struct event *e); /* 1: there was one since the last reset; the last one */
 /* Ages every connection and translation by so many seconds. */
 void age_all(uint64_t seconds);
 

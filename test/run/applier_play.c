@@ -343,7 +343,7 @@ int udp_at(int ns, const struct addr *own)
 	return fd;
 }
 
-bool passes(int from, const struct addr *to, int at)
+bool passes(int from, const struct addr *to, int at, int wait_ms)
 {
 	struct sockaddr_in6 dst = {.sin6_family = AF_INET6, .sin6_port = htons(PORT)};
 	struct pollfd p = {.fd = at, .events = POLLIN};
@@ -352,7 +352,7 @@ bool passes(int from, const struct addr *to, int at)
 	memcpy(&dst.sin6_addr, to, 16);
 	if (sendto(from, "x", 1, 0, (struct sockaddr *)&dst, sizeof(dst)) < 0)
 		return false;
-	return poll(&p, 1, 200) > 0 && recv(at, &byte, 1, MSG_DONTWAIT) == 1;
+	return poll(&p, 1, wait_ms) > 0 && recv(at, &byte, 1, MSG_DONTWAIT) == 1;
 }
 
 unsigned stream(bool v6, unsigned n, unsigned pause_us)
@@ -363,7 +363,7 @@ unsigned stream(bool v6, unsigned n, unsigned pause_us)
 	unsigned got = 0;
 
 	for (unsigned i = 0; i < n; i++) {
-		got += passes(from, other, to) ? 1 : 0;
+		got += passes(from, other, to, 1000) ? 1 : 0;
 		if (pause_us)
 			usleep(pause_us);
 	}

@@ -80,8 +80,8 @@ int new_ns(void);
 void make_pod(struct pod *p, unsigned number, const char *uid);
 /* A UDP socket in a namespace, bound to that address and PORT. */
 int udp_at(int ns, const struct addr *own);
-/* One datagram to PORT of `to`, which the socket `at` waits for (0.2 s). */
-bool passes(int from, const struct addr *to, int at);
+/* One datagram to PORT of `to`, which the socket `at` waits for. */
+bool passes(int from, const struct addr *to, int at, int wait_ms);
 /* Sends n datagrams from pod 0 to pod 1, one every `pause_us`; answers how many came. */
 unsigned stream(bool v6, unsigned n, unsigned pause_us);
 /* The same in a child process while the caller does something else; it ends with 0 when all came. */

@@ -296,12 +296,12 @@ static unsigned exchange(int client, int server, const struct addr *to, uint16_t
 	memcpy(&dst.sin6_addr, to, 16);
 	if (sendto(client, "q", 1, 0, (struct sockaddr *)&dst, sizeof(dst)) != 1)
 		return 0;
-	if (poll(&at_server, 1, 100) <= 0 ||
+	if (poll(&at_server, 1, 300) <= 0 ||
 	    recvfrom(server, &byte, 1, 0, (struct sockaddr *)&who, &len) != 1)
 		return 0;
 	if (sendto(server, "a", 1, 0, (struct sockaddr *)&who, len) != 1)
 		return 1;
-	return poll(&at_client, 1, 100) > 0 && recv(client, &byte, 1, 0) == 1 ? 2 : 1;
+	return poll(&at_client, 1, 300) > 0 && recv(client, &byte, 1, 0) == 1 ? 2 : 1;
 }
 
 /* Answered connections: those that are there go on, one too many is dropped with its name; gone ones make

@@ -93,14 +93,14 @@ static struct flow flow_open(unsigned f, int ns, const struct addr *other)
 	    .here = udp_at(pods[0].netns, own), .there = udp_at(ns, other), .own = own, .other = other};
 }
 
-static bool out(const struct flow *w)
+static bool out(const struct flow *w, int wait_ms)
 {
-	return passes(w->here, w->other, w->there);
+	return passes(w->here, w->other, w->there, wait_ms);
 }
 
-static bool back(const struct flow *w)
+static bool back(const struct flow *w, int wait_ms)
 {
-	return passes(w->there, w->own, w->here);
+	return passes(w->there, w->own, w->here, wait_ms);
 }
 
 static void flow_close(struct flow *w)
@@ -125,15 +125,15 @@ static void send_rows(struct child *c, struct script *s, const char *what)
 
 static void say_kept(unsigned f, const char *where, const struct flow *w)
 {
-	CHECK(out(w), "%s IPv%u: from pod to pod", where, f ? 6 : 4);
-	CHECK(back(w), "%s IPv%u: and back", where, f ? 6 : 4);
+	CHECK(out(w, 1000), "%s IPv%u: from pod to pod", where, f ? 6 : 4);
+	CHECK(back(w, 1000), "%s IPv%u: and back", where, f ? 6 : 4);
 }
 
 static void say_cut(unsigned f, const char *where, const struct flow *w)
 {
-	CHECK(!back(w), "NP21 %s IPv%u: what the new pod sends is no answer to the old flow", where,
+	CHECK(!back(w, 200), "NP21 %s IPv%u: what the new pod sends is no answer to the old flow", where,
 	      f ? 6 : 4);
-	CHECK(!out(w), "NP21 %s IPv%u: the old flow does not reach the new pod", where, f ? 6 : 4);
+	CHECK(!out(w, 200), "NP21 %s IPv%u: the old flow does not reach the new pod", where, f ? 6 : 4);
 }
 
 static bool has_route(const struct addr *to)

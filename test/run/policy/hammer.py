@@ -5,6 +5,9 @@ of SECONDS; then prints what it saw of each port.
   hammer.py connect SECONDS PORT[,PORT…] HOST…   new connections to each port of each host, a round each 30 ms; prints
                                                  "PORT made=N of=TRIES first=HOST"
   hammer.py steady SECONDS HOST PORT             one connection after the other; prints "made=N failed=N worst_ms=N"
+  hammer.py stream SECONDS HOST PORT             one TCP connection, a line each 10 ms; "lines=N last=EPOCH" of the answers
+  hammer.py send SECONDS HOST PORT               one UDP datagram each 10 ms; no answer is read
+  hammer.py hear SECONDS PORT                    UDP datagrams that come in: "got=N last=EPOCH"
 """
 import errno
 import os
@@ -73,7 +76,53 @@ def steady(seconds, host, port):
     return "made=%d failed=%d worst_ms=%d" % (made, failed, worst * 1000)
 
 
+def stream(seconds, host, port):
+    s = socket.create_connection((host, int(port)), 2)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    s.setblocking(False)
+    print("connected", flush=True)
+    end, lines, last = time.monotonic() + float(seconds), 0, 0.0
+    while time.monotonic() < end and not stop:
+        try:
+            s.send(b"line\n")
+            data = s.recv(65536)
+            if not data:
+                break
+            lines += data.count(b"\n")
+            last = time.time()
+        except BlockingIOError:
+            pass
+        except OSError:
+            break
+        time.sleep(0.01)
+    return "lines=%d last=%.3f" % (lines, last)
+
+
+def send(seconds, host, port):
+    s = socket.socket(family(host), socket.SOCK_DGRAM)
+    end, sent = time.monotonic() + float(seconds), 0
+    while time.monotonic() < end and not stop:
+        s.sendto(b"weft", (host, int(port)))
+        sent += 1
+        time.sleep(0.01)
+    return "sent=%d" % sent
+
+
+def hear(seconds, port):
+    s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+    s.bind(("::", int(port)))
+    s.settimeout(0.05)
+    end, got, last = time.monotonic() + float(seconds), 0, 0.0
+    while time.monotonic() < end and not stop:
+        try:
+            s.recv(2048)
+            got, last = got + 1, time.time()
+        except TimeoutError:
+            pass
+    return "got=%d last=%.3f" % (got, last)
+
+
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, term)
     print("listening", os.getpid(), flush=True)
-    print({"connect": connect, "steady": steady}[sys.argv[1]](*sys.argv[2:]), flush=True)
+    print({f.__name__: f for f in (connect, steady, stream, send, hear)}[sys.argv[1]](*sys.argv[2:]), flush=True)

@@ -6,11 +6,12 @@ BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help all setup demo test bench fuzz install uninstall clean format gen
+.PHONY: help all setup demo test prove bench fuzz install uninstall clean format gen
 
 help:
 	@echo "make demo       set up, build, start the example, show who reaches whom, clean up"
 	@echo "make test       set up, build, run every test (ONLY='unit golden' for some groups)"
+	@echo "make prove      random clusters and packets before reference, engine and kernel, for long (10,000 x 1,000)"
 	@echo "make all        build into $(BUILD)/"
 	@echo "make bench      measure, print the table, write bench/RESULTS.md"
 	@echo "make fuzz       fuzz each decoder for long (SECONDS_EACH=600)"
@@ -33,6 +34,12 @@ demo: all
 test:
 	@tools/setup test
 	@BUILD=$(BUILD) tools/run-tests $(ONLY)
+
+prove:
+	@tools/setup test
+	@tools/build release $(BUILD)
+	$(BUILD)/test/prove/prove --configs $(or $(CONFIGS),10000) --packets $(or $(PACKETS),10000000) \
+		$(if $(SEED),--seed $(SEED)) --results bench/RESULTS.md
 
 bench:
 	@tools/setup bench

@@ -85,3 +85,18 @@ def markdown(findings, machine, how):
         counts[f.verdict] = counts.get(f.verdict, 0) + 1
     out += ["", "Verdicts: " + ", ".join(f"{n} {v}" for v, n in sorted(counts.items())) + ".", ""]
     return "\n".join(out)
+
+
+BEGIN, END = "<!-- make prove: begin -->", "<!-- make prove: end -->"
+
+
+def proof(path):
+    """The section that `make prove` wrote into the file, with a blank line before it; "" where there is none."""
+    try:
+        with open(path, encoding="utf-8") as f:
+            text = f.read()
+    except FileNotFoundError:
+        return ""
+    if BEGIN not in text or END not in text:
+        return ""
+    return "\n" + text[text.index(BEGIN) : text.index(END)] + END + "\n"

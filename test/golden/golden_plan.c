@@ -20,6 +20,7 @@
 #include "model.h"
 #include "object/decode.h"
 #include "seam/config.h"
+#include "seam/policy.h"
 #include "store/store.h"
 
 struct golden {
@@ -28,6 +29,7 @@ struct golden {
 	struct compiler *compiler, *other; /* of node-1 and node-2 */
 	struct remarks rs;
 	unsigned hosts[2];
+	bool names; /* the file speaks of domain names */
 	bool bad;
 };
 
@@ -121,6 +123,10 @@ static bool shown(const struct golden *g, const struct row *r)
 	     1u << PLAN_MAP_endpoint | 1u << PLAN_MAP_address | 1u << PLAN_MAP_block |
 		 1u << PLAN_MAP_block_trie | 1u << PLAN_MAP_policy | 1u << PLAN_MAP_port,
 	     false, false},
+	    {"clusternetworkpolicy",
+	     1u << PLAN_MAP_endpoint | 1u << PLAN_MAP_address | 1u << PLAN_MAP_block | 1u << PLAN_MAP_policy |
+		 1u << PLAN_MAP_port | 1u << PLAN_MAP_name | 1u << PLAN_MAP_name_match,
+	     false, false},
 	    {"service", 1u << PLAN_MAP_service | 1u << PLAN_MAP_backend, false, false},
 	    {"pod", 1u << PLAN_MAP_endpoint | 1u << PLAN_MAP_iface | 1u << PLAN_MAP_address, true, true},
 	    {"node",
@@ -166,7 +172,14 @@ struct who {
 	const char *name;
 	struct addr addr;
 	const struct object *pod;
+	struct str known_as; /* what DNS answers called it */
 };
+
+/* Names outside, for policies of the cluster. */
+static const struct model_name named[] = {{STR("api.example.org"), {{[10] = 255, 255, 203, 0, 113, 20}}},
+					  {STR("example.org"), {{[10] = 255, 255, 203, 0, 113, 21}}},
+					  {STR("api.example.net"), {{[10] = 255, 255, 203, 0, 113, 22}}}};
+
 struct everyone {
 	VEC(struct who) list;
 	struct arena arena;
@@ -196,6 +209,23 @@ static void gather(const struct golden *g, struct everyone *all)
 	add_who(all, "own node", STR("172.31.0.10"), NULL);
 	add_who(all, "other node", STR("172.31.0.11"), NULL);
 	add_who(all, "outside", STR("203.0.113.10"), NULL);
+	for (size_t i = 0; i < ARRAY_LEN(named) && g->names; i++)
+		if (!vec_push(&all->list, (struct who){.name = named[i].name.p, .addr = named[i].addr}))
+			all->list.items[all->list.len - 1].known_as = named[i].name;
+}
+
+static enum judgement reference(const struct golden *g, const struct question *q)
+{
+	const struct model_question mq = {
+	    .src = q->src, .dst = q->dst, .proto = q->proto, .port = q->port, .service = q->through_service};
+	struct model m;
+	if (model_init(&m, g->store))
+		return JUDGED_NOBODY;
+	m.names = named;
+	m.names_len = ARRAY_LEN(named);
+	enum judgement out = (enum judgement)model_ask(&m, &mq).verdict;
+	model_fini(&m);
+	return out;
 }
 
 static void ask(struct golden *g, const struct verdict_table *t, const struct who *a, const struct who *b,
@@ -204,9 +234,11 @@ static void ask(struct golden *g, const struct verdict_table *t, const struct wh
 	static const char *const words[] = {"allowed", "denied at egress", "denied at ingress",
 					    "nobody there"};
 	struct question q = {.src = a->addr, .dst = b->addr, .proto = proto, .port = port};
+	q.through_service = a == b;
+	q.names = &b->known_as;
+	q.names_len = b->known_as.n != 0;
 	struct answer got = verdict_ask(t, &q);
-	const struct model_question m = {.src = a->addr, .dst = b->addr, .proto = proto, .port = port};
-	enum judgement want = (enum judgement)model_verdict_of(g->store, &m);
+	enum judgement want = reference(g, &q);
 	const struct plan_names *names = compiler_names(g->compiler);
 	buf_printf(out, "%-12s → %-12s ", a->name, b->name);
 	buf_printf(out,
@@ -216,16 +248,15 @@ static void ask(struct golden *g, const struct verdict_table *t, const struct wh
 					  : "SCTP/%u",
 		   port);
 	buf_printf(out, " %s", words[got.verdict]);
-	if (got.verdict == JUDGED_ALLOW && (got.rule_egress || got.rule_ingress)) {
-		buf_addz(out, " by");
-		for (int i = 0; i < 2; i++) {
-			uint32_t id = i ? got.rule_ingress : got.rule_egress;
-			if (!id || (i && id == got.rule_egress))
-				continue;
-			buf_addc(out, ' ');
-			name_rule(out, name_rule_origin(names, id).object ? names : compiler_names(g->other),
-				  id);
-		}
+	uint32_t rules[2] = {got.rule_egress, got.rule_ingress};
+	if (got.verdict == JUDGED_DENY_INGRESS) /* the other end had nothing against it */
+		rules[0] = RULE_NONE;
+	for (int i = 0; i < 2 && got.verdict != JUDGED_NOBODY; i++) {
+		if (rules[i] == RULE_NONE || (i && rules[1] == rules[0]))
+			continue;
+		buf_addz(out, i && rules[0] ? " " : " by ");
+		name_rule(out, name_rule_origin(names, rules[i]).object ? names : compiler_names(g->other),
+			  rules[i]);
 	}
 	buf_addc(out, '\n');
 	if (got.verdict != want) {
@@ -253,7 +284,7 @@ static void ask_ports(struct golden *g, const struct verdict_table *t, const str
 		}
 	}
 	if (!any)
-		ask(g, t, a, b, IPPROTO_TCP, 80, out);
+		ask(g, t, a, b, IPPROTO_TCP, b->known_as.n ? 443 : 80, out);
 }
 
 static void print_reach(struct golden *g, struct buf *out)
@@ -261,7 +292,8 @@ static void print_reach(struct golden *g, struct buf *out)
 	struct verdict_table *t;
 	struct everyone all = {0};
 	const struct compiler *both[] = {g->compiler, g->other};
-	if (strcmp(g->folder, "policy") || verdict_table_new(&t))
+	bool cluster = !strcmp(g->folder, "clusternetworkpolicy");
+	if ((!cluster && strcmp(g->folder, "policy")) || verdict_table_new(&t))
 		return;
 	for (int i = 0; i < 2; i++) {
 		struct plan p = {0};
@@ -272,7 +304,8 @@ static void print_reach(struct golden *g, struct buf *out)
 	gather(g, &all);
 	VEC_EACH (&all.list, a)
 		VEC_EACH (&all.list, b)
-			if (addr_is4(&a->addr) == addr_is4(&b->addr) && a != b && (a->pod || b->pod))
+			if (addr_is4(&a->addr) == addr_is4(&b->addr) && (a != b || cluster) &&
+			    (a->pod || b->pod))
 				ask_ports(g, t, a, b, out);
 	vec_free(&all.list);
 	arena_fini(&all.arena);
@@ -325,6 +358,7 @@ static bool play(const char *folder, const char *name, struct buf *out)
 		return false;
 	if (!strstr(first.p, "kind: Node,"))
 		load_text(&g, "nodes", nodes_text, strlen(nodes_text));
+	g.names = strstr(first.p, "domainNames");
 	load_text(&g, path.p, first.p, first.n);
 	run(&g, false, out);
 	buf_clear(&path);

@@ -18,13 +18,21 @@
 #include "model.h"
 #include "store/store.h"
 
-enum { WORLD_PODS = 12, WORLD_POLICIES = 7, WORLD_SERVICES = 4, WORLD_NODES = 2, WORLD_NS = 3 };
+enum {
+	WORLD_PODS = 12,
+	WORLD_POLICIES = 7,
+	WORLD_SERVICES = 4,
+	WORLD_NODES = 2,
+	WORLD_NS = 3,
+	WORLD_CLUSTER = 5
+};
 
 struct world {
 	uint64_t seed;
 	bool blocky; /* most peers are ipBlocks, of many lengths */
 	bool dense;  /* pods of one node and family, rules without ports, many relabels: what two ends can do
 			wrong */
+	bool tiers;  /* cluster policies, staged ones, names */
 	struct store *store;
 	struct subscription *sub;
 	struct compiler *compilers[WORLD_NODES + 1]; /* that are told of each change; ends with NULL */
@@ -93,15 +101,16 @@ static inline void world_put_ns(struct world *w, uint32_t i)
 
 static inline void world_put_node(struct world *w, uint32_t i)
 {
+	static const char *const zones[] = {"a", "b"};
 	AUTO_BUF b = {0};
-	(void)w;
 	buf_printf(
 	    &b,
-	    "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"node-%u\"},\"spec\":{"
+	    "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"node-%u\",\"labels\":{"
+	    "\"zone\":\"%s\"}},\"spec\":{"
 	    "\"podCIDRs\":["
 	    "\"10.244.%u.0/24\",\"fd57:0:0:%u::/80\"]},\"status\":{\"addresses\":[{\"type\":\"InternalIP\","
 	    "\"address\":\"172.31.0.%u\"},{\"type\":\"InternalIP\",\"address\":\"fd57:1::%x\"}]}}",
-	    i + 1, i, i, 10 + i, 16 + i);
+	    i + 1, w->tiers ? PICK(w, zones) : "a", i, i, 10 + i, 16 + i);
 	world_put(w, &b);
 }
 
@@ -226,6 +235,8 @@ static inline void world_rules(struct world *w, struct buf *b, const char *peers
 	buf_addc(b, ']');
 }
 
+#include "compile_tiers.h"
+
 static inline void world_put_policy(struct world *w, uint32_t i)
 {
 	static const char *const types[] = {"", "\"policyTypes\":[\"Ingress\"],",
@@ -235,8 +246,10 @@ static inline void world_put_policy(struct world *w, uint32_t i)
 	buf_printf(&b,
 		   "{\"apiVersion\":\"networking.k8s.io/"
 		   "v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{\"name\":\"n%u\","
-		   "\"namespace\":\"ns%u\"},\"spec\":{%s\"podSelector\":",
-		   i, i % WORLD_NS, PICK(w, types));
+		   "\"namespace\":\"ns%u\"",
+		   i, i % WORLD_NS);
+	world_marks(w, &b);
+	buf_printf(&b, "},\"spec\":{%s\"podSelector\":", PICK(w, types));
 	world_selector(w, &b);
 	if (world_random(w, 3)) {
 		buf_addz(&b, ",\"ingress\":");
@@ -303,6 +316,16 @@ static inline void world_change(struct world *w)
 	uint32_t pod = world_random(w, WORLD_PODS), pol = world_random(w, WORLD_POLICIES),
 		 svc = world_random(w, WORLD_SERVICES), slice = world_random(w, 2 * WORLD_SERVICES),
 		 ns = world_random(w, WORLD_NS);
+	if (w->tiers && world_random(w, 3) == 0) {
+		uint32_t i = world_random(w, WORLD_CLUSTER + 1);
+		if (i == WORLD_CLUSTER)
+			world_put_node(w, world_random(w, WORLD_NODES));
+		else if (gone)
+			world_delete(w, KIND_clusternetworkpolicy, "c", i, true);
+		else
+			world_put_cluster(w, i);
+		return;
+	}
 	switch (world_random(w, w->dense ? 6 : 10)) {
 	case 0:
 		world_put_ns(w, ns);
@@ -330,7 +353,7 @@ static inline void world_change(struct world *w)
 /* A full cluster from a seed. */
 static inline void world_init(struct world *w, uint64_t seed)
 {
-	*w = (struct world){.seed = seed, .blocky = seed % 4 == 0};
+	*w = (struct world){.seed = seed, .blocky = seed % 4 == 0, .tiers = seed % 3 != 0};
 	assert_int_equal(store_new(&w->store, 0), 0);
 	assert_int_equal(store_subscribe(w->store, world_heard, w, &w->sub), 0);
 }
@@ -345,6 +368,8 @@ static inline void world_fill(struct world *w)
 		world_put_pod(w, i);
 	for (uint32_t i = 0; i < WORLD_POLICIES; i++)
 		world_put_policy(w, i);
+	for (uint32_t i = 0; i < WORLD_CLUSTER && w->tiers; i++)
+		world_put_cluster(w, i);
 	for (uint32_t i = 0; i < WORLD_SERVICES; i++) {
 		world_put_service(w, i);
 		world_put_slice(w, i);
@@ -423,11 +448,42 @@ static const struct {
 		   {IPPROTO_TCP, 9000}, {IPPROTO_TCP, 1}};
 enum { WORLD_PORTS = sizeof(world_ports) / sizeof(world_ports[0]) };
 
+/* The names of the destination are known wherever one asks. */
+static inline void world_question(struct world *w, const struct world_addrs *addrs, struct str *name,
+				  struct question *q)
+{
+	*q = (struct question){.src = addrs->list.items[world_random(w, (uint32_t)addrs->list.len)],
+			       .dst = addrs->list.items[world_random(w, (uint32_t)addrs->list.len)]};
+	uint32_t port = w->dense ? 0 : world_random(w, WORLD_PORTS);
+	q->proto = world_ports[port].proto;
+	q->port = world_ports[port].port;
+	if (!world_random(w, 12)) {
+		q->src = q->dst;
+		q->through_service = world_random(w, 2);
+	}
+	*name = world_name(&q->dst);
+	q->names = name;
+	q->names_len = name->n != 0;
+}
+
 /* What the reference says. */
 static inline enum judgement world_model(const struct store *s, const struct question *q)
 {
-	const struct model_question m = {.src = q->src, .dst = q->dst, .proto = q->proto, .port = q->port};
-	return (enum judgement)model_verdict_of(s, &m);
+	struct model m = {0};
+	struct model_name names[WORLD_NAMES];
+	assert_int_equal(model_init(&m, s), 0);
+	for (int i = 0; i < WORLD_NAMES; i++) {
+		names[i].name = str_of(world_names[i].name);
+		addr_parse(str_of(world_names[i].addr), &names[i].addr);
+	}
+	m.names = names;
+	m.names_len = q->names_len ? WORLD_NAMES : 0;
+	m.staged = q->staged;
+	const struct model_question mq = {
+	    .src = q->src, .dst = q->dst, .proto = q->proto, .port = q->port, .service = q->through_service};
+	enum judgement out = (enum judgement)model_ask(&m, &mq).verdict;
+	model_fini(&m);
+	return out;
 }
 
 static inline void question_text(const struct question *q, struct buf *b)

@@ -43,11 +43,10 @@ static void one_world(uint64_t seed, size_t counts[4])
 	struct world_addrs addrs = {0};
 	world_addrs(w.store, &addrs);
 	for (int i = 0; i < 400; i++) {
-		struct question q = {.src = addrs.list.items[world_random(&w, (uint32_t)addrs.list.len)],
-				     .dst = addrs.list.items[world_random(&w, (uint32_t)addrs.list.len)]};
-		uint32_t port = world_random(&w, WORLD_PORTS);
-		q.proto = world_ports[port].proto;
-		q.port = world_ports[port].port;
+		struct question q;
+		struct str name;
+		world_question(&w, &addrs, &name, &q);
+		q.staged = w.tiers && world_random(&w, 3) == 0;
 		if (addr_is4(&q.src) == addr_is4(&q.dst))
 			check_pair(t, w.store, &q, seed, counts);
 	}

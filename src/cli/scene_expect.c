@@ -5,6 +5,8 @@
  *   from       web:80   db:5432      "from" may be left out, or be any word without a colon
  *   client     yes      no
  *   outside    yes      -            "-": not stated
+ *   from       store:1               further targets
+ *   client     no
  */
 #include "cli/scene.h"
 
@@ -118,12 +120,13 @@ int expect_table_read(struct expect_table *out, const struct scene_page *page, c
 		struct str look = line;
 		if (!next_word(&look).n)
 			continue;
-		if (columns.list.len) {
+		look = line;
+		struct str first = next_word(&look);
+		if (columns.list.len && !str_eqz(first, "from")) {
 			r = read_row(out, page, text, line, &columns);
 			continue;
 		}
-		look = line;
-		struct str first = next_word(&look);
+		columns.list.len = 0;
 		if (!memchr(first.p, ':', first.n))
 			line = look;
 		for (struct str w; !r && (w = next_word(&line)).n;)

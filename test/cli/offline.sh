@@ -36,6 +36,12 @@ run 2 up --nodes 65 && says 'a number from 1 to 64'
 ok "a number out of range" $?
 run 2 up --mode vlan && says 'vxlan|routes'
 ok "a value that is none of the allowed" $?
+run 2 up --host api.example.org && says 'what is its address?'
+ok "a host without an address" $?
+run 2 up --host a.example=1.2.3.4 --host a.example=b.example && says 'an alias has one target'
+ok "a host that is a name of its own and an alias" $?
+run 2 up --host kubernetes.default.svc.cluster.local=1.2.3.4 && says "the cluster's own"
+ok "a host below the cluster's domain" $?
 run 2 get && says 'KIND'
 ok "a missing argument" $?
 run 2 get pdos && says 'did you mean pods?'

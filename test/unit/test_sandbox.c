@@ -48,7 +48,14 @@ static void lacks(const struct buf *b, const char *text)
 static void test_zones(void **state)
 {
 	struct hash services = {0}, slices = {0}, pods = {0};
-	struct dns_view view = {.services = &services, .slices = &slices, .pods = &pods};
+	const struct sandbox_host hosts[] = {{.name = "api.example.org", .to = "198.51.100.1", .ttl = 6},
+					     {.name = "api.example.org", .to = "2001:db8:51::1", .ttl = 6},
+					     {.name = "*.example.com", .to = "api.example.org", .ttl = 30}};
+	struct dns_view view = {.services = &services,
+				.slices = &slices,
+				.pods = &pods,
+				.hosts = hosts,
+				.hosts_len = ARRAY_LEN(hosts)};
 	struct buf z[DNS_ZONES] = {0};
 
 	(void)state;
@@ -98,6 +105,12 @@ static void test_zones(void **state)
 	has(&z[1], "5.0.244.10.in-addr.arpa. PTR db-0.db.shop.svc.cluster.local.");
 	has(&z[2], "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.0.0.0.7.f.7.e.7.5.d.f.ip6.arpa. PTR "
 		   "cart.shop.svc.cluster.local.");
+	has(&z[3], "$ORIGIN .\n");
+	has(&z[3], "localhost. A 127.0.0.1");
+	has(&z[3], "api.example.org. 6 A 198.51.100.1");
+	has(&z[3], "api.example.org. 6 AAAA 2001:db8:51::1");
+	has(&z[3], "*.example.com. 30 CNAME api.example.org.");
+	lacks(&z[3], "cart");
 	for (int i = 0; i < DNS_ZONES; i++)
 		buf_fini(&z[i]);
 	drop(&services);

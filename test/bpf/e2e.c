@@ -393,6 +393,7 @@ int main(void)
 		printf("1..0 # SKIP needs eBPF: %s\n", strerror(errno));
 		return 0;
 	}
+	weft__destroy(world); /* each mode loads its own */
 	printf("# over the tunnel\n");
 	if (run_mode(MODE_VXLAN))
 		return 1;

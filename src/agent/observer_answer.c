@@ -1,15 +1,18 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions to the observer: /drops /counters /conns /events /probes /status. The kernel's numbers are joined
- * with pods here: by the interface's alias, which holds the pod's uid, and by the pod's addresses.
+ * Questions to the observer: /drops /staged /learned /counters /conns /events /probes /status. The kernel's
+ * numbers are joined with pods here: by the interface's alias, which holds the pod's uid, and by the pod's
+ * addresses.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "agent/observer.h"
 #include "apply/netlink_object.h"
+#include "base/clock.h"
 #include "base/own.h"
 #include "observe/kernel.h"
+#include "seam/name.h"
 
 enum { CONNS_MAX = 1000, EVENTS_MAX = 200 };
 
@@ -112,6 +115,8 @@ static int answer_drops(struct observer *ob, struct buf *out)
 			   drop_name(d->reason), d->reason);
 		add_direction(out, d->ifindex, d->to_pod);
 		add_pod(out, &j, d->ifindex);
+		if (d->cause)
+			buf_printf(out, ",\"cause\":%u", d->cause);
 		buf_printf(out,
 			   ",\"packets\":%llu,\"bytes\":%llu,\"advice\":", (unsigned long long)d->packets,
 			   (unsigned long long)d->bytes);
@@ -122,6 +127,90 @@ static int answer_drops(struct observer *ob, struct buf *out)
 	join_end(&j);
 	vec_free(&drops.list);
 	return 200;
+}
+
+/* Seconds since the newest event kept that tells of these connections; -1: none is kept. */
+static long long staged_age(const struct observed *o, const struct drop_count *d, uint64_t now)
+{
+	struct seen e;
+
+	for (unsigned i = 0; i < OBSERVE_EVENTS && observed_event(o, i, &e); i++)
+		if (e.staged && e.ifindex == d->ifindex && e.cause == d->cause && e.reason == d->reason &&
+		    e.to_pod == d->to_pod)
+			return now > e.at ? (long long)((now - e.at) / 1000000000) : 0;
+	return -1;
+}
+
+/* What staged policies would have done to connections: refuse what goes on, or allow what is refused. */
+static int answer_staged(struct observer *ob, struct buf *out)
+{
+	struct drop_counts staged = {0};
+	struct joiner j;
+	int err = observed_staged(ob->observed, &staged);
+
+	if (err) {
+		vec_free(&staged.list);
+		return 503;
+	}
+	join_begin(&j, ob);
+	buf_addz(out, "{\"node\":");
+	buf_json(out, str_of(ob->o.node));
+	buf_addz(out, ",\"staged\":[");
+	VEC_EACH (&staged.list, d) {
+		long long age = staged_age(ob->observed, d, clock_us() * 1000);
+
+		buf_printf(out, "%s{\"would\":\"%s\",\"number\":%u,\"cause\":%u",
+			   d == staged.list.items ? "" : ",", d->reason ? "refuse" : "allow", d->reason,
+			   d->cause);
+		if (d->reason)
+			buf_printf(out, ",\"reason\":\"%s\"", drop_name(d->reason));
+		add_direction(out, d->ifindex, d->to_pod);
+		add_pod(out, &j, d->ifindex);
+		buf_printf(out, ",\"connections\":%llu", (unsigned long long)d->packets);
+		if (age >= 0)
+			buf_printf(out, ",\"secondsAgo\":%lld", age);
+		buf_addc(out, '}');
+	}
+	buf_addz(out, "]}\n");
+	join_end(&j);
+	vec_free(&staged.list);
+	return 200;
+}
+
+struct learned_list {
+	struct buf *out;
+	uint32_t now; /* monotonic seconds */
+	size_t n;
+};
+
+static int add_learned(void *ctx, const struct addr *a, const struct learned_value *v)
+{
+	struct learned_list *l = ctx;
+	char text[ADDR_TEXT];
+
+	addr_print(a, text);
+	for (int i = 0; i < LEARNED_SLOTS; i++)
+		if (v->slot[i].name)
+			buf_printf(l->out, "%s{\"address\":\"%s\",\"class\":%u,\"seconds\":%d}",
+				   l->n++ ? "," : "", text, v->slot[i].name,
+				   (int32_t)(v->slot[i].until - l->now));
+	return 0;
+}
+
+/* Addresses under names; `seconds` below 1: so long ago it ended. */
+static int answer_learned(struct observer *ob, struct buf *out)
+{
+	struct learned_list l = {.out = out, .now = (uint32_t)(clock_us() / 1000000)};
+	int err;
+
+	buf_addz(out, "{\"node\":");
+	buf_json(out, str_of(ob->o.node));
+	buf_addz(out, ",\"learned\":[");
+	err = observed_learned(ob->observed, add_learned, &l);
+	buf_addz(out, "]}\n");
+	if (err)
+		buf_clear(out);
+	return err ? 503 : 200;
 }
 
 static int answer_counters(struct observer *ob, struct buf *out)
@@ -209,8 +298,12 @@ static int answer_events(struct observer *ob, struct buf *out)
 		buf_addz(out, i ? ",{" : "{");
 		add_end(out, "from", &e.src, e.sport);
 		add_end(out, "to", &e.dst, e.dport);
-		buf_printf(out, "\"at\":%llu,\"reason\":\"%s\",\"protocol\":%u,\"cause\":%u,\"bytes\":%u",
-			   (unsigned long long)e.at, drop_name(e.reason), e.proto, e.cause, e.len);
+		buf_printf(out,
+			   "\"at\":%llu,\"reason\":\"%s\",\"protocol\":%u,\"cause\":%u,\"bytes\":%u",
+			   (unsigned long long)e.at, e.reason ? drop_name(e.reason) : "allowed", e.proto,
+			   e.cause, e.len);
+		if (e.staged)
+			buf_addz(out, ",\"staged\":true");
 		add_direction(out, e.ifindex, e.to_pod);
 		add_pod(out, &j, e.ifindex);
 		buf_addc(out, '}');
@@ -258,6 +351,10 @@ int observer_answer(void *ctx, struct str path, struct buf *out)
 	}
 	if (str_eqz(name, "/drops"))
 		return answer_drops(ob, out);
+	if (str_eqz(name, "/staged"))
+		return answer_staged(ob, out);
+	if (str_eqz(name, "/learned"))
+		return answer_learned(ob, out);
 	if (str_eqz(name, "/counters"))
 		return answer_counters(ob, out);
 	if (str_eqz(name, "/conns"))

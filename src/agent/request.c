@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "agent/planner.h"
+#include "agent/request.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -91,8 +92,12 @@ static void ok(struct client *c, json_int_t id)
 	client_send(c, &b);
 }
 
-/* Long texts go in pieces, all but the last with "more":true. */
-static void answer_text(struct client *c, json_int_t id, struct str text)
+void client_fail(struct client *c, json_int_t id, const char *why)
+{
+	fail(c, id, CODE_BAD, "%s", why);
+}
+
+void client_text(struct client *c, json_int_t id, struct str text)
 {
 	do {
 		struct str piece = {.p = text.p, .n = text.n < PIECE ? text.n : PIECE};
@@ -145,6 +150,16 @@ static void client_unref(struct client *c)
 {
 	if (!--c->refs)
 		free(c);
+}
+
+void client_hold(struct client *c)
+{
+	c->refs++;
+}
+
+void client_release(struct client *c)
+{
+	client_unref(c);
 }
 
 static void on_client_closed(uv_handle_t *h)
@@ -301,7 +316,7 @@ static void answer_plan(struct client *c, json_int_t id)
 	if (p->compiler && !compiler_plan(p->compiler, &plan))
 		plan_print(&b, &plan, compiler_names(p->compiler));
 	vec_free(&plan.rows);
-	answer_text(c, id, buf_str(&b));
+	client_text(c, id, buf_str(&b));
 }
 
 static void handle(struct client *c, json_t *o, const int *fds, unsigned nfds)
@@ -333,8 +348,13 @@ static void handle(struct client *c, json_t *o, const int *fds, unsigned nfds)
 		answer_status(c, id);
 	} else if (op && !strcmp(op, "plan")) {
 		answer_plan(c, id);
+	} else if (op && !strcmp(op, "why")) {
+		explain_why(c->rs->p, c, id, o);
+	} else if (op && !strcmp(op, "causes")) {
+		explain_causes(c->rs->p, c, id, o);
 	} else {
-		fail(c, id, CODE_BAD, "unknown op; there are add, del, check, status, plan, readback");
+		fail(c, id, CODE_BAD,
+		     "unknown op; there are add, del, check, status, plan, readback, why, causes");
 	}
 	for (unsigned i = 0; i < nfds; i++)
 		close(fds[i]);
@@ -517,7 +537,7 @@ void requests_readback(struct planner *p)
 		struct request *r = *at;
 
 		if (r->op == OP_READBACK)
-			answer_text(r->client, r->id, buf_str(&p->differences));
+			client_text(r->client, r->id, buf_str(&p->differences));
 		else if (r->op == OP_CHECK && p->differences.n)
 			fail(r->client, r->id, CODE_REFUSED, "not as planned: %.*s",
 			     (int)(p->differences.n < 2000 ? p->differences.n : 2000), p->differences.p);

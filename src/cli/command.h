@@ -34,7 +34,7 @@ struct option_list {
 #undef COMMAND_END
 
 enum option_type { OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_NUMBER };
-enum argument_hint { HINT_NONE, HINT_PATHS, HINT_KIND, HINT_SCENES, HINT_SHELL, HINT_COMMANDS };
+enum argument_hint { HINT_NONE, HINT_PATHS, HINT_KIND, HINT_SCENES, HINT_SHELL, HINT_COMMANDS, HINT_ENDS };
 
 struct option_desc {
 	enum option_type type;

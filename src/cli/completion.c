@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `weft completion SHELL`: scripts for bash, zsh and fish, written from the command and kind tables. The
- * scripts ask `weft get KIND -o name` for the names of objects; everything else is fixed words.
+ * scripts ask `weft get` for the names of objects; everything else is fixed words.
  */
 #include "base/own.h"
 #include "cli/command.h"
 #include "object/object.h"
 
 #include <stdio.h>
+
+/* Pods and Services as NS/NAME, nodes as node:NAME, for `weft why`. */
+#define NAMES_OF_ENDS                                                                                        \
+	"{ weft get pods -A; weft get svc -A; } 2>/dev/null | sed -n 's,^\\([^ ]*\\)  *\\([^ ]*\\) "         \
+	".*,\\1/\\2,p' | "                                                                                   \
+	"grep -v ^NAMESPACE/; weft get nodes -o name 2>/dev/null | sed 's,.*/,node:,'"
 
 static void print_kinds(void)
 {
@@ -75,6 +81,9 @@ static void bash_options(const struct command_desc *c)
 		print_commands();
 		printf("\"\n");
 		break;
+	case HINT_ENDS:
+		printf("\t\twords=\"$words outside $(" NAMES_OF_ENDS ")\"\n");
+		break;
 	case HINT_NONE:
 		break;
 	}
@@ -127,6 +136,9 @@ static void zsh_arguments(const struct command_desc *c)
 		print_commands();
 		printf(")'");
 		break;
+	case HINT_ENDS:
+		printf(" '*:end:_weft_ends'");
+		break;
 	case HINT_NONE:
 		break;
 	}
@@ -161,6 +173,8 @@ static void print_zsh(void)
 	       "_weft_names() {\n\tlocal -a names\n"
 	       "\tnames=(${(f)\"$(weft get $words[2] -o name 2>/dev/null | sed 's,.*/,,')\"})\n"
 	       "\tcompadd -a names\n}\n"
+	       "_weft_ends() {\n\tlocal -a ends\n\tends=(outside ${(f)\"$(" NAMES_OF_ENDS ")\"})\n"
+	       "\tcompadd -a ends\n}\n"
 	       "_weft() {\n\tlocal -a commands\n\tcommands=(\n");
 	for (size_t i = 0; i < command_count; i++) {
 		printf("\t\t'%s:", command_table[i].name);
@@ -201,6 +215,12 @@ static void fish_arguments(const struct command_desc *c)
 		printf("%s %s' -a '", in, c->name);
 		print_commands();
 		printf("'\n");
+		break;
+	case HINT_ENDS:
+		printf("%s %s' -a 'outside ", in, c->name);
+		printf("(");
+		print_quoted(NAMES_OF_ENDS, false);
+		printf(")'\n");
 		break;
 	case HINT_NONE:
 		break;

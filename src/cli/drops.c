@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `weft drops`: what each node's observer has counted as dropped, by pod and reason, with the advice of
- * tables/drops.def. Counts nothing itself; a node whose observer does not answer is named, never shown as
- * zero.
+ * `weft drops`: what each node's observer has counted as dropped, by pod and reason: of policy drops the
+ * policies or the rule with file and line, of others the advice of tables/drops.def. Counts nothing itself; a
+ * node whose observer does not answer is named, never shown as zero.
  */
 #include "base/own.h"
+#include "cli/causes.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/drops.h"
 #include "cli/output.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -44,56 +44,43 @@ static bool is_wanted(const struct options_drops *o, const json_t *drop)
 /* Drops of one node appended to list; false when its observer does not answer. */
 static bool collect_node(const struct options_drops *o, const char *name, const char *node, json_t *list)
 {
-	char path[CLUSTER_PATH];
-	AUTO_BUF file = {0};
-	AUTO_BUF body = {0};
+	AUTO_JSON v = observer_get(name, node, "/drops");
+	AUTO_JSON mine = json_array();
 	json_t *drop;
 	size_t i;
 
-	buf_printf(&file, "%s/observer.sock", node);
-	cluster_path(path, name, file.p ? file.p : "");
-	if (http_request(path, "GET", "/drops", NULL, (struct str){0}, &body) != 200)
+	if (!v)
 		return false;
-	AUTO_JSON v = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
 	json_array_foreach (json_object_get(v, "drops"), i, drop) {
 		if (!is_wanted(o, drop))
 			continue;
 		json_object_set_new(drop, "node", json_string(node));
 		json_object_set_new(drop, "advice", json_string(advice_of(drop)));
-		json_array_append(list, drop);
+		json_array_append(mine, drop);
 	}
-	return v != NULL;
-}
-
-static int has_observer(const struct dirent *e)
-{
-	return e->d_type == DT_DIR && e->d_name[0] != '.';
+	causes_join(name, node, mine);
+	json_array_extend(list, mine);
+	return true;
 }
 
 int drops_collect(const struct options_drops *o, const char *name, json_t *list)
 {
-	char path[CLUSTER_PATH];
-	struct dirent **found = NULL;
+	AUTO_JSON nodes = cluster_nodes(name);
 	int silent = 0, asked = 0;
+	json_t *v;
+	size_t i;
 
-	snprintf(path, sizeof(path), CLUSTER_RUN "/%s", name);
-	int n = scandir(path, &found, has_observer, alphasort);
-	for (int i = 0; i < n; i++) {
-		const char *node = found[i]->d_name;
-		AUTO_BUF socket_path = {0};
-		buf_printf(&socket_path, "%s/%s/agent.sock", path, node);
-		bool is_node = !socket_path.failed && !access(socket_path.p, F_OK);
-		if (is_node && (!o->node || !strcmp(o->node, node))) {
-			asked++;
-			if (!collect_node(o, name, node, list)) {
-				silent++;
-				cli_error("its drops are unknown, not none",
-					  "the observer of %s does not answer", node);
-			}
+	json_array_foreach (nodes, i, v) {
+		const char *node = json_string_value(v);
+		if (o->node && strcmp(o->node, node) != 0)
+			continue;
+		asked++;
+		if (!collect_node(o, name, node, list)) {
+			silent++;
+			cli_error("its drops are unknown, not none", "the observer of %s does not answer",
+				  node);
 		}
-		free(found[i]);
 	}
-	free(found);
 	if (!asked) {
 		cli_error(NULL, "there is no node%s%s", o->node ? " " : "", o->node ? o->node : "");
 		return EXIT_FAILED;
@@ -103,10 +90,9 @@ int drops_collect(const struct options_drops *o, const char *name, json_t *list)
 
 static void show(const struct options_drops *o, const json_t *list)
 {
-	static const char *const narrow[] = {"NODE",	"POD",		 "DIRECTION", "REASON",
-					     "PACKETS", "WHAT IT MEANS", NULL};
-	static const char *const wide[] = {"NODE",    "POD",   "DIRECTION",	"REASON",
-					   "PACKETS", "BYTES", "WHAT IT MEANS", NULL};
+	static const char *const narrow[] = {"NODE", "POD", "DIRECTION", "REASON", "PACKETS", "WHY", NULL};
+	static const char *const wide[] = {"NODE",    "POD",   "DIRECTION", "REASON",
+					   "PACKETS", "BYTES", "WHY",	    NULL};
 	bool is_wide = o->output && !strcmp(o->output, "wide");
 	AUTO_TABLE t;
 	json_t *d;
@@ -125,7 +111,9 @@ static void show(const struct options_drops *o, const json_t *list)
 		table_cellf(&t, "%lld", (long long)json_integer_value(json_object_get(d, "packets")));
 		if (is_wide)
 			table_cellf(&t, "%lld", (long long)json_integer_value(json_object_get(d, "bytes")));
-		table_cell(&t, json_string_value(json_object_get(d, "advice")));
+		AUTO_BUF why = {0};
+		cause_print(&why, d);
+		table_cell(&t, why.n ? why.p : json_string_value(json_object_get(d, "advice")));
 	}
 	table_print(&t);
 }

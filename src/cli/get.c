@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `weft get`: objects of a running cluster, as the hub's Tables or as whole objects, once or watched. Objects
- * from files are get_files.c's. The columns are the server's; none are known here.
+ * from files are get_files.c's, the word "policies" is get_policies.c's. The columns are the server's; none
+ * are known here.
  */
 #include "cli/get.h"
 
@@ -325,6 +326,9 @@ int get_kinds(struct get_kind_list *out, const char *words)
 int cmd_get(const struct options_get *o)
 {
 	struct get_kind_list kinds = {0};
+
+	if (!strcmp(o->args[0], "policies"))
+		return get_policies(o);
 	int r = get_kinds(&kinds, o->args[0]);
 
 	if (!r && o->watch && (kinds.list.len != 1 || o->n_args > 1 || o->files)) {

@@ -46,14 +46,15 @@ static int compile_node(struct compiler **out, const struct store *s, struct str
 	return r;
 }
 
-int judge_compile(struct compiler **out, const struct store *s, struct str node, uint32_t mode)
+static int judge(struct compiler **out, const struct store *s, struct str node, uint32_t mode, bool quiet)
 {
 	struct remarks rs = {0};
 	struct compiler *c = NULL;
 	int r = compile_node(&c, s, node, mode, &rs);
 
 	remarks_sort(&rs);
-	remarks_print(stderr, &rs, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));
+	if (!quiet)
+		remarks_print(stderr, &rs, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));
 	remarks_fini(&rs);
 	if (r) {
 		cli_error(NULL, "cannot compile for node " STR_FMT ": %s", STR_ARG(node), strerror(-r));
@@ -62,6 +63,16 @@ int judge_compile(struct compiler **out, const struct store *s, struct str node,
 	}
 	*out = c;
 	return 0;
+}
+
+int judge_compile(struct compiler **out, const struct store *s, struct str node, uint32_t mode)
+{
+	return judge(out, s, node, mode, false);
+}
+
+int judge_compile_quietly(struct compiler **out, const struct store *s, struct str node, uint32_t mode)
+{
+	return judge(out, s, node, mode, true);
 }
 
 static int add_node(struct verdict_table *t, const struct store *s, struct str node)

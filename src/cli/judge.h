@@ -9,6 +9,8 @@
 /* The compiler of one node, told everything, with all pods wired, and run once. Remarks and failures are told
  * on stderr. 0 or -1. */
 int judge_compile(struct compiler **out, const struct store *s, struct str node, uint32_t mode);
+/* The same without the remarks. */
+int judge_compile_quietly(struct compiler **out, const struct store *s, struct str node, uint32_t mode);
 
 /* All nodes of the store compiled into one table to ask. Failures are told on stderr. 0 or -1. */
 int judge_nodes(struct verdict_table **out, const struct store *s);

@@ -80,7 +80,8 @@ static void name_row(struct compiler *c, const struct domain *d)
 	VEC_EACH (&d->rules, r)
 		if (!by || strcmp((*r)->rule->text, by->text) < 0)
 			by = (*r)->rule;
-	put_map(c, &c->name_owner, PLAN_MAP_name, &k, &v, &by->src, by->member);
+	if (by)
+		put_map(c, &c->name_owner, PLAN_MAP_name, &k, &v, &by->src, by->member);
 }
 
 static void nameset_show(struct compiler *c, struct nameset *n)

@@ -136,6 +136,8 @@ static int setup(struct observer *ob)
 	if (!err)
 		err = curl_loop_init(&ob->curl, &ob->loop, dial, ob);
 	if (!err)
+		err = observer_seen_start(ob);
+	if (!err)
 		err = prober_new(&ob->prober, &ob->curl, ob->store);
 	if (err)
 		return err;

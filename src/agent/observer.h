@@ -12,23 +12,28 @@
 #include "agent/prober.h"
 
 struct observed;
+struct flows;
 struct observer {
 	struct agent_options o;
 	uv_loop_t loop;
 	uv_poll_t control;
 	uv_poll_t *descriptors; /* socket to the applier, until its descriptors came */
 	int descriptors_fd;
-	uv_timer_t rings;
+	uv_timer_t rings, sweeps;
 	struct curl_loop curl;
 	struct store *store;
 	struct hub *hub;
 	struct prober *prober;
 	struct answers *answers;
 	struct observed *observed; /* NULL until the applier gave its descriptors */
+	struct flows *flows;	   /* seen since the start */
 	char selector[200];
 };
 
 /* observer_answer.c: the body for a path: HTTP status. */
 int observer_answer(void *ctx, struct str path, struct buf *out);
+/* observer_seen.c: gathers flows from now on, 0 or -errno; the body for /seen: HTTP status. */
+int observer_seen_start(struct observer *ob);
+int observer_seen(struct observer *ob, struct buf *out);
 
 #endif

@@ -86,14 +86,17 @@ static int note_range(struct differ *w, struct cell *c, int family, const struct
 	struct cause_list causes = {0};
 	int e = 0;
 
-	for (int i = 0; i < 2 && !e; i++) {
+	/* One refusal is enough, and the receiver's is told; to be allowed takes both ends. */
+	bool told = false;
+	for (int i = 1; i >= 0 && !e; i--) {
 		struct side s = sides[i];
 		s.was = r[i];
 		s.now = r[2 + i];
-		if (now < was && s.now->word < was)
+		if (now < was && s.now->word < was && !told)
 			e = cause_refused(&w->causes, &s, &causes);
 		if (now > was && s.was->word < now)
 			e = cause_allowed(&w->causes, &s, &causes);
+		told |= causes.list.len > 0;
 	}
 	struct line *l = e ? NULL : line_for(c, family, was, now, &causes);
 	vec_free(&causes.list);

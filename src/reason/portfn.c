@@ -114,16 +114,8 @@ const char *port_proto_name(uint8_t proto)
 				       : "icmp and others";
 }
 
-void port_spans_print(struct buf *b, const struct port_span *spans, size_t n)
+static void print_spans(struct buf *b, const struct port_span *spans, size_t n)
 {
-	size_t whole = 0;
-
-	for (size_t i = 0; i < n; i++)
-		whole += spans[i].low == 0 && spans[i].high == last_port(spans[i].proto);
-	if (whole == PORT_PROTOS) {
-		buf_addz(b, "everything");
-		return;
-	}
 	for (size_t i = 0; i < n; i++) {
 		const struct port_span *s = &spans[i];
 		bool next = i && spans[i - 1].proto == s->proto;
@@ -135,5 +127,38 @@ void port_spans_print(struct buf *b, const struct port_span *spans, size_t n)
 		buf_printf(b, "%s%u", next ? "" : " ", s->low);
 		if (s->high != s->low)
 			buf_printf(b, "-%u", s->high);
+	}
+}
+
+/* What the spans leave out, at most `room`; more than that: room + 1. */
+static size_t left_out(const struct port_span *spans, size_t n, struct port_span *out, size_t room)
+{
+	size_t missing = 0;
+
+	for (int i = 0; i < PORT_PROTOS; i++) {
+		uint32_t next = 0, end = (uint32_t)last_port(port_protos[i]) + 1;
+		for (size_t k = 0; k <= n && missing <= room; k++) {
+			uint32_t from = k < n ? spans[k].low : end;
+			if (k < n && spans[k].proto != port_protos[i])
+				continue;
+			if (from > next && missing++ < room)
+				out[missing - 1] =
+				    (struct port_span){port_protos[i], (uint16_t)next, (uint16_t)(from - 1)};
+			next = k < n ? (uint32_t)spans[k].high + 1 : end;
+		}
+	}
+	return missing;
+}
+
+void port_spans_print(struct buf *b, const struct port_span *spans, size_t n)
+{
+	struct port_span out[3];
+	size_t missing = left_out(spans, n, out, 3);
+
+	if (missing <= 3 && n > missing) {
+		buf_addz(b, missing ? "everything but " : "everything");
+		print_spans(b, out, missing);
+	} else {
+		print_spans(b, spans, n);
 	}
 }

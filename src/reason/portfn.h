@@ -58,7 +58,8 @@ struct port_span {
 	uint8_t proto; /* one of port_protos */
 	uint16_t low, high;
 };
-/* "tcp 80, 8000-8100, udp"; "everything" where nothing is missing. Sorted by protocol, then port. */
+/* "tcp 80, 8000-8100, udp"; "everything", "everything but tcp 80" where that is shorter. Sorted by protocol,
+ * then port. */
 void port_spans_print(struct buf *b, const struct port_span *spans, size_t n);
 /* "tcp", "udp", "sctp", "icmp and others". */
 const char *port_proto_name(uint8_t proto);

@@ -46,8 +46,6 @@ static enum dial_result result_of(int err)
 	case ECONNREFUSED:
 	case ECONNRESET:
 	case EPIPE:
-	case EPERM:
-	case EACCES:
 		return DIAL_REFUSED;
 	case ETIMEDOUT:
 		return DIAL_TIMEOUT;

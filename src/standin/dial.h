@@ -10,9 +10,9 @@
 
 enum dial_result {
 	DIAL_OK,	  /* connected, and answered if it is one who speaks first or answers HTTP */
-	DIAL_REFUSED,	  /* reset, ICMP port unreachable, or refused by the connect hook */
+	DIAL_REFUSED,	  /* reset, ICMP port unreachable, or a Service without a pod */
 	DIAL_TIMEOUT,	  /* nothing came back in time */
-	DIAL_UNREACHABLE, /* no route, ICMP host or network unreachable */
+	DIAL_UNREACHABLE, /* no route, ICMP host or network unreachable, or policy refused it at connect() */
 	DIAL_DNS,	  /* the name has no address, or no server answered */
 	DIAL_RESULTS
 };

@@ -74,11 +74,21 @@ bool namespace_matches(const struct model *m, const struct label_selector *sel, 
 	return labels_match(sel, &only);
 }
 
-bool is_staged(const struct object *policy)
+static bool is_marked(const struct object *policy, const char *mark)
 {
 	const struct strmap *a = &policy->meta.annotations;
 	for (size_t i = 0; i < a->len; i++)
-		if (str_eqz(a->items[i].key, "weft.network/staged"))
+		if (str_eqz(a->items[i].key, mark))
 			return str_eqz(a->items[i].value, "true");
 	return false;
+}
+
+bool is_staged(const struct object *policy)
+{
+	return is_marked(policy, "weft.network/staged");
+}
+
+bool is_strict(const struct object *policy)
+{
+	return is_marked(policy, "weft.network/strict") && !is_staged(policy);
 }

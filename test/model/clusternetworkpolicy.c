@@ -176,6 +176,12 @@ static const struct object *next_policy(const struct model *m, const char *tier,
 	return best;
 }
 
+bool cluster_policy_selects(const struct model *m, const struct object *policy, const struct object *pod)
+{
+	const struct cluster_subject *s = policy->clusternetworkpolicy->spec->subject;
+	return pods_match(m, s->namespaces, s->pods, pod);
+}
+
 /* CN01, CN02, CN07: the first rule that matches; Pass ends the tier without a verdict, as does having none.
  */
 bool tier_judges(const struct model *m, const char *tier, const struct model_question *q, bool egress,
@@ -184,8 +190,7 @@ bool tier_judges(const struct model *m, const char *tier, const struct model_que
 	const struct object *subject = model_pod_at(m, egress ? &q->src : &q->dst);
 	for (const struct object *p = next_policy(m, tier, NULL); p; p = next_policy(m, tier, p)) {
 		const struct clusternetworkpolicy_spec *spec = p->clusternetworkpolicy->spec;
-		if ((is_staged(p) && !m->staged) ||
-		    !pods_match(m, spec->subject->namespaces, spec->subject->pods, subject))
+		if ((is_staged(p) && !m->staged) || !cluster_policy_selects(m, p, subject))
 			continue;
 		for (size_t i = 0; i < (egress ? spec->egress.len : spec->ingress.len); i++) {
 			const struct rule r = rule_at(p, egress, i);

@@ -85,3 +85,14 @@ enum model_verdict model_verdict_of(const struct store *s, const struct model_qu
 	model_fini(&m);
 	return v;
 }
+
+bool model_strict(const struct model *m, const struct object *pod)
+{
+	VEC_EACH (&m->policies.list, p)
+		if (is_strict(*p) && policy_selects(*p, pod))
+			return true;
+	VEC_EACH (&m->cluster_policies.list, p)
+		if (is_strict(*p) && cluster_policy_selects(m, *p, pod))
+			return true;
+	return false;
+}

@@ -87,6 +87,12 @@ static bool has_direction(const struct networkpolicy_spec *spec, bool egress)
 	return !egress || spec->egress.len;
 }
 
+bool policy_selects(const struct object *policy, const struct object *pod)
+{
+	return str_eq(policy->meta.ns, pod->meta.ns) &&
+	       labels_match(policy->networkpolicy->spec->pod_selector, &pod->meta.labels);
+}
+
 /* NP01 to NP03, NP08, NP11: isolated by any policy of its namespace that selects it, then the union of rules.
  */
 bool policies_judge(const struct model *m, const struct model_question *q, bool egress,
@@ -97,8 +103,7 @@ bool policies_judge(const struct model *m, const struct model_question *q, bool 
 	VEC_EACH (&m->policies.list, it) {
 		const struct object *policy = *it;
 		const struct networkpolicy_spec *spec = policy->networkpolicy->spec;
-		if (!str_eq(policy->meta.ns, subject->meta.ns) || !has_direction(spec, egress) ||
-		    !labels_match(spec->pod_selector, &subject->meta.labels) ||
+		if (!policy_selects(policy, subject) || !has_direction(spec, egress) ||
 		    (is_staged(policy) && !m->staged))
 			continue;
 		isolated = true;

@@ -126,6 +126,9 @@ void cover_sum(struct cover *to, const struct cover *from)
 		to->family[i] += from->family[i];
 	to->by_name += from->by_name;
 	to->told += from->told;
+	to->went_on += from->went_on;
+	to->was_cut += from->was_cut;
+	to->inherited += from->inherited;
 	to->cut += from->cut;
 	to->services += from->services;
 	to->replies += from->replies;
@@ -173,6 +176,9 @@ void cover_print(struct buf *b, const struct cover *c)
 	line(b, "names that DNS told nodes", c->told);
 	line(b, "judged by what DNS told", c->by_name);
 	line(b, "judged otherwise by staged policies", c->staged_differs);
+	line(b, "open, refused after a change, and let go on", c->went_on);
+	line(b, "open, and cut after a change by a strict pod", c->was_cut);
+	line(b, "open, and of another owner after a change", c->inherited);
 	for (int s = 0; s < STAGE_COUNT; s++) {
 		for (int d = 0; d < 4; d++) {
 			snprintf(text, sizeof(text), "%s: %s by %s", d / 2 ? "egress" : "ingress",

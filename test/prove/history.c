@@ -33,12 +33,19 @@ void batch_answer(struct batch *b, const char *name, const struct addr *a)
 		must_have(NULL);
 }
 
+void batch_keep(struct batch *b, const struct kept *k)
+{
+	if (vec_push(&b->kept, *k))
+		must_have(NULL);
+}
+
 void batch_fini(struct batch *b)
 {
 	VEC_EACH (&b->ops, op)
 		free(op->json);
 	vec_free(&b->ops);
 	vec_free(&b->answers);
+	vec_free(&b->kept);
 }
 
 void history_fini(struct history *h)
@@ -57,6 +64,8 @@ static void answers_copy(struct batch *to, const struct batch *from)
 static void batch_copy(struct batch *to, const struct batch *from)
 {
 	answers_copy(to, from);
+	VEC_EACH (&from->kept, k)
+		batch_keep(to, k);
 	VEC_EACH (&from->ops, op)
 		batch_put(to, op->kind, op->ns, op->name, op->json);
 }
@@ -90,7 +99,7 @@ void history_flatten(struct history *to, const struct history *from)
 		if (!later && op->json)
 			batch_put(&last, op->kind, op->ns, op->name, op->json);
 	}
-	batch_fini(&all);
+	batch_fini(&all); /* with the connections kept: there is nothing after it */
 	if (from->batches.len)
 		answers_copy(&last, &from->batches.items[from->batches.len - 1]);
 	*to = (struct history){0};
@@ -127,6 +136,13 @@ void history_print(struct buf *b, const struct history *h)
 			char text[ADDR_TEXT];
 			addr_print(&a->addr, text);
 			buf_printf(b, "# DNS says: %s is %s\n", a->name, text);
+		}
+		VEC_EACH (&h->batches.items[i].kept, k) {
+			char src[ADDR_TEXT], dst[ADDR_TEXT];
+			addr_print(&k->src, src);
+			addr_print(&k->dst, dst);
+			buf_printf(b, "# open: %s port %u → %s port %u, protocol %u\n", src, k->sport, dst,
+				   k->dport, k->proto);
 		}
 	}
 }

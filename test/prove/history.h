@@ -20,8 +20,14 @@ struct dns_answer { /* what DNS says once the batch is in force */
 	char name[64];
 	struct addr addr;
 };
+struct kept { /* a connection that is open while the next batch comes */
+	struct addr src, dst;
+	uint8_t proto;
+	uint16_t sport, dport;
+};
 struct batch {
 	VEC(struct op) ops;
+	VEC(struct kept) kept;
 	VEC(struct dns_answer) answers;
 };
 struct history {
@@ -30,6 +36,7 @@ struct history {
 
 void batch_put(struct batch *b, enum kind kind, const char *ns, const char *name, const char *json);
 void batch_answer(struct batch *b, const char *name, const struct addr *a);
+void batch_keep(struct batch *b, const struct kept *k);
 void batch_fini(struct batch *b);
 void history_fini(struct history *h);
 void history_copy(struct history *to, const struct history *from, size_t batches);

@@ -255,6 +255,26 @@ void kernel_unlearn(struct kernel_node *k)
 	empty(k->map[PLAN_MAP_learned]);
 }
 
+int kernel_gone(struct kernel_node *k, const void *addr)
+{
+	uint32_t one = 1;
+	return bpf_map_update_elem(k->map[PLAN_MAP_gone], addr, &one, BPF_ANY) ? -errno : 0;
+}
+
+int kernel_gc(struct kernel_node *k, uint32_t order)
+{
+	struct gc_order ctx = {.flags = order};
+	LIBBPF_OPTS(bpf_test_run_opts, o, .ctx_in = &ctx, .ctx_size_in = sizeof(ctx));
+	int e = bpf_prog_test_run_opts(bpf_program__fd(k->skeleton->progs.weft_gc), &o) ? -errno : 0;
+	empty(k->map[PLAN_MAP_gone]);
+	return e;
+}
+
+bool kernel_get(struct kernel_node *k, enum plan_map m, const void *key, void *value)
+{
+	return !bpf_map_lookup_elem(k->map[m], key, value);
+}
+
 bool kernel_spoil(struct kernel_node *k, enum plan_map m)
 {
 	uint8_t key[KEY_MAX];

@@ -42,6 +42,11 @@ struct ran {
 };
 int kernel_run(struct kernel_node *k, enum kernel_hook hook, uint32_t ifindex, const uint8_t *frame,
 	       size_t len, struct ran *r);
+/* Says that the owner of an address changed. */
+int kernel_gone(struct kernel_node *k, const void *addr);
+/* Runs weft_gc with GC_… of seam/conn.h, and forgets who is gone. 0 or -errno. */
+int kernel_gc(struct kernel_node *k, uint32_t order);
+bool kernel_get(struct kernel_node *k, enum plan_map m, const void *key, void *value);
 /* Takes an element of a BPF map away behind everybody's back; false: it is empty. */
 bool kernel_spoil(struct kernel_node *k, enum plan_map m);
 /* weft_ask. 0 or -errno. */

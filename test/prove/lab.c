@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdio.h>
 
+#include "kept.h"
 #include "learn.h"
 #include "object/decode.h"
 #include "seam/config.h"
@@ -61,6 +62,8 @@ void lab_free(struct lab *l)
 		compiler_free(&l->compilers[n]);
 		vec_free(&l->names[n]);
 	}
+	vec_free(&l->open);
+	vec_free(&l->owners);
 	verdict_table_free(&l->engine);
 	store_free(&l->store);
 }
@@ -91,6 +94,8 @@ static int put_in_force(struct lab *l, int node, const struct plan_delta *d, str
 			int e = verdict_table_change(l->engine, l->index[node], c);
 			if (e)
 				return e;
+			if (l->kernels)
+				kept_owner(l, node, c);
 			e = l->kernels ? kernel_change(l->kernels[node], c) : 0;
 			if (e) {
 				buf_printf(why, "node-%d: the kernel refuses a row (%s): ", node + 1,
@@ -119,8 +124,9 @@ static int run(struct lab *l, int node, struct buf *why)
 	e = compiler_plan(l->compilers[node], &p);
 	if (!e && !l->spoil)
 		e = kernel_holds(l->kernels[node], &p, why);
+	if (!e)
+		e = kept_mark(l, node, &p);
 	vec_free(&p.rows);
-	kernel_forget(l->kernels[node], true);
 	if (l->spoil && !kernel_spoil(l->kernels[node], PLAN_MAP_port))
 		kernel_spoil(l->kernels[node], PLAN_MAP_policy);
 	return e;
@@ -142,14 +148,21 @@ int lab_apply(struct lab *l, const struct batch *b, struct buf *why)
 	for (int n = 0; n < NODES && !e; n++)
 		e = run(l, n, why);
 	l->runs = 0;
+	l->owners.len = 0;
 	if (!e)
 		e = model_init(&l->model, l->store);
 	if (!e)
 		e = model_init(&l->staged, l->store);
 	l->staged.staged = true;
-	if (!e)
-		learn(l, b);
-	return e;
+	if (!e && l->kernels)
+		e = kept_agreed(l, why) ? 0 : -EUCLEAN;
+	for (int n = 0; l->kernels && n < NODES; n++)
+		kernel_forget(l->kernels[n], true);
+	if (e)
+		return e;
+	learn(l, b);
+	kept_open(l, b);
+	return 0;
 }
 
 void lab_names(struct lab *l, int node)

@@ -13,6 +13,15 @@
 #include "kernel.h"
 #include "model.h"
 
+struct open { /* a connection that both ends know */
+	struct kept k;
+	char uids[2][24]; /* of the pods at its ends; empty: none */
+};
+struct owner { /* that an address had on a node */
+	int node;
+	struct addr addr;
+	uint32_t owner;
+};
 struct lab {
 	struct store *store;
 	struct subscription *sub;
@@ -23,10 +32,14 @@ struct lab {
 	bool spoil;
 	struct model model, staged;	     /* without and with the staged policies */
 	VEC(struct model_name) names[NODES]; /* that the node was told by DNS; the text is the history's */
-	uint16_t sport;			     /* of the last packet */
-	size_t runs;			     /* packets in the kernels since they last forgot */
-	size_t changes;			     /* rows that changed, in all */
-	size_t told;			     /* names that nodes learned, in all */
+	VEC(struct open) open;
+	VEC(struct owner) owners; /* of addresses whose row went in the present change */
+	uint16_t sport;		  /* of the last packet */
+	size_t runs;		  /* packets in the kernels since they last forgot */
+	size_t changes;		  /* rows that changed, in all */
+	size_t told;		  /* names that nodes learned, in all */
+	/* open connections after a change: refused now and let go on; cut; of another owner */
+	size_t went_on, cut, inherited;
 };
 
 struct witnesses {

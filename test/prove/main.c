@@ -16,10 +16,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "kept.h"
 #include "results.h"
 #include "shrink.h"
 
-enum { JOBS_MAX = 16, BATCHES = 20, WITNESS_MISSING = 77 };
+enum { JOBS_MAX = 16, BATCHES = 20, WITNESS_MISSING = 77, CONFIGS = 2000, PACKETS = 1000000 };
 
 struct options {
 	uint64_t seed, configs, packets;
@@ -66,6 +67,15 @@ static void report(uint64_t seed, struct history *h, const struct witnesses *wit
 	fflush(stdout);
 }
 
+/* Some connections are open while the next change comes. */
+static void kept(struct lab *l, struct generator *g, struct batch *b)
+{
+	for (int n = 0; l->kernels && n < NODES; n++)
+		kernel_forget(l->kernels[n], true);
+	kept_pick(l, g, b);
+	kept_open(l, b);
+}
+
 /* One cluster. True: all agreed. */
 static bool cluster(uint64_t seed, const struct options *o, const struct witnesses *wit, struct work *w,
 		    double deadline)
@@ -99,6 +109,9 @@ static bool cluster(uint64_t seed, const struct options *o, const struct witness
 			buf_printf(&why, "\n%s\n", strerror(-e));
 			report(seed, &h, wit, NULL, why.p);
 		}
+		/* packets have dice of their own: a history does not hang on how many are sent */
+		const struct dice changing = g.dice;
+		g.dice = (struct dice){seed * BATCHES + (uint64_t)i};
 		for (uint64_t p = 0; p < share && same; p++) {
 			if (!shot_pick(&l, &g, &s))
 				break;
@@ -107,9 +120,16 @@ static bool cluster(uint64_t seed, const struct options *o, const struct witness
 			if (!same)
 				report(seed, &h, wit, &s, why.p);
 		}
+		g.dice = (struct dice){~(seed * BATCHES + (uint64_t)i)};
+		if (same)
+			kept(&l, &g, &h.batches.items[h.batches.len - 1]);
+		g.dice = changing;
 		w->configs++;
 	}
 	w->clusters++;
+	w->cover.went_on += l.went_on;
+	w->cover.was_cut += l.cut;
+	w->cover.inherited += l.inherited;
 	w->changes += l.changes;
 	w->cover.told += l.told;
 	lab_free(&l);
@@ -267,8 +287,8 @@ int main(int argc, char **argv)
 						{"tap", 0, NULL, 'T'},
 						{0}};
 	struct options o = {.seed = 1,
-			    .configs = 2000,
-			    .packets = 1000000,
+			    .configs = CONFIGS,
+			    .packets = PACKETS,
 			    .jobs = (unsigned)sysconf(_SC_NPROCESSORS_ONLN),
 			    .kernel = true,
 			    .cluster_policies = true,
@@ -320,6 +340,8 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return 2;
 	}
+	if (o.replay && o.packets == PACKETS && o.configs == CONFIGS)
+		o.packets = 3000 * o.configs;
 	if (o.replay || !o.jobs || o.jobs > JOBS_MAX)
 		o.jobs = 1;
 	return run(&o);

@@ -32,7 +32,7 @@ static size_t body(const struct packet_spec *p, uint8_t *to)
 	switch (p->proto) {
 	case IPPROTO_TCP:
 		to[12] = 0x50;
-		to[13] = p->reply ? 0x12 : 0x02;
+		to[13] = p->later ? 0x10 : p->reply ? 0x12 : 0x02;
 		return 20;
 	case IPPROTO_UDP:
 		if (p->payload)

@@ -10,6 +10,7 @@ struct packet_spec {
 	uint8_t proto;
 	uint16_t sport, dport;			     /* host order; ICMP echo: sport is the identifier */
 	enum { WHOLE, FIRST_PART, LATER_PART } part; /* of a datagram that was cut; its number is sport */
+	bool later;				     /* of an open connection: TCP has ACK alone */
 	bool reply;				     /* SYN+ACK, echo reply */
 	const uint8_t *payload;			     /* UDP only; NULL: 8 zero bytes */
 	size_t payload_len;

@@ -58,6 +58,11 @@ static void without_batches(struct shrinking *k)
 		history_copy(&h, k->h, k->h->batches.len);
 		VEC_EACH (&h.batches.items[i].ops, op)
 			batch_put(&h.batches.items[i - 1], op->kind, op->ns, op->name, op->json);
+		h.batches.items[i - 1].kept.len = h.batches.items[i - 1].answers.len = 0;
+		VEC_EACH (&h.batches.items[i].kept, kept)
+			batch_keep(&h.batches.items[i - 1], kept);
+		VEC_EACH (&h.batches.items[i].answers, a)
+			batch_answer(&h.batches.items[i - 1], a->name, &a->addr);
 		batch_fini(&h.batches.items[i]);
 		vec_remove(&h.batches, i);
 		if (still(k, &h)) {
@@ -89,6 +94,30 @@ static bool without_ops(struct shrinking *k)
 				(batch->ops.len - 1 - i) * sizeof(op));
 			batch->ops.items[i] = op;
 		}
+	}
+	return some;
+}
+
+/* Without connections that were open, and without what DNS said. */
+#define WITHOUT_EACH(k, list)                                                                                \
+	for (size_t i = (list)->len; i-- > 0;) {                                                             \
+		__typeof__(*(list)->items) was = (list)->items[i];                                           \
+		vec_remove(list, i);                                                                         \
+		if (still(k, (k)->h)) {                                                                      \
+			some = true;                                                                         \
+			continue;                                                                            \
+		}                                                                                            \
+		memmove(&(list)->items[i + 1], &(list)->items[i], ((list)->len - i) * sizeof(was));          \
+		(list)->items[i] = was;                                                                      \
+		(list)->len++;                                                                               \
+	}
+
+static bool without_rest(struct shrinking *k)
+{
+	bool some = false;
+	VEC_EACH (&k->h->batches, b) {
+		WITHOUT_EACH(k, &b->kept);
+		WITHOUT_EACH(k, &b->answers);
 	}
 	return some;
 }
@@ -192,6 +221,7 @@ void shrink(struct history *h, const struct witnesses *w, const struct shot *s, 
 	without_batches(&k);
 	for (bool some = true; some && k.tries < TRIES_MAX;) {
 		some = without_ops(&k);
+		some |= without_rest(&k);
 		some |= without_parts(&k);
 	}
 	fprintf(stderr, "prove: shrunk in %u tries\n", k.tries);

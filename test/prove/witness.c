@@ -96,6 +96,8 @@ bool frame_passes(struct lab *l, const struct addr *src, const struct addr *dst,
 	AUTO_BUF why = {0};
 	struct trip t = {.from = place_of(l, src), .to = place_of(l, dst)};
 	struct model_question q = {.src = *src, .dst = *dst};
+	if (t.from.node < 0 && t.to.node < 0)
+		return false;
 	memcpy(t.ran.frame, frame, len);
 	t.ran.len = len;
 	return travel(l, &t, &q, &why) && !dropped(&t);
@@ -248,6 +250,19 @@ static bool answer_passes(struct lab *l, const struct shot *s, struct trip *t, s
 		return false;
 	}
 	return true;
+}
+
+bool exchange_passes(struct lab *l, const struct addr *src, const struct addr *dst, const uint8_t *frame,
+		     size_t len)
+{
+	AUTO_BUF why = {0};
+	struct trip t = {.from = place_of(l, src), .to = place_of(l, dst)};
+	struct shot s = {.q = {.src = *src, .dst = *dst}};
+	if (t.from.node < 0 && t.to.node < 0)
+		return false;
+	memcpy(t.ran.frame, frame, len);
+	t.ran.len = len;
+	return travel(l, &t, &s.q, &why) && !dropped(&t) && answer_passes(l, &s, &t, &why);
 }
 
 static bool can_answer(const struct shot *s)

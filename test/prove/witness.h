@@ -14,5 +14,8 @@ bool kernel_agreed(struct lab *l, const struct shot *s, const struct model_answe
 /* Sends a frame from pod to pod; true: it was delivered. */
 bool frame_passes(struct lab *l, const struct addr *src, const struct addr *dst, const uint8_t *frame,
 		  size_t len);
+/* The same, and its answer too. */
+bool exchange_passes(struct lab *l, const struct addr *src, const struct addr *dst, const uint8_t *frame,
+		     size_t len);
 
 #endif

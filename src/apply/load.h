@@ -23,15 +23,19 @@ struct kernel {
 	int ring[RINGS_MAX];
 	unsigned rings;
 	uint64_t object_hash;
-	bool fresh;    /* no pins were there */
+	bool fresh;		   /* no pins were there */
+	bool made[PLAN_MAP_COUNT]; /* pin.c: not pinned yet */
+	bool remade;   /* some BPF map was not pinned, or had another size: programs must be loaded */
+	bool verified; /* programs.c: they were */
 	char dir[256]; /* of the pins */
 };
 
 struct kernel_options {
-	const char *bpf_dir;	 /* on a bpffs; made if missing */
-	const char *cgroup;	 /* cgroup2 folder that holds the pods; NULL: no socket programs */
-	const uint32_t *entries; /* [PLAN_MAP_COUNT], 0: the table's; NULL: all the table's. Only for BPF maps
-				    made anew */
+	const char *bpf_dir; /* on a bpffs; made if missing */
+	const char *cgroup;  /* cgroup2 folder that holds the pods; NULL: no socket programs */
+	const uint32_t
+	    *entries; /* [PLAN_MAP_COUNT], 0: the table's, or what is pinned; NULL: all. Planned BPF maps that
+			 are pinned are made anew with their elements where that differs */
 };
 
 /* 0 or -errno; `why` then says what failed and what to do. kernel_close() is legal on zeroed and half-built.

@@ -53,6 +53,24 @@ static void test_restart(struct child *c, const struct script *plan)
 	check_readback(c, plan, "after the restart");
 }
 
+/* Room follows the options at the next start, with all that is in force and under traffic. */
+static void test_grow(struct child *c, const struct script *plan)
+{
+	pid_t traffic = stream_begin(1000, 300);
+	struct wire_welcome w;
+	int status;
+
+	stop_applier(c, SIGKILL);
+	*c = start_applier("node=64,endpoint=2048,policy=4096,range=8", "vxlan");
+	waitpid(traffic, &status, 0);
+	w = hello(c);
+	CHECK(status == 0, "not one of 1,000 datagrams is lost while BPF maps get more room");
+	CHECK(!w.fresh && w.entries[PLAN_MAP_node] == 64 && w.entries[PLAN_MAP_endpoint] == 2048 &&
+		  w.entries[PLAN_MAP_range] == 8,
+	      "NP81 BPF maps have the room that the options say");
+	check_readback(c, plan, "after the growth");
+}
+
 static void test_guard(struct child *c, const struct script *plan, struct answer *a)
 {
 	struct script s = {0};
@@ -334,6 +352,7 @@ int main(int argc, char **argv)
 	test_first(&c, &plan, &a);
 	test_again(&c, &plan, &a);
 	test_restart(&c, &plan);
+	test_grow(&c, &plan);
 	test_guard(&c, &plan, &a);
 	test_full(&c, &plan, &a);
 	test_hostile(&c, &plan);

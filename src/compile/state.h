@@ -248,6 +248,7 @@ struct cpolicy { /* NetworkPolicy or ClusterNetworkPolicy */
 struct backend_list {
 	uint32_t id;
 	unsigned refs;
+	uint64_t at;	/* in the table of lists */
 	struct str key; /* sorted backend_values */
 	uint32_t count;
 };

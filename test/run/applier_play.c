@@ -2,6 +2,8 @@
 /* The scripted planner, its node and its pods: see applier_play.h. Holds what all tests of the applier share.
  */
 #include <arpa/inet.h>
+#include <bpf/bpf.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/netlink.h>
@@ -195,6 +197,25 @@ struct wire_welcome hello(struct child *c)
 		die("no WELCOME");
 	memcpy(&w, msg + sizeof(struct wire_head), sizeof(w));
 	return w;
+}
+
+int ask_kernel(struct child *c, struct ask *asks, size_t n)
+{
+	static uint8_t msg[WIRE_MESSAGE_MAX];
+	AUTO_BUF b = {0};
+	struct wire_head h;
+	size_t count = 0;
+	int32_t result = 0;
+	unsigned nfds;
+	ssize_t got;
+
+	wire_asks(&b, WIRE_ASK, ++c->txn, 0, asks, n);
+	fdpass_send(c->planner, b.p, b.n, NULL, 0);
+	got = fdpass_recv(c->planner, msg, sizeof(msg), NULL, &nfds, 0);
+	if (got <= 0 || wire_head(msg, (size_t)got, &h) || h.type != WIRE_ANSWER ||
+	    wire_asks_read(msg, (size_t)got, &result, asks, &count) || (!result && count != n))
+		die("no ANSWER");
+	return result;
 }
 
 void hand_over(struct child *c, const struct pod *p)
@@ -443,4 +464,23 @@ int play_end(void)
 const char *play_pins(void)
 {
 	return pin_dir;
+}
+
+int play_map(const char *name)
+{
+	char path[400];
+	DIR *d = opendir(pin_dir);
+	const struct dirent *e;
+	int fd = -1;
+
+	while (d && fd < 0 && (e = readdir(d)))
+		if (e->d_name[0] != '.') {
+			snprintf(path, sizeof(path), "%s/%s/%s", pin_dir, e->d_name, name);
+			fd = bpf_obj_get(path);
+		}
+	if (d)
+		closedir(d);
+	if (fd < 0)
+		die(name);
+	return fd;
 }

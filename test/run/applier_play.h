@@ -37,6 +37,7 @@ void die(const char *what) __attribute__((noreturn));
 bool play_begin(int argc, char **argv, const char *name);
 int play_end(void); /* exit status */
 const char *play_pins(void);
+int play_map(const char *name); /* descriptor of a pinned BPF map */
 
 struct child { /* the applier */
 	pid_t pid;
@@ -67,6 +68,8 @@ void put(struct script *s, enum change_op op, uint8_t type, uint16_t table, cons
 void script_fini(struct script *s);
 bool commit(struct child *c, const struct script *s, struct answer *a);
 struct wire_welcome hello(struct child *c);
+/* Asks the kernel: the result, asks filled. */
+int ask_kernel(struct child *c, struct ask *asks, size_t n);
 void hand_over(struct child *c, const struct pod *p);
 struct addr16 addr16_of(const struct addr *a);
 /* Everything that the pods need without policies. */

@@ -4,6 +4,7 @@
  * under traffic, read-back, refusals, a hostile planner. Needs root; else it skips. Usage: run-apply
  * PATH-OF-weft-applier
  */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -51,6 +52,125 @@ static void test_restart(struct child *c, const struct script *plan)
 	CHECK(status == 0, "not one of 1,000 datagrams is lost while the applier is killed and started");
 	CHECK(!hello(c).fresh, "it takes over what is pinned");
 	check_readback(c, plan, "after the restart");
+}
+
+/* Rows that the programs would read otherwise than they were meant: one byte off is refused, and nothing with
+ * it. */
+static void test_forms(struct child *c, const struct script *plan)
+{
+	struct policy_key pk = {.set = 77, .class = 100}, no_set = {.class = 100},
+			  open_set = {.set = SET_OPEN, .class = 100};
+	struct policy_value all = {.portset = PORTSET_ALL, .rule = 16},
+			    none_lens = {.portset = PORTSET_NONE, .lens = 1},
+			    one = {.portset = PORTSET_ONE, .rule = 16}, no_lens = {.portset = 20},
+			    far_lens = {.portset = 20, .lens = 1U << 18},
+			    padded = {.portset = PORTSET_ALL, .pad = 1};
+	struct port_key port = {.portset = 20, .proto = 6, .len = 17, .port = 80},
+			of_all = {.portset = PORTSET_ALL}, any = {.portset = 20, .port = 80},
+			beyond = {.portset = 20, .proto = 6, .len = 1, .port = 80},
+			too_long = {.portset = 20, .proto = 6, .len = 18};
+	struct port_value allow = {.verdict = VERDICT_ALLOW, .rule = 16}, verdict = {.verdict = 2},
+			  names = {.verdict = VERDICT_ALLOW, .names = 20};
+	struct name_key name = {.prefixlen = 32, .text = "gro"}, upper = {.prefixlen = 32, .text = "gRo"},
+			dots = {.prefixlen = 48, .text = "g..ro"}, bits = {.prefixlen = 31, .text = "gro"},
+			rest = {.prefixlen = 24, .text = "gr.o"}, empty = {.prefixlen = 8, .text = "."};
+	struct name_value class = {.name = 20}, no_class = {0};
+	struct name_match_key match = {.names = 20};
+	struct name_match_value rule = {.rule = 16};
+	struct address_value nobody = {.flags = ADDRESS_POD},
+			     self = {.flags = ADDRESS_POD, .owner = 1, .class = CLASS_SELF};
+	struct addr16 address = {.b = {[15] = 9}};
+	struct script bad = {0}, good = {0};
+	struct answer a = {0};
+	size_t refused = 0;
+
+	MAP(&bad, CHANGE_ADD, policy, no_set, all);
+	MAP(&bad, CHANGE_ADD, policy, open_set, all);
+	MAP(&bad, CHANGE_ADD, policy, pk, none_lens);
+	MAP(&bad, CHANGE_ADD, policy, pk, one);
+	MAP(&bad, CHANGE_ADD, policy, pk, no_lens);
+	MAP(&bad, CHANGE_ADD, policy, pk, far_lens);
+	MAP(&bad, CHANGE_ADD, policy, pk, padded);
+	MAP(&bad, CHANGE_ADD, port, of_all, allow);
+	MAP(&bad, CHANGE_ADD, port, any, allow);
+	MAP(&bad, CHANGE_ADD, port, beyond, allow);
+	MAP(&bad, CHANGE_ADD, port, too_long, allow);
+	MAP(&bad, CHANGE_ADD, port, port, verdict);
+	MAP(&bad, CHANGE_ADD, port, port, names);
+	MAP(&bad, CHANGE_ADD, name, upper, class);
+	MAP(&bad, CHANGE_ADD, name, dots, class);
+	MAP(&bad, CHANGE_ADD, name, bits, class);
+	MAP(&bad, CHANGE_ADD, name, rest, class);
+	MAP(&bad, CHANGE_ADD, name, empty, class);
+	MAP(&bad, CHANGE_ADD, name, name, no_class);
+	MAP(&bad, CHANGE_ADD, name_match, match, rule);
+	MAP(&bad, CHANGE_ADD, address, address, nobody);
+	MAP(&bad, CHANGE_ADD, address, address, self);
+	VEC_EACH (&bad.list, ch) {
+		struct script s = {0};
+
+		MAP(&s, CHANGE_ADD, policy, pk, all);
+		vec_push(&s.list, *ch);
+		if (commit(c, &s, &a) && a.done.status == WIRE_REFUSED)
+			refused++;
+		else
+			printf("# taken: row %td\n", ch - bad.list.items);
+		script_fini(&s);
+	}
+	CHECK(refused == bad.list.len,
+	      "NP82 nonsense rows are refused, each with what came with it: %zu of %zu", refused,
+	      bad.list.len);
+	check_readback(c, plan, "after nonsense");
+	MAP(&good, CHANGE_ADD, policy, pk, all);
+	MAP(&good, CHANGE_ADD, port, port, allow);
+	MAP(&good, CHANGE_ADD, name, name, class);
+	CHECK(commit(c, &good, &a) && a.done.status == WIRE_APPLIED, "rows in their form are taken: %s",
+	      a.text);
+	VEC_EACH (&good.list, ch)
+		ch->op = CHANGE_DEL;
+	CHECK(commit(c, &good, &a) && a.done.status == WIRE_APPLIED, "and go again");
+	script_fini(&bad);
+	script_fini(&good);
+	vec_free(&a.results);
+}
+
+/* The kernel answers how it would judge, before and after a policy; the namespace of each pod is known by its
+ * cookie. */
+static void test_ask(struct child *c)
+{
+	struct addr16 own = addr16_of(&pods[0].link.v4), other = addr16_of(&pods[1].link.v4);
+	struct endpoint_value ev = {.ifindex = pods[1].key.ifindex, .ingress_set = 77};
+	struct ask asks[3] = {
+	    {.src = own, .dst = other, .dport = 80, .proto = 6, .direction = 0},
+	    {.src = own, .dst = other, .dport = 80, .proto = 6, .direction = 1},
+	    {.src = own, .dst = {.b = {[15] = 9}}, .dport = 80, .proto = 6, .direction = 1}};
+	AUTO_FD int netns = play_map("netns");
+	struct script s = {0};
+	struct answer a = {0};
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	uint32_t index = 0;
+
+	memcpy(ev.mac, pods[1].link.mac, 6);
+	CHECK(!ask_kernel(c, asks, 3) && asks[0].found && asks[0].verdict == VERDICT_ALLOW && !asks[0].set &&
+		  asks[1].found && asks[1].verdict == VERDICT_ALLOW && !asks[2].found,
+	      "without policies the kernel says that both ends allow, and that nobody is at another address");
+	MAP(&s, CHANGE_SET, endpoint, other, ev);
+	CHECK(commit(c, &s, &a) && a.done.status == WIRE_APPLIED, "pod 1 is isolated");
+	CHECK(!ask_kernel(c, asks, 3) && asks[0].verdict == VERDICT_ALLOW &&
+		  asks[1].verdict == VERDICT_DENY && asks[1].set == 77 && asks[1].rule == RULE_NONE,
+	      "then the kernel says that pod 1 denies, by the default of its set");
+	script_fini(&s);
+	s = (struct script){0};
+	ev.ingress_set = SET_NONE;
+	MAP(&s, CHANGE_SET, endpoint, other, ev);
+	CHECK(commit(c, &s, &a) && a.done.status == WIRE_APPLIED, "pod 1 is free again");
+	for (unsigned i = 0; i < PODS; i++)
+		CHECK(!getsockopt(pods[i].route, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) &&
+			  !bpf_map_lookup_elem(netns, &cookie, &index) && index == pods[i].key.ifindex,
+		      "the cookie of pod %u's namespace leads to its interface", i);
+	script_fini(&s);
+	vec_free(&a.results);
 }
 
 /* Room follows the options at the next start, with all that is in force and under traffic. */
@@ -353,6 +473,8 @@ int main(int argc, char **argv)
 	test_again(&c, &plan, &a);
 	test_restart(&c, &plan);
 	test_grow(&c, &plan);
+	test_forms(&c, &plan);
+	test_ask(&c);
 	test_guard(&c, &plan, &a);
 	test_full(&c, &plan, &a);
 	test_hostile(&c, &plan);

@@ -8,7 +8,6 @@
 #include <arpa/inet.h>
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
-#include <dirent.h>
 #include <errno.h>
 #include <netinet/ip.h>
 #include <poll.h>
@@ -127,28 +126,9 @@ static const struct planned {
 
 /* --- what the programs say --- */
 
-static int pinned(const char *name)
-{
-	char path[400];
-	DIR *d = opendir(play_pins());
-	const struct dirent *e;
-	int fd = -1;
-
-	while (d && fd < 0 && (e = readdir(d)))
-		if (e->d_name[0] != '.') {
-			snprintf(path, sizeof(path), "%s/%s/%s", play_pins(), e->d_name, name);
-			fd = bpf_obj_get(path);
-		}
-	if (d)
-		closedir(d);
-	if (fd < 0)
-		die(name);
-	return fd;
-}
-
 static uint64_t counted(enum counter which)
 {
-	AUTO_FD int fd = pinned("counter");
+	AUTO_FD int fd = play_map("counter");
 	uint64_t each[64] = {0}, sum = 0;
 	uint32_t key = which;
 
@@ -160,7 +140,7 @@ static uint64_t counted(enum counter which)
 
 static uint64_t dropped(enum drop_reason reason)
 {
-	AUTO_FD int fd = pinned("drop");
+	AUTO_FD int fd = play_map("drop");
 	struct drop_value each[64];
 	struct drop_key key;
 	uint64_t sum = 0;
@@ -178,7 +158,7 @@ static uint64_t dropped(enum drop_reason reason)
 
 static size_t held(const char *name)
 {
-	AUTO_FD int fd = pinned(name);
+	AUTO_FD int fd = play_map(name);
 	uint8_t key[300];
 	const void *at = NULL;
 	size_t n = 0;

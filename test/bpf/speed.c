@@ -110,7 +110,7 @@ static void measure_gc(uint32_t live)
 	int removed;
 
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	removed = world_gc();
+	removed = world_gc(0);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	printf("weft_gc over %u connections: %ld us, removed %d\n", live * 2,
 	       (b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000, removed);

@@ -126,7 +126,7 @@ static void add_named(struct compiler *c, struct atoms *atoms, const struct kin 
 }
 
 /* Pods whose answers teach names: the cluster's own DNS. */
-static bool serves_dns(const struct cpod *p)
+bool pod_serves_dns(const struct cpod *p)
 {
 	const struct str *app = strmap_get(&p->o->meta.labels, STR("k8s-app"));
 	return app && str_eqz(*app, "kube-dns") && str_eqz(p->home->name, "kube-system");
@@ -177,7 +177,7 @@ static void classify(struct compiler *c, struct known_addr *a)
 	struct owner *ow = a->pod ? &a->pod->addresses : &a->node->addresses;
 	if (a->pod) {
 		v.node = pod_node_number(c, a->pod);
-		v.flags = ADDRESS_POD | (serves_dns(a->pod) ? ADDRESS_DNS : 0);
+		v.flags = ADDRESS_POD | (pod_serves_dns(a->pod) ? ADDRESS_DNS : 0);
 		v.owner = owner_of(a->pod->o->meta.uid);
 		if (a->pod->self && a->class != was) /* what its sets say of itself */
 			pod_dirty(c, a->pod);

@@ -97,15 +97,15 @@ static void advise_egress(struct compiler *c, const struct cpolicy *p, const str
 }
 
 /* NP40: policy is checked after translation. */
-static void advise_block(struct compiler *c, const struct cpolicy *p, const struct policy_peer *peer)
+static void advise_range(struct compiler *c, const struct cpolicy *p, const struct str *text)
 {
 	struct prefix cidr;
-	if (!peer->ip_block || prefix_parse(peer->ip_block->cidr, &cidr))
+	if (prefix_parse(*text, &cidr))
 		return;
 	const struct prefix *services[] = {&c->cfg.services4, &c->cfg.services6};
 	for (int i = 0; i < 2; i++)
 		if (services[i]->len && prefix_covers(services[i], &cidr))
-			remark_add(c->remarks, REMARK_WARNING, object_pos(p->o, &peer->ip_block->cidr),
+			remark_add(c->remarks, REMARK_WARNING, object_pos(p->o, text),
 				   "select the pods behind the Service",
 				   "Service addresses are translated before policy is checked: this matches "
 				   "nothing");
@@ -127,7 +127,47 @@ static void advise_policy(struct compiler *c, const struct cpolicy *p)
 			if (r->ports.items[j].port.type == INTSTR_STR)
 				advise_egress(c, p, &p->dir[DIR_EGRESS]->rules.items[i], &r->ports.items[j]);
 		for (size_t j = 0; j < r->to.len; j++)
-			advise_block(c, p, &r->to.items[j]);
+			if (r->to.items[j].ip_block)
+				advise_range(c, p, &r->to.items[j].ip_block->cidr);
+	}
+}
+
+static void advise_subject(struct compiler *c, const struct cpolicy *p)
+{
+	HASH_EACH (&c->kins, s) {
+		const struct kin *k = s->value;
+		if (policy_selects(p, k->pods.items[0]))
+			return;
+	}
+	remark_add(c->remarks, REMARK_HINT, object_pos(p->o, &p->o->clusternetworkpolicy->spec->subject),
+		   "it takes effect as soon as a pod matches", "this policy selects no pod now");
+}
+
+/* CN14: names come from the answers of the cluster's own DNS. */
+static void advise_names(struct compiler *c, const struct cpolicy *p, const struct strlist *names)
+{
+	HASH_EACH (&c->kins, s) {
+		const struct kin *k = s->value;
+		if (pod_serves_dns(k->pods.items[0]))
+			return;
+	}
+	remark_add(c->remarks, REMARK_WARNING, object_pos(p->o, names),
+		   "pods in kube-system with the label k8s-app=kube-dns are the cluster's DNS",
+		   "no pod serves the cluster's DNS, whose answers would teach addresses of these names");
+}
+
+static void advise_cluster(struct compiler *c, const struct cpolicy *p)
+{
+	const struct clusternetworkpolicy_spec *s = p->o->clusternetworkpolicy->spec;
+	advise_subject(c, p);
+	for (size_t i = 0; i < s->egress.len; i++) {
+		const struct cluster_egress_peer_list *to = &s->egress.items[i].to;
+		for (size_t j = 0; j < to->len; j++) {
+			for (size_t n = 0; n < to->items[j].networks.len; n++)
+				advise_range(c, p, &to->items[j].networks.items[n]);
+			if (to->items[j].domain_names.len)
+				advise_names(c, p, &to->items[j].domain_names);
+		}
 	}
 }
 
@@ -135,6 +175,11 @@ void advise(struct compiler *c)
 {
 	VEC_EACH (&c->dirty_told, it) {
 		const struct told *t = *it;
+		if (t->kind == KIND_clusternetworkpolicy && t->o && t->o->clusternetworkpolicy->spec) {
+			const struct cpolicy *p = hash_get(&c->cluster_policies, t->key);
+			if (p)
+				advise_cluster(c, p);
+		}
 		if (t->kind != KIND_networkpolicy || !t->o || !t->o->networkpolicy->spec)
 			continue;
 		const struct cpolicy *p = hash_get(&c->policies, t->key);

@@ -121,7 +121,8 @@ static struct rowval **claim_of(struct prow *r, const struct owner *ow)
 
 static struct rowval *claim_make(struct prow *r, struct owner *ow, const void *value)
 {
-	struct rowval *v = malloc(sizeof(*v) + r->value_len);
+	size_t n = offsetof(struct rowval, bytes) + r->value_len;
+	struct rowval *v = malloc(n > sizeof(*v) ? n : sizeof(*v));
 	if (!v)
 		return NULL;
 	*v = (struct rowval){.owner = ow, .claimed = true};

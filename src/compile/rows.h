@@ -22,9 +22,9 @@ struct rowval {
 	struct owner *owner;
 	const struct src *src;
 	const void *member; /* of src->o */
-	uint32_t gen;
-	bool claimed;
-	uint8_t bytes[];
+	uint32_t gen : 31;
+	uint32_t claimed : 1;
+	uint8_t bytes[]; /* there are many: begins where the members end */
 };
 
 struct prow {
@@ -41,8 +41,8 @@ struct owner {
 	struct src *src;	 /* gives the order of claims; NULL: sole owner of its rows */
 	VEC(struct prow *) rows; /* what it claims, when listed */
 	VEC(struct prow *) old;	 /* between begin and end */
-	uint32_t gen;
-	bool listed;
+	uint32_t gen : 31;
+	uint32_t listed : 1;
 };
 
 struct rows {

@@ -152,20 +152,30 @@ static void gather(struct compiler *c, const struct cservice *s, struct want w, 
 	out->list.len = n;
 }
 
+/* Lists are found by their hash: a second copy of what they hold would cost megabytes. */
+static struct str place_of(const uint64_t *at)
+{
+	return (struct str){(const char *)at, sizeof(*at)};
+}
+
 static struct backend_list *list_get(struct compiler *c, const struct backends *b)
 {
 	struct str key = {(const char *)b->list.items, b->list.len * sizeof(*b->list.items)};
-	struct backend_list *l = hash_get(&c->lists, key);
+	uint64_t h = hash_bytes(key.p, key.n, 0), at = h;
+	struct backend_list *l;
+	while ((l = hash_get(&c->lists, place_of(&at))) && !str_eq(l->key, key))
+		at++; /* another list has the same hash */
 	if (!l) {
 		l = calloc(1, sizeof(*l));
-		if (!l || hash_set(&c->lists, key, l, NULL)) {
+		if (!l || hash_set(&c->lists, place_of(&at), l, NULL)) {
 			free(l);
 			c->failed = true;
 			return NULL;
 		}
+		l->at = at;
 		l->key = key_copy(c, key);
 		l->count = (uint32_t)b->list.len;
-		l->id = id_take(&c->list_ids, hash_bytes(key.p, key.n, 0), l);
+		l->id = id_take(&c->list_ids, h, l);
 		c->failed |= !l->id;
 	}
 	l->refs++;
@@ -176,7 +186,7 @@ static void list_unref(struct compiler *c, struct backend_list *l)
 {
 	if (--l->refs)
 		return;
-	hash_del(&c->lists, l->key);
+	hash_del(&c->lists, place_of(&l->at));
 	id_drop(&c->list_ids, l->id);
 	free((void *)(uintptr_t)l->key.p);
 	free(l);

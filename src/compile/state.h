@@ -248,6 +248,7 @@ struct cpolicy { /* NetworkPolicy or ClusterNetworkPolicy */
 struct backend_list {
 	uint32_t id;
 	unsigned refs;
+	uint64_t at;	/* in the table of lists */
 	struct str key; /* sorted backend_values */
 	uint32_t count;
 };
@@ -392,6 +393,7 @@ void addr_dirty(struct compiler *c, struct known_addr *a);
 void addrs_in_dirty(struct compiler *c, const struct prefix *p);
 uint32_t pod_node_number(const struct compiler *c, const struct cpod *p); /* 0: this node */
 void addrs_classify(struct compiler *c);
+bool pod_serves_dns(const struct cpod *p);
 
 /* node.c */
 struct cnode *node_get(struct compiler *c, struct str name);
@@ -442,6 +444,7 @@ void policy_check_pod(struct compiler *c, struct cpod *p); /* which policies sel
 void policy_check_home(struct compiler *c,
 		       const struct home *h); /* cluster policies, after its labels changed */
 struct rule *rule_get(struct compiler *c, const struct cpolicy *p, int dir, size_t index, const void *member);
+bool policy_selects(const struct cpolicy *p, const struct cpod *pod);
 void policy_select(struct compiler *c, struct cpolicy *p, int by);
 void policies_settle(struct compiler *c);
 void policies_fini(struct compiler *c);

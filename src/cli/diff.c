@@ -6,7 +6,9 @@
 #include "cli/diff.h"
 
 #include "base/own.h"
+#include "cli/cluster.h"
 #include "cli/command.h"
+#include "cli/diff_live.h"
 #include "cli/output.h"
 #include "hub/offline.h"
 #include "source/git.h"
@@ -306,6 +308,19 @@ static struct store *load(const struct options_diff *o, const char *path, const 
 	return world_from_files(&s, &files) ? NULL : s;
 }
 
+/* What runs, and what the files would make of it on as many nodes. */
+static int load_live(const struct options_diff *o, const char *cluster, struct store **before,
+		     struct store **after)
+{
+	struct options_diff sized = *o;
+
+	if (!cluster_need(cluster) || world_from_cluster(before, cluster))
+		return -1;
+	sized.nodes = (int64_t)store_count(*before, KIND_node);
+	*after = load(&sized, o->args[0], NULL);
+	return *after ? 0 : -1;
+}
+
 /* The two worlds that the arguments name. */
 static int load_both(const struct options_diff *o, struct store **before, struct store **after)
 {
@@ -313,35 +328,51 @@ static int load_both(const struct options_diff *o, struct store **before, struct
 	bool range = git_range(o->args[0], a, b, sizeof(a)) && access(o->args[0], F_OK);
 	const char *path = o->n_args > 1 ? o->args[1] : ".";
 
-	if (range) {
-		*before = load(o, path, a);
-		*after = *before ? load(o, path, b) : NULL;
-	} else {
-		*before = load(o, o->args[0], NULL);
-		*after = *before ? load(o, path, NULL) : NULL;
+	if (!range && o->n_args < 2) {
+		cli_error("weft diff BEFORE AFTER, weft diff REVISION..REVISION [PATH], weft diff --live DIR",
+			  "two folders, two revisions, or --live are needed");
+		return -1;
 	}
-	if (*after)
-		return 0;
-	store_free(before);
-	return -1;
+	*before = load(o, range ? path : o->args[0], range ? a : NULL);
+	*after = *before ? load(o, path, range ? b : NULL) : NULL;
+	return *after ? 0 : -1;
+}
+
+static int answer(const struct options_diff *o, const struct compared *c, const char *cluster)
+{
+	struct live live = {0};
+
+	if (o->live && live_new(&live, c, cluster))
+		return EXIT_TROUBLE;
+	if (o->output) {
+		AUTO_JSON j = diff_json(c);
+		if (o->live)
+			json_object_set_new(j, "live", live_json(&live));
+		output_value(j, o->output);
+	} else {
+		diff_print(c);
+		if (o->live)
+			live_print(&live);
+	}
+	live_fini(&live);
+	return o->exit_code && c->diff.changed ? EXIT_FAILED : EXIT_OK;
 }
 
 int cmd_diff(const struct options_diff *o)
 {
 	struct compared c;
 	struct store *before = NULL, *after = NULL;
+	const char *cluster = cluster_name(o->name);
 
-	if (load_both(o, &before, &after))
+	if (!cluster)
+		return EXIT_USAGE;
+	if (o->live ? load_live(o, cluster, &before, &after) : load_both(o, &before, &after)) {
+		store_free(&before);
 		return EXIT_TROUBLE;
+	}
 	if (compared_new(&c, before, after, o->staged))
 		return EXIT_TROUBLE;
-	if (o->output) {
-		AUTO_JSON j = diff_json(&c);
-		output_value(j, o->output);
-	} else {
-		diff_print(&c);
-	}
-	int r = o->exit_code && c.diff.changed ? EXIT_FAILED : EXIT_OK;
+	int r = answer(o, &c, cluster);
 	compared_fini(&c);
 	return r;
 }

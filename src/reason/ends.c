@@ -251,5 +251,7 @@ int groups_fns(const struct ends *e, size_t i, const struct group *src, const st
 {
 	int r = engine_fn(e->engines[i], src->by[i].egress, dst->by[i].class[family], egress);
 
+	if (!r && dst->kind != END_OUTSIDE) /* names are never learned for addresses of the cluster */
+		r = port_fn_unnamed(e->fns, *egress, egress);
 	return r ? r : engine_fn(e->engines[i], dst->by[i].ingress, src->by[i].class[family], ingress);
 }

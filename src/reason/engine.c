@@ -12,6 +12,7 @@
 #include "compile/names.h"
 #include "compile/verdict.h"
 #include "seam/config.h"
+#include "seam/endpoint.h"
 #include "seam/policy.h"
 
 #define EVERY_NODE "*" /* no node can have this name */
@@ -151,6 +152,13 @@ struct engine_sets engine_sets(const struct engine *e, const struct addr *a)
 	if (!verdict_end(e->table, a, &end))
 		return (struct engine_sets){0};
 	return (struct engine_sets){.known = true, .ingress = end.ingress_set, .egress = end.egress_set};
+}
+
+bool engine_strict(const struct engine *e, const struct addr *a)
+{
+	struct verdict_end end;
+
+	return verdict_end(e->table, a, &end) && (end.flags & ENDPOINT_STRICT);
 }
 
 uint32_t engine_class(const struct engine *e, const struct addr *a)

@@ -29,6 +29,8 @@ struct engine_sets {
 	uint32_t ingress, egress;
 };
 struct engine_sets engine_sets(const struct engine *e, const struct addr *a);
+/* A pod whose open connections end when they are no longer allowed. */
+bool engine_strict(const struct engine *e, const struct addr *a);
 uint32_t engine_class(const struct engine *e, const struct addr *a);
 /* Number of the port function in fns; FN_ALL for SET_NONE. 0 or -ENOMEM. */
 int engine_fn(struct engine *e, uint32_t set, uint32_t class, uint32_t *fn);

@@ -30,6 +30,7 @@ void port_fns_fini(struct port_fns *t)
 	VEC_EACH (&t->list, f)
 		free(f->ranges);
 	vec_free(&t->list);
+	vec_free(&t->unnamed);
 	hash_fini(&t->by_text);
 }
 
@@ -68,6 +69,32 @@ int port_fn_get(struct port_fns *t, const struct fn_range *ranges, size_t n, uin
 		free(own);
 		return -ENOMEM;
 	}
+	return 0;
+}
+
+int port_fn_unnamed(struct port_fns *t, uint32_t fn, uint32_t *id)
+{
+	while (t->unnamed.len <= fn)
+		if (vec_push(&t->unnamed, 0))
+			return -ENOMEM;
+	if (!t->unnamed.items[fn]) {
+		const struct port_fn *f = port_fn(t, fn);
+		struct fn_range *plain = calloc(f->n, sizeof(*plain));
+		int r = plain ? 0 : -ENOMEM;
+		for (size_t i = 0; plain && i < f->n; i++) {
+			plain[i] = f->ranges[i];
+			plain[i].names = 0;
+			if (plain[i].word == PORT_NAMES)
+				plain[i].word = PORT_DENY;
+		}
+		if (!r)
+			r = port_fn_get(t, plain, f->n, id);
+		free(plain);
+		if (r)
+			return r;
+		t->unnamed.items[fn] = *id + 1;
+	}
+	*id = t->unnamed.items[fn] - 1;
 	return 0;
 }
 

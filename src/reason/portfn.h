@@ -20,6 +20,7 @@ struct fn_range {
 	uint8_t proto; /* one of port_protos */
 	uint8_t word;  /* enum port_word */
 	uint16_t low, high;
+	uint16_t pad; /* functions are compared as bytes */
 	uint32_t rule, names;
 };
 struct port_fn {
@@ -31,12 +32,15 @@ struct port_fn {
 
 struct port_fns {
 	VEC(struct port_fn) list;
+	VEC(uint32_t) unnamed; /* by function: the same without names, + 1; 0: not asked for yet */
 	struct hash by_text;
 };
 int port_fns_init(struct port_fns *t); /* FN_ALL is there; 0 or -ENOMEM */
 void port_fns_fini(struct port_fns *t);
 /* The number of a function; joins ranges that say the same. 0 or -ENOMEM. */
 int port_fn_get(struct port_fns *t, const struct fn_range *ranges, size_t n, uint32_t *id);
+/* The function where names do not count, as for destinations inside the cluster. 0 or -ENOMEM. */
+int port_fn_unnamed(struct port_fns *t, uint32_t fn, uint32_t *id);
 static inline const struct port_fn *port_fn(const struct port_fns *t, uint32_t id)
 {
 	return &t->list.items[id];

@@ -106,7 +106,9 @@ static void check_diff_pair(struct pair_of_worlds *p, uint64_t seed, size_t src,
 									  : PORT_DENY;
 		counts[want + 1 ? want == PORT_ALLOW ? 1 : 2 : 0]++;
 		int got = said(&p->diff, src, dst, f, &q);
-		if (got == want)
+		/* The reference knows no address by name here; the lines say what would come with names. */
+		bool named = p->w[0].tiers && d->kind == END_OUTSIDE;
+		if (got == want || (named && (got == PORT_NAMES || (got == PORT_DENY && want == -1))))
 			continue;
 		AUTO_BUF b = {0};
 		q.src = s->addr[0][f];

@@ -43,15 +43,16 @@ static void finish(struct explaining *x)
 	explaining_free(x);
 }
 
-/* The explanations in the order in which the kernel is asked; their number. */
+/* The explanations in the order in which the kernel is asked; their number. What a pod says to itself through
+ * a Service is judged where it connects, and cannot be asked. */
 static size_t parts(struct explaining *x, struct explanation **out, size_t max)
 {
 	size_t n = 0;
 
-	if (x->to)
+	if (x->to && !x->ingress.self)
 		out[n++] = &x->ingress;
 	VEC_EACH (&x->answer.flows, f)
-		if (f->judged && n < max)
+		if (f->judged && !f->egress.self && n < max)
 			out[n++] = &f->egress;
 	return n;
 }

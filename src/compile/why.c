@@ -199,6 +199,7 @@ static int explain(struct why_ctx *x, struct explanation *e)
 	AUTO_BUF text = {0};
 
 	e->dir = x->dir;
+	e->self = x->self;
 	e->pod = x->subject.words;
 	e->peer = x->peer.words;
 	ask_of(x, e);
@@ -318,6 +319,14 @@ static int add_flow(const struct compiler *c, const struct why_question *q, cons
 	return why_out(c, &one, &kept->egress);
 }
 
+static int flow_order(const void *x, const void *y)
+{
+	const struct why_flow *a = x, *b = y;
+	int by = str_cmp(a->pod, b->pod);
+
+	return by ? by : memcmp(&a->dst, &b->dst, sizeof(a->dst));
+}
+
 static int translate(const struct compiler *c, const struct why_question *q, const struct service_value *v,
 		     const struct prow *row, struct why_answer *out)
 {
@@ -338,6 +347,8 @@ static int translate(const struct compiler *c, const struct why_question *q, con
 		memcpy(&a, &b.addr, sizeof(a));
 		e = add_flow(c, q, &a, ntohs(b.port), true, out);
 	}
+	if (out->flows.len > 1)
+		qsort(out->flows.items, out->flows.len, sizeof(*out->flows.items), flow_order);
 	return e;
 }
 

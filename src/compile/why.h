@@ -70,8 +70,8 @@ struct explanation {
 		uint32_t set, class, portset, rule;
 		struct str rule_text;
 	} rows;
-	struct ask ask; /* the same question for the kernel; the caller may let it answer */
-	bool asked;
+	struct ask ask; /* the same question for the kernel; the caller may let it answer, unless `self` */
+	bool asked, self;
 	struct arena arena;
 };
 

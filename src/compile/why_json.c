@@ -156,6 +156,10 @@ static void differences(struct buf *b, const struct explanation *e)
 	else if (k->set != e->rows.set || k->class != e->rows.class)
 		buf_printf(b, "the kernel has set %08x and class %08x, not %08x and %08x", k->set, k->class,
 			   e->rows.set, e->rows.class);
+	else if (e->any_staged && k->staged_set != SET_NONE &&
+		 (k->staged_verdict == VERDICT_ALLOW) != e->staged.allowed && !e->staged.names.len)
+		buf_printf(b, "with staged policies the kernel would %s it",
+			   k->staged_verdict == VERDICT_ALLOW ? "allow" : "refuse");
 	else if (kernel == e->rows.allowed && k->rule != e->rows.rule)
 		buf_printf(b, "the kernel names rule %08x, not %08x", k->rule, e->rows.rule);
 }
@@ -253,11 +257,27 @@ static struct str path_of(const struct rule *r, struct buf *scratch)
 	return buf_str(scratch);
 }
 
+/* What went in the last run is still known by name, as its rows were on their way. */
+static bool rule_in_force(const struct compiler *c, const struct rule *r)
+{
+	HASH_EACH (&c->sets, it) {
+		const struct pset *s = it->value;
+
+		for (size_t i = 0; s->refs && i < s->parts.len; i++)
+			VEC_EACH (&s->parts.items[i]->rules, pr)
+				if (pr->rule == r)
+					return true;
+	}
+	return false;
+}
+
 bool why_cause_json(const struct compiler *c, struct buf *b, uint32_t id)
 {
 	const struct pset *s = id_find(&c->set_ids, id);
 	const struct rule *r = s ? NULL : id_find(&c->rule_ids, id);
 
+	if (s ? !s->refs : r && !rule_in_force(c, r))
+		return false;
 	if (s) {
 		buf_printf(b, "{\"set\":%u,\"policies\":[", id);
 		VEC_EACH (&s->parts, p) {

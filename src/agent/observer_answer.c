@@ -298,8 +298,7 @@ static int answer_events(struct observer *ob, struct buf *out)
 		buf_addz(out, i ? ",{" : "{");
 		add_end(out, "from", &e.src, e.sport);
 		add_end(out, "to", &e.dst, e.dport);
-		buf_printf(out,
-			   "\"at\":%llu,\"reason\":\"%s\",\"protocol\":%u,\"cause\":%u,\"bytes\":%u",
+		buf_printf(out, "\"at\":%llu,\"reason\":\"%s\",\"protocol\":%u,\"cause\":%u,\"bytes\":%u",
 			   (unsigned long long)e.at, e.reason ? drop_name(e.reason) : "allowed", e.proto,
 			   e.cause, e.len);
 		if (e.staged)
@@ -359,6 +358,8 @@ int observer_answer(void *ctx, struct str path, struct buf *out)
 		return answer_counters(ob, out);
 	if (str_eqz(name, "/conns"))
 		return answer_conns(ob, out);
+	if (str_eqz(name, "/seen"))
+		return observer_seen(ob, out);
 	if (str_eqz(name, "/events"))
 		return answer_events(ob, out);
 	return 404;

@@ -76,8 +76,10 @@ static int note(void *ctx, const struct conn *c)
 
 	if (!flow)
 		return 0;
+	uint32_t both = CONN_FIN_A | CONN_FIN_B;
+	bool closed = c->value.flags & CONN_RST || (c->value.flags & both) == both;
 	flow->answered |= f->answered;
-	flow->live++;
+	flow->live += !closed;
 	if (c->value.born < flow->first)
 		flow->first = c->value.born;
 	if (c->value.seen > flow->last)

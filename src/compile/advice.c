@@ -136,7 +136,7 @@ static void advise_subject(struct compiler *c, const struct cpolicy *p)
 {
 	HASH_EACH (&c->kins, s) {
 		const struct kin *k = s->value;
-		if (policy_selects(p, k->pods.items[0]))
+		if (policy_takes_pod(p, k->pods.items[0]))
 			return;
 	}
 	remark_add(c->remarks, REMARK_HINT, object_pos(p->o, &p->o->clusternetworkpolicy->spec->subject),

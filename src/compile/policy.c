@@ -260,7 +260,7 @@ void policies_settle(struct compiler *c)
 	c->touched_policies.len = 0;
 }
 
-bool policy_selects(const struct cpolicy *p, const struct cpod *pod)
+bool policy_takes_pod(const struct cpolicy *p, const struct cpod *pod)
 {
 	if (!p->selects || (p->ns_selector && !selector_matches(p->ns_selector, &pod->home->labels)))
 		return false;
@@ -269,7 +269,7 @@ bool policy_selects(const struct cpolicy *p, const struct cpod *pod)
 
 static void check(struct compiler *c, struct cpolicy *p, struct cpod *pod)
 {
-	if (!policy_selects(p, pod))
+	if (!policy_takes_pod(p, pod))
 		return;
 	PUSH(c, &pod->policies, p);
 	policy_select(c, p, 1);

@@ -444,7 +444,7 @@ void policy_check_pod(struct compiler *c, struct cpod *p); /* which policies sel
 void policy_check_home(struct compiler *c,
 		       const struct home *h); /* cluster policies, after its labels changed */
 struct rule *rule_get(struct compiler *c, const struct cpolicy *p, int dir, size_t index, const void *member);
-bool policy_selects(const struct cpolicy *p, const struct cpod *pod);
+bool policy_takes_pod(const struct cpolicy *p, const struct cpod *pod);
 void policy_select(struct compiler *c, struct cpolicy *p, int by);
 void policies_settle(struct compiler *c);
 void policies_fini(struct compiler *c);

@@ -105,7 +105,6 @@ static void test_zones(void **state)
 	has(&z[1], "5.0.244.10.in-addr.arpa. PTR db-0.db.shop.svc.cluster.local.");
 	has(&z[2], "7.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.6.9.0.0.0.0.0.0.7.f.7.e.7.5.d.f.ip6.arpa. PTR "
 		   "cart.shop.svc.cluster.local.");
-	has(&z[3], "$ORIGIN .\n");
 	has(&z[3], "localhost. A 127.0.0.1");
 	has(&z[3], "api.example.org. 6 A 198.51.100.1");
 	has(&z[3], "api.example.org. 6 AAAA 2001:db8:51::1");

@@ -122,6 +122,17 @@ ALWAYS_INLINE int call_is_denied(struct bpf_sock_addr *ctx, const struct backend
 	return e && (call_judge(e, b, proto, DIR_FROM_POD) || call_judge(e, b, proto, DIR_TO_POD));
 }
 
+/* One of the backends of a Service; NULL: it has none. */
+ALWAYS_INLINE const struct backend_value *call_backend(const struct service_value *s)
+{
+	struct backend_key slot = {.list = s->list};
+
+	if (!s->count)
+		return 0;
+	slot.slot = bpf_get_prandom_u32() % s->count;
+	return bpf_map_lookup_elem(&backend, &slot);
+}
+
 /* key->addr is where the call goes. Returns the hook's answer; *to is set, and nonzero *found, where it is a
  * service. */
 ALWAYS_INLINE int call_translate(struct bpf_sock_addr *ctx, struct service_key *key, struct backend_value *to,
@@ -129,7 +140,6 @@ ALWAYS_INLINE int call_translate(struct bpf_sock_addr *ctx, struct service_key *
 {
 	const struct service_value *s;
 	const struct backend_value *b;
-	struct backend_key slot = {};
 
 	key->port = (__u16)ctx->user_port;
 	key->proto = (__u8)ctx->protocol;
@@ -137,23 +147,23 @@ ALWAYS_INLINE int call_translate(struct bpf_sock_addr *ctx, struct service_key *
 	s = bpf_map_lookup_elem(&service, key);
 	if (!s)
 		return CALL_GO_ON;
-	if (s->count) {
-		slot.list = s->list;
-		slot.slot = bpf_get_prandom_u32() % s->count;
-		b = bpf_map_lookup_elem(&backend, &slot);
-		if (b) {
-			if (call_is_denied(ctx, b, key->proto)) {
-				bpf_set_retval(-EPERM);
-				return CALL_REFUSE;
-			}
-			*to = *b;
-			*found = 1;
-			call_remember(ctx, b, key);
-			return CALL_GO_ON;
-		}
+	b = call_backend(s);
+	if (!b) { /* a list goes after its Service was switched to another: read both again */
+		s = bpf_map_lookup_elem(&service, key);
+		b = s ? call_backend(s) : 0;
 	}
-	bpf_set_retval(-ECONNREFUSED); /* SV06: no endpoint refuses at once */
-	return CALL_REFUSE;
+	if (!b) {
+		bpf_set_retval(-ECONNREFUSED); /* SV06: no endpoint refuses at once */
+		return CALL_REFUSE;
+	}
+	if (call_is_denied(ctx, b, key->proto)) {
+		bpf_set_retval(-EPERM);
+		return CALL_REFUSE;
+	}
+	*to = *b;
+	*found = 1;
+	call_remember(ctx, b, key);
+	return CALL_GO_ON;
 }
 
 ALWAYS_INLINE int call_out4(struct bpf_sock_addr *ctx)

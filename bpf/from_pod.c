@@ -68,7 +68,6 @@ ALWAYS_INLINE int pod_begins_direct(struct packet *p)
 	a = bpf_map_lookup_elem(&address, &p->t.dst);
 	if (!a || !(a->flags & ADDRESS_POD))
 		return 0;
-	p->class = a->class;
 	p->is_pod = 1;
 	return 1;
 }

@@ -29,22 +29,47 @@ __attribute__((noinline)) int judge_staged(__u32 staged_set, __u32 class, __u32 
 	return tell(EVENT_STAGED, (__u32)step, step ? verdict_cause(says, staged_set) : SAYS_RULE(says));
 }
 
-/* One end: the pod at interface `pod`; the other end has `class`. 0 or a drop reason. */
-ALWAYS_INLINE int judge_class(struct packet *p, __u32 class, __u32 set, __u32 staged_set)
+/* What the pod's set says about `class`; without a set all is allowed. */
+ALWAYS_INLINE __u64 judge_set(const struct packet *p, __u32 set, __u32 class)
 {
-	__u64 answer = says(SAYS_ALLOWED, RULE_NONE);
-	int step;
+	return set == SET_NONE ? says(SAYS_ALLOWED, RULE_NONE)
+			       : set_verdict(set, class, verdict_to(&p->t), SLOT_PACKET);
+}
 
-	if (set != SET_NONE)
-		answer = set_verdict(set, class, verdict_to(&p->t), SLOT_PACKET);
-	step = verdict_step(answer, p->direction);
+/* Follows from what a set said: 0 or a drop reason. */
+ALWAYS_INLINE int judge_step(struct packet *p, __u64 answer, __u32 set)
+{
 	p->cause = verdict_cause(answer, set);
 	if (p->direction == DIR_FROM_POD)
 		p->rule_egress = SAYS_RULE(answer);
 	else
 		p->rule_ingress = SAYS_RULE(answer);
+	return verdict_step(answer, p->direction);
+}
+
+/*
+ * One end: the pod at interface p->judged, the other end's address in p->look. Where no rule decided, the
+ * rules may just have gone with the set or the class that was read before (NP79): they go after the pod and
+ * the addresses have been switched, so both are read again.
+ */
+ALWAYS_INLINE int judge_end(struct packet *p, __u32 set, __u32 staged_set)
+{
+	__u32 class = (__u32)class_of(SLOT_PACKET, p->v6), class_now = class, set_now = set;
+	__u64 answer = judge_set(p, set, class);
+	const struct iface_value *i;
+	int step;
+
+	if (set != SET_NONE && SAYS_RULE(answer) == RULE_NONE) {
+		i = bpf_map_lookup_elem(&iface, &p->judged);
+		if (i)
+			set_now = p->direction == DIR_FROM_POD ? i->egress_set : i->ingress_set;
+		class_now = (__u32)class_of(SLOT_PACKET, p->v6);
+		if (set_now != set || class_now != class)
+			answer = judge_set(p, set_now, class_now);
+	}
+	step = judge_step(p, answer, set_now);
 	if (staged_set != SET_NONE)
-		judge_staged(staged_set, class, (__u32)step);
+		judge_staged(staged_set, class_now, (__u32)step);
 	return step;
 }
 
@@ -57,11 +82,8 @@ __attribute__((noinline)) int judge_egress(__u32 pod, __u32 set, __u32 staged_se
 		return DROP_POLICY_EGRESS;
 	p->judged = pod;
 	p->direction = DIR_FROM_POD;
-	if (!p->is_pod) {
-		p->look = p->t.dst;
-		p->class = (__u32)class_of(SLOT_PACKET, p->v6);
-	}
-	return judge_class(p, p->class, set, staged_set);
+	p->look = p->t.dst;
+	return judge_end(p, set, staged_set);
 }
 
 /* t.src sends to the pod at interface `pod`. */
@@ -74,7 +96,7 @@ __attribute__((noinline)) int judge_ingress(__u32 pod, __u32 set, __u32 staged_s
 	p->judged = pod;
 	p->direction = DIR_TO_POD;
 	p->look = p->t.src;
-	return judge_class(p, (__u32)class_of(SLOT_PACKET, p->v6), set, staged_set);
+	return judge_end(p, set, staged_set);
 }
 
 ALWAYS_INLINE int judge_from_pod(__u32 pod, __u32 set, __u32 staged_set)
@@ -102,11 +124,11 @@ __attribute__((noinline)) int judge_self(__u32 pod, __u32 egress_set, __u32 ingr
 	class = p->v6 ? CLASS_SELF6 : CLASS_SELF;
 	p->judged = pod;
 	p->direction = DIR_FROM_POD;
-	step = judge_class(p, class, egress_set, SET_NONE);
+	step = judge_step(p, judge_set(p, egress_set, class), egress_set);
 	if (step)
 		return step;
 	p->direction = DIR_TO_POD;
-	return judge_class(p, class, ingress_set, SET_NONE);
+	return judge_step(p, judge_set(p, ingress_set, class), ingress_set);
 }
 
 /* The node's own sockets (NP61); a link-local source cannot have been forwarded, so it is the node as well.

@@ -44,8 +44,7 @@ struct packet {
 	__u32 node;   /* WAY_TUNNEL: key of BPF map node */
 	__u32 target; /* WAY_POD: interface */
 	__u32 backend_list;
-	__u32 class; /* of t.dst, valid with is_pod */
-	int action;  /* what the hook returns */
+	int action; /* what the hook returns */
 	__u16 fragment_flags;
 	__u8 v6;
 	__u8 ttl;
@@ -58,7 +57,7 @@ struct packet {
 	__u8 backward;	 /* goes from the responder to the initiator */
 	__u8 refuse;	 /* dropped, but the stack may tell the sender */
 	__u8 masquerade; /* needs SNAT before it leaves */
-	__u8 is_pod;	 /* t.dst is a pod's, not of this node, and `class` is its class */
+	__u8 is_pod;	 /* t.dst is a pod's, not of this node */
 	__u8 known;	 /* an open connection is judged again: what its name was stays (CN16) */
 	__u8 target_mac[6];
 	/* keys and values of look-ups, so that the stack stays free */

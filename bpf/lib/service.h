@@ -27,13 +27,24 @@ ALWAYS_INLINE const struct service_value *service_find(struct packet *p, const s
 	return s;
 }
 
+/* One of its backends; NULL: it has none. */
+ALWAYS_INLINE const struct backend_value *service_backend(const struct packet *p,
+							  const struct service_value *s)
+{
+	struct backend_key key = {.list = s->list};
+
+	if (!s->count)
+		return 0;
+	key.slot = tuple_hash(&p->t) % s->count;
+	return bpf_map_lookup_elem(&backend, &key);
+}
+
 /* Translates a new connection if p->t leads to a service; p->translated tells whether it did. */
 __attribute__((noinline)) int service_step(int which)
 {
 	struct packet *p = packet_get();
 	const struct service_value *s;
 	const struct backend_value *b;
-	struct backend_key key;
 
 	if (!p)
 		return 0;
@@ -43,12 +54,12 @@ __attribute__((noinline)) int service_step(int which)
 	if (!s)
 		return 0;
 	p->refuse = 1; /* until a backend is found: the stack answers at once (SV06) */
-	if (!s->count)
-		return DROP_NO_BACKEND;
-	key.list = s->list;
-	key.slot = tuple_hash(&p->t) % s->count;
-	b = bpf_map_lookup_elem(&backend, &key);
-	if (!b)
+	b = service_backend(p, s);
+	if (!b) { /* a list goes after its Service was switched to another: read both again */
+		s = service_find(p, &p->t, which);
+		b = s ? service_backend(p, s) : 0;
+	}
+	if (!s || !b)
 		return DROP_NO_BACKEND;
 	if (p->t.proto == IPPROTO_SCTP && b->port != p->t.dport)
 		return DROP_PROTOCOL; /* CRC32c over the packet: no other port */

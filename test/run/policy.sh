@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # What policies do to packets that no table of a scene sends: ICMP, SCTP, other protocols, fragments, multicast, packets
 # with a false source; and node ports and Services by their bare addresses. Between pods of two nodes, in both families.
-# Spec: NP39, NP43, NP47, NP70, NP73, NP75, NP76, NP80, NP85.
+# Spec: NP39, NP43, NP47, NP60, NP70, NP73, NP75, NP76, NP80, NP85.
 cd "$(dirname "$0")/../.." || exit 1
 test=policy
 . test/run/cluster_lib
@@ -146,7 +146,7 @@ fragments() { # FROM PORT EXPECTED
 	wait_for grep -q listening "$dir/heard"
 	in_pod "$1" $packet fragments "$2" $(addresses udp) >/dev/null
 	hush
-	same "NP73 datagrams in fragments from $1 to port $2: $3" "$(tail -n 1 "$dir/heard")" "$3"
+	same "NP60 NP73 datagrams in fragments from $1 to port $2: $3" "$(tail -n 1 "$dir/heard")" "$3"
 }
 for from in a-near a-far; do
 	fragments $from 5353 "fragments=6 whole=2,0"

@@ -59,6 +59,10 @@ struct route_info {
 /* Routes of the main table with our protocol number. */
 int route_dump(int fd, int (*fn)(const struct route_info *r, void *ctx), void *ctx);
 
+/* Whether packets to that address are taken in: 1, 0 or -errno. The kernel makes an IPv6 address ready a
+ * moment after it was set. */
+int route_is_local(int fd, const struct addr *a);
+
 /* neigh.c: a permanent neighbour. */
 void neigh_set(struct nl_batch *b, uint32_t index, const struct addr *a, const uint8_t mac[6], int *result);
 

@@ -11,9 +11,13 @@
 #include <inttypes.h>
 #include <linux/if.h>
 #include <stdio.h>
+#include <time.h>
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+
+enum { READY_MS = 500 }; /* all links of a run together */
 
 static void host_name(uint32_t index, char out[16])
 {
@@ -177,6 +181,22 @@ static void put_route(struct nl_batch *b, const struct job *j, const struct addr
 		route_set(b, &w, false, NULL);
 }
 
+/* Until then the first packets to a pod would find nobody, and its programs could not bind. */
+static void await_addresses(struct job *jobs, size_t n)
+{
+	const struct timespec pause = {.tv_nsec = 200 * 1000};
+	uint64_t end = clock_ms() + READY_MS;
+
+	for (size_t i = 0; i < n; i++) {
+		const struct job *j = &jobs[i];
+
+		if (j->result || !j->ns || addr_is_zero(&j->v.v6))
+			continue;
+		while (route_is_local(j->ns->route, &j->v.v6) == 0 && clock_ms() < end)
+			nanosleep(&pause, NULL);
+	}
+}
+
 /* After the pairs exist: hosts' ends together, each pod's end by its own socket, then the aliases. */
 static void configure(struct applier *a, struct job *jobs, size_t n)
 {
@@ -205,6 +225,7 @@ static void configure(struct applier *a, struct job *jobs, size_t n)
 		if (b->text[0])
 			log_warn("link %u, pod end: %s", jobs[i].index, b->text);
 	}
+	await_addresses(jobs, n);
 	nl_batch_init(b, a->route_fd);
 	for (size_t i = 0; i < n; i++) {
 		if (jobs[i].result)

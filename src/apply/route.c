@@ -133,3 +133,26 @@ int route_dump(int fd, int (*fn)(const struct route_info *r, void *ctx), void *c
 	}
 	return err;
 }
+
+static int take_type(const struct nlmsghdr *nh, void *ctx)
+{
+	const struct rtmsg *m = mnl_nlmsg_get_payload(nh);
+
+	if (nh->nlmsg_type == RTM_NEWROUTE)
+		*(uint8_t *)ctx = m->rtm_type;
+	return 0;
+}
+
+int route_is_local(int fd, const struct addr *a)
+{
+	char buf[128] __attribute__((aligned(8)));
+	struct nlmsghdr *nh = mnl_nlmsg_put_header(buf);
+	struct prefix to = {.addr = *a, .len = 128};
+	uint8_t type = RTN_UNSPEC;
+	int err;
+
+	nh->nlmsg_type = RTM_GETROUTE;
+	put_prefix(nh, &to)->rtm_table = RT_TABLE_UNSPEC;
+	err = nl_dump(fd, nh, take_type, &type);
+	return err == -EHOSTUNREACH || err == -ENETUNREACH ? 0 : err ? err : type == RTN_LOCAL;
+}

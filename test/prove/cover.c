@@ -126,6 +126,7 @@ void cover_sum(struct cover *to, const struct cover *from)
 		to->family[i] += from->family[i];
 	to->by_name += from->by_name;
 	to->told += from->told;
+	to->tries += from->tries;
 	to->went_on += from->went_on;
 	to->was_cut += from->was_cut;
 	to->inherited += from->inherited;
@@ -176,6 +177,7 @@ void cover_print(struct buf *b, const struct cover *c)
 	line(b, "names that DNS told nodes", c->told);
 	line(b, "judged by what DNS told", c->by_name);
 	line(b, "judged otherwise by staged policies", c->staged_differs);
+	line(b, "nodes whose blocks are in the trie", c->tries);
 	line(b, "open, refused after a change, and let go on", c->went_on);
 	line(b, "open, and cut after a change by a strict pod", c->was_cut);
 	line(b, "open, and of another owner after a change", c->inherited);

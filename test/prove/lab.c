@@ -109,6 +109,14 @@ static int put_in_force(struct lab *l, int node, const struct plan_delta *d, str
 	return 0;
 }
 
+static bool has_trie(const struct plan *p)
+{
+	VEC_EACH (&p->rows, r)
+		if (r->type == ROW_MAP && r->table == PLAN_MAP_block_trie)
+			return true;
+	return false;
+}
+
 static int run(struct lab *l, int node, struct buf *why)
 {
 	struct plan_delta d = {0};
@@ -124,6 +132,7 @@ static int run(struct lab *l, int node, struct buf *why)
 	e = compiler_plan(l->compilers[node], &p);
 	if (!e && !l->spoil)
 		e = kernel_holds(l->kernels[node], &p, why);
+	l->tries += has_trie(&p);
 	if (!e)
 		e = kept_mark(l, node, &p);
 	vec_free(&p.rows);

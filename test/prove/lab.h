@@ -37,6 +37,7 @@ struct lab {
 	uint16_t sport;		  /* of the last packet */
 	size_t runs;		  /* packets in the kernels since they last forgot */
 	size_t changes;		  /* rows that changed, in all */
+	size_t tries;		  /* plans of a node whose blocks have many lengths */
 	size_t told;		  /* names that nodes learned, in all */
 	/* open connections after a change: refused now and let go on; cut; of another owner */
 	size_t went_on, cut, inherited;

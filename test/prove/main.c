@@ -127,6 +127,7 @@ static bool cluster(uint64_t seed, const struct options *o, const struct witness
 		w->configs++;
 	}
 	w->clusters++;
+	w->cover.tries += l.tries;
 	w->cover.went_on += l.went_on;
 	w->cover.was_cut += l.cut;
 	w->cover.inherited += l.inherited;
@@ -209,12 +210,14 @@ static int wait_all(const struct options *o, const pid_t *pids, const struct wor
 				if (!over[k])
 					kill(pids[k], SIGTERM);
 		}
-		if (now() - told < 2 || !isatty(2))
+		if (now() - told < (isatty(2) ? 2 : 60))
 			continue;
 		struct figures f;
 		gather(&f, o, w, began);
 		told = now();
-		fprintf(stderr, "\rprove: %llu configurations, %llu packets, %.0f s ",
+		fprintf(stderr,
+			isatty(2) ? "\rprove: %llu configurations, %llu packets, %.0f s "
+				  : "prove: %llu configurations, %llu packets, %.0f s\n",
 			(unsigned long long)f.configs, (unsigned long long)f.packets, f.seconds);
 	}
 	return status;

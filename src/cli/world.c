@@ -20,6 +20,37 @@ static int keep(void *ctx, struct object *o)
 	return store_put(ctx, o, NULL);
 }
 
+/* Policies with the positions that the hub keeps, so that answers name the files. */
+static int fetch_policies(struct store *s, const char *socket_path, const struct kind_desc *k)
+{
+	struct remarks rs = {0};
+	AUTO_BUF url = {0};
+	json_t *item;
+	size_t i;
+	int r = 0;
+
+	buf_printf(&url, "/apis/%s/%s?positions=true", kind_api_version(k), k->plural);
+	AUTO_JSON list = http_get_json(socket_path, url.p ? url.p : "", NULL);
+	if (!list)
+		return -1;
+	json_array_foreach (json_object_get(list, "items"), i, item) {
+		struct object *o = NULL;
+		json_object_set_new(item, "apiVersion", json_string(kind_api_version(k)));
+		json_object_set_new(item, "kind", json_string(k->name));
+		AUTO_MEM char *text = json_dumps(item, JSON_COMPACT);
+		if (!r)
+			r = text ? decode_json_object(str_of(text), NULL, NULL, &o, &rs) : -ENOMEM;
+		if (!r)
+			r = store_put(s, o, NULL);
+	}
+	if (r) {
+		remarks_print(stderr, &rs, false);
+		cli_error(NULL, "cannot read the hub's list of %s", k->plural);
+	}
+	remarks_fini(&rs);
+	return r ? -1 : 0;
+}
+
 static int fetch_kind(struct store *s, const char *socket_path, const struct kind_desc *k)
 {
 	AUTO_BUF url = {0};
@@ -61,7 +92,8 @@ int world_from_cluster(struct store **out, const char *name)
 		return -1;
 	}
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
-		if (fetch_kind(s, socket_path, &kind_table[kinds[i]])) {
+		bool policy = kinds[i] == KIND_networkpolicy || kinds[i] == KIND_clusternetworkpolicy;
+		if ((policy ? fetch_policies : fetch_kind)(s, socket_path, &kind_table[kinds[i]])) {
 			store_free(&s);
 			return -1;
 		}

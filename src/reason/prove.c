@@ -209,7 +209,7 @@ static unsigned hardship(const struct ends *e, const struct packet *p)
 	n += end_declares(dst, p->proto, p->port) ? 0 : 16;
 	n += p->proto == IPPROTO_TCP ? 0 : p->proto == IPPROTO_UDP ? 4 : 8;
 	n += src->kind == END_POD ? 0 : 2;
-	return n + (p->port ? 0 : 1);
+	return 2 * (n + (p->port ? 0 : 1)) + (p->family ? 1 : 0);
 }
 
 struct search {

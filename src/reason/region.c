@@ -214,6 +214,19 @@ static void mark_hollow(struct regions *rs, size_t i)
 	r->kind = REGION_CLUSTER;
 }
 
+/* People know these: the sandbox's outside host has them, so that a packet can be replayed. */
+static void prefer_samples(struct regions *rs)
+{
+	static const char *const known[] = {"203.0.113.10", "2001:db8:113::10"};
+
+	for (int i = 0; i < 2; i++) {
+		struct addr a;
+		size_t at = addr_parse(str_of(known[i]), &a) ? NO_PARENT : region_of(rs, &a);
+		if (at != NO_PARENT && rs->list.items[at].kind == REGION_OUTSIDE)
+			rs->list.items[at].sample = a;
+	}
+}
+
 int regions_settle(struct regions *rs)
 {
 	const struct prefix roots[] = {{.len = 0}, {.addr = addr_from4(0), .len = 96}};
@@ -236,6 +249,7 @@ int regions_settle(struct regions *rs)
 		find_sample(rs, i);
 		mark_hollow(rs, i);
 	}
+	prefer_samples(rs);
 	return 0;
 }
 

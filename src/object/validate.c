@@ -148,7 +148,12 @@ static void check_cidr(struct check *c, const struct str *s)
 	char text[PREFIX_TEXT];
 	AUTO_BUF hint = {0};
 	int r = prefix_parse(*s, &p);
-	if (r == -EDOM) {
+	if (r != -EINVAL && addr_is4(&p.addr) && memchr(s->p, ':', s->n)) {
+		/* IPv4 to the sender of a packet, IPv6 to the reader of the rule. */
+		prefix_print(&p, text);
+		buf_printf(&hint, "write %s", text);
+		check_fail(c, s, hint.p, "\"" STR_FMT "\" is IPv4 written as IPv6", STR_ARG(*s));
+	} else if (r == -EDOM) {
 		prefix_print(&p, text);
 		buf_printf(&hint, "write %s", text);
 		check_remark(c, REMARK_WARNING, s, hint.p,

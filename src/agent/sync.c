@@ -235,6 +235,9 @@ static void settled(struct planner *p)
 void sync_read(struct planner *p, struct str faults)
 {
 	bool asked = p->readback_asked && (!p->whole || p->hold);
+	/* Nothing is in force and nothing was planned: what the first run changes is all there is to compare.
+	 */
+	bool first = !asked && !p->actual.len && !p->rows;
 	struct plan_delta none = {0};
 	int err = 0;
 
@@ -245,12 +248,12 @@ void sync_read(struct planner *p, struct str faults)
 		adopt(p);
 	if (!asked) {
 		/* What the run changes is part of the comparison that follows. */
-		err = run(p, &none);
+		err = run(p, first ? &p->delta : &none);
 		plan_delta_fini(&none);
 	}
-	if (!err)
+	if (!err && !first)
 		err = compiler_plan(p->compiler, &p->plan);
-	if (!err)
+	if (!err && !first)
 		err = kept_compare(&p->actual, &p->plan, &p->delta);
 	if (err) {
 		end_delta(p);

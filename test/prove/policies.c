@@ -108,7 +108,7 @@ static void rules(struct generator *g, struct buf *b, const char *peers)
 
 void generate_policy(struct generator *g, struct batch *out, uint32_t i)
 {
-	static const char *const types[] = {"", "\"policyTypes\":[\"Ingress\"],",
+	static const char *const types[] = {"", "\"policyTypes\":[],", "\"policyTypes\":[\"Ingress\"],",
 					    "\"policyTypes\":[\"Egress\"],",
 					    "\"policyTypes\":[\"Ingress\",\"Egress\"],"};
 	char name[16];

@@ -102,9 +102,10 @@ void generate_prefix(struct generator *g, struct buf *b, struct prefix *out)
 {
 	struct prefix p = {.addr = g->known.items[dice_throw(&g->dice, (uint32_t)g->known.len)]};
 	p.len = some_length(g, addr_is4(&p.addr), 0);
-	prefix_mask(&p.addr, p.len);
-	print_prefix(b, &p);
 	*out = p;
+	prefix_mask(&out->addr, p.len);
+	/* now and then with bits behind the prefix, which are ignored */
+	print_prefix(b, dice_in(&g->dice, 8) ? &p : out);
 }
 
 /* A smaller range inside, around a known address where there is one. */

@@ -89,14 +89,14 @@ run 0 diff examples/shop "$tmp/b" && says 'tcp 7000 becomes refused' && run 0 di
 ok "a staged policy is not enforced, and is with --staged" $?
 if command -v git >/dev/null 2>&1; then
 	export GIT_CONFIG_GLOBAL=/dev/null GIT_AUTHOR_NAME=t GIT_AUTHOR_EMAIL=t@t GIT_COMMITTER_NAME=t GIT_COMMITTER_EMAIL=t@t
-	mkdir "$tmp/work" && cp -r examples/shop "$tmp/work/k8s" && (cd "$tmp/work" && git init -q . && git add . && git commit -qm one &&
+	mkdir "$tmp/tree" && cp -r examples/shop "$tmp/tree/k8s" && (cd "$tmp/tree" && git init -q . && git add . && git commit -qm one &&
 		sed -i 's/    - {port: grpc}/    - {port: 9999}/' k8s/policies.yaml && git commit -qam two) >"$tmp/out" 2>"$tmp/err"
-	old=$(cd "$tmp/work" && git rev-parse --short=12 HEAD~1)
-	(cd "$tmp/work" && "$weft" diff HEAD~1..HEAD >"$tmp/out" 2>"$tmp/err") && says "k8s/policies.yaml:51:5@$old)" && says 'tcp 9999 becomes allowed'
+	old=$(cd "$tmp/tree" && git rev-parse --short=12 HEAD~1)
+	(cd "$tmp/tree" && "$weft" diff HEAD~1..HEAD >"$tmp/out" 2>"$tmp/err") && says "k8s/policies.yaml:51:5@$old)" && says 'tcp 9999 becomes allowed'
 	ok "diff of two revisions, positions with their commits" $?
-	(cd "$tmp/work/k8s" && rm policies.yaml && "$weft" diff HEAD~1..HEAD policies.yaml >"$tmp/out" 2>"$tmp/err") && says 'no flow changes'
+	(cd "$tmp/tree/k8s" && rm policies.yaml && "$weft" diff HEAD~1..HEAD policies.yaml >"$tmp/out" 2>"$tmp/err") && says 'no flow changes'
 	ok "of one path, that is not in the work tree any more" $?
-	(cd "$tmp/work" && "$weft" diff HEAD~9..HEAD >"$tmp/out" 2>"$tmp/err")
+	(cd "$tmp/tree" && "$weft" diff HEAD~9..HEAD >"$tmp/out" 2>"$tmp/err")
 	[ $? = 2 ] && says 'there is no revision "HEAD~9"'
 	ok "a revision that is not there" $?
 	(cd "$tmp" && "$weft" diff HEAD~1..HEAD b >"$tmp/out" 2>"$tmp/err")

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the reference pages that derive from tables/: `docs maps|drops|counters|kinds` prints one page as
- * Markdown. Holds no facts of its own. Built and called by tools/gen/all; a lint test holds the pages against
- * it.
+ * Writes the reference pages that derive from tables/: `docs maps|drops|counters|kinds|checks` prints one
+ * page as Markdown. Holds no facts of its own. Built and called by tools/gen/all; a lint test holds the pages
+ * against it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -109,6 +109,23 @@ static void print_counters(void)
 #undef COUNTER
 }
 
+static void print_checks(void)
+{
+	header("Checks", "tables/checks.def",
+	       "What `weft check` looks for, by name, as its remarks and its SARIF log have it; `--ignore "
+	       "NAMES` leaves "
+	       "checks out.\nErrors end with status 1, warnings with `--strict` too, hints never. Whether a "
+	       "rule is "
+	       "redundant or never asked is\nfound exactly: over all pods, nodes and addresses outside, as "
+	       "the compiled "
+	       "policies tell them apart, and all protocols\nand ports.");
+	printf("| check | level | what it says | what to do |\n|---|---|---|---|\n");
+#define CHECK(id, name, level, sentence, advice)                                                             \
+	printf("| `%s` | %s | %s | %s |\n", name, #level, sentence, advice);
+#include "tables/checks.def"
+#undef CHECK
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
@@ -117,13 +134,14 @@ int main(int argc, char **argv)
 	} pages[] = {{"maps", print_maps},
 		     {"drops", print_drops},
 		     {"kinds", print_kinds},
-		     {"counters", print_counters}};
+		     {"counters", print_counters},
+		     {"checks", print_checks}};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(pages) / sizeof(*pages); i++)
 		if (!strcmp(argv[1], pages[i].name)) {
 			pages[i].print();
 			return 0;
 		}
-	fprintf(stderr, "usage: docs maps|drops|kinds|counters\n");
+	fprintf(stderr, "usage: docs maps|drops|kinds|counters|checks\n");
 	return 2;
 }

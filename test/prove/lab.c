@@ -97,6 +97,8 @@ static int put_in_force(struct lab *l, int node, const struct plan_delta *d, str
 			if (l->kernels)
 				kept_owner(l, node, c);
 			e = l->kernels ? kernel_change(l->kernels[node], c) : 0;
+			if (e == -ENOENT && l->spoil)
+				e = 0; /* it was taken away */
 			if (e) {
 				buf_printf(why, "node-%d: the kernel refuses a row (%s): ", node + 1,
 					   strerror(-e));

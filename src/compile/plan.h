@@ -14,10 +14,12 @@
 #include "base/vec.h"
 
 enum row_type {
-	ROW_MAP,    /* element of a BPF map: table = enum plan_map */
-	ROW_LINK,   /* veth pair of a pod: link_key → link_value */
-	ROW_ROUTE,  /* route in the node's namespace: route_key → route_value */
-	ROW_SYSCTL, /* reserved numbers follow here only; never reorder */
+	ROW_MAP,     /* element of a BPF map: table = enum plan_map */
+	ROW_LINK,    /* veth pair of a pod: link_key → link_value */
+	ROW_ROUTE,   /* route in the node's namespace: route_key → route_value */
+	ROW_SYSCTL,  /* reserved */
+	ROW_ADDRESS, /* an address of Services on the uplink, which answers ARP and NDP for it: address_key,
+			no value; new numbers follow here only */
 };
 
 enum plan_map {
@@ -53,6 +55,10 @@ struct route_value {
 	uint32_t ifindex; /* ROUTE_POD: host-side interface; else 0 */
 	uint32_t mtu;	  /* 0: none */
 	struct addr via;  /* ROUTE_VIA */
+};
+
+struct address_key {
+	struct addr addr;
 };
 
 /* Where a row comes from: the object (and the position inside it that caused the row, where there is one). */

@@ -9,7 +9,8 @@
 #define MODE_VXLAN  0u
 #define MODE_ROUTES 1u
 
-#define CONFIG_NAMES 1u /* some domain name is in force: DNS answers are read */
+#define CONFIG_FAULTS 2u /* BPF map fault has elements */
+#define CONFIG_NAMES  1u /* some domain name is in force: DNS answers are read */
 
 #define BLOCK_LENS 8 /* per family; more lengths switch to the trie */
 

@@ -19,6 +19,7 @@
 
 _Static_assert(sizeof(struct route_key) == 20, "route_key has no holes");
 _Static_assert(sizeof(struct route_value) == 28, "route_value has no holes");
+_Static_assert(sizeof(struct address_key) == 16, "address_key has no holes");
 _Static_assert(sizeof(struct link_value) == 88, "link_value has no holes");
 
 int row_cmp(const struct row *a, const struct row *b)
@@ -82,6 +83,11 @@ int row_sizes(uint8_t type, uint16_t table, uint16_t *key_len, uint16_t *value_l
 	if (type == ROW_ROUTE) {
 		*key_len = sizeof(struct route_key);
 		*value_len = sizeof(struct route_value);
+		return 0;
+	}
+	if (type == ROW_ADDRESS) {
+		*key_len = sizeof(struct address_key);
+		*value_len = 0;
 		return 0;
 	}
 	return -EINVAL;

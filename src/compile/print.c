@@ -278,19 +278,55 @@ static void print_name_match(struct buf *b, const struct row *r, const struct pl
 	name_rule(b, n, v.rule);
 }
 
+/* What clients from outside get. */
+static void put_outside(struct buf *b, const struct plan_names *n, const struct service_value *v)
+{
+	if (v->flags & SERVICE_INSIDE_NOT)
+		buf_addz(b, ", inside not");
+	if (!(v->flags & SERVICE_OUTSIDE_TOO))
+		return;
+	buf_addz(b, ", outside too");
+	if (v->out_list != v->list) {
+		buf_addz(b, ": ");
+		name_list(b, n, v->out_list);
+	}
+	if (v->flags & SERVICE_DROP_OUT)
+		buf_addz(b, ", else dropped");
+	if (v->flags & SERVICE_RANGES)
+		buf_printf(b, ", from service:%08x", v->service);
+}
+
 static void print_service(struct buf *b, const struct row *r, const struct plan_names *n)
 {
 	struct service_key k;
 	struct service_value v;
 	memcpy(&k, r->key, sizeof(k));
 	memcpy(&v, r->value, sizeof(v));
+	if (!k.proto && !k.port) {
+		put_addr(b, &k.addr);
+		buf_addz(b, " → refuses its other ports");
+		return;
+	}
 	put_addr_port(b, &k.addr, k.port);
 	buf_addc(b, '/');
 	put_proto(b, k.proto);
 	buf_addz(b, " → ");
 	name_list(b, n, v.list);
-	if (v.flags & SERVICE_NODEPORT)
-		buf_addz(b, ", node port");
+	put_outside(b, n, &v);
+	if (v.flags & SERVICE_DROP)
+		buf_addz(b, ", else dropped");
+	if (v.affinity)
+		buf_printf(b, ", stays %u s", v.affinity);
+}
+
+static void print_source(struct buf *b, const struct row *r, const struct plan_names *n)
+{
+	struct source_key k;
+	(void)n;
+	memcpy(&k, r->key, sizeof(k));
+	buf_printf(b, "service:%08x ", k.service);
+	put_prefix(b, &k.addr, k.prefixlen - 32);
+	buf_addz(b, " → let in");
 }
 
 static void print_backend(struct buf *b, const struct row *r, const struct plan_names *n)
@@ -348,14 +384,21 @@ static void print_route(struct buf *b, const struct row *r, const struct plan_na
 		buf_printf(b, " mtu %u", v.mtu);
 }
 
+static void print_announced(struct buf *b, const struct row *r, const struct plan_names *n)
+{
+	(void)n;
+	put_addr(b, r->key);
+}
+
 static print_fn *const map_prints[PLAN_MAP_COUNT] = {
-    [PLAN_MAP_config] = print_config,	[PLAN_MAP_endpoint] = print_endpoint,
-    [PLAN_MAP_iface] = print_iface,	[PLAN_MAP_address] = print_address,
-    [PLAN_MAP_block] = print_block,	[PLAN_MAP_block_trie] = print_block,
-    [PLAN_MAP_range] = print_range,	[PLAN_MAP_node] = print_node,
-    [PLAN_MAP_policy] = print_policy,	[PLAN_MAP_port] = print_port,
-    [PLAN_MAP_name] = print_name,	[PLAN_MAP_name_match] = print_name_match,
-    [PLAN_MAP_service] = print_service, [PLAN_MAP_backend] = print_backend,
+    [PLAN_MAP_config] = print_config,	    [PLAN_MAP_endpoint] = print_endpoint,
+    [PLAN_MAP_iface] = print_iface,	    [PLAN_MAP_address] = print_address,
+    [PLAN_MAP_block] = print_block,	    [PLAN_MAP_block_trie] = print_block,
+    [PLAN_MAP_range] = print_range,	    [PLAN_MAP_node] = print_node,
+    [PLAN_MAP_policy] = print_policy,	    [PLAN_MAP_port] = print_port,
+    [PLAN_MAP_name] = print_name,	    [PLAN_MAP_name_match] = print_name_match,
+    [PLAN_MAP_service] = print_service,	    [PLAN_MAP_backend] = print_backend,
+    [PLAN_MAP_source_range] = print_source,
 };
 
 void row_print(struct buf *b, const struct row *r, const struct plan_names *names)
@@ -366,12 +409,14 @@ void row_print(struct buf *b, const struct row *r, const struct plan_names *name
 		buf_printf(b, "? row of type %u, table %u\n", r->type, r->table);
 		return;
 	}
-	print_fn *fn = r->type == ROW_LINK    ? print_link
-		       : r->type == ROW_ROUTE ? print_route
-					      : map_prints[r->table];
-	const char *name = r->type == ROW_LINK	  ? "link"
-			   : r->type == ROW_ROUTE ? "route"
-						  : plan_map_name((enum plan_map)r->table);
+	print_fn *fn = r->type == ROW_LINK	? print_link
+		       : r->type == ROW_ROUTE	? print_route
+		       : r->type == ROW_ADDRESS ? print_announced
+						: map_prints[r->table];
+	const char *name = r->type == ROW_LINK	    ? "link"
+			   : r->type == ROW_ROUTE   ? "route"
+			   : r->type == ROW_ADDRESS ? "announce"
+						    : plan_map_name((enum plan_map)r->table);
 	buf_printf(b, "%-11s ", name);
 	if (fn)
 		fn(b, r, names);

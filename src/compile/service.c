@@ -245,9 +245,11 @@ static void put_port(struct compiler *c, struct cservice *s, const struct servic
 		return;
 	w.local = str_eqz(spec->external_traffic_policy, "Local");
 	of = make_offer(c, s, &w);
+	of.value.out_list = of.value.list;
+	of.value.out_count = of.value.count;
 	VEC_EACH (&c->self->addrs, a)
 		if (addr_is4(&(*a)->a) == w.four)
-			put_service(c, s, &(*a)->a, sp->node_port.v, &of, SERVICE_NODEPORT);
+			put_service(c, s, &(*a)->a, sp->node_port.v, &of, SERVICE_OUTSIDE_TOO);
 }
 
 /* Headless, ExternalName, and what another proxy serves: no rows. */

@@ -15,15 +15,16 @@
 static unsigned rank(const struct row *r)
 {
 	static const uint8_t maps[PLAN_MAP_COUNT] = {
-	    [PLAN_MAP_name_match] = 1, [PLAN_MAP_name] = 2,	[PLAN_MAP_port] = 3,
-	    [PLAN_MAP_policy] = 4,     [PLAN_MAP_block] = 5,	[PLAN_MAP_block_trie] = 5,
-	    [PLAN_MAP_address] = 6,    [PLAN_MAP_node] = 7,	[PLAN_MAP_range] = 8,
-	    [PLAN_MAP_config] = 9,     [PLAN_MAP_backend] = 10, [PLAN_MAP_service] = 11,
-	    [PLAN_MAP_endpoint] = 13,  [PLAN_MAP_iface] = 14,
+	    [PLAN_MAP_name_match] = 1, [PLAN_MAP_name] = 2,	 [PLAN_MAP_port] = 3,
+	    [PLAN_MAP_policy] = 4,     [PLAN_MAP_block] = 5,	 [PLAN_MAP_block_trie] = 5,
+	    [PLAN_MAP_address] = 6,    [PLAN_MAP_node] = 7,	 [PLAN_MAP_range] = 8,
+	    [PLAN_MAP_config] = 9,     [PLAN_MAP_backend] = 10,	 [PLAN_MAP_source_range] = 11,
+	    [PLAN_MAP_service] = 12,   [PLAN_MAP_endpoint] = 14, [PLAN_MAP_iface] = 15,
 	};
 	if (r->type == ROW_MAP)
 		return maps[r->table];
-	return r->type == ROW_LINK ? 12 : 15;
+	/* Others are told of an address when all behind it is there. */
+	return r->type == ROW_LINK ? 13 : r->type == ROW_ADDRESS ? 17 : 16;
 }
 
 static int change_cmp(const void *x, const void *y)

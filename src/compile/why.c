@@ -334,7 +334,7 @@ static int translate(const struct compiler *c, const struct why_question *q, con
 
 	out->service = arena_str(&out->arena, str_of(row->in_force->src->text));
 	out->service_pos = object_pos(row->in_force->src->o, row->in_force->member);
-	out->node_port = v->flags & SERVICE_NODEPORT;
+	out->node_port = v->flags & SERVICE_OUTSIDE_TOO;
 	if (!out->service.p)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < v->count && !e; i++) {
@@ -359,7 +359,7 @@ int why_from(const struct compiler *c, const struct why_question *q, struct why_
 
 	memcpy(&k.addr, &q->dst, sizeof(k.addr));
 	out->node = c->cfg.node;
-	if (ROW_TAKE(c, service, &k, &v) && (!q->outside || (v.flags & SERVICE_NODEPORT)))
+	if (ROW_TAKE(c, service, &k, &v) && (!q->outside || (v.flags & SERVICE_OUTSIDE_TOO)))
 		return translate(c, q, &v, row_find(&c->rows, ROW_MAP, PLAN_MAP_service, &k), out);
 	return add_flow(c, q, &q->dst, q->port, false, out);
 }

@@ -6,6 +6,7 @@
  * the stack holds their data. A backend that is the caller itself is judged here: its packets look like those
  * to its own address, which nothing may refuse.
  */
+#include "bpf/lib/affinity.h"
 #include "bpf/lib/exit.h"
 #include "bpf/lib/verdict.h"
 
@@ -122,15 +123,74 @@ ALWAYS_INLINE int call_is_denied(struct bpf_sock_addr *ctx, const struct backend
 	return e && (call_judge(e, b, proto, DIR_FROM_POD) || call_judge(e, b, proto, DIR_TO_POD));
 }
 
-/* One of the backends of a Service; NULL: it has none. */
-ALWAYS_INLINE const struct backend_value *call_backend(const struct service_value *s)
+/* Who calls, as per packet: the pod's own address of that family; sockets of the node go by their namespace.
+ */
+ALWAYS_INLINE void call_client(struct bpf_sock_addr *ctx, struct addr16 *client, int v4)
 {
-	struct backend_key slot = {.list = s->list};
+	__u64 cookie = bpf_get_netns_cookie(ctx);
+	const __u32 *own = bpf_map_lookup_elem(&netns, &cookie);
+	const struct iface_value *i = own ? bpf_map_lookup_elem(&iface, own) : 0;
 
-	if (!s->count)
+	if (i) {
+		*client = v4 ? i->v4 : i->v6;
+		return;
+	}
+	client->w[0] = 0;
+	client->w[1] = 1; /* no address that a packet has */
+	client->w[2] = (__u32)(cookie >> 32);
+	client->w[3] = (__u32)cookie;
+}
+
+/* Where the choice falls: at random, in a Maglev table by the client. */
+ALWAYS_INLINE __u32 call_slot(struct bpf_sock_addr *ctx, const struct service_value *s,
+			      const struct addr16 *client)
+{
+	struct nat_key t = {};
+	__u64 cookie;
+
+	if (!(s->flags & SERVICE_MAGLEV))
+		return bpf_get_prandom_u32();
+	cookie = bpf_get_socket_cookie(ctx);
+	t.src = *client;
+	t.dst.w[0] = (__u32)(cookie >> 32);
+	t.dst.w[1] = (__u32)cookie;
+	return tuple_hash(&t);
+}
+
+/* One of the backends of a Service to *to; 0: it has none. */
+ALWAYS_INLINE int call_backend(struct bpf_sock_addr *ctx, const struct service_value *s, int v4,
+			       struct backend_value *to)
+{
+	struct affinity_key who = {.service = s->service};
+	struct backend_key slot = {.list = s->list};
+	__u32 count = s->count, seconds = s->affinity;
+	const struct backend_value *b;
+	__u64 now = 0;
+
+	if (!count)
 		return 0;
-	slot.slot = bpf_get_prandom_u32() % s->count;
-	return bpf_map_lookup_elem(&backend, &slot);
+	if (seconds || s->flags & SERVICE_MAGLEV)
+		call_client(ctx, &who.client, v4);
+	if (seconds) {
+		now = bpf_ktime_get_coarse_ns();
+		if (affinity_recall(&who, slot.list, count, seconds, now, to))
+			return 1;
+	}
+	slot.slot = call_slot(ctx, s, &who.client) % count;
+	b = bpf_map_lookup_elem(&backend, &slot);
+	if (!b)
+		return 0;
+	*to = *b;
+	if (seconds)
+		affinity_note(&who, slot.list, now, b);
+	return 1;
+}
+
+ALWAYS_INLINE const struct service_value *call_service(const struct service_key *key)
+{
+	const struct service_value *s = bpf_map_lookup_elem(&service, key);
+
+	return s && !(s->flags & SERVICE_INSIDE_NOT) ? s : 0;
 }
 
 /* key->addr is where the call goes. Returns the hook's answer; *to is set, and nonzero *found, where it is a
@@ -139,30 +199,31 @@ ALWAYS_INLINE int call_translate(struct bpf_sock_addr *ctx, struct service_key *
 				 int *found)
 {
 	const struct service_value *s;
-	const struct backend_value *b;
+	int v4 = is_v4(&key->addr), has;
 
 	key->port = (__u16)ctx->user_port;
 	key->proto = (__u8)ctx->protocol;
 	key->pad = 0;
-	s = bpf_map_lookup_elem(&service, key);
+	s = call_service(key);
 	if (!s)
 		return CALL_GO_ON;
-	b = call_backend(s);
-	if (!b) { /* a list goes after its Service was switched to another: read both again */
-		s = bpf_map_lookup_elem(&service, key);
-		b = s ? call_backend(s) : 0;
+	has = call_backend(ctx, s, v4, to);
+	if (!has) { /* a list goes after its Service was switched to another: read both again */
+		s = call_service(key);
+		has = s && call_backend(ctx, s, v4, to);
 	}
-	if (!b) {
+	if (!has && s && s->flags & SERVICE_DROP)
+		return CALL_GO_ON; /* SV07: its packets are dropped */
+	if (!has) {
 		bpf_set_retval(-ECONNREFUSED); /* SV06: no endpoint refuses at once */
 		return CALL_REFUSE;
 	}
-	if (call_is_denied(ctx, b, key->proto)) {
+	if (call_is_denied(ctx, to, key->proto)) {
 		bpf_set_retval(-EPERM);
 		return CALL_REFUSE;
 	}
-	*to = *b;
 	*found = 1;
-	call_remember(ctx, b, key);
+	call_remember(ctx, to, key);
 	return CALL_GO_ON;
 }
 

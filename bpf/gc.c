@@ -5,9 +5,9 @@
  * connection is gone. On order also: removes what has an end whose owner changed, marks connections to be
  * judged again. Process context: it does not touch the packet programs' scratch element.
  */
+#include "bpf/lib/affinity.h"
 #include "bpf/lib/learned_gc.h"
 
-#define SECOND 1000000000ULL
 /* Idle times. A half-closed connection may still deliver long after (SV56). */
 #define AGE_TCP		(6 * 3600 * SECOND)
 #define AGE_TCP_HALF	(3600 * SECOND)

@@ -24,6 +24,19 @@ ALWAYS_INLINE int route_node(struct packet *p, const struct config_value *c, con
 	return 0;
 }
 
+/* A Service address without this port: refused where some Service has it, else dropped (SV44). */
+ALWAYS_INLINE int route_service(struct packet *p)
+{
+	p->sk.addr = p->t.dst;
+	p->sk.port = 0;
+	p->sk.proto = 0;
+	p->sk.pad = 0;
+	if (!bpf_map_lookup_elem(&service, &p->sk))
+		return DROP_NO_SERVICE;
+	p->refuse = 1;
+	return proto_has_ports(p->t.proto) ? DROP_NO_BACKEND : DROP_PROTOCOL;
+}
+
 /* A destination that is no pod of this node. */
 __attribute__((noinline)) int route_away(void)
 {
@@ -51,10 +64,8 @@ __attribute__((noinline)) int route_away(void)
 		p->refuse = a || !r->node; /* this node's own: the stack has an unreachable route */
 		return DROP_NO_ENDPOINT;
 	}
-	if (r && r->kind == RANGE_SERVICE) {
-		p->refuse = 1;
-		return proto_has_ports(p->t.proto) ? DROP_NO_BACKEND : DROP_PROTOCOL;
-	}
+	if (r && r->kind == RANGE_SERVICE)
+		return route_service(p);
 	if (c->uplink)
 		p->way = WAY_UPLINK;
 	p->masquerade = !r && c->uplink;

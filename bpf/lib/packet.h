@@ -69,6 +69,9 @@ struct packet {
 	struct block_key bk;
 	struct fragment_key fk;
 	struct service_key sk;
+	struct source_key source;
+	struct affinity_key ak;
+	struct backend_value chosen;
 	struct addr16 look;			/* argument of class_of() */
 	struct addr16 diff_old[4], diff_new[4]; /* bytes before and after, for checksums */
 };

@@ -1,17 +1,19 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Services per packet: a new connection to (address, port, protocol) gets one of the backends of its list; a
- * datagram or SYN of a known one moves on when its backend has left the list (SV50). One look-up, whatever
- * the number of services. Sockets of pods are translated in connect() instead, see connect.c.
+ * Services per packet: a new connection to (address, port, protocol) gets one of the backends of its list,
+ * the one that its client had before where the Service wants that; a datagram or SYN of a known one moves on
+ * when its backend has left the list (SV50). One look-up, whatever the number of services. Sockets of pods
+ * are translated in connect() instead, see connect.c.
  */
 #ifndef WEFT_BPF_SERVICE_H
 #define WEFT_BPF_SERVICE_H
 
+#include "bpf/lib/affinity.h"
 #include "bpf/lib/nat.h"
 
-#define SERVICE_ANY	0
-#define SERVICE_OUTSIDE 1  /* only those that are also taken from outside */
-#define SCAN_MAX	64 /* slots that are searched for a backend when its list has changed */
+#define SERVICE_ANY 0 /* the client is a pod of this node or the node: every Service, `list` */
+#define SERVICE_OUTSIDE                                                                                      \
+	1 /* it came from another machine: those that are also taken from outside, `out_list` */
 
 ALWAYS_INLINE const struct service_value *service_find(struct packet *p, const struct nat_key *t, int which)
 {
@@ -22,21 +24,56 @@ ALWAYS_INLINE const struct service_value *service_find(struct packet *p, const s
 	p->sk.proto = t->proto;
 	p->sk.pad = 0;
 	s = bpf_map_lookup_elem(&service, &p->sk);
-	if (s && which == SERVICE_OUTSIDE && !(s->flags & SERVICE_NODEPORT))
+	if (!s)
 		return 0;
-	return s;
+	if (which == SERVICE_OUTSIDE)
+		return s->flags & SERVICE_OUTSIDE_TOO ? s : 0;
+	return s->flags & SERVICE_INSIDE_NOT ? 0 : s;
 }
 
-/* One of its backends; NULL: it has none. */
-ALWAYS_INLINE const struct backend_value *service_backend(const struct packet *p,
-							  const struct service_value *s)
+/* May this client use it? Pods and nodes always may (SV42). */
+ALWAYS_INLINE int service_lets_in(struct packet *p, const struct service_value *s, int which)
 {
-	struct backend_key key = {.list = s->list};
+	if (which != SERVICE_OUTSIDE || !(s->flags & SERVICE_RANGES) ||
+	    bpf_map_lookup_elem(&address, &p->t.src))
+		return 1;
+	p->source.prefixlen = 32 + 128;
+	p->source.service = s->service;
+	p->source.addr = p->t.src;
+	return bpf_map_lookup_elem(&source_range, &p->source) != 0;
+}
 
-	if (!s->count)
+/* The backend that this client had, to p->chosen. Not inlined, so that only affinity pays for it. */
+__attribute__((noinline)) int service_recall(__u32 list, __u32 count, __u32 seconds)
+{
+	struct packet *p = packet_get();
+
+	return p ? affinity_recall(&p->ak, list, count, seconds, p->now, &p->chosen) : 0;
+}
+
+/* One of its backends to p->chosen; 0: it has none. */
+ALWAYS_INLINE int service_choose(struct packet *p, const struct service_value *s, int which)
+{
+	__u32 count = which == SERVICE_OUTSIDE ? s->out_count : s->count;
+	struct backend_key key = {.list = which == SERVICE_OUTSIDE ? s->out_list : s->list};
+	const struct backend_value *b;
+
+	if (!count)
 		return 0;
-	key.slot = tuple_hash(&p->t) % s->count;
-	return bpf_map_lookup_elem(&backend, &key);
+	p->backend_list = key.list;
+	p->ak.service = s->service;
+	p->ak.outside = (__u32)which;
+	p->ak.client = p->t.src;
+	if (s->affinity && service_recall(key.list, count, s->affinity))
+		return 1;
+	key.slot = tuple_hash(&p->t) % count;
+	b = bpf_map_lookup_elem(&backend, &key);
+	if (!b)
+		return 0;
+	p->chosen = *b;
+	if (s->affinity)
+		affinity_note(&p->ak, key.list, p->now, b);
+	return 1;
 }
 
 /* Translates a new connection if p->t leads to a service; p->translated tells whether it did. */
@@ -44,7 +81,7 @@ __attribute__((noinline)) int service_step(int which)
 {
 	struct packet *p = packet_get();
 	const struct service_value *s;
-	const struct backend_value *b;
+	int found;
 
 	if (!p)
 		return 0;
@@ -53,32 +90,34 @@ __attribute__((noinline)) int service_step(int which)
 	s = service_find(p, &p->t, which);
 	if (!s)
 		return 0;
-	p->refuse = 1; /* until a backend is found: the stack answers at once (SV06) */
-	b = service_backend(p, s);
-	if (!b) { /* a list goes after its Service was switched to another: read both again */
+	if (!service_lets_in(p, s, which))
+		return DROP_SOURCE_RANGE;
+	found = service_choose(p, s, which);
+	if (!found) { /* a list goes after its Service was switched to another: read both again */
 		s = service_find(p, &p->t, which);
-		b = s ? service_backend(p, s) : 0;
+		found = s && service_choose(p, s, which);
 	}
-	if (!s || !b)
+	if (!found) { /* the stack answers at once (SV06), or nobody does (SV07, SV08) */
+		p->refuse = !s || !(s->flags & (which == SERVICE_OUTSIDE ? SERVICE_DROP_OUT : SERVICE_DROP));
 		return DROP_NO_BACKEND;
-	if (p->t.proto == IPPROTO_SCTP && b->port != p->t.dport)
-		return DROP_PROTOCOL; /* CRC32c over the packet: no other port */
-	p->refuse = 0;
-	p->backend_list = s->list;
+	}
 	p->raw = p->t;
-	p->t.dst = b->addr;
-	p->t.dport = b->port;
+	p->t.dst = p->chosen.addr;
+	p->t.dport = p->chosen.port;
 	return nat_dnat();
 }
 
-/* Is the backend of p->nv in this slot of the list? Then its element names that list from now on. */
-__attribute__((noinline)) int service_slot_keeps(__u32 list, __u32 slot)
+/* Is the backend of p->nv in this list? Then its element names that list from now on. */
+__attribute__((noinline)) int service_list_keeps(__u32 list, __u32 count)
 {
 	struct packet *p = packet_get();
-	struct backend_key key = {.list = list, .slot = slot};
-	const struct backend_value *b = bpf_map_lookup_elem(&backend, &key);
+	struct scan s = {.list = list};
 
-	if (!p || !b || b->port != p->nv.dport || !addr_same(&b->addr, &p->nv.dst))
+	if (!p)
+		return 0;
+	s.addr = p->nv.dst;
+	s.port = p->nv.dport;
+	if (!scan_finds(&s, count))
 		return 0;
 	p->nv.flags = NAT_DNAT | (list & NAT_LIST);
 	bpf_map_update_elem(&nat, &p->t, &p->nv, BPF_EXIST);
@@ -95,16 +134,15 @@ __attribute__((noinline)) int service_keeps(int which)
 	if (!p)
 		return 0;
 	s = service_find(p, &p->t, which);
-	if (!s || !s->count)
+	if (!s || !service_lets_in(p, s, which))
 		return 0;
-	list = s->list;
-	count = s->count;
+	list = which == SERVICE_OUTSIDE ? s->out_list : s->list;
+	count = which == SERVICE_OUTSIDE ? s->out_count : s->count;
+	if (!count)
+		return 0;
 	if ((list & NAT_LIST) == (p->nv.flags & NAT_LIST))
 		return 1;
-	for (__u32 i = 0; i < SCAN_MAX && i < count; i++)
-		if (service_slot_keeps(list, i))
-			return 1;
-	return 0;
+	return service_list_keeps(list, count);
 }
 
 #endif

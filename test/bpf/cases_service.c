@@ -68,8 +68,8 @@ static void node_port_to(const char *backend, uint32_t list)
 	char text[64];
 
 	snprintf(text, sizeof(text), "%s 8080", here(backend));
-	set_service(here(N1), NODE_PORT, IPPROTO_TCP, SERVICE_NODEPORT, list, text);
-	set_service(here(N1), NODE_PORT, IPPROTO_UDP, SERVICE_NODEPORT, list, text);
+	set_service(here(N1), NODE_PORT, IPPROTO_TCP, SERVICE_OUTSIDE_TOO, list, text);
+	set_service(here(N1), NODE_PORT, IPPROTO_UDP, SERVICE_OUTSIDE_TOO, list, text);
 }
 
 static void node_port_to_b(void)
@@ -95,7 +95,7 @@ static void node_port_routes(void)
 
 static void node_port_empty(void)
 {
-	set_service(here(N1), NODE_PORT, IPPROTO_TCP, SERVICE_NODEPORT, 0, "");
+	set_service(here(N1), NODE_PORT, IPPROTO_TCP, SERVICE_OUTSIDE_TOO, 0, "");
 }
 
 static void one_snat_port(void)

@@ -176,11 +176,11 @@ static void add_services(void)
 	add_service("10.96.0.1", "fd00:96::1", 82, 0, 128, "10.1.0.5 8080", "fd00:1::5 8080");
 	add_service("10.96.0.1", "fd00:96::1", 83, 0, 0, "", "");
 	add_service("10.96.0.1", "fd00:96::1", 84, 0, 160, "10.1.0.6 9", "fd00:1::6 9");
-	add_service("192.0.2.1", "2001:db8::1", 30080, SERVICE_NODEPORT, 64, "10.1.0.6 8080",
+	add_service("192.0.2.1", "2001:db8::1", 30080, SERVICE_OUTSIDE_TOO, 64, "10.1.0.6 8080",
 		    "fd00:1::6 8080");
-	add_service("192.0.2.1", "2001:db8::1", 30081, SERVICE_NODEPORT, 96, "10.2.0.7 8080",
+	add_service("192.0.2.1", "2001:db8::1", 30081, SERVICE_OUTSIDE_TOO, 96, "10.2.0.7 8080",
 		    "fd00:2::7 8080");
-	add_service("192.0.2.1", "2001:db8::1", 30083, SERVICE_NODEPORT, 0, "", "");
+	add_service("192.0.2.1", "2001:db8::1", 30083, SERVICE_OUTSIDE_TOO, 0, "", "");
 }
 
 static void pings(const struct lab *l)

@@ -436,6 +436,14 @@ void set_service(const char *addr_text, uint16_t port, uint8_t proto, uint32_t f
 		slot.slot = value.count++;
 		put(world->maps.backend, &slot, &b);
 	}
+	if (flags & SERVICE_OUTSIDE_TOO) {
+		value.out_list = value.list;
+		value.out_count = value.count;
+	}
+	put(world->maps.service, &key, &value);
+	key.port = 0;
+	key.proto = 0;
+	memset(&value, 0, sizeof(value)); /* the address is some Service's */
 	put(world->maps.service, &key, &value);
 }
 

@@ -181,7 +181,7 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 		return step;
 	if (!p->is_error) {
 		if (pod_wants_snat(p)) {
-			step = nat_snat();
+			step = nat_snat(skb);
 			if (step)
 				return step;
 			if (conn)

@@ -82,7 +82,9 @@ ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
 		if (p->is_error)
 			icmp_rewrite(skb);
 		else
-			rewrite(skb);
+			step = rewrite(skb);
+		if (step)
+			return step;
 	}
 	p->action = TC_ACT_OK;
 	return 0;

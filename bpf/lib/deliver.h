@@ -189,8 +189,10 @@ ALWAYS_INLINE int send(struct __sk_buff *skb, struct packet *p, const struct con
 		if (p->is_error)
 			icmp_rewrite(skb);
 		else
-			rewrite(skb);
+			step = rewrite(skb);
 	}
+	if (step)
+		return step;
 	switch (p->way) {
 	case WAY_POD:
 		step = write_hop(skb, p, p->target_mac, c->gateway_mac, hop);

@@ -13,11 +13,11 @@
 #include "bpf/lib/recheck.h"
 
 /* A NodePort whose backend is elsewhere: its replies must come back through this node (SV11). */
-ALWAYS_INLINE int inbound_snat(struct packet *p)
+ALWAYS_INLINE int inbound_snat(struct __sk_buff *skb, struct packet *p)
 {
 	if (p->backward || p->way == WAY_POD || !addr_same(&p->out.src, &p->t.src))
 		return 0;
-	return nat_snat();
+	return nat_snat(skb);
 }
 
 /* May this packet pass? Judges connections that are new, doubtful or marked. */
@@ -79,7 +79,7 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 					   hook */
 	if (!p->is_error) {
 		if (p->translated) {
-			step = inbound_snat(p);
+			step = inbound_snat(skb, p);
 			if (step)
 				return step;
 		}

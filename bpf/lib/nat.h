@@ -101,8 +101,6 @@ __attribute__((noinline)) int nat_dnat(void)
 	if (!p || !c || c->snat_high < c->snat_low)
 		return DROP_SNAT_PORTS;
 	for (__u32 i = 0; i < DNAT_TRIES && step == STEP_NEXT; i++) {
-		if (i && p->t.proto == IPPROTO_SCTP)
-			break; /* its checksum forbids another port */
 		step = nat_dnat_try(i);
 	}
 	if (step)
@@ -115,8 +113,38 @@ __attribute__((noinline)) int nat_dnat(void)
 	return 0;
 }
 
+/* Has a socket of this node what would be the reply of p->out (SV59)? One that listens counts as well. */
+ALWAYS_INLINE int nat_is_socket(struct __sk_buff *skb, const struct packet *p)
+{
+	struct bpf_sock_tuple t = {};
+	struct bpf_sock *sk;
+	__u32 size = p->v6 ? sizeof(t.ipv6) : sizeof(t.ipv4);
+
+	if (p->v6) {
+		__builtin_memcpy(t.ipv6.saddr, p->out.dst.w, sizeof(t.ipv6.saddr));
+		__builtin_memcpy(t.ipv6.daddr, p->out.src.w, sizeof(t.ipv6.daddr));
+		t.ipv6.sport = p->out.dport;
+		t.ipv6.dport = p->out.sport;
+	} else {
+		t.ipv4.saddr = p->out.dst.w[3];
+		t.ipv4.daddr = p->out.src.w[3];
+		t.ipv4.sport = p->out.dport;
+		t.ipv4.dport = p->out.sport;
+	}
+	if (p->t.proto == IPPROTO_TCP)
+		sk = bpf_skc_lookup_tcp(skb, &t, size, (__u64)BPF_F_CURRENT_NETNS, 0);
+	else if (p->t.proto == IPPROTO_UDP)
+		sk = bpf_sk_lookup_udp(skb, &t, size, (__u64)BPF_F_CURRENT_NETNS, 0);
+	else
+		return 0;
+	if (!sk)
+		return 0;
+	bpf_sk_release(sk);
+	return 1;
+}
+
 /* A try of nat_snat() with this source port (network order, 0: keep it): as nat_dnat_try(). */
-__attribute__((noinline)) int nat_snat_try(__u32 sport)
+__attribute__((noinline)) int nat_snat_try(struct __sk_buff *skb, __u32 sport)
 {
 	struct packet *p = packet_get();
 	int err;
@@ -127,6 +155,8 @@ __attribute__((noinline)) int nat_snat_try(__u32 sport)
 		p->out.sport = (__u16)sport;
 	if (!proto_has_ports(p->t.proto) && p->t.sport)
 		p->out.dport = p->out.sport; /* echo */
+	if (nat_is_socket(skb, p))
+		return STEP_NEXT;
 	tuple_turn(&p->nk, &p->t);
 	nat_value_set(&p->nv, &p->nk, NAT_SNAT | NAT_REPLY, p->now);
 	tuple_turn(&p->nk, &p->out);
@@ -137,7 +167,7 @@ __attribute__((noinline)) int nat_snat_try(__u32 sport)
 }
 
 /* Makes both elements of an SNAT of p->t to an address of this node; p->out is how it goes on. */
-__attribute__((noinline)) int nat_snat(void)
+__attribute__((noinline)) int nat_snat(struct __sk_buff *skb)
 {
 	struct packet *p = packet_get();
 	const struct config_value *c = config_get();
@@ -157,10 +187,10 @@ __attribute__((noinline)) int nat_snat(void)
 	own = bpf_ntohs(p->t.sport);
 	start = own >= c->snat_low && own <= c->snat_high ? (__u32)own - c->snat_low : tuple_hash(&p->t);
 	start %= (__u32)c->snat_high - c->snat_low + 1;
-	if (p->t.proto == IPPROTO_SCTP || !p->t.sport)
-		tries = 1; /* keeps its port: the checksum forbids another, or there is none */
+	if (!p->t.sport)
+		tries = 1; /* there is no port */
 	for (__u32 i = 0; i < SNAT_TRIES && i < tries && step == STEP_NEXT; i++)
-		step = nat_snat_try(tries > 1 ? bpf_htons(snat_port(c, start, i)) : 0);
+		step = nat_snat_try(skb, tries > 1 ? bpf_htons(snat_port(c, start, i)) : 0);
 	if (step)
 		return step == STEP_NEXT ? DROP_SNAT_PORTS : step;
 	nat_value_set(&p->nv, &p->out, NAT_SNAT, p->now);

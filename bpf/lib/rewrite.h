@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Writes a translation into the packet: addresses, ports, and every checksum that covers them, right for
- * packets whose sums the device will finish (RFC 1624). SCTP's sum covers neither address; its ports never
- * change.
+ * packets whose sums the device will finish (RFC 1624). SCTP's sum covers neither address, and sctp.h has
+ * its ports.
  */
 #ifndef WEFT_BPF_REWRITE_H
 #define WEFT_BPF_REWRITE_H
 
-#include "bpf/lib/parse.h"
+#include "bpf/lib/sctp.h"
 
 #define IPV4_SUM_AT 10
 #define IPV4_SRC_AT 12
@@ -37,16 +37,20 @@ ALWAYS_INLINE __u32 sum_at(__u8 proto)
 	}
 }
 
-/* p->raw → p->out. The TTL is not touched. */
+/* p->raw → p->out; 0 or a drop reason. The TTL is not touched. */
 __attribute__((noinline)) int rewrite(struct __sk_buff *skb)
 {
 	struct packet *p = packet_get();
 	__u32 at, l4, diff, old_ports, new_ports;
 	__u64 mangled;
 	__u8 proto;
+	int step;
 
 	if (!p)
 		return 0;
+	step = p->t.proto == IPPROTO_SCTP ? sctp_rewrite(skb) : 0;
+	if (step)
+		return step;
 	l4 = p->l4;
 	proto = p->t.proto;
 	at = p->fragment == FRAGMENT_LATER ? 0 : sum_at(proto);

@@ -25,6 +25,25 @@ static uint16_t sum_fold(uint32_t sum)
 	return (uint16_t)~sum;
 }
 
+/* RFC 9260, appendix A, bit by bit. */
+static uint32_t sum_crc32c(const uint8_t *p, size_t n)
+{
+	uint32_t crc = 0xffffffff;
+
+	while (n--) {
+		crc ^= *p++;
+		for (int i = 0; i < 8; i++)
+			crc = crc >> 1 ^ (crc & 1 ? 0x82f63b78 : 0);
+	}
+	return ~crc;
+}
+
+static void put_crc(uint8_t *p, uint32_t v)
+{
+	for (int i = 0; i < 4; i++)
+		p[i] = (uint8_t)(v >> 8 * i);
+}
+
 static void put16(uint8_t *p, uint32_t v)
 {
 	p[0] = (uint8_t)(v >> 8);
@@ -112,6 +131,8 @@ static void sum_l4(const struct spec *s, uint8_t *l4, size_t n, const uint8_t *a
 	size_t at = s->proto == TCP ? 16 : s->proto == UDP ? 6 : 2;
 	uint32_t sum = 0;
 
+	if (s->proto == SCTP && !s->no_sum)
+		put_crc(l4 + 8, sum_crc32c(l4, n));
 	if (s->proto == SCTP || s->proto == GRE)
 		return;
 	if (v6 || s->proto == TCP || s->proto == UDP)

@@ -41,6 +41,7 @@ struct spec {
 	int fragment_more;
 	int dont_fragment;
 	int hop_by_hop;		 /* IPv6: an options header comes first */
+	int no_sum;		 /* SCTP: the device makes the checksum */
 	int cut;		 /* bytes that are missing at the end */
 	const char *dmac, *smac; /* NULL: all zero */
 };

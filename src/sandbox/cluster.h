@@ -26,13 +26,15 @@ enum { WORKLOAD_UID = 65533 };
 #define DNS_SERVICE4 "10.96.0.10"
 #define DNS_SERVICE6 "fd57:e7f7:0:96::a"
 
+struct runtime;
 struct node {
 	struct sandbox *sandbox;
 	unsigned index; /* from 0 */
 	char name[16];
 	struct netns netns;
-	struct daemon daemon; /* weft-agent */
-	struct agent agent;   /* our connection to it */
+	struct daemon daemon;	 /* weft-agent */
+	struct agent agent;	 /* our connection to it */
+	struct runtime *runtime; /* what its observer may ask */
 };
 
 struct sandbox {

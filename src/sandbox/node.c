@@ -12,6 +12,7 @@
 #include "sandbox/fabric.h"
 #include "sandbox/files.h"
 #include "sandbox/node.h"
+#include "sandbox/runtime.h"
 
 enum { REGISTER_AGAIN_MS = 3 };
 
@@ -94,6 +95,7 @@ int nodes_make(struct sandbox *s)
 		r = netns_make(&n->netns, name, NETNS_ROUTER);
 		r = r ? r : fabric_add_node(s, n);
 		r = r ? r : make_places(s, n);
+		r = r ? r : runtime_start(n);
 		r = r ? r : start_agent(s, n);
 	}
 	return r;
@@ -216,6 +218,7 @@ void nodes_register(struct sandbox *s)
 void nodes_close(struct sandbox *s)
 {
 	for (unsigned i = 0; i < s->nodes_len; i++) {
+		runtime_stop(&s->nodes[i]);
 		daemon_close(&s->nodes[i].daemon);
 		agent_close(&s->nodes[i].agent);
 		netns_drop(&s->nodes[i].netns);

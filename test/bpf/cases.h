@@ -44,7 +44,7 @@ struct bpf_case {
 };
 
 extern const struct bpf_case path_cases[], policy_cases[], port_cases[], change_cases[], names_cases[],
-    learn_cases[], service_cases[], state_cases[]; /* end with a NULL name */
+    learn_cases[], service_cases[], client_cases[], state_cases[]; /* end with a NULL name */
 
 extern int run_v6; /* the family of the present run */
 const char *here(const char *v4_text);
@@ -63,8 +63,9 @@ int must_be(const char *what, uint64_t got, uint64_t want);
 #define ROUTER "203.0.113.1"
 #define VIP    "10.96.0.1"
 #define VIP2   "10.96.0.2"
-#define GONE   "10.1.0.99" /* in this node's pod range, nobody's */
-#define GONE2  "10.2.0.99" /* in node-2's */
+#define VIP3   "203.0.113.200" /* a balancer's */
+#define GONE   "10.1.0.99"   /* in this node's pod range, nobody's */
+#define GONE2  "10.2.0.99"   /* in node-2's */
 #define LINK   "169.254.1.1"
 #define GROUP  "224.0.0.251"
 

@@ -19,7 +19,7 @@ static const char *const families[][2] = {
     {A, "fd00:1::5"},	 {B, "fd00:1::6"},	    {R, "fd00:2::7"},		{N1, "2001:db8::1"},
     {N2, "2001:db8::2"}, {WORLD, "2001:db8:51::9"}, {WORLD2, "2001:db8:51::a"}, {ROUTER, "2001:db8:113::1"},
     {VIP, "fd00:96::1"}, {VIP2, "fd00:96::2"},	    {GONE, "fd00:1::99"},	{GONE2, "fd00:2::99"},
-    {LINK, "fe80::1"},	 {GROUP, "ff02::fb"},	    {NEAR, "2001:db8::77"},
+    {LINK, "fe80::1"},	 {GROUP, "ff02::fb"},	    {NEAR, "2001:db8::77"},	{VIP3, "2001:db8:200::1"},
 };
 
 const char *here(const char *text)
@@ -308,6 +308,7 @@ int main(void)
 	failed += run_cases(names_cases, &number);
 	failed += run_cases(learn_cases, &number);
 	failed += run_cases(service_cases, &number);
+	failed += run_cases(client_cases, &number);
 	failed += run_cases(state_cases, &number);
 	printf("1..%d\n", number);
 	return failed != 0;

@@ -420,22 +420,30 @@ void set_trie(void)
 	config_put(c);
 }
 
-void set_service(const char *addr_text, uint16_t port, uint8_t proto, uint32_t flags, uint32_t list,
-		 const char *backends)
+/* Writes "addr port addr port …" as a list; how many there are. */
+static uint32_t put_backends(uint32_t list, const char *backends)
 {
-	struct service_key key = {.addr = addr(addr_text), .port = htons(port), .proto = proto};
-	struct service_value value = {.list = list, .flags = flags};
 	struct backend_key slot = {.list = list};
-	char text[64];
 	unsigned int number;
+	char text[64];
 	int used;
 
 	for (; sscanf(backends, "%63s %u%n", text, &number, &used) == 2; backends += used) {
 		struct backend_value b = {.addr = addr(text), .port = htons((uint16_t)number)};
 
-		slot.slot = value.count++;
 		put(world->maps.backend, &slot, &b);
+		slot.slot++;
 	}
+	return slot.slot;
+}
+
+void set_service(const char *addr_text, uint16_t port, uint8_t proto, uint32_t flags, uint32_t list,
+		 const char *backends)
+{
+	struct service_key key = {.addr = addr(addr_text), .port = htons(port), .proto = proto};
+	struct service_value value = {.list = list, .flags = flags};
+
+	value.count = put_backends(list, backends);
 	if (flags & SERVICE_OUTSIDE_TOO) {
 		value.out_list = value.list;
 		value.out_count = value.count;
@@ -445,6 +453,32 @@ void set_service(const char *addr_text, uint16_t port, uint8_t proto, uint32_t f
 	key.proto = 0;
 	memset(&value, 0, sizeof(value)); /* the address is some Service's */
 	put(world->maps.service, &key, &value);
+}
+
+void set_service_more(const char *addr_text, uint16_t port, uint8_t proto, const struct service_more *more)
+{
+	struct service_key key = {.addr = addr(addr_text), .port = htons(port), .proto = proto};
+	int fd = bpf_map__fd(world->maps.service);
+	struct service_value value;
+
+	if (bpf_map_lookup_elem(fd, &key, &value))
+		return;
+	value.affinity = more->affinity;
+	value.service = more->service;
+	if (more->out) {
+		value.out_list = more->out_list;
+		value.out_count = put_backends(more->out_list, more->out);
+	}
+	put(world->maps.service, &key, &value);
+}
+
+void set_source_range(uint32_t service, const char *prefix, uint32_t len)
+{
+	struct source_key key = {.service = service, .addr = addr(prefix)};
+	struct source_value value = {.allow = 1};
+
+	key.prefixlen = 32 + (strchr(prefix, ':') ? len : len + 96);
+	put(world->maps.source_range, &key, &value);
 }
 
 int world_run(const struct bpf_program *prog, uint32_t ifindex, const uint8_t *frame, size_t len,
@@ -569,4 +603,5 @@ void age_all(uint64_t seconds)
 	age_map(world->maps.half4, offsetof(struct conn_value, seen), ns);
 	age_map(world->maps.half6, offsetof(struct conn_value, seen), ns);
 	age_map(world->maps.nat, offsetof(struct nat_value, seen), ns);
+	age_map(world->maps.affinity, offsetof(struct affinity_value, seen), ns);
 }

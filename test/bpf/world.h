@@ -69,6 +69,15 @@ void set_trie(void);						  /* the blocks move to the trie */
 void set_service(const char *addr_text, uint16_t port, uint8_t proto, uint32_t flags, uint32_t list,
 		 const char *backends);
 
+/* The rest of a service that is there. */
+struct service_more {
+	uint32_t affinity, service;
+	uint32_t out_list;
+	const char *out; /* backends for clients from outside; NULL: as they are */
+};
+void set_service_more(const char *addr_text, uint16_t port, uint8_t proto, const struct service_more *more);
+void set_source_range(uint32_t service, const char *prefix, uint32_t len); /* len in the family's own form */
+
 struct run {
 	int verdict;
 	uint8_t out[PACKET_MAX];
@@ -88,7 +97,7 @@ uint64_t read_staged(uint32_t ifindex, uint16_t reason, uint16_t direction, uint
 size_t map_size(const struct bpf_map *map); /* elements, by walking */
 size_t map_keys(const struct bpf_map *map, void *keys, size_t key_len, size_t most);
 int last_event(struct event *e); /* 1: there was one since the last reset; the last one */
-/* Ages every connection and translation by so many seconds. */
+/* Ages every connection, translation and affinity by so many seconds. */
 void age_all(uint64_t seconds);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "bpf/types.h"
 
+#include "bpf/announce.c"
 #include "bpf/ask.c"
 #include "bpf/connect.c"
 #include "bpf/from_pod.c"

@@ -43,7 +43,8 @@ int kept_add(struct hash *actual, const struct row *r)
 	k->key_len = r->key_len;
 	k->value_len = r->value_len;
 	memcpy(k->bytes, r->key, r->key_len);
-	memcpy(k->bytes + r->key_len, r->value, r->value_len);
+	if (r->value_len)
+		memcpy(k->bytes + r->key_len, r->value, r->value_len);
 	err = hash_set(actual, packed(r, key), k, &old);
 	free(err ? (void *)k : old);
 	return err;
@@ -54,13 +55,15 @@ int kept_add(struct hash *actual, const struct row *r)
 static unsigned rank(uint8_t type, uint16_t table)
 {
 	static const uint8_t maps[PLAN_MAP_COUNT] = {
-	    [PLAN_MAP_name_match] = 1, [PLAN_MAP_name] = 2,	   [PLAN_MAP_port] = 3,
-	    [PLAN_MAP_policy] = 4,     [PLAN_MAP_backend] = 5,	   [PLAN_MAP_node] = 6,
-	    [PLAN_MAP_range] = 7,      [PLAN_MAP_service] = 8,	   [PLAN_MAP_address] = 9,
-	    [PLAN_MAP_block] = 10,     [PLAN_MAP_block_trie] = 10, [PLAN_MAP_config] = 11,
-	    [PLAN_MAP_endpoint] = 12,  [PLAN_MAP_iface] = 13};
+	    [PLAN_MAP_name_match] = 1,	 [PLAN_MAP_name] = 2,	   [PLAN_MAP_port] = 3,
+	    [PLAN_MAP_policy] = 4,	 [PLAN_MAP_backend] = 5,   [PLAN_MAP_node] = 6,
+	    [PLAN_MAP_source_range] = 7, [PLAN_MAP_range] = 8,	   [PLAN_MAP_service] = 9,
+	    [PLAN_MAP_address] = 10,	 [PLAN_MAP_block] = 11,	   [PLAN_MAP_block_trie] = 11,
+	    [PLAN_MAP_config] = 12,	 [PLAN_MAP_endpoint] = 13, [PLAN_MAP_iface] = 14};
 
-	return type == ROW_MAP ? maps[table] : type == ROW_LINK ? 14 : 15;
+	if (type == ROW_MAP)
+		return maps[table];
+	return type == ROW_LINK ? 15 : type == ROW_ROUTE ? 16 : 17;
 }
 
 static int order(const void *x, const void *y)
@@ -87,7 +90,7 @@ int kept_compare(struct hash *actual, const struct plan *want, struct plan_delta
 		if (k)
 			k->wanted = true;
 		if (k && k->value_len == r->value_len &&
-		    !memcmp(k->bytes + k->key_len, r->value, r->value_len))
+		    (!r->value_len || !memcmp(k->bytes + k->key_len, r->value, r->value_len)))
 			continue;
 		if (vec_push(&step.changes, c))
 			goto nomem;

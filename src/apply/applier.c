@@ -71,6 +71,8 @@ int applier_new(struct applier **out, const struct applier_options *o, struct bu
 			err = pod_links_adopt(a);
 		if (!err)
 			err = strict_learn(a);
+		if (!err)
+			err = addresses_adopt(a);
 		if (err)
 			buf_printf(why, "cannot take over what is in force: %s", strerror(-err));
 	}
@@ -95,6 +97,7 @@ void applier_free(struct applier **pa)
 	namespaces_fini(a);
 	gone_fini(a);
 	hash_fini(&a->strict.pods);
+	vec_free(&a->announced);
 	kernel_close(&a->kernel);
 	own_fd(&a->route_fd);
 	free(a->batch);
@@ -297,6 +300,7 @@ void applier_tick(struct applier *a)
 		return;
 	if (tick) {
 		gone_tick(a, &list);
+		announce_tick(a);
 		a->next = clock_ms() + TICK_MS;
 	}
 	err = sweep_later(a->sweeper, &list, flags);
@@ -334,6 +338,7 @@ void applier_clean(struct applier *a)
 {
 	int gone = 0;
 
+	addresses_clean(a);
 	routes_clean(a);
 	nl_batch_init(a->batch, a->route_fd);
 	link_del_group(a->batch, WEFT_LINK_GROUP, &gone);

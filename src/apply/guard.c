@@ -5,18 +5,16 @@
  * Called before a transaction begins, for all of its rows.
  */
 #include <errno.h>
-#include <netinet/in.h>
 
 #include "apply/state.h"
 #include "seam/class.h"
 #include "seam/config.h"
 #include "seam/endpoint.h"
-#include "seam/service.h"
 
 #define ENDPOINT_FLAGS (ENDPOINT_HOST_NET | ENDPOINT_STRICT | ENDPOINT_SELF)
 #define ADDRESS_FLAGS  (ADDRESS_POD | ADDRESS_NODE | ADDRESS_SELF | ADDRESS_DNS)
 
-enum { MTU_MIN = 576, MTU_MAX = 65535, BACKENDS_MAX = 65536, SNAT_LOW_MIN = 1024 };
+enum { MTU_MIN = 576, MTU_MAX = 65535, SNAT_LOW_MIN = 1024 };
 
 static int no(struct buf *why, int err, const char *text)
 {
@@ -100,20 +98,6 @@ static int guard_iface(const struct applier *a, const uint8_t *key, const uint8_
 	return 0;
 }
 
-static int guard_service(const uint8_t *key, const uint8_t *value, struct buf *why)
-{
-	struct service_key k;
-	struct service_value v;
-
-	memcpy(&k, key, sizeof(k));
-	memcpy(&v, value, sizeof(v));
-	if ((k.proto != IPPROTO_TCP && k.proto != IPPROTO_UDP && k.proto != IPPROTO_SCTP) || k.pad || !k.port)
-		return no(why, -EPERM, "service: protocol or port is out of range");
-	if (v.count > BACKENDS_MAX || v.flags > SERVICE_NODEPORT || (v.count && !v.list))
-		return no(why, -EPERM, "service: count, list or flags are out of range");
-	return 0;
-}
-
 static bool own_class(uint32_t class)
 {
 	return class == CLASS_SELF || class == CLASS_SELF6;
@@ -125,8 +109,6 @@ static int guard_map(const struct applier *a, const struct change *c, struct buf
 	struct block_key bk;
 	struct range_value rv;
 	struct address_value av;
-	struct backend_key ek;
-	struct backend_value ev;
 	uint32_t word;
 
 	if (map_table[c->row.table].writer == WRITER_KERNEL)
@@ -175,13 +157,9 @@ static int guard_map(const struct applier *a, const struct change *c, struct buf
 	case PLAN_MAP_name_match:
 		return guard_judging(c, why);
 	case PLAN_MAP_service:
-		return guard_service(key, value, why);
+	case PLAN_MAP_source_range:
 	case PLAN_MAP_backend:
-		memcpy(&ek, key, sizeof(ek));
-		memcpy(&ev, value, sizeof(ev));
-		if (ek.slot >= BACKENDS_MAX || !ek.list || !ev.port || ev.pad)
-			return no(why, -EPERM, "backend: slot, list or port is out of range");
-		return 0;
+		return guard_service_map(c, why);
 	default:
 		return no(why, -EPERM, "a BPF map that the plan does not write");
 	}
@@ -258,6 +236,8 @@ int guard_change(const struct applier *a, const struct change *c, struct buf *wh
 		return guard_link(a, c, why);
 	case ROW_ROUTE:
 		return guard_route(a, c, why);
+	case ROW_ADDRESS:
+		return guard_address(a, c, why);
 	default:
 		return no(why, -EPERM, "a row of unknown type");
 	}

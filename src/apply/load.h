@@ -50,6 +50,9 @@ void kernel_unpin(const struct kernel *k);
 int kernel_gc(const struct kernel *k, uint32_t flags, uint32_t *removed);
 /* run.c: asks weft_ask; fills the answer. 0 or -errno. */
 int kernel_ask(const struct kernel *k, struct ask *a);
+/* run.c: sends a frame (at most ANNOUNCE_MAX bytes) out of the uplink by weft_announce. 0 or -errno. */
+enum { ANNOUNCE_MAX = 128 };
+int kernel_announce(const struct kernel *k, const void *frame, size_t n);
 /* A second descriptor of a pinned BPF map that cannot write, for the observer: descriptor or -errno. */
 int kernel_map_readonly(const struct kernel *k, enum plan_map m);
 /* Cgroup links that are missing or lost their cgroup, one line each. */

@@ -36,8 +36,14 @@ int link_dump(int fd, int (*fn)(const struct link_info *l, void *ctx), void *ctx
 /* By index, or by name when index is 0: 0, -ENODEV, -errno. */
 int link_get(int fd, uint32_t index, const char *name, struct link_info *out);
 
-/* addr.c: host addresses without duplicate address detection. */
+/* addr.c: /32 and /128 without duplicate address detection. */
 void addr_set(struct nl_batch *b, uint32_t index, const struct addr *a, int *result);
+/* One that others shall find here and nothing shall send from: with our protocol number, deprecated. -EEXIST
+ * when anybody's is there. */
+void addr_offer(struct nl_batch *b, uint32_t index, const struct addr *a, int *result);
+void addr_unset(struct nl_batch *b, uint32_t index, const struct addr *a, int *result);
+/* Those with our protocol number, of all interfaces. */
+int addr_dump(int fd, int (*fn)(uint32_t index, const struct addr *a, void *ctx), void *ctx);
 
 /* route.c */
 struct route_want {

@@ -39,6 +39,14 @@ static int route_row(void *ctx, const struct route_key *key, const struct route_
 	return e->fn(e->ctx, &r);
 }
 
+static int address_row(void *ctx, const struct address_key *key)
+{
+	struct each *e = ctx;
+	struct row r = {.type = ROW_ADDRESS, .key_len = sizeof(*key), .key = (const uint8_t *)key};
+
+	return e->fn(e->ctx, &r);
+}
+
 int readback_rows(const struct applier *a, int (*fn)(void *ctx, const struct row *r), void *ctx)
 {
 	struct each e = {fn, ctx, 0};
@@ -67,7 +75,8 @@ int readback_rows(const struct applier *a, int (*fn)(void *ctx, const struct row
 		if (err)
 			return err;
 	}
-	return routes_each(a, route_row, &e);
+	err = routes_each(a, route_row, &e);
+	return err ? err : addresses_each(a, address_row, &e);
 }
 
 void readback_faults(const struct applier *a, struct buf *out)
@@ -129,6 +138,29 @@ static int check_route(const struct found *f, const struct change *c)
 	return v && !memcmp(v, c->row.value, sizeof(struct route_value)) ? 0 : -EBADE;
 }
 
+struct presence {
+	struct addr addr;
+	bool there;
+};
+
+static int is_there(void *ctx, const struct address_key *key)
+{
+	struct presence *p = ctx;
+
+	p->there |= addr_eq(&p->addr, &key->addr);
+	return 0;
+}
+
+static int check_address(const struct applier *a, const struct change *c)
+{
+	struct presence p = {0};
+	int err;
+
+	memcpy(&p.addr, c->row.key, sizeof(p.addr));
+	err = addresses_each(a, is_there, &p);
+	return err ? err : p.there == (c->op != CHANGE_DEL) ? 0 : -EBADE;
+}
+
 void readback_check(const struct applier *a, const struct change *c, size_t n, int32_t *results)
 {
 	struct found f = {0};
@@ -143,6 +175,9 @@ void readback_check(const struct applier *a, const struct change *c, size_t n, i
 			break;
 		case ROW_LINK:
 			results[i] = check_link(a, &c[i]);
+			break;
+		case ROW_ADDRESS:
+			results[i] = check_address(a, &c[i]);
 			break;
 		default:
 			routes = true;

@@ -171,6 +171,10 @@ static int apply_run(struct applier *a, size_t from, size_t n, struct undo_log *
 		routes_apply(a, c, n, results);
 		return 0;
 	}
+	if (c->row.type == ROW_ADDRESS) {
+		addresses_apply(a, c, n, results);
+		return 0;
+	}
 	err = c->row.table == PLAN_MAP_address ? gone_before_rows(a, c, n) : 0;
 	if (!err)
 		err = map_apply(&a->kernel, c, n, !a->counts[c->row.table], undo, &done);

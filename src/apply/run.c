@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The two programs that no packet runs: weft_gc, which goes through the connections, and weft_ask, which
- * answers how this node would judge. Each is run once and waited for; neither changes what the plan wrote.
+ * The programs that no packet runs: weft_gc, which goes through the connections, weft_ask, which answers how
+ * this node would judge, and weft_announce, which sends a frame. Each is run once and waited for; none
+ * changes what the plan wrote.
  */
 #include <bpf/bpf.h>
 #include <errno.h>
@@ -36,4 +37,15 @@ int kernel_ask(const struct kernel *k, struct ask *a)
 		return -EBADMSG;
 	memcpy(a, out + FRAME, sizeof(*a));
 	return 0;
+}
+
+int kernel_announce(const struct kernel *k, const void *frame, size_t n)
+{
+	uint8_t out[ANNOUNCE_MAX];
+	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = (uint32_t)n, .data_out = out,
+		    .data_size_out = sizeof(out));
+
+	if (bpf_prog_test_run_opts(k->program[PROG_ANNOUNCE], &opts))
+		return -errno;
+	return (int32_t)opts.retval;
 }

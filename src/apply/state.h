@@ -43,6 +43,11 @@ struct strict {		  /* strict.c */
 	uint64_t last; /* clock_ms() of the last mark */
 };
 
+struct announced { /* announce.c */
+	struct addr addr;
+	unsigned left; /* times that it is still to be said */
+};
+
 struct txn { /* rows.c */
 	bool open;
 	uint32_t id;
@@ -66,6 +71,7 @@ struct applier {
 	struct txn txn;
 	struct gone gone;
 	struct strict strict;
+	VEC(struct announced) announced;
 	struct sweeper *sweeper;
 	uint64_t netns; /* inode of the node's own namespace */
 	uint64_t next;	/* clock_ms() of the next tick */
@@ -90,6 +96,9 @@ int namespaces_learn(struct applier *a);
 int guard_change(const struct applier *a, const struct change *c, struct buf *why);
 /* guard_policy.c: the same for policy, port, name and name_match. */
 int guard_judging(const struct change *c, struct buf *why);
+/* guard_service.c: for service, backend and source_range, and for ROW_ADDRESS. */
+int guard_service_map(const struct change *c, struct buf *why);
+int guard_address(const struct applier *a, const struct change *c, struct buf *why);
 
 /* gone.c: before a run of address rows, or before links are made: no new owner inherits. 0 or -errno. */
 int gone_before_rows(struct applier *a, const struct change *c, size_t n);
@@ -136,6 +145,18 @@ int routes_each(const struct applier *a,
 		int (*fn)(void *ctx, const struct route_key *key, const struct route_value *value),
 		void *ctx);
 void routes_clean(struct applier *a);
+
+/* addresses.c: as pod_links_apply, for ROW_ADDRESS. */
+void addresses_apply(struct applier *a, const struct change *c, size_t n, int32_t *results);
+int addresses_each(const struct applier *a, int (*fn)(void *ctx, const struct address_key *key), void *ctx);
+/* Those that an earlier process left on another interface go: 0 or -errno. */
+int addresses_adopt(struct applier *a);
+void addresses_clean(struct applier *a);
+
+/* announce.c: says at the uplink, now and a few times more with the ticks, that the address is here. */
+void announce(struct applier *a, const struct addr *addr);
+void announce_stop(struct applier *a, const struct addr *addr);
+void announce_tick(struct applier *a);
 
 /* rows.c: the transaction. Text for DONE goes to `why`. */
 void txn_reset(struct txn *t);

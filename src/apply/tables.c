@@ -43,6 +43,7 @@ const struct program_desc program_table[PROG_COUNT] = {
     [PROG_TUNNEL_OUT] = {"weft_tunnel_out", 0},
     [PROG_GC] = {"weft_gc", 0},
     [PROG_ASK] = {"weft_ask", 0},
+    [PROG_ANNOUNCE] = {"weft_announce", 0},
     [PROG_CONNECT4] = {"weft_connect4", BPF_CGROUP_INET4_CONNECT},
     [PROG_CONNECT6] = {"weft_connect6", BPF_CGROUP_INET6_CONNECT},
     [PROG_SENDMSG4] = {"weft_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},

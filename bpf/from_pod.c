@@ -142,6 +142,8 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 		return STEP_STACK; /* NP72 */
 	if (p->fragment == FRAGMENT_NONE && !p->is_error)
 		conn = conn_find(p);
+	if (c && fault_step(c, p->ifindex))
+		return DROP_FAULT;
 	if (c && pod_short_way(skb, p, c, conn, &step))
 		return step;
 	i = bpf_map_lookup_elem(&iface, &p->ifindex);

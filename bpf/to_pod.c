@@ -76,6 +76,8 @@ ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
 			return step;
 	}
 	c = config_get();
+	if (c && fault_at_pod(p, c, p->ifindex))
+		return DROP_FAULT;
 	if (c)
 		learn_step(skb, p, c);
 	if (p->translated) {

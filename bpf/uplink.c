@@ -46,7 +46,7 @@ ALWAYS_INLINE int uplink(struct __sk_buff *skb, struct packet *p)
 	if (step)
 		return STEP_STACK; /* whose it is cannot be known; the stack drops what is not its own */
 	if (p->t.proto == IPPROTO_UDP && p->t.dport == bpf_htons(VXLAN_PORT) && c->tunnel)
-		return STEP_STACK;
+		return fault_step(c, FAULT_UPLINK) ? DROP_FAULT : STEP_STACK;
 	return inbound(skb, p, c);
 }
 

@@ -7,6 +7,7 @@
 #ifndef WEFT_BPF_DELIVER_H
 #define WEFT_BPF_DELIVER_H
 
+#include "bpf/lib/fault.h"
 #include "bpf/lib/icmp.h"
 
 /* A node, or a pod on another node. */
@@ -185,6 +186,10 @@ ALWAYS_INLINE int send(struct __sk_buff *skb, struct packet *p, const struct con
 {
 	int step = 0;
 
+	if (p->way != WAY_STACK)
+		step = p->way == WAY_POD ? fault_at_pod(p, c, p->target) : fault_step(c, FAULT_UPLINK);
+	if (step)
+		return step;
 	if (p->translated) {
 		if (p->is_error)
 			icmp_rewrite(skb);

@@ -61,6 +61,8 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 		to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
 	if (!to && !p->translated)
 		return STEP_STACK;
+	if (skb->ifindex == c->uplink && fault_step(c, FAULT_UPLINK))
+		return DROP_FAULT;
 	if (!p->is_error) {
 		step = inbound_open(p, &conn, to);
 		if (step)

@@ -64,8 +64,8 @@ int must_be(const char *what, uint64_t got, uint64_t want);
 #define VIP    "10.96.0.1"
 #define VIP2   "10.96.0.2"
 #define VIP3   "203.0.113.200" /* a balancer's */
-#define GONE   "10.1.0.99"   /* in this node's pod range, nobody's */
-#define GONE2  "10.2.0.99"   /* in node-2's */
+#define GONE   "10.1.0.99"     /* in this node's pod range, nobody's */
+#define GONE2  "10.2.0.99"     /* in node-2's */
 #define LINK   "169.254.1.1"
 #define GROUP  "224.0.0.251"
 

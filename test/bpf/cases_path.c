@@ -2,6 +2,8 @@
 /* Cases: the way of a packet without policy or translation, and what is refused because of how it looks. */
 #include "cases.h"
 
+#include <stdio.h>
+
 #include <string.h>
 
 static void routes_mode(void)
@@ -27,6 +29,56 @@ static void pod_b_gone(void)
 {
 	remove_pod("b");
 }
+
+static void a_loses_all(void)
+{
+	set_fault(IF_A, 1000000);
+}
+
+static void uplink_loses_all(void)
+{
+	set_fault(0, 1000000);
+}
+
+/* The flag is off again: elements alone do nothing. */
+static void faults_over(void)
+{
+	struct config_value *c = config_now();
+
+	c->flags &= ~CONFIG_FAULTS;
+	config_put(c);
+}
+
+static void a_loses_some(void)
+{
+	set_fault(IF_A, 250000);
+}
+
+static int a_quarter_is_lost(void)
+{
+	uint64_t lost;
+	struct run r;
+
+	for (int i = 0; i < 2000; i++) {
+		struct spec s = {UDP, here(A), here(B), 1000, 53};
+		uint8_t frame[PACKET_MAX];
+
+		if (world_run(world->progs.weft_from_pod, IF_A, frame, packet_build(&s, frame), 0, 1, &r))
+			return 1;
+	}
+	lost = read_drops(IF_A, DROP_FAULT, DIR_FROM_POD, 0);
+	if (lost > 400 && lost < 600)
+		return 0;
+	printf("# %llu of 2000 were lost\n", (unsigned long long)lost);
+	return 1;
+}
+
+static int lost_at_a(void)
+{
+	return must_be("lost to a", read_drops(IF_A, DROP_FAULT, DIR_TO_POD, 0), 3);
+}
+
+#define LOST(judged) DROPPED, DROP_FAULT, (judged)
 
 const struct bpf_case path_cases[] = {
     {"to a pod of this node: one hop less, its MAC, ours as sender",
@@ -169,5 +221,27 @@ const struct bpf_case path_cases[] = {
      {{TUNNEL_OUT, {UDP, N1, GROUP, 1000, 5353}, STACK},
       {TUNNEL_OUT, {PING, N1, GROUP, 1}, STACK},
       {TUNNEL_OUT, {ARP}, DROPPED, DROP_NO_NODE}}},
+    {"faults: what a pod sends and gets is lost and counted with it",
+     BOTH,
+     a_loses_all,
+     {{FROM_A, {TCP, A, B, 1000, 80, SYN}, LOST(IF_A)},
+      {FROM_A, {TCP, A, R, 1000, 80, SYN}, LOST(IF_A)},
+      {FROM_B, {TCP, B, R, 1000, 80, SYN}, TUNNEL},
+      {FROM_B, {TCP, B, A, 1000, 80, SYN}, DROPPED, DROP_FAULT},
+      {TO_A, {TCP, N1, A, 1000, 80, SYN}, DROPPED, DROP_FAULT},
+      {UPLINK, {TCP, NEAR, A, 1000, 80, SYN}, DROPPED, DROP_FAULT},
+      {FROM_A, {TCP, A, B, 1001, 80, SYN}, POD, .before = faults_over}},
+     lost_at_a},
+    {"faults: at the uplink, for pods and not for the node",
+     BOTH,
+     uplink_loses_all,
+     {{FROM_A, {TCP, A, B, 1000, 80, SYN}, POD},
+      {FROM_A, {TCP, A, R, 1000, 80, SYN}, LOST(IF_A)},
+      {FROM_A, {TCP, A, WORLD, 1000, 80, SYN}, LOST(IF_A)},
+      {FROM_A, {TCP, A, N1, 1000, 80, SYN}, STACK},
+      {UPLINK, {TCP, NEAR, A, 1000, 80, SYN}, DROPPED, DROP_FAULT},
+      {UPLINK, {UDP, N2, N1, 1000, 4789}, DROPPED, DROP_FAULT},
+      {UPLINK, {TCP, WORLD, N1, 1000, 22, SYN}, STACK}}},
+    {"faults: a quarter is a quarter", BOTH, a_loses_some, {{0}}, a_quarter_is_lost},
     {NULL},
 };

@@ -4,6 +4,8 @@
 
 #include <arpa/inet.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #define NODE_PORT 30080
 #define LIST	  64u
@@ -102,6 +104,32 @@ static void node_port_empty(void)
 static void one_snat_port(void)
 {
 	set_snat(45000, 45000);
+}
+
+/* Sockets of the node in this very namespace. */
+static int own_sockets[2] = {-1, -1};
+
+static void open_own(int at, int type)
+{
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons(45000)};
+
+	own_sockets[at] = socket(AF_INET6, type | SOCK_CLOEXEC, 0);
+	if (bind(own_sockets[at], (struct sockaddr *)&a, sizeof(a)) ||
+	    (type == SOCK_STREAM && listen(own_sockets[at], 1)))
+		printf("# no socket of the node's own\n");
+}
+
+static void close_own(void)
+{
+	for (int i = 0; i < 2; i++)
+		close(own_sockets[i]);
+}
+
+static void two_snat_ports(void)
+{
+	set_snat(45000, 45001);
+	open_own(0, SOCK_STREAM);
+	open_own(1, SOCK_DGRAM);
 }
 
 static void b_takes_world(void)
@@ -320,6 +348,17 @@ const struct bpf_case service_cases[] = {
        DROPPED,
        DROP_PROTOCOL,
        IF_A}}},
+    {"SV59 masquerade spares the ports of the node's own sockets",
+     BOTH,
+     two_snat_ports,
+     {{FROM_A, {TCP, A, WORLD, 45000, 80, SYN}, OUT, .out = {TCP, N1, WORLD, 45001, 80, SYN}},
+      {FROM_A, {UDP, A, WORLD, 45000, 53}, OUT, .out = {UDP, N1, WORLD, 45001, 53}},
+      {FROM_B, {TCP, B, WORLD, 45000, 80, SYN}, DROPPED, DROP_SNAT_PORTS, IF_B},
+      {FROM_B,
+       {TCP, B, WORLD2, 45000, 80, SYN},
+       OUT,
+       .before = close_own,
+       .out = {TCP, N1, WORLD2, 45000, 80, SYN}}}},
     {"SV64 SCTP goes out with another source port",
      BOTH,
      one_snat_port,

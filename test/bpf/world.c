@@ -472,6 +472,15 @@ void set_service_more(const char *addr_text, uint16_t port, uint8_t proto, const
 	put(world->maps.service, &key, &value);
 }
 
+void set_fault(uint32_t ifindex, uint32_t millionths)
+{
+	struct config_value *c = config_now();
+
+	c->flags |= CONFIG_FAULTS;
+	config_put(c);
+	put(world->maps.fault, &ifindex, &millionths);
+}
+
 void set_source_range(uint32_t service, const char *prefix, uint32_t len)
 {
 	struct source_key key = {.service = service, .addr = addr(prefix)};

@@ -76,6 +76,7 @@ struct service_more {
 	const char *out; /* backends for clients from outside; NULL: as they are */
 };
 void set_service_more(const char *addr_text, uint16_t port, uint8_t proto, const struct service_more *more);
+void set_fault(uint32_t ifindex, uint32_t millionths);
 void set_source_range(uint32_t service, const char *prefix, uint32_t len); /* len in the family's own form */
 
 struct run {

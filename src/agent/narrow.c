@@ -17,10 +17,10 @@ static void narrow_meta(struct metadata *m)
 			       .labels = m->labels};
 }
 
-/* Ports can only be asked for by name; where none has one, the containers say nothing. */
+/* Ports can only be asked for by name or on the node; where none has either, the containers say nothing. */
 static void narrow_containers(struct container_list *l)
 {
-	bool named = false;
+	bool matter = false;
 
 	for (size_t i = 0; i < l->len; i++) {
 		struct container *c = &l->items[i];
@@ -28,9 +28,9 @@ static void narrow_containers(struct container_list *l)
 		*c = (struct container){
 		    .name = c->name, .restart_policy = c->restart_policy, .ports = c->ports};
 		for (size_t j = 0; j < c->ports.len; j++)
-			named |= c->ports.items[j].name.n != 0;
+			matter |= c->ports.items[j].name.n != 0 || c->ports.items[j].host_port.v;
 	}
-	if (!named)
+	if (!matter)
 		*l = (struct container_list){0};
 }
 
@@ -56,20 +56,32 @@ static void narrow_slice(struct endpointslice *s)
 	for (size_t i = 0; i < s->endpoints.len; i++) {
 		struct endpoint *e = &s->endpoints.items[i];
 
-		*e = (struct endpoint){
-		    .addresses = e->addresses, .conditions = e->conditions, .node_name = e->node_name};
+		*e = (struct endpoint){.addresses = e->addresses,
+				       .conditions = e->conditions,
+				       .node_name = e->node_name,
+				       .hints = e->hints};
 	}
 }
 
-/* Of a policy only Weft's own annotations are read: staged, strict. */
+/* Of a policy only Weft's own annotations are read: staged, strict; of a Service how it balances; of a slice
+ * when its last change was caused. */
 static void narrow_annotations(struct strmap *m)
 {
 	size_t n = 0;
 
 	for (size_t i = 0; i < m->len; i++)
-		if (str_starts(m->items[i].key, STR("weft.network/")))
+		if (str_starts(m->items[i].key, STR("weft.network/")) ||
+		    str_eqz(m->items[i].key, "endpoints.kubernetes.io/last-change-trigger-time"))
 			m->items[n++] = m->items[i];
 	m->len = n;
+}
+
+static void narrow_service(struct service *s)
+{
+	struct service_status *st = s->status;
+
+	if (st)
+		*st = (struct service_status){.load_balancer = st->load_balancer};
 }
 
 void narrow(struct object *o)
@@ -84,11 +96,15 @@ void narrow(struct object *o)
 		position_free(&o->positions);
 		break;
 	case KIND_service:
-		o->service->status = NULL;
+		narrow_service(o->service);
+		narrow_annotations(&annotations);
+		o->meta.annotations = annotations;
 		o->meta.uid = (struct str){0};
 		break;
 	case KIND_endpointslice:
 		narrow_slice(o->endpointslice);
+		narrow_annotations(&annotations);
+		o->meta.annotations = annotations;
 		o->meta.uid = (struct str){0};
 		position_free(&o->positions);
 		break;

@@ -30,6 +30,7 @@ static const struct option table[] = {
     {"--services6", "CIDR", "range of IPv6 Service addresses", PREFIX, AT(services6)},
     {"--entries", "MAP=N,…", "room of BPF maps that are made anew; may be repeated", ENTRIES, AT(entries)},
     {"--strict", NULL, "cut open connections that policies no longer allow, of every pod", FLAG, AT(strict)},
+    {"--no-external-ips", NULL, "externalIPs of Services are not served", FLAG, AT(no_external_ips)},
     {"--clean", NULL, "at the end remove everything that was made", FLAG, AT(clean)},
 };
 

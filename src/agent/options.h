@@ -22,6 +22,7 @@ struct agent_options {
 	struct prefix services4, services6;
 	uint32_t entries[PLAN_MAP_COUNT]; /* --entries NAME=N,…, 0: default */
 	bool clean;			  /* at the end remove all that was made */
+	bool no_external_ips;		  /* see compile_config */
 	bool strict;			  /* every pod is strict: see compile_config */
 };
 

@@ -175,6 +175,7 @@ void sync_welcome(struct planner *p)
 				     .mtu = w->mtu,
 				     .services4 = p->o.services4,
 				     .services6 = p->o.services6,
+				     .no_external_ips = p->o.no_external_ips,
 				     .strict = p->o.strict};
 	int err;
 

@@ -198,14 +198,13 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 	return pod_deliver(skb, p, c);
 }
 
-/* What goes nowhere is answered at once (SV06, SV16), by us where we can and by the stack where not. */
+/* What goes nowhere is answered at once (SV06, SV16, SV55), by us where we can and by the stack where not. */
 ALWAYS_INLINE int pod_refuse(struct __sk_buff *skb, struct packet *p, int step)
 {
 	const struct config_value *c = config_get();
 	const struct iface_value *i = bpf_map_lookup_elem(&iface, &p->ifindex);
 
-	if (!i || !c || step == DROP_PROTOCOL || (step == DROP_NO_ENDPOINT && p->t.proto != IPPROTO_TCP) ||
-	    !refuse(skb))
+	if (!i || !c || step == DROP_PROTOCOL || !refuse(skb))
 		return step;
 	if (write_hop(skb, p, i->mac, c->gateway_mac, 0))
 		return step;

@@ -80,6 +80,12 @@ static int lost_at_a(void)
 
 #define LOST(judged) DROPPED, DROP_FAULT, (judged)
 
+static const struct spec to_gone = {UDP, A, GONE, 1000, 80}, to_b = {UDP, A, B, 1000, 53};
+#define UNREACHABLE(from, about)                                                                             \
+	{                                                                                                    \
+		ICMP_ERROR, from, A, .icmp_type = 3, .icmp_code = 3, .inner = &(about), .dont_fragment = 1   \
+	}
+
 const struct bpf_case path_cases[] = {
     {"to a pod of this node: one hop less, its MAC, ours as sender",
      BOTH,
@@ -127,7 +133,8 @@ const struct bpf_case path_cases[] = {
     {"an address that no pod has: refused here, dropped elsewhere",
      BOTH,
      NULL,
-     {{FROM_A, {UDP, A, GONE, 1000, 80}, REFUSED, DROP_NO_ENDPOINT, IF_A},
+     {{FROM_A, {UDP, A, GONE, 1000, 80}, ANSWERED, DROP_NO_ENDPOINT, IF_A, .out = UNREACHABLE(GONE, to_gone)},
+      {FROM_A, {GRE, A, GONE}, REFUSED, DROP_NO_ENDPOINT, IF_A},
       {FROM_A,
        {TCP, A, GONE, 1000, 80, SYN},
        ANSWERED,
@@ -135,11 +142,17 @@ const struct bpf_case path_cases[] = {
        IF_A,
        .out = {TCP, GONE, A, 80, 1000, RSTACK, .ack = 1, .dont_fragment = 1, .dmac = MAC_A, .smac = MAC_GW}},
       {FROM_A, {TCP, A, GONE2, 1000, 80, SYN}, DROPPED, DROP_NO_ENDPOINT, IF_A}}},
-    {"a pod that goes is refused at once",
+    {"SV16 SV55 a pod that goes is refused at once, with what a connected socket takes for an error",
      BOTH,
      NULL,
      {{FROM_A, {UDP, A, B, 1000, 53}, POD},
-      {FROM_A, {UDP, A, B, 1000, 53}, REFUSED, DROP_NO_ENDPOINT, IF_A, .before = pod_b_gone}}},
+      {FROM_A,
+       {UDP, A, B, 1000, 53},
+       ANSWERED,
+       DROP_NO_ENDPOINT,
+       IF_A,
+       .out = UNREACHABLE(B, to_b),
+       .before = pod_b_gone}}},
     {"and so are packets of its open connections",
      BOTH,
      NULL,
@@ -147,7 +160,13 @@ const struct bpf_case path_cases[] = {
       {FROM_B, {UDP, B, A, 53, 1000}, POD},
       {FROM_A, {UDP, A, B, 1000, 53}, POD, .out = {UDP, A, B, 1000, 53, .dmac = MAC_B, .smac = MAC_GW}},
       {FROM_A, {UDP, A, B, 1000, 53}, POD, .out = {UDP, A, B, 1000, 53, .dmac = MAC_B, .smac = MAC_GW}},
-      {FROM_A, {UDP, A, B, 1000, 53}, REFUSED, DROP_NO_ENDPOINT, IF_A, .before = pod_b_gone}}},
+      {FROM_A,
+       {UDP, A, B, 1000, 53},
+       ANSWERED,
+       DROP_NO_ENDPOINT,
+       IF_A,
+       .out = UNREACHABLE(B, to_b),
+       .before = pod_b_gone}}},
     {"a node without an address on the underlay",
      BOTH,
      node2_without_address,

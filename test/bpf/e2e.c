@@ -196,8 +196,8 @@ static void pings(const struct lab *l)
 /* Whom the stack tells why a packet goes no further: the answers of RFC 792 and RFC 4443 reach the pod's
  * sockets. */
 static const struct line errors[] = {
-    {"an address that no pod has", "a", "error", "10.1.0.99", P, 9, "icmp 3 1 from 192.0.2.1 mtu 0", 0},
-    {"an address that no pod has", "a", "error", "fd00:1::99", P, 9, "icmp 1 0 from 2001:db8::1 mtu 0", 0},
+    {"an address that no pod has", "a", "error", "10.1.0.99", P, 9, "icmp 3 3 from 10.1.0.99 mtu 0", 0},
+    {"an address that no pod has", "a", "error", "fd00:1::99", P, 9, "icmp 1 4 from fd00:1::99 mtu 0", 0},
     {"SV06 per packet", "a", "error", "10.96.0.1", 83, 9, "icmp 3 3 from 10.96.0.1 mtu 0", 0},
     {"SV06 per packet", "a", "error", "fd00:96::1", 83, 9, "icmp 1 4 from fd00:96::1 mtu 0", 0},
     {"SV62 a closed port behind a service", "a", "error", "10.96.0.1", 84, 9, "icmp 3 3 from 10.96.0.1 mtu 0",
@@ -344,6 +344,110 @@ static void to_itself(const struct lab *l)
 	set_pod("b", 0, 0);
 }
 
+#define TRIES 24
+
+/* Service `port` leads to b and r. */
+static void add_spread(uint16_t port, uint32_t list, uint32_t flags, uint32_t affinity)
+{
+	const struct service_more more = {.affinity = affinity, .service = list};
+
+	add_service("10.96.0.1", "fd00:96::1", port, flags, list, "10.1.0.6 8080 10.2.0.7 8080",
+		    "fd00:1::6 8080 fd00:2::7 8080");
+	set_service_more("10.96.0.1", port, IPPROTO_TCP, &more);
+	set_service_more("fd00:96::1", port, IPPROTO_TCP, &more);
+}
+
+/* How many backends sockets were told for this port of a service address. */
+static size_t backends_told(const char *service, uint16_t port)
+{
+	static struct socket_key keys[4096];
+	size_t n = map_keys(world->maps.socket_origin, keys, sizeof(keys[0]), 4096), told = 0;
+	struct addr16 seen[16], at = addr(service);
+	struct socket_value v;
+
+	for (size_t i = 0; i < n; i++) {
+		size_t k = 0;
+
+		if (bpf_map_lookup_elem(bpf_map__fd(world->maps.socket_origin), &keys[i], &v) ||
+		    v.port != htons(port) || memcmp(&v.addr, &at, sizeof(at)))
+			continue;
+		while (k < told && memcmp(&seen[k], &keys[i].addr, sizeof(at)))
+			k++;
+		if (k == told && told < 16)
+			seen[told++] = keys[i].addr;
+	}
+	return told;
+}
+
+/* TRIES calls of pod a, each `later` seconds after the one before. */
+static void must_tell(const struct lab *l, const char *name, const char *to, int port, uint64_t later,
+		      size_t backends)
+{
+	char ns[64], answer[256], got[300] = "", want[32];
+	struct talk t = {.from = ns, .cgroup = l->cgroup, .proto = "tcp", .to = to, .port = port};
+
+	lab_ns(l, "a", ns, sizeof(ns));
+	for (int i = 0; i < TRIES; i++) {
+		talk(&t, answer, sizeof(answer));
+		if (strncmp(answer, "seen", 4))
+			snprintf(got, sizeof(got), "%s", answer);
+		if (later)
+			age_all(later);
+	}
+	snprintf(want, sizeof(want), "%zu backends", backends);
+	if (!got[0])
+		snprintf(got, sizeof(got), "%zu backends", backends_told(to, (uint16_t)port));
+	result(strcmp(got, want) != 0, name, got, want);
+}
+
+/* Elements of BPF map affinity for this client. */
+static size_t affinities_of(const char *client)
+{
+	static struct affinity_key keys[64];
+	size_t n = map_keys(world->maps.affinity, keys, sizeof(keys[0]), 64), of = 0;
+	struct addr16 at = addr(client);
+
+	for (size_t i = 0; i < n; i++)
+		of += !memcmp(&keys[i].client, &at, sizeof(at));
+	return of;
+}
+
+/* What connect() chooses, for sockets in the namespace of pod a. */
+static void choices(const struct lab *l)
+{
+	static const struct line gone[] = {
+	    {"SV55 a connected socket whose endpoint is gone gets an error", "a", "udp-connected",
+	     "10.96.0.1", 88, 0, "refused", 1},
+	    {"SV55 a connected socket whose endpoint is gone gets an error", "a", "udp-connected",
+	     "fd00:96::1", 88, 0, "refused", 1},
+	    {"SV07 dropped, not refused", "a", "tcp", "10.96.0.1", 89, 0, "timeout", 1},
+	    {"SV43 ipMode Proxy leaves the call alone", "a", "tcp", "10.96.0.1", 90, 0, "refused", 1},
+	};
+	uint32_t index = IF_A;
+	uint64_t cookie;
+	char ns[64];
+
+	if (!l->cgroup[0])
+		return;
+	lab_ns(l, "a", ns, sizeof(ns));
+	cookie = talk_cookie(ns);
+	add_spread(85, 192, 0, 10800);
+	add_spread(86, 192, 0, 0);
+	add_spread(87, 192, SERVICE_MAGLEV, 0);
+	add_service("10.96.0.1", "fd00:96::1", 88, 0, 224, "10.1.0.99 8080", "fd00:1::99 8080");
+	add_service("10.96.0.1", "fd00:96::1", 89, SERVICE_DROP, 0, "", "");
+	add_service("10.96.0.1", "fd00:96::1", 90, SERVICE_INSIDE_NOT, 64, "10.1.0.6 8080", "fd00:1::6 8080");
+	must_tell(l, "SV26 at connect(), by namespace", "10.96.0.1", 85, 0, 1);
+	bpf_map_update_elem(bpf_map__fd(world->maps.netns), &cookie, &index, BPF_ANY);
+	must_tell(l, "SV26 at connect(), by the pod's address", "fd00:96::1", 85, 0, 1);
+	must_tell(l, "SV31 at connect(), without affinity", "10.96.0.1", 86, 0, 2);
+	must_tell(l, "a Maglev table at connect()", "fd00:96::1", 87, 0, 2);
+	result(affinities_of("fd00:1::5") != 1, "SV26 the pod's address is the client", "another", "one");
+	must_tell(l, "SV26 at connect(), its last use counts", "fd00:96::1", 85, 10000, 1);
+	must_tell(l, "SV27 at connect(), after the time-out", "fd00:96::1", 85, 10802, 2);
+	SAY_ALL(l, gone);
+}
+
 static int run_mode(uint32_t mode)
 {
 	static const char *const servers[] = {"a", "b", "r", "out", "node1", "node2"};
@@ -367,6 +471,7 @@ static int run_mode(uint32_t mode)
 	SAY_ALL(&l, errors);
 	policy(&l);
 	to_itself(&l);
+	choices(&l);
 	pings(&l);
 	if (mode == MODE_VXLAN)
 		path_mtu(&l);

@@ -145,11 +145,18 @@ static void hear(struct agent *a, struct child *c)
 	if (ret <= 0)
 		return; /* its end comes as a signal */
 	if (m.type == CONTROL_DIAL) {
-		AUTO_FD int hub = -1;
-		int got = dial(a->o.hub);
+		AUTO_FD int to = -1;
+		char runtime[512];
+		int got;
 
-		hub = got;
-		control_send(c->control, CONTROL_DIAL, got < 0 ? -got : 0, hub);
+		/* Containers are the observer's matter only. */
+		snprintf(runtime, sizeof(runtime), "%s/runtime.sock", a->o.run);
+		if (m.value == DIAL_RUNTIME)
+			got = c == &a->child[OBSERVER] ? dial(runtime) : -EPERM;
+		else
+			got = dial(a->o.hub);
+		to = got;
+		control_send(c->control, CONTROL_DIAL, got < 0 ? -got : 0, to);
 	} else if (m.type == CONTROL_READY) {
 		log_info("%s is in force after %d ms", c->program, m.value);
 	}

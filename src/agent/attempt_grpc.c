@@ -21,6 +21,7 @@ struct grpc_call {
 	uint8_t answer[ANSWER_MAX];
 	size_t answer_len;
 	bool bad_status;
+	unsigned grpc_status;
 	char in[4096];
 };
 
@@ -43,6 +44,15 @@ static ssize_t read_question(nghttp2_session *s, int32_t stream, uint8_t *buf, s
 	return (ssize_t)left;
 }
 
+static unsigned status_number(struct str v)
+{
+	unsigned n = 0;
+
+	for (size_t i = 0; i < v.n && i < 3 && v.p[i] >= '0' && v.p[i] <= '9'; i++)
+		n = n * 10 + (unsigned)(v.p[i] - '0');
+	return n;
+}
+
 static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8_t *name, size_t name_len,
 		     const uint8_t *value, size_t value_len, uint8_t flags, void *ctx)
 {
@@ -55,6 +65,8 @@ static int on_header(nghttp2_session *s, const nghttp2_frame *frame, const uint8
 	(void)flags;
 	if ((str_eqz(n, ":status") && !str_eqz(v, "200")) || (str_eqz(n, "grpc-status") && !str_eqz(v, "0")))
 		g->bad_status = true;
+	if (str_eqz(n, "grpc-status"))
+		g->grpc_status = status_number(v);
 	return 0;
 }
 
@@ -89,9 +101,13 @@ static int on_stream_close(nghttp2_session *s, int32_t stream, uint32_t error, v
 
 	(void)s;
 	(void)stream;
-	snprintf(why, sizeof(why), error || a->grpc->bad_status ? "the call failed" : "health status %u",
-		 status);
-	attempt_end(a, !error && !a->grpc->bad_status && status == SERVING, why);
+	if (error || a->grpc->bad_status) {
+		snprintf(why, sizeof(why), "the call failed: gRPC status %u", a->grpc->grpc_status);
+		attempt_end(a, ATTEMPT_PROTOCOL, (int)a->grpc->grpc_status, why);
+		return 0;
+	}
+	snprintf(why, sizeof(why), "health status %u", status);
+	attempt_end(a, status == SERVING ? ATTEMPT_SUCCESS : ATTEMPT_HEALTH, (int)status, why);
 	return 0;
 }
 
@@ -151,7 +167,8 @@ static void on_read(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 	if (a->ended || !n)
 		return;
 	if (n < 0 || nghttp2_session_mem_recv(a->grpc->session, (const uint8_t *)buf->base, (size_t)n) < 0) {
-		attempt_end(a, false, n < 0 ? "closed without an answer" : "it does not speak HTTP/2");
+		attempt_end(a, n < 0 ? ATTEMPT_CLOSED : ATTEMPT_PROTOCOL, 0,
+			    n < 0 ? "closed without an answer" : "it does not speak HTTP/2");
 		return;
 	}
 	if (!a->ended)
@@ -168,7 +185,7 @@ static void pump(struct attempt *a)
 		uv_buf_t b = uv_buf_init((char *)(uintptr_t)p, (unsigned)n);
 
 		if (uv_try_write((uv_stream_t *)&a->tcp, &b, 1) != n) {
-			attempt_end(a, false, "it takes no bytes");
+			attempt_end(a, ATTEMPT_CLOSED, 0, "it takes no bytes");
 			return;
 		}
 	}
@@ -196,7 +213,7 @@ void attempt_grpc_connected(struct attempt *a)
 	    nghttp2_submit_request(g->session, NULL, headers, sizeof(headers) / sizeof(headers[0]), &data,
 				   NULL) < 0 ||
 	    uv_read_start((uv_stream_t *)&a->tcp, on_alloc, on_read)) {
-		attempt_end(a, false, "out of memory");
+		attempt_end(a, ATTEMPT_PROBER, 0, "out of memory");
 		return;
 	}
 	pump(a);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "agent/attempt_state.h"
 #include "base/own.h"
@@ -18,16 +19,57 @@ static size_t on_body(struct transfer *t, const char *p, size_t n)
 	return n; /* only the status counts */
 }
 
-/* Scheme, host and port of a URL, for comparing. */
-static struct str origin(const char *url)
+/* The host of a URL, without its port, for comparing. */
+static struct str host_of(const char *url)
 {
-	struct str s = str_of(url);
-	const char *slash = strstr(url, "://");
+	const char *p = strstr(url, "://"), *end;
 
-	slash = slash ? strchr(slash + 3, '/') : NULL;
-	if (slash)
-		s.n = (size_t)(slash - url);
-	return s;
+	p = p ? p + 3 : url;
+	end = *p == '[' ? strchr(p, ']') : NULL;
+	return (struct str){.p = p, .n = end ? (size_t)(end + 1 - p) : strcspn(p, ":/?#")};
+}
+
+static enum attempt_cause cause_of(CURL *easy, CURLcode error)
+{
+	long os = 0;
+
+	switch (error) {
+	case CURLE_COULDNT_CONNECT:
+		curl_easy_getinfo(easy, CURLINFO_OS_ERRNO, &os);
+		return os == EHOSTUNREACH || os == ENETUNREACH		     ? ATTEMPT_UNREACHABLE
+		       : os == ETIMEDOUT				     ? ATTEMPT_TIMEOUT
+		       : os == EADDRNOTAVAIL || os == EMFILE || os == ENFILE ? ATTEMPT_PROBER
+									     : ATTEMPT_REFUSED;
+	case CURLE_OPERATION_TIMEDOUT:
+		return ATTEMPT_TIMEOUT;
+	case CURLE_GOT_NOTHING:
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+	case CURLE_PARTIAL_FILE:
+		return ATTEMPT_CLOSED;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CIPHER:
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return ATTEMPT_TLS;
+	case CURLE_URL_MALFORMAT:
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return ATTEMPT_TARGET;
+	case CURLE_OUT_OF_MEMORY:
+	case CURLE_FAILED_INIT:
+		return ATTEMPT_PROBER;
+	default:
+		return ATTEMPT_PROTOCOL;
+	}
+}
+
+static void failed(struct attempt *a, CURLcode error)
+{
+	enum attempt_cause cause = cause_of(a->transfer.easy, error);
+
+	attempt_end(a, cause, (int)error,
+		    cause == ATTEMPT_REFUSED	   ? "refused"
+		    : cause == ATTEMPT_UNREACHABLE ? "unreachable"
+						   : curl_easy_strerror(error));
 }
 
 static void on_done(struct transfer *t, long status, CURLcode error)
@@ -37,49 +79,63 @@ static void on_done(struct transfer *t, long status, CURLcode error)
 	bool same = false;
 
 	if (error != CURLE_OK) {
-		attempt_end(a, false, error == CURLE_COULDNT_CONNECT ? "refused" : curl_easy_strerror(error));
+		failed(a, error);
 		return;
 	}
 	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
 	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
-	same = next && url && str_eq(origin(next), origin(url));
+	same = next && url && str_eq(host_of(next), host_of(url));
 	if (same && a->redirects++ < REDIRECTS) {
 		AUTO_MEM char *copy = strdup(next);
 
 		curl_easy_setopt(t->easy, CURLOPT_URL, copy ? copy : url);
 		if (!copy || transfer_begin(a->curl, t))
-			attempt_end(a, false, "out of memory");
+			attempt_end(a, ATTEMPT_PROBER, 0, "out of memory");
 		return;
 	}
 	snprintf(why, sizeof(why), "status %ld%s", status,
-		 same	? ", more than 10 redirects"
-		 : next ? ", a redirect to another host"
+		 same	? "; warning: more than 10 redirects"
+		 : next ? "; warning: a redirect to another host"
 			: "");
-	attempt_end(a, status >= 200 && status < 400, why);
+	attempt_end(a, status >= 200 && status < 400 ? ATTEMPT_SUCCESS : ATTEMPT_STATUS, (int)status, why);
 }
 
+static bool is_user_agent(struct str name)
+{
+	return name.n == 10 && !strncasecmp(name.p, "User-Agent", 10);
+}
+
+static int add_header(struct attempt *a, const char *line)
+{
+	struct curl_slist *more = line ? curl_slist_append(a->headers, line) : NULL;
+
+	if (!more)
+		return -ENOMEM;
+	a->headers = more;
+	return 0;
+}
+
+/* An empty value sends the header empty, but an empty User-Agent sends none. */
 static int add_headers(struct attempt *a, const struct http_get_action *h)
 {
+	int err = add_header(a, "Connection: close");
 	bool agent = false;
 
 	VEC_EACH (&h->http_headers, x) {
-		struct curl_slist *more;
 		AUTO_BUF b = {0};
 
-		agent = agent || str_eqz(x->name, "User-Agent");
+		agent = agent || is_user_agent(x->name);
 		if (x->value.n)
 			buf_printf(&b, STR_FMT ": " STR_FMT, STR_ARG(x->name), STR_ARG(x->value));
 		else
-			buf_printf(&b, STR_FMT ";", STR_ARG(x->name));
-		more = b.failed ? NULL : curl_slist_append(a->headers, b.p);
-		if (!more)
-			return -ENOMEM;
-		a->headers = more;
+			buf_printf(&b, STR_FMT "%c", STR_ARG(x->name), is_user_agent(x->name) ? ':' : ';');
+		if (!err)
+			err = b.failed ? -ENOMEM : add_header(a, b.p);
 	}
 	curl_easy_setopt(a->transfer.easy, CURLOPT_HTTPHEADER, a->headers);
 	if (!agent)
 		curl_easy_setopt(a->transfer.easy, CURLOPT_USERAGENT, "weft-probe/" WEFT_VERSION);
-	return 0;
+	return err;
 }
 
 int attempt_http(struct attempt *a, const struct attempt_spec *spec)

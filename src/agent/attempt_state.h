@@ -4,6 +4,7 @@
 #define WEFT_AGENT_ATTEMPT_STATE_H
 
 #include "agent/attempt.h"
+#include "agent/runtime.h"
 
 struct grpc_call; /* attempt_grpc.c */
 
@@ -11,8 +12,9 @@ struct attempt {
 	struct curl_loop *curl;
 	attempt_done *done;
 	void *ctx;
-	bool ended;
-	unsigned handles; /* of libuv, not yet closed */
+	bool ended, late;
+	unsigned handles;     /* of libuv, not yet closed */
+	uint64_t deadline_us; /* monotonic */
 	uv_timer_t limit;
 	/* HTTP */
 	struct transfer transfer;
@@ -23,10 +25,12 @@ struct attempt {
 	uv_connect_t connect;
 	bool has_tcp;
 	struct grpc_call *grpc;
+	/* exec */
+	struct runtime_call *call;
 };
 
 /* Calls `done` once and lets everything go; the memory follows when the loop has closed the handles. */
-void attempt_end(struct attempt *a, bool success, const char *why);
+void attempt_end(struct attempt *a, enum attempt_cause cause, int code, const char *why);
 int attempt_http(struct attempt *a, const struct attempt_spec *spec);
 /* After the connection: the health question. */
 int attempt_grpc_new(struct attempt *a, const struct attempt_spec *spec);

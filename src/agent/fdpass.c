@@ -116,11 +116,12 @@ int control_recv(int sock, struct control_message *m, int *fd)
 	return -EPROTO;
 }
 
-int control_dial(void (*other)(void *ctx, const struct control_message *m, int fd), void *ctx)
+int control_dial(enum control_dial whom, void (*other)(void *ctx, const struct control_message *m, int fd),
+		 void *ctx)
 {
 	uint64_t deadline = clock_ms() + DIAL_MS;
 
-	if (control_send(CONTROL_FD, CONTROL_DIAL, 0, -1))
+	if (control_send(CONTROL_FD, CONTROL_DIAL, (int32_t)whom, -1))
 		return -EPIPE;
 	for (;;) {
 		struct pollfd f = {.fd = CONTROL_FD, .events = POLLIN};

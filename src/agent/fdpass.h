@@ -19,10 +19,11 @@ enum control {
 	CONTROL_OBSERVE, /* agent → applier: send the observer's descriptors to this socket; → observer: from
 			    it */
 	CONTROL_CLEAN, /* agent → applier: remove everything that was made, then end */
-	CONTROL_DIAL,  /* planner, observer → agent: a connection to the hub is wanted; the answer has the
-			* descriptor, or none and the errno in `value` */
+	CONTROL_DIAL, /* planner, observer → agent: a connection is wanted, `value` says to whom; the answer
+		       * has the descriptor, or none and the errno in `value` */
 	CONTROL_READY, /* child → agent: in force, value = milliseconds since its start */
 };
+enum control_dial { DIAL_HUB, DIAL_RUNTIME }; /* the runtime: whoever runs this node's containers */
 struct control_message {
 	uint32_t type; /* enum control */
 	int32_t value;
@@ -36,9 +37,10 @@ ssize_t fdpass_recv(int sock, void *message, size_t n, int *fds, unsigned *nfds,
 int control_send(int sock, enum control type, int32_t value, int fd); /* fd -1: none */
 /* 1 with a message (its descriptor or -1 in *fd), 0 at the end, or -errno. */
 int control_recv(int sock, struct control_message *m, int *fd);
-/* A child's: asks weft-agent for a connection to the hub and waits for it, at most 2 s. Other messages that
+/* A child's: asks weft-agent for a connection and waits for it, at most 2 s. Other messages that
  * come first go to `other`, with their descriptor, which that owns. The connection, or -errno (-EPIPE:
  * weft-agent is gone). */
-int control_dial(void (*other)(void *ctx, const struct control_message *m, int fd), void *ctx);
+int control_dial(enum control_dial whom, void (*other)(void *ctx, const struct control_message *m, int fd),
+		 void *ctx);
 
 #endif

@@ -107,7 +107,19 @@ static void on_control(uv_poll_t *poll, int status, int events)
 
 static int dial(void *ctx)
 {
-	return control_dial(handle_control, ctx);
+	return control_dial(DIAL_HUB, handle_control, ctx);
+}
+
+static int dial_runtime(void *ctx)
+{
+	return control_dial(DIAL_RUNTIME, handle_control, ctx);
+}
+
+static void on_listed(void *ctx)
+{
+	struct observer *ob = ctx;
+
+	prober_listed(ob->prober);
 }
 
 static void on_rings(uv_timer_t *t)
@@ -120,8 +132,13 @@ static void on_rings(uv_timer_t *t)
 
 static int setup(struct observer *ob)
 {
-	struct hub_options ho = {
-	    .curl = &ob->curl, .user = "observer", .kinds = kinds, .n_kinds = ARRAY_LEN(kinds)};
+	struct hub_options ho = {.curl = &ob->curl,
+				 .user = "observer",
+				 .kinds = kinds,
+				 .n_kinds = ARRAY_LEN(kinds),
+				 .listed = on_listed,
+				 .ctx = ob};
+	struct prober_options po = {.curl = &ob->curl, .faster = ob->o.faster};
 	int err = uv_loop_init(&ob->loop);
 
 	if (err)
@@ -138,7 +155,10 @@ static int setup(struct observer *ob)
 	if (!err)
 		err = observer_seen_start(ob);
 	if (!err)
-		err = prober_new(&ob->prober, &ob->curl, ob->store);
+		err = runtime_new(&po.runtime, &ob->loop, dial_runtime, ob);
+	po.store = ob->store;
+	if (!err)
+		err = prober_new(&ob->prober, &po);
 	if (err)
 		return err;
 	ho.store = ob->store;

@@ -319,18 +319,32 @@ static int answer_status(struct observer *ob, struct buf *out)
 	prober_counts(ob->prober, &probed, &ready);
 	buf_addz(out, "{\"node\":");
 	buf_json(out, str_of(ob->o.node));
-	buf_printf(out, ",\"kernel\":%s,\"hub\":%s,\"pods\":%zu,\"probed\":%u,\"ready\":%u}\n",
+	buf_printf(out, ",\"kernel\":%s,\"hub\":%s,\"pods\":%zu,\"probed\":%u,\"ready\":%u,\"probing\":",
 		   ob->observed ? "true" : "false", hub_connected(ob->hub) ? "true" : "false",
 		   store_count(ob->store, KIND_pod), probed, ready);
+	prober_stats(ob->prober, out);
+	buf_addz(out, "}\n");
 	return 200;
 }
 
-static int answer_probes(struct observer *ob, struct buf *out)
+/* "pod=ns/name" of a query, or nothing. Names need no escapes. */
+static struct str pod_asked(struct str query)
+{
+	while (query.n) {
+		struct str value = str_cut(&query, '&'), name = str_cut(&value, '=');
+
+		if (str_eqz(name, "pod"))
+			return value;
+	}
+	return (struct str){0};
+}
+
+static int answer_probes(struct observer *ob, struct str query, struct buf *out)
 {
 	buf_addz(out, "{\"node\":");
 	buf_json(out, str_of(ob->o.node));
 	buf_addz(out, ",\"probes\":[");
-	prober_print(ob->prober, out);
+	prober_print(ob->prober, pod_asked(query), out);
 	buf_addz(out, "]}\n");
 	return 200;
 }
@@ -343,7 +357,7 @@ int observer_answer(void *ctx, struct str path, struct buf *out)
 	if (str_eqz(name, "/status"))
 		return answer_status(ob, out);
 	if (str_eqz(name, "/probes"))
-		return answer_probes(ob, out);
+		return answer_probes(ob, path, out);
 	if (!ob->observed) {
 		buf_addz(out, "{\"error\":\"the applier has not handed over its tables yet\"}\n");
 		return 503;

@@ -9,7 +9,7 @@
 #include "base/own.h"
 #include "seam/config.h"
 
-enum option_type { TEXT, MODE, PREFIX, ENTRIES, FLAG };
+enum option_type { TEXT, MODE, PREFIX, ENTRIES, FLAG, NUMBER };
 struct option {
 	const char *name, *arg, *sentence;
 	enum option_type type;
@@ -31,6 +31,7 @@ static const struct option table[] = {
     {"--entries", "MAP=N,…", "room of BPF maps that are made anew; may be repeated", ENTRIES, AT(entries)},
     {"--strict", NULL, "cut open connections that policies no longer allow, of every pod", FLAG, AT(strict)},
     {"--no-external-ips", NULL, "externalIPs of Services are not served", FLAG, AT(no_external_ips)},
+    {"--fast-probes", "N", "divide delays and periods of probes by N, 1 to 1000", NUMBER, AT(faster)},
     {"--clean", NULL, "at the end remove everything that was made", FLAG, AT(clean)},
 };
 
@@ -70,6 +71,7 @@ static int set_entries(struct agent_options *o, const char *value)
 static const char *set(struct agent_options *o, const struct option *opt, const char *value)
 {
 	char *at = (char *)o + opt->offset;
+	int64_t n;
 
 	switch (opt->type) {
 	case TEXT:
@@ -77,6 +79,11 @@ static const char *set(struct agent_options *o, const struct option *opt, const 
 		return NULL;
 	case FLAG:
 		*at = 1;
+		return NULL;
+	case NUMBER:
+		if (str_to_i64(str_of(value), 1, 1000, &n))
+			return "give a number from 1 to 1000";
+		*(unsigned *)(void *)at = (unsigned)n;
 		return NULL;
 	case MODE:
 		o->mode = strcmp(value, "routes") ? MODE_VXLAN : MODE_ROUTES;

@@ -21,9 +21,10 @@ struct agent_options {
 	uint32_t mode;	     /* MODE_… */
 	struct prefix services4, services6;
 	uint32_t entries[PLAN_MAP_COUNT]; /* --entries NAME=N,…, 0: default */
-	bool clean;			  /* at the end remove all that was made */
-	bool no_external_ips;		  /* see compile_config */
-	bool strict;			  /* every pod is strict: see compile_config */
+	unsigned faster;      /* --fast-probes: delays and periods of probes are divided by it; 0: not */
+	bool clean;	      /* at the end remove all that was made */
+	bool no_external_ips; /* see compile_config */
+	bool strict;	      /* every pod is strict: see compile_config */
 };
 
 /* Parses; on a mistake prints one line to stderr and exits with 2; --help prints and exits with 0. */

@@ -55,7 +55,7 @@ static void on_control(uv_poll_t *poll, int status, int events)
 
 static int dial(void *ctx)
 {
-	return control_dial(handle_control, ctx);
+	return control_dial(DIAL_HUB, handle_control, ctx);
 }
 
 static void on_change(void *ctx, const struct event *e)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Remarks on policies that were told in this run: what is right by the letter and does nothing, or not what
- * it seems to say. Changes nothing; called by compile.c when all is settled.
+ * Remarks on policies, Services and hostPorts that were told in this run: what is right by the letter and
+ * does nothing, or not what it seems to say. Changes nothing; called by compile.c when all is settled.
  */
-#include "compile/state.h"
+#include "compile/service.h"
 
 static bool selects(const struct cpolicy *p, const struct kin *k)
 {
@@ -180,6 +180,10 @@ void advise(struct compiler *c)
 			if (p)
 				advise_cluster(c, p);
 		}
+		if (t->kind == KIND_service && t->o)
+			advise_service(c, hash_get(&c->services, t->key));
+		if (t->kind == KIND_pod && t->o)
+			advise_host_ports(c, hash_get(&c->pods, t->key));
 		if (t->kind != KIND_networkpolicy || !t->o || !t->o->networkpolicy->spec)
 			continue;
 		const struct cpolicy *p = hash_get(&c->policies, t->key);

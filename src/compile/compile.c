@@ -49,7 +49,8 @@ char *src_text(struct compiler *c, const struct object *o)
 static bool used(enum kind k)
 {
 	return k == KIND_namespace || k == KIND_node || k == KIND_pod || k == KIND_service ||
-	       k == KIND_endpointslice || k == KIND_networkpolicy || k == KIND_clusternetworkpolicy;
+	       k == KIND_endpointslice || k == KIND_addresspool || k == KIND_networkpolicy ||
+	       k == KIND_clusternetworkpolicy;
 }
 
 int compiler_new(struct compiler **out, const struct compile_config *cfg)
@@ -202,6 +203,9 @@ static void tell_one(struct compiler *c, struct told *t)
 	case KIND_endpointslice:
 		slice_tell(c, t->key, t->o);
 		break;
+	case KIND_addresspool:
+		c->pools_changed = true;
+		break;
 	default:
 		break;
 	}
@@ -225,7 +229,9 @@ static int begin_whole(struct compiler *c)
 	c->settings.src = &c->settings_src;
 	c->settings.listed = true;
 	c->block_owner.listed = c->name_owner.listed = true;
-	c->blocks_changed = c->settings_changed = true;
+	c->blocks_changed = c->settings_changed = c->pools_changed = true;
+	c->answers_changed = c->zone_changed = false;
+	c->zone = (struct str){0};
 	c->nodeports_changed = false;
 	class_world(c);
 	return 0;
@@ -250,7 +256,7 @@ static void tell_all(struct compiler *c)
 {
 	static const enum kind order[] = {
 	    KIND_namespace, KIND_node,	  KIND_networkpolicy, KIND_clusternetworkpolicy,
-	    KIND_pod,	    KIND_service, KIND_endpointslice};
+	    KIND_pod,	    KIND_service, KIND_endpointslice, KIND_addresspool};
 	for (size_t i = 0; i < ARRAY_LEN(order); i++) {
 		VEC_EACH (&c->dirty_told, t) {
 			if (short_of_memory(c))

@@ -18,7 +18,8 @@ struct compile_config {
 	uint8_t uplink_mac[6];
 	uint32_t mtu;			    /* of the uplink; pods get 50 less under VXLAN over IPv4 */
 	struct prefix services4, services6; /* ranges of Service addresses; len 0: none */
-	bool strict; /* each pod is strict: connections that policy no longer allows are cut */
+	bool strict;	      /* each pod is strict: connections that policy no longer allows are cut */
+	bool no_external_ips; /* externalIPs of Services are not served (SV45) */
 };
 
 struct compiler;
@@ -26,8 +27,8 @@ int compiler_new(struct compiler **out, const struct compile_config *cfg); /* co
 void compiler_free(struct compiler **c);
 
 /* Tells of an object: now NULL when it is gone. References are taken. Only notes; compiler_run() does the
- * work. Kinds used: Namespace, Node, Pod, Service, EndpointSlice, NetworkPolicy, ClusterNetworkPolicy;
- * others are ignored. 0 or -ENOMEM. */
+ * work. Kinds used: Namespace, Node, Pod, Service, EndpointSlice, AddressPool, NetworkPolicy,
+ * ClusterNetworkPolicy; others are ignored. 0 or -ENOMEM. */
 int compiler_tell(struct compiler *c, const struct object *was, const struct object *now);
 
 /* A pod is wired when its namespace was handed over (agent): only then its link, endpoint and iface rows
@@ -47,5 +48,15 @@ const struct plan_names *compiler_names(const struct compiler *c);
 /* ifindex and MAC that the plan gives to a pod of this node; -ENOENT while it has no address here. */
 int compiler_pod_link(const struct compiler *c, struct str uid, struct link_key *key,
 		      struct link_value *value);
+
+/* For each Service with a healthCheckNodePort: how many of its endpoints are ready on this node, without
+ * those that end. Text is borrowed until the next run; the order is any. */
+struct compiler_health {
+	uint16_t port;
+	struct str ns, name;
+	unsigned ready;
+};
+typedef void compiler_health_fn(void *ctx, const struct compiler_health *h);
+void compiler_health(const struct compiler *c, compiler_health_fn *fn, void *ctx);
 
 #endif

@@ -5,7 +5,7 @@
 
 #include <arpa/inet.h>
 
-#include "compile/state.h"
+#include "compile/service.h"
 #include "seam/class.h"
 #include "seam/service.h"
 

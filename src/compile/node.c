@@ -182,6 +182,31 @@ static uint64_t fingerprint(const struct cnode *n)
 	return h;
 }
 
+static bool is_ready(const struct node_status *st)
+{
+	for (size_t i = 0; st && i < st->conditions.len; i++)
+		if (str_eqz(st->conditions.items[i].type, "Ready"))
+			return str_eqz(st->conditions.items[i].status, "True");
+	return true; /* nobody watches over it */
+}
+
+/* What Services look at: whether it may announce their addresses, and this node's zone. */
+static void read_topology(struct compiler *c, struct cnode *n)
+{
+	bool was = n->answers, excluded = n->excluded;
+	const struct strmap *labels = n->o ? &n->o->meta.labels : NULL;
+	n->excluded =
+	    labels && strmap_get(labels, STR("node.kubernetes.io/exclude-from-external-load-balancers"));
+	n->answers = n->o && !n->excluded && is_ready(n->o->node->status);
+	c->answers_changed |= was != n->answers || excluded != n->excluded;
+	if (!n->self)
+		return;
+	const struct str *zone = labels ? strmap_get(labels, STR("topology.kubernetes.io/zone")) : NULL;
+	struct str now = zone ? *zone : STR("");
+	c->zone_changed |= !str_eq(now, c->zone);
+	c->zone = now;
+}
+
 void node_tell(struct compiler *c, struct str key, const struct object *o)
 {
 	struct cnode *n = node_get(c, key);
@@ -190,6 +215,7 @@ void node_tell(struct compiler *c, struct str key, const struct object *o)
 	uint64_t was = fingerprint(n);
 	bool known = n->o;
 	n->o = n->src.o = o;
+	read_topology(c, n);
 	if (o && !n->src.text)
 		n->src.text = src_text(c, o);
 	if (!n->src.text)

@@ -230,12 +230,14 @@ static void put_pod_rows(struct compiler *c, struct cpod *p)
 		struct route_value rv = {.way = ROUTE_POD, .ifindex = lk.ifindex, .mtu = lv.mtu};
 		row_put(&c->rows, &p->link, ROW_ROUTE, 0, &rk, &rv, &p->src, NULL);
 	}
+	host_ports_rows(c, p);
 }
 
 static void pod_free(struct compiler *c, struct cpod *p)
 {
 	owner_fini(&p->addresses);
 	owner_fini(&p->link);
+	host_ports_release(c, host_ports_begin(p));
 	vec_free(&p->policies);
 	retire(c, p->src.text);
 	retire(c, p); /* rows on their way out still name it */
@@ -245,11 +247,13 @@ void pods_links(struct compiler *c)
 {
 	VEC_EACH (&c->dirty_pods, it) {
 		struct cpod *p = *it;
+		struct hostports *was = host_ports_begin(p);
 		p->dirty = false;
 		owner_begin(&p->link);
 		if (p->local)
 			put_pod_rows(c, p);
 		owner_end(&c->rows, &p->link);
+		host_ports_release(c, was);
 		if (p->gone)
 			pod_free(c, p);
 	}

@@ -291,7 +291,7 @@ static void put_outside(struct buf *b, const struct plan_names *n, const struct 
 		name_list(b, n, v->out_list);
 	}
 	if (v->flags & SERVICE_DROP_OUT)
-		buf_addz(b, ", else dropped");
+		buf_addz(b, ", dropped");
 	if (v->flags & SERVICE_RANGES)
 		buf_printf(b, ", from service:%08x", v->service);
 }
@@ -314,7 +314,7 @@ static void print_service(struct buf *b, const struct row *r, const struct plan_
 	name_list(b, n, v.list);
 	put_outside(b, n, &v);
 	if (v.flags & SERVICE_DROP)
-		buf_addz(b, ", else dropped");
+		buf_addz(b, ", dropped");
 	if (v.affinity)
 		buf_printf(b, ", stays %u s", v.affinity);
 }

@@ -215,6 +215,7 @@ struct cpod {
 	bool wired, local; /* local: of this node, wired, with an address */
 	bool dirty, gone;
 	uint32_t ifindex;
+	struct hostports *hostports; /* NULL: none in force */
 	VEC(struct cpolicy *) policies;
 	struct pset *set[STAGES][DIRS]; /* staged: only where a staged policy judges that direction */
 	bool self;			/* cluster policies judge it: its sets know CLASS_SELF */
@@ -225,6 +226,7 @@ struct cnode {
 	struct src src;
 	struct owner owner, addresses;
 	bool self;
+	bool excluded, answers; /* announces no addresses of Services; may do so now: ready, not excluded */
 	uint32_t number;
 	struct str name;
 	struct addr v4, v6; /* on the underlay */
@@ -245,20 +247,11 @@ struct cpolicy { /* NetworkPolicy or ClusterNetworkPolicy */
 	bool in_force, touched;
 };
 
-struct backend_list {
-	uint32_t id;
-	unsigned refs;
-	uint64_t at;	/* in the table of lists */
-	struct str key; /* sorted backend_values */
-	uint32_t count;
-};
-struct cservice {
-	const struct object *o; /* NULL while only slices are known */
-	struct src src;
-	struct owner owner;
-	VEC(const struct object *) slices; /* sorted by name */
-	VEC(struct backend_list *) lists;
-	bool dirty;
+struct cservice; /* service.h */
+struct hostports;
+
+struct address_span {
+	struct addr first, last;
 };
 
 struct told {			/* an object as last told */
@@ -290,7 +283,8 @@ struct compiler {
 	struct owner settings, block_owner;
 	struct hash homes, kins, pods, pods_by_uid, nodes, policies, cluster_policies, services, slices;
 	struct hash atoms, classes, sets, portsets, rules, lists, domains, namesets;
-	struct ids class_ids, set_ids, portset_ids, rule_ids, list_ids, node_ids, domain_ids, nameset_ids;
+	struct ids class_ids, set_ids, portset_ids, rule_ids, list_ids, node_ids, domain_ids, nameset_ids,
+	    service_ids;
 	struct rule self_rule; /* RULE_SELF */
 	struct cnode *self;
 	struct pclass *world;
@@ -304,15 +298,18 @@ struct compiler {
 	struct owner name_owner;
 	size_t names_live;
 	bool blocks_changed, settings_changed, nodeports_changed;
-	uint32_t open_turned;	       /* run in which an open set came or went last */
-	unsigned stamp;		       /* of walks over classes and sets */
-	struct fold *fold;	       /* fold.c: kept between cells */
-	VEC(struct cpod *) dirty_pods; /* sets or link */
+	bool answers_changed, zone_changed, pools_changed; /* what Services look at besides themselves */
+	struct str zone;				   /* of this node; empty: unknown */
+	VEC(struct address_span) pools;			   /* addresses that are ours to announce */
+	uint32_t open_turned;				   /* run in which an open set came or went last */
+	unsigned stamp;					   /* of walks over classes and sets */
+	struct fold *fold;				   /* fold.c: kept between cells */
+	VEC(struct cpod *) dirty_pods;			   /* sets or link */
 	VEC(struct known_addr *) dirty_addrs;
 	VEC(struct known_addr *) addrs; /* sorted by address when addrs_sorted */
 	bool addrs_sorted;
-	unsigned addrs_added; /* one by one since the last sort */
-	VEC(struct cservice *) dirty_services;
+	unsigned addrs_added;					 /* one by one since the last sort */
+	VEC(struct cservice *) dirty_services, checked_services; /* the latter with a healthCheckNodePort */
 	VEC(struct pclass *) fresh_classes, dying_classes;
 	VEC(struct pset *) fresh_sets, dying_sets, any_sets;
 	VEC(struct portset *) dying_portsets;
@@ -513,6 +510,11 @@ void portset_unref(struct compiler *c, struct portset *s);
 void portsets_settle(struct compiler *c); /* drops the rows of those that nobody uses */
 void portsets_bury(struct compiler *c);
 void portsets_fini(struct compiler *c);
+
+/* service_host.c: rows for the hostPorts of a pod, between owner_begin() and owner_end() of its link */
+struct hostports *host_ports_begin(struct cpod *p); /* what it held, to be released when its rows are made */
+void host_ports_rows(struct compiler *c, struct cpod *p);
+void host_ports_release(struct compiler *c, struct hostports *h); /* NULL passes */
 
 /* service.c */
 void service_tell(struct compiler *c, struct str key, const struct object *o);

@@ -117,7 +117,7 @@ static bool shown(const struct golden *g, const struct row *r)
 	static const struct {
 		const char *folder;
 		uint64_t maps;
-		bool link, route;
+		bool link, route, announced;
 	} what[] = {
 	    {"policy",
 	     1u << PLAN_MAP_endpoint | 1u << PLAN_MAP_address | 1u << PLAN_MAP_block |
@@ -127,7 +127,8 @@ static bool shown(const struct golden *g, const struct row *r)
 	     1u << PLAN_MAP_endpoint | 1u << PLAN_MAP_address | 1u << PLAN_MAP_block | 1u << PLAN_MAP_policy |
 		 1u << PLAN_MAP_port | 1u << PLAN_MAP_name | 1u << PLAN_MAP_name_match,
 	     false, false},
-	    {"service", 1u << PLAN_MAP_service | 1u << PLAN_MAP_backend, false, false},
+	    {"service", 1u << PLAN_MAP_service | 1u << PLAN_MAP_backend | 1u << PLAN_MAP_source_range, false,
+	     false, true},
 	    {"pod", 1u << PLAN_MAP_endpoint | 1u << PLAN_MAP_iface | 1u << PLAN_MAP_address, true, true},
 	    {"node",
 	     1u << PLAN_MAP_config | 1u << PLAN_MAP_range | 1u << PLAN_MAP_node | 1u << PLAN_MAP_address,
@@ -140,6 +141,8 @@ static bool shown(const struct golden *g, const struct row *r)
 			return what[i].link;
 		if (r->type == ROW_ROUTE)
 			return what[i].route;
+		if (r->type == ROW_ADDRESS)
+			return what[i].announced;
 		return what[i].maps >> r->table & 1;
 	}
 	return true;

@@ -163,7 +163,7 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 		if (!to && (conn || !pod_begins_direct(p)))
 			conn = translate(p, conn, SERVICE_ANY);
 		if (!to && !conn && !p->translated && !p->is_pod) {
-			step = service_step(SERVICE_ANY);
+			step = service_step(skb, SERVICE_ANY);
 			if (step)
 				return step;
 		}

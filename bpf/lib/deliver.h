@@ -62,7 +62,9 @@ __attribute__((noinline)) int route_away(void)
 	p->bk.addr = p->t.dst;
 	r = a ? 0 : bpf_map_lookup_elem(&range, &p->bk);
 	if (a || (r && r->kind == RANGE_POD)) {
-		p->refuse = a || !r->node; /* this node's own: the stack has an unreachable route */
+		p->refuse = 1;
+		if (!a && r->node) /* another node's: the stack would send it there, so we refuse or nobody */
+			p->action = TC_ACT_SHOT;
 		return DROP_NO_ENDPOINT;
 	}
 	if (r && r->kind == RANGE_SERVICE)

@@ -52,7 +52,7 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 		if (!to)
 			conn = translate(p, conn, SERVICE_OUTSIDE);
 		if (!to && !conn && !p->translated) {
-			step = service_step(SERVICE_OUTSIDE);
+			step = service_step(skb, SERVICE_OUTSIDE);
 			if (step)
 				return step;
 		}
@@ -77,8 +77,7 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 			return step;
 	}
 	if (p->way == WAY_STACK && !p->backward)
-		return DROP_NO_BACKEND; /* a backend in this node's own namespace: its replies would pass no
-					   hook */
+		return DROP_NO_BACKEND; /* a datagram for this node's own namespace, see own.h */
 	if (!p->is_error) {
 		if (p->translated) {
 			step = inbound_snat(skb, p);

@@ -9,7 +9,7 @@
 #define WEFT_BPF_SERVICE_H
 
 #include "bpf/lib/affinity.h"
-#include "bpf/lib/nat.h"
+#include "bpf/lib/own.h"
 
 #define SERVICE_ANY 0 /* the client is a pod of this node or the node: every Service, `list` */
 #define SERVICE_OUTSIDE                                                                                      \
@@ -76,8 +76,9 @@ ALWAYS_INLINE int service_choose(struct packet *p, const struct service_value *s
 	return 1;
 }
 
-/* Translates a new connection if p->t leads to a service; p->translated tells whether it did. */
-__attribute__((noinline)) int service_step(int which)
+/* Translates a new connection if p->t leads to a service; p->translated tells whether it did. STEP_STACK: a
+ * socket of this node has it. */
+__attribute__((noinline)) int service_step(struct __sk_buff *skb, int which)
 {
 	struct packet *p = packet_get();
 	const struct service_value *s;
@@ -90,6 +91,8 @@ __attribute__((noinline)) int service_step(int which)
 	s = service_find(p, &p->t, which);
 	if (!s)
 		return 0;
+	if (which == SERVICE_OUTSIDE && p->tcp && !is_syn(p) && own_is_open(skb))
+		return STEP_STACK;
 	if (!service_lets_in(p, s, which))
 		return DROP_SOURCE_RANGE;
 	found = service_choose(p, s, which);
@@ -101,6 +104,8 @@ __attribute__((noinline)) int service_step(int which)
 		p->refuse = !s || !(s->flags & (which == SERVICE_OUTSIDE ? SERVICE_DROP_OUT : SERVICE_DROP));
 		return DROP_NO_BACKEND;
 	}
+	if (which == SERVICE_OUTSIDE && p->t.proto == IPPROTO_TCP && own_is_chosen(p))
+		return own_take(skb);
 	p->raw = p->t;
 	p->t.dst = p->chosen.addr;
 	p->t.dport = p->chosen.port;

@@ -141,6 +141,9 @@ static const struct line services[] = {
     {"SV06 per packet", "a", "udp-connected", "fd00:96::1", 83, 0, "refused", 0},
     {"SV16 an address that no pod has", "a", "tcp", "10.1.0.99", P, 0, "refused", 0},
     {"SV16 an address that no pod has", "a", "tcp", "fd00:1::99", P, 0, "refused", 0},
+    {"SV16 an address of another node that no pod has", "a", "tcp", "10.2.0.99", P, 0, "refused", 0},
+    {"SV16 an address of another node that no pod has", "a", "udp-connected", "fd00:2::99", P, 0, "refused",
+     0},
     {"SV10 NodePort to a pod here", "out", "tcp", "192.0.2.1", 30080, BULK,
      SEEN("192.0.2.9", "192.0.2.1", 30080), 0},
     {"SV10 NodePort to a pod here", "out", "tcp", "2001:db8::1", 30080, BULK,
@@ -155,6 +158,26 @@ static const struct line services[] = {
      SEEN("2001:db8::1", "2001:db8::1", 30081), 0},
     {"SV11 fragments to a NodePort", "out", "udp", "192.0.2.1", 30081, 5000,
      SEEN("192.0.2.1", "192.0.2.1", 30081), 0},
+    {"SV49 NodePort to the node's own sockets", "out", "tcp", "192.0.2.1", 30085, BULK,
+     SEEN("192.0.2.9", "192.0.2.1", 30085), 0},
+    {"SV49 NodePort to the node's own sockets", "out", "tcp", "2001:db8::1", 30085, BULK,
+     SEEN("2001:db8::9", "2001:db8::1", 30085), 0},
+    {"SV49 NodePort to the node's own sockets, from a pod here", "a", "tcp", "192.0.2.1", 30085, BULK,
+     SEEN("10.1.0.5", "192.0.2.1", 30085), 0},
+    {"SV49 NodePort to the node's own sockets, from a pod here", "a", "udp", "2001:db8::1", 30085, 0,
+     SEEN("fd00:1::5", "2001:db8::1", 30085), 0},
+    {"SV49 NodePort to the node's own sockets, from a pod elsewhere", "r", "tcp", "192.0.2.1", 30085, BULK,
+     SEEN("10.2.0.7", "192.0.2.1", 30085), 0},
+    {"SV49 NodePort to the node's own sockets, from another node", "node2", "tcp", "2001:db8::1", 30085, BULK,
+     SEEN("2001:db8::2", "2001:db8::1", 30085), 0},
+    {"SV06 a NodePort to a port that the node does not serve", "out", "tcp", "192.0.2.1", 30086, 0, "refused",
+     0},
+    {"SV49 a host-network pod at connect()", "node1", "tcp", "10.96.0.1", 80, BULK,
+     SEEN("192.0.2.1", "10.96.0.1", 80), 1},
+    {"SV49 a host-network pod at connect()", "node1", "tcp", "fd00:96::1", 81, BULK,
+     SEEN("2001:db8::1", "fd00:96::1", 81), 1},
+    {"SV49 a host-network pod at sendmsg()", "node1", "udp", "10.96.0.1", 81, 0,
+     SEEN("192.0.2.1", "10.96.0.1", 81), 1},
     {"SV06 a NodePort without endpoints", "out", "tcp", "192.0.2.1", 30083, 0, "refused", 0},
 };
 
@@ -180,6 +203,10 @@ static void add_services(void)
 		    "fd00:1::6 8080");
 	add_service("192.0.2.1", "2001:db8::1", 30081, SERVICE_OUTSIDE_TOO, 96, "10.2.0.7 8080",
 		    "fd00:2::7 8080");
+	add_service("192.0.2.1", "2001:db8::1", 30085, SERVICE_OUTSIDE_TOO, 256, "192.0.2.1 8080",
+		    "2001:db8::1 8080");
+	add_service("192.0.2.1", "2001:db8::1", 30086, SERVICE_OUTSIDE_TOO, 288, "192.0.2.1 9",
+		    "2001:db8::1 9");
 	add_service("192.0.2.1", "2001:db8::1", 30083, SERVICE_OUTSIDE_TOO, 0, "", "");
 }
 

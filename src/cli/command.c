@@ -212,6 +212,8 @@ static int take(struct parse *p, const struct option_desc *o, const char *value)
 		memcpy((char *)p->options + o->offset, &yes, sizeof(yes));
 		return EXIT_OK;
 	}
+	if (!value && *o->metavar == '[') /* may stand alone; a value only by '=' */
+		value = "";
 	if (!value && ++p->i < p->argc)
 		value = p->argv[p->i];
 	if (!value) {

@@ -48,7 +48,7 @@ static void bash_options(const struct command_desc *c)
 	printf("\"\n\t\tcase $before in\n");
 	for (size_t i = 0; i < c->n_options; i++) {
 		const struct option_desc *o = &c->options[i];
-		if (o->type == OPTION_FLAG)
+		if (o->type == OPTION_FLAG || *o->metavar == '[')
 			continue;
 		printf("\t\t--%s%s", o->name, o->letter ? "|-" : "");
 		if (o->letter)
@@ -154,7 +154,7 @@ static void zsh_option(const struct option_desc *o)
 	printf("[");
 	print_quoted(o->sentence, true);
 	printf("]");
-	if (o->type != OPTION_FLAG) {
+	if (o->type != OPTION_FLAG && *o->metavar != '[') {
 		printf(":%s:", o->metavar);
 		if (*o->values) {
 			printf("(");

@@ -43,7 +43,7 @@ static void option_heading(struct buf *b, const struct option_desc *o)
 		buf_addz(b, "    ");
 	buf_printf(b, "--%s", o->name);
 	if (o->type != OPTION_FLAG)
-		buf_printf(b, " %s", *o->values ? o->values : o->metavar);
+		buf_printf(b, "%s%s", *o->metavar == '[' ? "" : " ", *o->values ? o->values : o->metavar);
 }
 
 static void print_options(const struct command_desc *c)
@@ -150,7 +150,7 @@ static void man_command(const struct command_desc *c)
 		printf("\\-\\-");
 		roff(str_of(o->name));
 		if (o->type != OPTION_FLAG)
-			printf(" %s", *o->values ? o->values : o->metavar);
+			printf("%s%s", *o->metavar == '[' ? "" : " ", *o->values ? o->values : o->metavar);
 		putchar('\n');
 		roff_line("", o->sentence);
 	}

@@ -19,9 +19,12 @@
 #include <stdio.h>
 #include <sys/wait.h>
 
+enum { FAST_PROBES = 10 };
+
 struct showing {
 	const struct options_up *o;
 	bool json, terminal;
+	unsigned fast_probes;
 	size_t unfinished; /* columns of the step line that waits for its end */
 	int parent;	   /* pipe to who waits for a detached cluster, or -1 */
 };
@@ -74,6 +77,10 @@ static void print_summary(const struct showing *s, const struct sandbox_ready *r
 	if (r->failed)
 		printf("%sNot everything came up: %s%s\n", output_style(STYLE_YELLOW), r->failed,
 		       output_style(STYLE_PLAIN));
+	if (s->fast_probes > 1)
+		printf("Probes' delays and periods, minReadySeconds and back-offs are %u times shorter than "
+		       "the manifests say.\n",
+		       s->fast_probes);
 	printf("  who reaches whom   weft reach%s%s\n"
 	       "  objects            weft get pods -A%s%s\n"
 	       "  kubectl            export KUBECONFIG=%s/kubeconfig\n"
@@ -111,9 +118,10 @@ static void show_ready(void *ctx, const struct sandbox_ready *r)
 		printf("\r\033[K");
 	s->unfinished = 0;
 	if (s->json) {
-		AUTO_JSON v = json_pack("{s:s,s:s,s:i,s:i,s:f,s:s?}", "name", r->name, "dir", r->dir, "nodes",
-					(int)r->nodes, "pods", (int)r->pods, "wiredSeconds",
-					(double)r->wired_us / 1e6, "failed", r->failed);
+		AUTO_JSON v =
+		    json_pack("{s:s,s:s,s:i,s:i,s:f,s:i,s:s?}", "name", r->name, "dir", r->dir, "nodes",
+			      (int)r->nodes, "pods", (int)r->pods, "wiredSeconds", (double)r->wired_us / 1e6,
+			      "fastProbes", (int)s->fast_probes, "failed", r->failed);
 		output_value(v, "json");
 	} else {
 		print_summary(s, r);
@@ -134,6 +142,7 @@ static int run(const struct options_up *o, const struct sandbox_options *base, i
 	struct sandbox_options so = *base;
 	struct showing s = {.o = o,
 			    .json = o->output != NULL,
+			    .fast_probes = base->fast_probes,
 			    .terminal = output_is_terminal() && *output_style(STYLE_DIM),
 			    .parent = parent};
 
@@ -206,6 +215,20 @@ static int read_hosts(const struct options_up *o, struct hosts *out)
 	return 0;
 }
 
+/* "--fast-probes" alone: FAST_PROBES. */
+static int read_fast_probes(const struct options_up *o, unsigned *factor)
+{
+	int64_t v = FAST_PROBES;
+
+	if (o->fast_probes && *o->fast_probes && str_to_i64(str_of(o->fast_probes), 1, 1000, &v)) {
+		cli_error(NULL, "--fast-probes of `weft up` is a number from 1 to 1000, not \"%s\"",
+			  o->fast_probes);
+		return -1;
+	}
+	*factor = o->fast_probes ? (unsigned)v : 1;
+	return 0;
+}
+
 int cmd_up(const struct options_up *o)
 {
 	__attribute__((cleanup(hosts_fini))) struct hosts hosts = {0};
@@ -217,12 +240,13 @@ int cmd_up(const struct options_up *o)
 				     .max_file = (unsigned)o->max_file,
 				     .attach = o->attach,
 				     .strict = o->strict,
+				     .no_external_ips = o->no_external_ips,
 				     .entries = o->entries};
 	AUTO_MEM char **paths = calloc((size_t)o->n_args + 1, sizeof(*paths));
 	AUTO_BUF libexec = {0}, lacks = {0};
 	int r = EXIT_OK;
 
-	if (!so.name || !paths || read_hosts(o, &hosts))
+	if (!so.name || !paths || read_hosts(o, &hosts) || read_fast_probes(o, &so.fast_probes))
 		return EXIT_USAGE;
 	so.hosts = hosts.list.items;
 	so.hosts_len = hosts.list.len;

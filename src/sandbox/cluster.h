@@ -33,6 +33,7 @@ struct node {
 	char name[16];
 	struct netns netns;
 	struct daemon daemon;	 /* weft-agent */
+	bool down, cut;		 /* by `weft fault`: without power; without its uplink's cable */
 	struct agent agent;	 /* our connection to it */
 	struct runtime *runtime; /* what its observer may ask */
 };
@@ -57,6 +58,7 @@ struct sandbox {
 	struct outside *outside_caller; /* NULL until there is a node port */
 	struct manifests *manifests;
 	uv_signal_t sigint, sigterm;
+	uv_timer_t beat; /* nodes' heartbeats */
 	uv_timer_t quiet,
 	    later;	   /* kubelet: nothing moved for a while; try again what the hub could not take */
 	uint64_t wired_us; /* when the last pod was wired */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Containers of a pod: each one stand-in process (unbound in the DNS pod), started, restarted by the pod's
- * policy, and its end noted. Must never start a process outside the pod's cgroup and namespaces. Called by
- * pod.c.
+ * policy, and its end noted. How it is ended: life.c. Must never start a process outside the pod's cgroup and
+ * namespaces. Called by pod.c.
  */
 #include <errno.h>
 #include <signal.h>
@@ -16,8 +16,6 @@
 #include "sandbox/dns.h"
 #include "sandbox/files.h"
 #include "sandbox/pod.h"
-
-enum { RESTART_MIN_MS = 100, RESTART_MAX_MS = 30000, CALM_MS = 60000 };
 
 static size_t add_list(struct pod *p, size_t at, const char *key, bool init)
 {
@@ -76,6 +74,8 @@ void containers_free(struct pod *p)
 		*g = (struct grave){.containers = p->containers, .left = p->containers_len};
 		for (size_t i = 0; i < p->containers_len; i++) {
 			child_forget(&p->containers[i].child);
+			hook_drop(&p->containers[i].hook);
+			own_mem(&p->containers[i].end.why);
 			p->containers[i].timer.data = g;
 			uv_close((uv_handle_t *)&p->containers[i].timer, timer_closed);
 		}
@@ -114,6 +114,7 @@ static void restart(uv_timer_t *t)
 	struct container *c = t->data;
 
 	c->state = RUN_WAITING;
+	c->back_off = false;
 	c->restarts++;
 	if (c->init && !c->sidecar)
 		pod_advance(c->pod);
@@ -121,21 +122,45 @@ static void restart(uv_timer_t *t)
 		pod_status_changed(c->pod);
 }
 
+static void container_again(struct container *c)
+{
+	uint64_t wait = container_back_off(c);
+
+	c->back_off = wait > 0;
+	uv_timer_start(&c->timer, restart, wait, 0);
+}
+
 static void container_ended(struct child *child, int status)
 {
 	struct container *c = child->owner;
-	uint64_t wait = c->restarts ? (uint64_t)RESTART_MIN_MS << (c->restarts < 9 ? c->restarts - 1 : 8) : 0;
 
+	container_buried(c);
 	c->state = RUN_ENDED;
-	c->finished = clock_wall();
 	c->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	c->exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-	if (c->pod->step < POD_ENDING && restarts_after(c)) {
-		if (clock_ms() - c->started_ms > CALM_MS)
-			wait = 0;
-		uv_timer_start(&c->timer, restart, wait < RESTART_MAX_MS ? wait : RESTART_MAX_MS, 0);
-	}
+	c->end.is = true;
+	c->end.code = c->exit_code;
+	c->end.signal = c->exit_signal;
+	c->end.started = c->started;
+	c->end.finished = clock_wall();
+	if (c->pod->node->down)
+		return;
+	if (c->pod->step < POD_ENDING && restarts_after(c))
+		container_again(c);
 	pod_advance(c->pod);
+}
+
+void containers_lost(struct pod *p)
+{
+	for (size_t i = 0; i < p->containers_len; i++) {
+		struct container *c = &p->containers[i];
+
+		if (c->state != RUN_ALIVE)
+			continue;
+		child_signal(&c->child, SIGKILL);
+		child_forget(&c->child);
+		container_ended(&c->child, SIGKILL);
+	}
 }
 
 static int start_process(struct container *c, const char *program, char *const *argv)
@@ -174,19 +199,39 @@ static bool plays_to_end(const struct container *c)
 	return (c->init && !c->sidecar) || container_is_task(c);
 }
 
-void containers_look_again(struct pod *p)
+static void container_tell(struct container *c)
 {
 	char path[PATH_LEN + 80];
 
-	for (size_t i = 0; i < p->containers_len; i++) {
-		struct container *c = &p->containers[i];
+	if (c->state != RUN_ALIVE || plays_to_end(c) || (c->pod->dns && !c->init))
+		return;
+	spec_path(c, path, sizeof(path));
+	if (!container_write_spec(c, path))
+		child_signal(&c->child, SIGHUP);
+}
 
-		if (!c->unknown || c->state != RUN_ALIVE || plays_to_end(c))
-			continue;
-		spec_path(c, path, sizeof(path));
-		if (!container_write_spec(c, path))
-			child_signal(&c->child, SIGHUP);
-	}
+void containers_look_again(struct pod *p)
+{
+	for (size_t i = 0; i < p->containers_len; i++)
+		if (p->containers[i].unknown)
+			container_tell(&p->containers[i]);
+}
+
+void containers_tell(struct pod *p)
+{
+	for (size_t i = 0; i < p->containers_len; i++)
+		container_tell(&p->containers[i]);
+}
+
+/* A probe by HTTPS is to be answered. */
+static bool speaks_tls(const struct container *c)
+{
+	static const char *const probes[] = {"readinessProbe", "livenessProbe", "startupProbe"};
+
+	for (size_t i = 0; i < ARRAY_LEN(probes); i++)
+		if (!strcmp(json_text(json_at(c->spec, probes[i], "httpGet", "scheme", NULL)), "HTTPS"))
+			return true;
+	return false;
 }
 
 static int start_standin(struct container *c)
@@ -195,7 +240,7 @@ static int start_standin(struct container *c)
 	char *serve[] = {"weft-standin", "serve", "--spec", path, NULL};
 	int r;
 
-	if (!sandbox_program(c->pod->sandbox, "weft-standin", program))
+	if (!sandbox_program(c->pod->sandbox, speaks_tls(c) ? "weft-standin-tls" : "weft-standin", program))
 		return -ENOENT;
 	if (plays_to_end(c))
 		serve[1] = "init";
@@ -223,7 +268,10 @@ int container_start(struct container *c)
 		log_error("%s: container %s: %s", p->key, c->name, strerror(-r));
 		c->state = RUN_ENDED;
 		c->exit_code = 127;
-		uv_timer_start(&c->timer, restart, RESTART_MAX_MS, 0);
+		own_mem(&c->end.why);
+		c->end =
+		    (struct run_end){.is = true, .code = 127, .started = c->started, .finished = c->started};
+		container_again(c);
 		return r;
 	}
 	c->state = RUN_ALIVE;

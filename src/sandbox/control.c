@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "sandbox/control.h"
+#include "sandbox/fault.h"
 #include "sandbox/manifests.h"
 #include "sandbox/pod.h"
 
@@ -35,6 +36,8 @@ static void client_close(struct client *c)
 	c->closed = true;
 	if (c->reach)
 		reach_cancel(c->reach);
+	if (c->fault)
+		fault_cancel(c->fault);
 	if (c->control->down == c)
 		c->control->down = NULL;
 	*c->link = c->next;
@@ -150,11 +153,13 @@ static void request(struct client *c, struct str line)
 		answer_status(c);
 	} else if (!strcmp(op, "reach")) {
 		reach_start(c, o);
+	} else if (!strcmp(op, "fault")) {
+		fault_request(c, o);
 	} else if (!strcmp(op, "down")) {
 		c->control->down = c;
 		sandbox_stop(c->sandbox, 0);
 	} else {
-		client_error(c, "unknown op: it is status, reach or down");
+		client_error(c, "unknown op: it is status, reach, fault or down");
 	}
 	json_decref(o);
 }

@@ -9,6 +9,7 @@
 #include "sandbox/cluster.h"
 
 struct reach;
+struct fault_wait;
 struct client {
 	uv_pipe_t pipe; /* first: freed with it */
 	struct client *next, **link;
@@ -16,6 +17,7 @@ struct client {
 	struct sandbox *sandbox;
 	struct buf in;
 	struct reach *reach; /* under way */
+	struct fault_wait *fault;
 	unsigned writing;
 	bool asked, closing, closed;
 };

@@ -121,6 +121,20 @@ int fabric_add_node(struct sandbox *s, const struct node *n)
 	return netlink_commit(nl, n->name);
 }
 
+int fabric_cable(struct sandbox *s, const struct node *n, bool in)
+{
+	AUTO_MEM struct netlink *nl = malloc(sizeof(*nl));
+
+	if (!nl)
+		return -ENOMEM;
+	netlink_begin(nl, s->fabric.route);
+	if (in)
+		netlink_up(nl, FABRIC_PORT + n->index);
+	else
+		netlink_down(nl, FABRIC_PORT + n->index);
+	return netlink_commit(nl, n->name);
+}
+
 void fabric_attach_name(const char *cluster, char out[16])
 {
 	snprintf(out, 16, "weft-%.10s", cluster);

@@ -10,6 +10,8 @@
 
 int fabric_make(struct sandbox *s);			      /* 0 or -errno; told */
 int fabric_add_node(struct sandbox *s, const struct node *n); /* its uplink, and the routes to its pods */
+/* Pulls the cable of the node's uplink out of the fabric, or puts it back: no carrier on both ends. */
+int fabric_cable(struct sandbox *s, const struct node *n, bool in);
 /* --attach: one link "weft-NAME" from the caller's namespace, with routes to nodes, pods and Services. */
 int fabric_attach(struct sandbox *s);
 /* Whether no cluster is attached to this machine (told otherwise): all would have the same addresses. */

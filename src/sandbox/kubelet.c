@@ -54,6 +54,9 @@ static void consider(struct sandbox *s, const char *key, const json_t *now)
 	struct node *n = now ? sandbox_node(s, json_text(json_at(now, "spec", "nodeName", NULL))) : NULL;
 	bool host = json_is_true(json_at(now, "spec", "hostNetwork", NULL));
 
+	/* Nobody is there who could do anything for it. */
+	if ((p && p->node->down) || (n && n->down))
+		return;
 	if (p && (!now || strcmp(p->uid, json_text(json_at(now, "metadata", "uid", NULL))))) {
 		pod_end(p, true);
 		return;
@@ -152,6 +155,30 @@ static void later(uv_timer_t *t)
 	HASH_EACH (&s->pods, slot)
 		pod_status_flush(slot->value);
 	consider_all(s);
+}
+
+/* All that ran there lost its processes; init containers run again, as after any boot. */
+void kubelet_node_back(struct node *n)
+{
+	struct sandbox *s = n->sandbox;
+
+	consider_all(s);
+	HASH_EACH (&s->pods, slot) {
+		struct pod *p = slot->value;
+
+		if (p->node != n || (p->step != POD_INIT && p->step != POD_RUNNING))
+			continue;
+		for (size_t i = 0; i < p->containers_len; i++) {
+			struct container *c = &p->containers[i];
+
+			uv_timer_stop(&c->timer);
+			c->back_off = false;
+			c->restarts += c->state == RUN_ENDED;
+			c->state = RUN_WAITING;
+		}
+		p->step = POD_INIT;
+		pod_advance(p);
+	}
 }
 
 void kubelet_later(struct sandbox *s)

@@ -99,6 +99,14 @@ void netlink_up(struct netlink *nl, uint32_t index)
 	finish(nl, link_request(nl, RTM_NEWLINK, 0, index, IFF_UP, "set link up"));
 }
 
+void netlink_down(struct netlink *nl, uint32_t index)
+{
+	struct nlmsghdr *h = link_request(nl, RTM_NEWLINK, 0, index, 0, "set link down");
+
+	((struct ifinfomsg *)mnl_nlmsg_get_payload(h))->ifi_change = IFF_UP;
+	finish(nl, h);
+}
+
 void netlink_enslave(struct netlink *nl, uint32_t index, uint32_t bridge)
 {
 	struct nlmsghdr *h = link_request(nl, RTM_NEWLINK, 0, index, 0, "put link into bridge");

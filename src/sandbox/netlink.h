@@ -28,6 +28,7 @@ void netlink_bridge(struct netlink *nl, uint32_t index, const char *name);
 void netlink_veth(struct netlink *nl, uint32_t index, const char *name, int peer_ns, uint32_t peer_index,
 		  const char *peer_name);
 void netlink_up(struct netlink *nl, uint32_t index);
+void netlink_down(struct netlink *nl, uint32_t index);
 void netlink_enslave(struct netlink *nl, uint32_t index, uint32_t bridge);
 void netlink_delete(struct netlink *nl, uint32_t index);
 /* "10.0.0.1/24" or IPv6; no duplicate address detection. */

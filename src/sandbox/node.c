@@ -14,7 +14,7 @@
 #include "sandbox/node.h"
 #include "sandbox/runtime.h"
 
-enum { REGISTER_AGAIN_MS = 3 };
+enum { REGISTER_AGAIN_MS = 3, BEAT_MS = 2000 };
 
 static int make_places(struct sandbox *s, struct node *n)
 {
@@ -66,6 +66,12 @@ static int start_agent(struct sandbox *s, struct node *n)
 	daemon_arg(d, "%s", s->opt->libexec);
 	if (s->opt->strict)
 		daemon_arg(d, "--strict");
+	if (s->opt->no_external_ips)
+		daemon_arg(d, "--no-external-ips");
+	if (s->opt->fast_probes > 1) {
+		daemon_arg(d, "--fast-probes");
+		daemon_arg(d, "%u", s->opt->fast_probes);
+	}
 	if (s->opt->entries) {
 		daemon_arg(d, "--entries");
 		daemon_arg(d, "%s", s->opt->entries);
@@ -209,8 +215,30 @@ static void node_register(struct node *n)
 	json_decref(body);
 }
 
+void node_beat(struct node *n)
+{
+	json_t *body;
+
+	if (n->down || n->cut || n->sandbox->stopping)
+		return;
+	body = json_pack("{ss}", "node", n->name);
+	api_request(&n->sandbox->api, "PUT", "/apis/weft.network/internal/heartbeat", NULL, body, NULL, n);
+	json_decref(body);
+}
+
+static void beat(uv_timer_t *t)
+{
+	struct sandbox *s = t->data;
+
+	for (unsigned i = 0; i < s->nodes_len; i++)
+		node_beat(&s->nodes[i]);
+}
+
 void nodes_register(struct sandbox *s)
 {
+	uv_timer_init(&s->loop, &s->beat);
+	s->beat.data = s;
+	uv_timer_start(&s->beat, beat, BEAT_MS, BEAT_MS);
 	for (unsigned i = 0; i < s->nodes_len; i++)
 		node_register(&s->nodes[i]);
 }

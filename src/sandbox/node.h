@@ -7,6 +7,7 @@
 
 int nodes_make(struct sandbox *s);	/* namespaces and agents; 0 or -errno (told) */
 void nodes_register(struct sandbox *s); /* at the hub, as soon as it answers */
+void node_beat(struct node *n);		/* a heartbeat now, unless it is down or cut */
 void nodes_close(struct sandbox *s);
 
 #endif

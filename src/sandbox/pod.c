@@ -16,8 +16,9 @@
 #include "sandbox/dns.h"
 #include "sandbox/files.h"
 #include "sandbox/pod.h"
+#include "sandbox/runtime.h"
 
-enum { ADD_AGAIN_MS = 300, GRACE_MAX_S = 60, KILLED_MS = 2000 };
+enum { ADD_AGAIN_MS = 300, LAST_WAIT_MS = 20, LATE_GRACE_S = 2 };
 
 int pod_netns(const struct pod *p)
 {
@@ -172,13 +173,11 @@ struct pod *pod_new(struct sandbox *s, struct node *n, const json_t *object)
 /* Starts what may start now: init containers one after the other, then all others. */
 void pod_advance(struct pod *p)
 {
-	size_t alive = 0;
-
-	if (p->step == POD_ENDING) {
-		for (size_t i = 0; i < p->containers_len; i++)
-			alive += p->containers[i].state == RUN_ALIVE;
-		if (!alive)
-			pod_end(p, p->hard);
+	if (p->node->down)
+		return;
+	if (p->step >= POD_ENDING) {
+		pod_status_changed(p);
+		pod_end(p, p->hard);
 		return;
 	}
 	for (size_t i = 0; p->step == POD_INIT && i < p->inits; i++) {
@@ -219,6 +218,8 @@ static void pod_deleted(void *ctx, const json_t *answer)
 	p->question = 0;
 	containers_free(p);
 	netns_drop(&p->netns);
+	runtime_forget_pod(p);
+	cgroup_kill(p->cgroup, LAST_WAIT_MS);
 	cgroup_remove(p->cgroup);
 	file_remove_tree(p->dir);
 	if (p->hard) {
@@ -249,42 +250,49 @@ static void pod_leave(struct pod *p)
 		pod_deleted(p, NULL);
 }
 
-/* Whoever did not end in its grace is killed; a process that the kernel holds is left to the cgroup. */
-static void grace_over(uv_timer_t *t)
+/* What is left of the grace, in whole seconds: those who are told late have less. */
+static int64_t grace_left(const struct pod *p)
 {
-	struct pod *p = t->data;
+	uint64_t now = clock_ms();
+	int64_t left = p->deadline_ms > now ? (int64_t)((p->deadline_ms - now + 999) / 1000) : 0;
 
-	cgroup_kill(p->cgroup, 0);
-	for (size_t i = 0; i < p->containers_len; i++)
-		child_signal(&p->containers[i].child, SIGKILL);
+	return left < LATE_GRACE_S && pod_grace(p) ? LATE_GRACE_S : left;
 }
 
-void pod_end(struct pod *p, bool hard)
+/* Tells those of the range that run to end, the last first; the number of those that run. */
+static size_t end_range(struct pod *p, size_t from, size_t to)
 {
-	json_int_t grace =
-	    json_integer_value(json_at(p->spec, "spec", "terminationGracePeriodSeconds", NULL));
-	bool first = p->step < POD_ENDING;
 	size_t alive = 0;
 
-	p->hard |= hard;
-	if (p->step == POD_LEAVING)
-		return;
-	p->step = POD_ENDING;
-	for (size_t i = 0; i < p->containers_len; i++) {
+	for (size_t i = to; i-- > from;) {
 		struct container *c = &p->containers[i];
 
-		uv_timer_stop(&c->timer);
-		alive += c->state == RUN_ALIVE;
-		if (first)
-			child_signal(&c->child, SIGTERM);
+		if (c->state != RUN_ALIVE) {
+			uv_timer_stop(&c->timer);
+			c->back_off = false;
+			continue;
+		}
+		alive++;
+		container_kill(c, grace_left(p), NULL);
 	}
-	if (!alive) {
-		pod_leave(p);
+	return alive;
+}
+
+/* Containers end first, together; sidecars serve until the last of them has ended. */
+void pod_end(struct pod *p, bool hard)
+{
+	bool first = p->step < POD_ENDING;
+
+	p->hard |= hard;
+	if (p->step == POD_LEAVING || p->node->down)
 		return;
-	}
-	grace = grace < 1 || grace > GRACE_MAX_S ? GRACE_MAX_S : grace;
+	p->step = POD_ENDING;
 	if (first)
-		uv_timer_start(&p->timer, grace_over, (uint64_t)grace * 1000, KILLED_MS);
+		p->deadline_ms = clock_ms() + (uint64_t)pod_grace(p) * 1000;
+	if (first)
+		uv_timer_stop(&p->timer);
+	if (!end_range(p, p->inits, p->containers_len) && !end_range(p, 0, p->inits))
+		pod_leave(p);
 }
 
 void pod_free(struct pod *p)

@@ -21,6 +21,14 @@ enum pod_step {
 
 enum run_state { RUN_WAITING, RUN_ALIVE, RUN_ENDED };
 
+struct run_end {
+	bool is; /* there was one */
+	int code, signal;
+	int64_t started, finished; /* wall clock, s */
+	char *why;		   /* it was told to end; or NULL. Owned */
+};
+
+struct hook;
 struct container {
 	struct pod *pod;
 	const json_t *spec; /* borrowed from pod->object's first version, kept in pod->spec */
@@ -30,9 +38,19 @@ struct container {
 	enum run_state state;
 	int exit_code, exit_signal;
 	unsigned restarts, unknown; /* unknown: values that name no Service, as of now */
-	int64_t started, finished;  /* wall clock, s */
+	int64_t started;	    /* wall clock, s */
 	uint64_t started_ms;
-	uv_timer_t timer;
+	struct run_end end;		   /* of the last instance that ended */
+	uint64_t back_off_ms, deadline_ms; /* wait before the next restart but one; when SIGKILL comes */
+	bool back_off, ending;		   /* waits to be started again; was told to end */
+	struct hook *hook;		   /* preStop under way */
+	uv_timer_t timer;		   /* while it ends: the grace; when it has ended: the back-off */
+};
+
+/* What `weft fault` asked of a pod. */
+struct pod_fault {
+	bool not_ready, refuse;
+	unsigned slow_ms, loss; /* loss: millionths, of the agent's making */
 };
 
 struct pod {
@@ -50,6 +68,8 @@ struct pod {
 	size_t containers_len, inits;		/* init containers come first */
 	bool status_wanted, status_asked, hard; /* hard: the hub has forgotten it already */
 	int64_t started;
+	uint64_t deadline_ms; /* end of the grace */
+	struct pod_fault fault;
 	unsigned question; /* to the agent; 0: none */
 	bool told_failure;
 	char *error; /* why it is not wired yet */
@@ -78,8 +98,32 @@ void containers_look_again(struct pod *p);
 /* A container whose main purpose is to end (of a Job, without ports). */
 bool container_is_task(const struct container *c);
 
+/* Their processes are gone with the node's power; nothing follows until it is back. */
+void containers_lost(struct pod *p);
+/* Faults have changed: the stand-ins read their specs again. */
+void containers_tell(struct pod *p);
+
+/* life.c: how containers end and come again */
+/* preStop, SIGTERM, after the grace SIGKILL; then the restart policy decides. grace_s < 0: the pod's. why:
+ * for the status; NULL: none. No effect where nothing runs or it is ending already. */
+int container_kill(struct container *c, int64_t grace_s, const char *why);
+/* It has ended: forgets hook and grace. */
+void container_buried(struct container *c);
+/* How long it waits until it is started again; doubles the next one. */
+uint64_t container_back_off(struct container *c);
+int64_t pod_grace(const struct pod *p);
+bool pod_has_object(const struct pod *p, const json_t **now); /* as the hub knows it now */
+
+/* hook.c: preStop */
+typedef void hook_done(struct container *c);
+/* NULL when there is nothing to wait for. Calls back once, unless it is dropped before. */
+struct hook *hook_start(struct container *c, const json_t *handler, uint64_t timeout_ms, hook_done *done);
+void hook_drop(struct hook **h);
+
 /* spec.c: writes the file that tells the stand-in what to play; remarks values that name no Service. */
 int container_write_spec(struct container *c, const char *path);
+/* By number or by name; 0 when there is none. */
+json_int_t container_port(const struct container *c, const json_t *port);
 
 /* status.c */
 void pod_status_changed(struct pod *p);
@@ -89,6 +133,8 @@ void pod_status_flush(struct pod *p); /* sends what could not be sent before */
 int kubelet_start(struct sandbox *s);
 void kubelet_gone(struct pod *p);      /* the pod is freed by it */
 void kubelet_check(struct sandbox *s); /* something moved: is all up? */
+/* The node runs again after it was down: its pods start anew. */
+void kubelet_node_back(struct node *n);
 void kubelet_later(struct sandbox *s); /* tries again shortly what the hub could not take */
 void kubelet_stop(struct sandbox *s);
 

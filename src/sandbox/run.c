@@ -158,6 +158,10 @@ static int start_hub(struct sandbox *s)
 		daemon_arg(d, "--max-file");
 		daemon_arg(d, "%u", s->opt->max_file);
 	}
+	if (s->opt->fast_probes > 1) {
+		daemon_arg(d, "--fast-probes");
+		daemon_arg(d, "%u", s->opt->fast_probes);
+	}
 	for (size_t i = 0; i < s->opt->paths_len; i++) {
 		AUTO_MEM char *path = realpath(s->opt->paths[i], NULL);
 

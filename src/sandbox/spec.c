@@ -12,7 +12,8 @@
 #include "sandbox/pod.h"
 #include "standin/calls.h"
 
-enum { PLACES_MAX = 8 };
+/* How long a pod that ends may still be known to somebody: what is slow is a busy machine. */
+enum { PLACES_MAX = 8, DRAIN_MS = 1000 };
 
 struct finder {
 	const struct container *c;
@@ -137,7 +138,7 @@ static json_t *all_calls(const struct container *c, unsigned *unknown)
 	return f.calls;
 }
 
-static json_int_t port_number(const struct container *c, const json_t *port)
+json_int_t container_port(const struct container *c, const json_t *port)
 {
 	const json_t *o;
 	size_t i;
@@ -156,17 +157,19 @@ static void add_probe(const struct container *c, json_t *probes, const char *whi
 	const json_t *http = json_object_get(probe, "httpGet"), *tcp = json_object_get(probe, "tcpSocket");
 	const json_t *grpc = json_object_get(probe, "grpc");
 	const json_t *any = http ? http : tcp ? tcp : grpc;
-	json_int_t port = any ? port_number(c, json_object_get(any, "port")) : 0;
+	json_int_t port = any ? container_port(c, json_object_get(any, "port")) : 0;
 
 	if (port < 1 || port > 65535 || *json_text(json_object_get(any, "host")))
 		return;
 	json_array_append_new(probes,
-			      json_pack("{sssIssss}", "kind",
+			      json_pack("{sssIsssssbsb}", "kind",
 					http  ? "http"
 					: tcp ? "tcp"
 					      : "grpc",
 					"port", port, "path", json_text(json_object_get(http, "path")),
-					"service", json_text(json_object_get(grpc, "service"))));
+					"service", json_text(json_object_get(grpc, "service")), "readiness",
+					!strcmp(which, "readinessProbe"), "tls",
+					!strcmp(json_text(json_object_get(http, "scheme")), "HTTPS")));
 }
 
 int container_write_spec(struct container *c, const char *path)
@@ -193,6 +196,10 @@ int container_write_spec(struct container *c, const char *path)
 	json_object_set_new(spec, "ports", ports);
 	json_object_set_new(spec, "probes", probes);
 	json_object_set_new(spec, "calls", all_calls(c, &c->unknown));
+	json_object_set_new(spec, "drainMs", json_integer(DRAIN_MS));
+	json_object_set_new(spec, "fault",
+			    json_pack("{sbsbsi}", "notReady", c->pod->fault.not_ready, "refuse",
+				      c->pod->fault.refuse, "slowMs", (int)c->pod->fault.slow_ms));
 	AUTO_MEM char *text = json_dumps(spec, JSON_COMPACT);
 	json_decref(spec);
 	r = text ? file_write(path, str_of(text)) : -ENOMEM;

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/own.h"
 #include "sandbox/pod.h"
 
 static void status_send(struct pod *p);
@@ -20,16 +21,30 @@ static json_t *time_of(int64_t t)
 	return json_string(text);
 }
 
+static json_t *end_of(const struct container *c)
+{
+	const struct run_end *e = &c->end;
+	json_t *o = json_pack("{sisssoso}", "exitCode", e->code, "reason", e->code ? "Error" : "Completed",
+			      "startedAt", time_of(e->started), "finishedAt", time_of(e->finished));
+
+	if (e->signal)
+		json_object_set_new(o, "signal", json_integer(e->signal));
+	if (e->why)
+		json_object_set_new(o, "message", json_string(e->why));
+	return json_pack("{so}", "terminated", o);
+}
+
 static json_t *state_of(const struct container *c)
 {
 	const struct pod *p = c->pod;
 
 	if (c->state == RUN_ALIVE)
 		return json_pack("{s{so}}", "running", "startedAt", time_of(c->started));
+	if (c->back_off)
+		return json_pack("{s{ssss}}", "waiting", "reason", "CrashLoopBackOff", "message",
+				 "it ended again; it is started anew after a back-off that doubles");
 	if (c->state == RUN_ENDED)
-		return json_pack("{s{sisssoso}}", "terminated", "exitCode", c->exit_code, "reason",
-				 c->exit_code ? "Error" : "Completed", "startedAt", time_of(c->started),
-				 "finishedAt", time_of(c->finished));
+		return end_of(c);
 	if (p->error)
 		return json_pack("{s{ssss}}", "waiting", "reason", "NetworkNotReady", "message", p->error);
 	return json_pack("{s{ss}}", "waiting", "reason",
@@ -39,9 +54,18 @@ static json_t *state_of(const struct container *c)
 static json_t *container_status(const struct container *c)
 {
 	const char *image = json_text(json_object_get(c->spec, "image"));
+	json_t *o =
+	    json_pack("{sssssssisosb}", "name", c->name, "image", image, "imageID", "", "restartCount",
+		      (int)c->restarts, "state", state_of(c), "started", c->state == RUN_ALIVE);
+	AUTO_BUF id = {0};
 
-	return json_pack("{sssssssisosb}", "name", c->name, "image", image, "imageID", "", "restartCount",
-			 (int)c->restarts, "state", state_of(c), "started", c->state == RUN_ALIVE);
+	buf_printf(&id, "weft://%s/%s/%u", c->pod->uid, c->name, c->restarts);
+	if (!id.failed && (c->state == RUN_ALIVE || c->end.is))
+		json_object_set_new(o, "containerID", json_string(id.p));
+	/* Merged: what went must be said. */
+	json_object_set_new(o, "lastState",
+			    c->end.is && (c->state == RUN_ALIVE || c->back_off) ? end_of(c) : json_object());
+	return o;
 }
 
 static void status_sent(void *ctx, int status, const json_t *reply)
@@ -56,8 +80,8 @@ static void status_sent(void *ctx, int status, const json_t *reply)
 	if (status < 0 || status == 409) {
 		p->status_wanted = true;
 		kubelet_later(p->sandbox);
-	} else if (p->status_wanted && p->step < POD_LEAVING) {
-		status_send(p);
+	} else {
+		pod_status_flush(p);
 	}
 }
 
@@ -84,13 +108,13 @@ static void status_send(struct pod *p)
 
 void pod_status_flush(struct pod *p)
 {
-	if (p->status_wanted && !p->status_asked && p->step < POD_LEAVING)
+	if (p->status_wanted && !p->status_asked && p->step < POD_LEAVING && !p->node->down)
 		status_send(p);
 }
 
 void pod_status_changed(struct pod *p)
 {
-	if (p->status_asked || p->hard)
+	if (p->status_asked || p->hard || p->node->down)
 		p->status_wanted = true;
 	else
 		status_send(p);

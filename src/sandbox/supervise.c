@@ -2,6 +2,7 @@
 /* Supervise: see supervise.h. Must never give up: the last state holds meanwhile. Called by run.c and node.c.
  */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -77,7 +78,7 @@ static void daemon_ended(struct child *c, int status)
 	struct daemon *d = c->owner;
 	uint64_t wait = 0;
 
-	if (d->stopping || d->sandbox->stopping)
+	if (d->stopping || d->held || d->sandbox->stopping)
 		return;
 	d->fast_ends = clock_ms() - d->started_ms > CALM_MS ? 0 : d->fast_ends + 1;
 	if (d->fast_ends > 1)
@@ -123,6 +124,21 @@ int daemon_start(struct daemon *d)
 	if (r)
 		log_error("cannot start %s: %s", d->what, strerror(-r));
 	return r;
+}
+
+void daemon_hold(struct daemon *d)
+{
+	d->held = true;
+	uv_timer_stop(&d->timer);
+	child_signal(&d->child, SIGKILL);
+	child_forget(&d->child);
+}
+
+int daemon_resume(struct daemon *d)
+{
+	d->held = false;
+	d->fast_ends = 0;
+	return d->child.pid ? 0 : daemon_start(d);
 }
 
 void daemon_close(struct daemon *d)

@@ -23,7 +23,7 @@ struct daemon {
 	size_t log_from;    /* where this run's output begins */
 	unsigned fast_ends; /* in a row */
 	bool needed;	    /* nothing goes without it: give up where it never comes up */
-	bool open, stopping;
+	bool open, stopping, held;
 };
 
 /* what is copied. program: name of a private program; log: file name below log/. 0 or -errno (told). */
@@ -31,6 +31,9 @@ int daemon_open(struct daemon *d, struct sandbox *s, const char *what, const cha
 /* Appends an argument (copied). */
 void daemon_arg(struct daemon *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 int daemon_start(struct daemon *d);
+/* Kills it and leaves it dead until daemon_resume(). */
+void daemon_hold(struct daemon *d);
+int daemon_resume(struct daemon *d);
 /* Stops supervising; the process itself ends with the cluster's cgroup. */
 void daemon_close(struct daemon *d);
 

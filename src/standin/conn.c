@@ -10,12 +10,24 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "standin/server.h"
+
+enum { DRAIN_IDLE_MS = 2000 };
 
 static void conn_free(struct conn *c)
 {
 	loop_disarm(&c->server->loop, &c->timer);
+	loop_disarm(&c->server->loop, &c->late);
+	if (c->tls)
+		c->server->tls->close(c->tls);
+	if (c->prev)
+		c->prev->next = c->next;
+	else
+		c->server->all = c->next;
+	if (c->next)
+		c->next->prev = c->prev;
 	loop_close(&c->server->loop, &c->watch);
 	http2_free(c);
 	buf_fini(&c->in);
@@ -74,7 +86,9 @@ static bool conn_write(struct conn *c)
 	size_t done = 0;
 
 	while (done < c->out.n) {
-		ssize_t n = send(c->watch.fd, c->out.p + done, c->out.n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+		const char *at = c->out.p + done;
+		ssize_t n = c->tls ? c->server->tls->send(c->tls, at, c->out.n - done)
+				   : send(c->watch.fd, at, c->out.n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -93,15 +107,89 @@ static bool conn_write(struct conn *c)
 	return true;
 }
 
+static bool speaks_tls(const struct conn *c)
+{
+	VEC_EACH (&c->server->spec->tls, p)
+		if (*p == c->port)
+			return c->server->tls != NULL;
+	return false;
+}
+
+/* A port of an HTTPS probe speaks TLS to those who begin with it. False: out of memory. */
+static bool conn_sniff_tls(struct conn *c)
+{
+	char first;
+	ssize_t n = speaks_tls(c) ? recv(c->watch.fd, &first, 1, MSG_PEEK | MSG_DONTWAIT) : 0;
+
+	if (n < 0)
+		return true;
+	c->sniffed = true;
+	if (n == 1 && first == 0x16) {
+		c->tls = c->server->tls->open(c->watch.fd);
+		return c->tls != NULL;
+	}
+	return true;
+}
+
+/* Writes, or waits with it where answers are to be late. */
+static bool conn_answer(struct conn *c)
+{
+	uint32_t slow = c->server->fault.slow_ms;
+
+	if (!slow || !c->out.n)
+		return conn_write(c);
+	if (!c->late.armed) {
+		loop_arm(&c->server->loop, &c->late, slow);
+		loop_change(&c->server->loop, &c->watch, 0);
+	}
+	return true;
+}
+
+static void conn_late(struct timer *t)
+{
+	struct conn *c = CONTAINER_OF(t, struct conn, late);
+
+	if (!conn_write(c))
+		conn_free(c);
+}
+
+unsigned conns_drain(struct server *s)
+{
+	uint64_t now = clock_ms();
+	struct conn *next;
+
+	for (struct conn *c = s->all; c; c = next) {
+		next = c->next;
+		if (c->http2 && !c->closing && !c->in.n) {
+			http2_drain(c);
+			c->closing = true;
+			if (!conn_write(c))
+				conn_free(c);
+		} else if (!c->in.n && !c->out.n && !c->body_left && !c->late.armed &&
+			   now - c->touched_ms > DRAIN_IDLE_MS) {
+			conn_free(c);
+		}
+	}
+	return s->conns;
+}
+
 /* -1: gone; 0: end of their side; 1: go on. */
 static int conn_fill(struct conn *c)
 {
 	char data[IN_MAX];
-	ssize_t n = recv(c->watch.fd, data, sizeof(data), MSG_DONTWAIT);
+	size_t total = 0;
+	ssize_t n;
 
-	if (n < 0)
-		return errno == EAGAIN || errno == EINTR ? 1 : -1;
-	buf_add(&c->in, data, (size_t)n);
+	if (!c->sniffed && !conn_sniff_tls(c))
+		return -1;
+	do { /* TLS may hold more than the socket shows */
+		n = c->tls ? c->server->tls->recv(c->tls, data, sizeof(data))
+			   : recv(c->watch.fd, data, sizeof(data), MSG_DONTWAIT);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR ? 1 : -1;
+		buf_add(&c->in, data, (size_t)n);
+		total += (size_t)n;
+	} while (c->tls && n && total < IN_MAX && !c->in.failed);
 	return c->in.failed ? -1 : n > 0;
 }
 
@@ -112,6 +200,7 @@ static void conn_event(struct watch *w, uint32_t events)
 
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		loop_arm(&c->server->loop, &c->timer, IDLE_MS);
+		c->touched_ms = clock_ms();
 		more = conn_fill(c);
 		if (more < 0 || (c->in.n && !conn_speak(c))) {
 			conn_free(c);
@@ -119,7 +208,7 @@ static void conn_event(struct watch *w, uint32_t events)
 		}
 		c->closing |= !more;
 	}
-	if (!conn_write(c))
+	if (!(events & EPOLLOUT ? conn_write(c) : conn_answer(c)))
 		conn_free(c);
 }
 
@@ -130,7 +219,7 @@ static void conn_timer(struct timer *t)
 	if (c->speech == SPEECH_UNKNOWN && c->in.n) {
 		c->speech = SPEECH_ECHO;
 		loop_arm(&c->server->loop, &c->timer, IDLE_MS);
-		if (conn_speak(c) && conn_write(c))
+		if (conn_speak(c) && conn_answer(c))
 			return;
 	}
 	conn_free(c);
@@ -147,6 +236,12 @@ void conn_new(struct server *s, int fd, uint16_t port, const struct addr *client
 	*c = (struct conn){.server = s, .port = port, .client = *client, .client_port = client_port};
 	c->watch = (struct watch){.fd = fd, .fn = conn_event};
 	c->timer.fn = conn_timer;
+	c->late.fn = conn_late;
+	c->touched_ms = clock_ms();
+	c->next = s->all;
+	if (c->next)
+		c->next->prev = c;
+	s->all = c;
 	s->conns++;
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
 	loop_arm(&s->loop, &c->timer, IDLE_MS);

@@ -68,6 +68,11 @@ static void respond(struct conn *c, const struct head *h)
 			     .host = h->host};
 
 	server_identity(c->server, &q, &body);
+	if (server_not_ready(c->server, c->port, h->path, (struct str){0})) {
+		buf_printf(&c->out, "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n%s\r\n",
+			   c->closing ? "Connection: close\r\n" : "");
+		return;
+	}
 	if (h->expect && h->length)
 		buf_addz(&c->out, "HTTP/1.1 100 Continue\r\n\r\n");
 	buf_printf(&c->out,
@@ -107,7 +112,8 @@ bool http1_read(struct conn *c)
 			break;
 		}
 		/* A chunked body is not parsed: its end is where the connection ends. */
-		c->closing = h.close || h.chunked || (is(h.version, "HTTP/1.0") && !h.keep);
+		c->closing =
+		    c->server->draining || h.close || h.chunked || (is(h.version, "HTTP/1.0") && !h.keep);
 		respond(c, &h);
 		c->body_left = h.length;
 		buf_drop(&c->in, (size_t)(end + 4 - c->in.p));

@@ -175,13 +175,16 @@ static int answer_grpc(nghttp2_session *s, struct conn *c, int32_t id, struct st
 		return nghttp2_submit_response(s, id, head, 3, NULL);
 	st->grpc_status = "0";
 	buf_add(&st->answer, serving, sizeof(serving));
+	if (!st->answer.failed && server_not_ready(c->server, c->port, (struct str){0}, health_service(st)))
+		st->answer.p[sizeof(serving) - 1] = 0x02; /* NOT_SERVING */
 	return nghttp2_submit_response(s, id, head, 2, &data);
 }
 
 static int answer_plain(nghttp2_session *s, struct conn *c, int32_t id, struct stream *st)
 {
 	nghttp2_data_provider data = {.source.ptr = st, .read_callback = give_data};
-	nghttp2_nv head[] = {nv(":status", "200"), nv("content-type", "application/json")};
+	bool fails = server_not_ready(c->server, c->port, str_of(st->path), (struct str){0});
+	nghttp2_nv head[] = {nv(":status", fails ? "503" : "200"), nv("content-type", "application/json")};
 	struct question q = {.port = c->port,
 			     .client = &c->client,
 			     .client_port = c->client_port,
@@ -239,6 +242,17 @@ bool http2_read(struct conn *c)
 	if (!nghttp2_session_want_read(c->http2->session) && !nghttp2_session_want_write(c->http2->session))
 		c->closing = true;
 	return !c->out.failed;
+}
+
+void http2_drain(struct conn *c)
+{
+	nghttp2_session *s = c->http2 ? c->http2->session : NULL;
+
+	if (!s)
+		return;
+	nghttp2_submit_goaway(s, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(s),
+			      NGHTTP2_NO_ERROR, NULL, 0);
+	nghttp2_session_send(s);
 }
 
 void http2_free(struct conn *c)

@@ -13,6 +13,8 @@
 #include "base/own.h"
 #include "standin/server.h"
 
+enum { LATE_MAX = 1024 };
+
 void server_identity(const struct server *s, const struct question *q, struct buf *out)
 {
 	char client[ADDR_TEXT];
@@ -61,6 +63,51 @@ static void accept_all(struct watch *w, uint32_t events)
 	}
 }
 
+struct late_datagram {
+	struct timer timer;
+	struct listener *listener;
+	struct sockaddr_in6 from;
+	size_t control_len, len;
+	char control[CMSG_SPACE(sizeof(struct in6_pktinfo))];
+	char data[];
+};
+
+static void send_late(struct timer *t)
+{
+	struct late_datagram *d = CONTAINER_OF(t, struct late_datagram, timer);
+	struct iovec iov = {.iov_base = d->data, .iov_len = d->len};
+	struct msghdr m = {.msg_name = &d->from,
+			   .msg_namelen = sizeof(d->from),
+			   .msg_iov = &iov,
+			   .msg_iovlen = 1,
+			   .msg_control = d->control,
+			   .msg_controllen = d->control_len};
+
+	if (d->listener->watch.fd >= 0)
+		sendmsg(d->listener->watch.fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	d->listener->server->late--;
+	free(d);
+}
+
+/* Keeps a copy; beyond the bound a datagram is lost, as datagrams may. */
+static void answer_late(struct listener *l, const struct msghdr *m)
+{
+	struct server *s = l->server;
+	struct late_datagram *d = s->late < LATE_MAX ? malloc(sizeof(*d) + m->msg_iov->iov_len) : NULL;
+
+	if (!d)
+		return;
+	*d = (struct late_datagram){.listener = l,
+				    .timer.fn = send_late,
+				    .control_len = m->msg_controllen,
+				    .len = m->msg_iov->iov_len};
+	memcpy(&d->from, m->msg_name, sizeof(d->from));
+	memcpy(d->control, m->msg_control, m->msg_controllen);
+	memcpy(d->data, m->msg_iov->iov_base, d->len);
+	s->late++;
+	loop_arm(&s->loop, &d->timer, s->fault.slow_ms);
+}
+
 /* "?" asks who is there; everything else comes back as it is. The answer leaves from the address that was
  * asked. */
 static void answer_datagrams(struct watch *w, uint32_t events)
@@ -104,7 +151,10 @@ static void answer_datagrams(struct watch *w, uint32_t events)
 			if (c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_PKTINFO)
 				((struct in6_pktinfo *)(void *)CMSG_DATA(c))->ipi6_ifindex = 0;
 		m.msg_flags = 0;
-		sendmsg(w->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+		if (l->server->fault.slow_ms)
+			answer_late(l, &m);
+		else
+			sendmsg(w->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 	}
 }
 
@@ -130,24 +180,76 @@ static int listener_open(struct listener *l)
 	return loop_watch(&l->server->loop, &l->watch, EPOLLIN);
 }
 
+/* A fault closes the port: what connects is refused. */
+static bool is_closed(const struct listener *l)
+{
+	const struct server *s = l->server;
+
+	if (s->fault.refuse)
+		return true;
+	VEC_EACH (&s->spec->ready, r)
+		if (s->fault.not_ready && r->plain && r->port == l->port && l->proto == PROTO_TCP)
+			return true;
+	return s->deaf && l->proto == PROTO_TCP;
+}
+
+bool server_not_ready(const struct server *s, uint16_t port, struct str path, struct str service)
+{
+	VEC_EACH (&s->spec->ready, r)
+		if (s->fault.not_ready && !r->plain && r->port == port &&
+		    (path.n ? *r->path && str_eqz(path, r->path) : !*r->path && str_eqz(service, r->service)))
+			return true;
+	return false;
+}
+
+static int listener_set(struct listener *l)
+{
+	bool closed = is_closed(l);
+	int r;
+
+	if (l->proto == PROTO_SCTP || closed == (l->watch.fd < 0))
+		return 0;
+	if (closed) {
+		loop_close(&l->server->loop, &l->watch);
+		return 0;
+	}
+	r = listener_open(l);
+	if (r)
+		log_error("port %u/%s: %s", l->port, l->proto == PROTO_UDP ? "UDP" : "TCP", strerror(-r));
+	return r;
+}
+
+void server_listen_again(struct server *s)
+{
+	for (size_t i = 0; i < s->listeners_len; i++)
+		listener_set(&s->listeners[i]);
+}
+
+void server_deafen(struct server *s)
+{
+	s->deaf = true;
+	for (size_t i = 0; i < s->listeners_len; i++)
+		if (s->listeners[i].watch.fd >= 0 && s->listeners[i].proto == PROTO_TCP)
+			accept_all(&s->listeners[i].watch, 0);
+	server_listen_again(s);
+}
+
 int server_listen(struct server *s)
 {
-	struct listener *all = calloc(s->spec->ports.len + 1, sizeof(*all));
-	int first = all ? 0 : -ENOMEM;
+	int first = 0;
 
-	for (size_t i = 0; all && i < s->spec->ports.len; i++) {
+	s->listeners = calloc(s->spec->ports.len + 1, sizeof(*s->listeners));
+	if (!s->listeners)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->spec->ports.len; i++) {
 		const struct spec_port *p = &s->spec->ports.items[i];
+		struct listener *l = &s->listeners[s->listeners_len++];
 		int r;
 
-		all[i] = (struct listener){.server = s, .port = p->port, .proto = p->proto};
-		if (p->proto == PROTO_SCTP) {
+		*l = (struct listener){.server = s, .port = p->port, .proto = p->proto, .watch.fd = -1};
+		if (p->proto == PROTO_SCTP)
 			log_warn("port %u/SCTP is not served: stand-ins speak TCP and UDP", p->port);
-			continue;
-		}
-		r = listener_open(&all[i]);
-		if (r)
-			log_error("port %u/%s: %s", p->port, p->proto == PROTO_UDP ? "UDP" : "TCP",
-				  strerror(-r));
+		r = listener_set(l);
 		first = first ? first : r;
 	}
 	return first;

@@ -32,6 +32,7 @@ int main(int argc, char **argv)
 	struct sigaction ends = {.sa_handler = on_signal};
 	struct spec spec;
 	char name[128];
+	int status;
 
 	if (argc == 4 && !strcmp(argv[1], "probe") && !strcmp(argv[2], "--targets"))
 		return standin_probe(argv[3]);
@@ -43,5 +44,7 @@ int main(int argc, char **argv)
 		return 1;
 	snprintf(name, sizeof(name), "%.40s/%.40s/%.40s", spec.ns, spec.pod, spec.container);
 	log_open(name);
-	return strcmp(argv[1], "init") ? standin_serve(&spec, argv[3]) : standin_init(&spec);
+	status = strcmp(argv[1], "init") ? standin_serve(&spec, argv[3]) : standin_init(&spec);
+	fflush(NULL);
+	_exit(status); /* what lives as long as the process is not taken apart */
 }

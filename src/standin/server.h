@@ -7,6 +7,8 @@
 #ifndef WEFT_STANDIN_SERVER_H
 #define WEFT_STANDIN_SERVER_H
 
+#include <sys/types.h>
+
 #include "base/addr.h"
 #include "base/str.h"
 #include "standin/loop.h"
@@ -16,9 +18,29 @@
 enum { CONNS_MAX = 4096, IN_MAX = 16384, IDLE_MS = 75000, SNIFF_MS = 200 };
 
 struct caller;
+struct conn;
+struct listener;
+
+/* TLS under a connection; not part of the plain stand-in (tls.c). recv and send are as those of sockets. */
+struct tls;
+struct tls_part {
+	struct tls *(*open)(int fd); /* NULL: out of memory */
+	ssize_t (*recv)(struct tls *t, void *data, size_t cap);
+	ssize_t (*send)(struct tls *t, const void *data, size_t n);
+	void (*close)(struct tls *t);
+};
+
 struct server {
 	struct loop loop;
 	const struct spec *spec;
+	const struct tls_part *tls; /* NULL: there is none */
+	struct spec_fault fault;    /* as it is now */
+	struct listener *listeners;
+	size_t listeners_len;
+	struct conn *all;    /* open connections */
+	struct timer drain;  /* the steps of an orderly end */
+	bool draining, deaf; /* SIGTERM came; and takes no connections any more */
+	unsigned late;	     /* datagrams that wait to be answered late */
 	struct resolver resolver;
 	struct caller *callers;
 	unsigned conns;
@@ -32,6 +54,8 @@ struct listener {
 	enum proto proto;
 };
 
+extern const struct tls_part *server_tls; /* of the program */
+
 enum speech { SPEECH_UNKNOWN, SPEECH_HTTP1, SPEECH_HTTP2, SPEECH_ECHO };
 
 struct http2;
@@ -42,6 +66,11 @@ struct conn {
 	uint16_t port, client_port;
 	struct addr client;
 	enum speech speech;
+	struct conn *prev, *next;
+	struct timer late;   /* the answer is held back */
+	uint64_t touched_ms; /* when the client last sent */
+	bool sniffed;	     /* TLS or not is known */
+	struct tls *tls;
 	struct buf in, out;
 	uint64_t body_left; /* HTTP/1: bytes of the request's body still to be skipped */
 	bool closing;	    /* close when `out` is written */
@@ -58,6 +87,15 @@ struct question { /* what the answer says about the request */
 /* Appends the JSON object that names this container. */
 void server_identity(const struct server *s, const struct question *q, struct buf *out);
 
+/* Opens and closes ports as faults and the end ask for; a failure is told. */
+void server_listen_again(struct server *s);
+/* Takes what waits to be taken, then closes all ports of TCP. */
+void server_deafen(struct server *s);
+/* Whether the readiness probe that asks there is to fail. */
+bool server_not_ready(const struct server *s, uint16_t port, struct str path, struct str service);
+/* Ends connections that can end: idle ones after some time; the number of those left. */
+unsigned conns_drain(struct server *s);
+
 /* Opens all ports of the spec: 0, or -errno with a line for each port that failed. */
 int server_listen(struct server *s);
 
@@ -67,5 +105,6 @@ void conn_new(struct server *s, int fd, uint16_t port, const struct addr *client
 bool http1_read(struct conn *c);
 bool http2_read(struct conn *c);
 void http2_free(struct conn *c);
+void http2_drain(struct conn *c); /* tells the client to send no more */
 
 #endif

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -58,6 +59,21 @@ static int read_ports(struct spec *s, const json_t *list)
 	return 0;
 }
 
+static int add_ready(struct spec *s, const json_t *o, uint16_t port)
+{
+	const char *kind = json_string_value(json_object_get(o, "kind"));
+	struct spec_ready r = {.port = port,
+			       .plain = kind && !strcmp(kind, "tcp"),
+			       .path = text_of(o, "path"),
+			       .service = text_of(o, "service")};
+
+	if (r.path && !*r.path && kind && !strcmp(kind, "http")) {
+		free(r.path);
+		r.path = strdup("/");
+	}
+	return r.path && r.service ? vec_push(&s->ready, r) : -ENOMEM;
+}
+
 static int read_probes(struct spec *s, const json_t *list)
 {
 	const json_t *o;
@@ -70,6 +86,10 @@ static int read_probes(struct spec *s, const json_t *list)
 		if (port_of(o, &port))
 			return -ERANGE;
 		if (add_port(s, port, PROTO_TCP))
+			return -ENOMEM;
+		if (json_is_true(json_object_get(o, "tls")) && vec_push(&s->tls, port))
+			return -ENOMEM;
+		if (json_is_true(json_object_get(o, "readiness")) && add_ready(s, o, port))
 			return -ENOMEM;
 		if (service && *service && vec_push(&s->health, strdup(service)))
 			return -ENOMEM;
@@ -103,6 +123,13 @@ static uint32_t number_of(const json_t *o, const char *key, uint32_t missing, ui
 	return v < 1 ? missing : v > max ? max : (uint32_t)v;
 }
 
+static void read_fault(struct spec_fault *f, const json_t *o)
+{
+	f->not_ready = json_is_true(json_object_get(o, "notReady"));
+	f->refuse = json_is_true(json_object_get(o, "refuse"));
+	f->slow_ms = number_of(o, "slowMs", 0, 600000);
+}
+
 int spec_read(struct spec *out, const char *path)
 {
 	json_error_t err;
@@ -121,6 +148,8 @@ int spec_read(struct spec *out, const char *path)
 	s.node = text_of(o, "node");
 	s.container = text_of(o, "container");
 	s.interval_ms = number_of(o, "interval_ms", 2000, 3600000);
+	s.drain_ms = number_of(o, "drainMs", 0, 3600000);
+	read_fault(&s.fault, json_object_get(o, "fault"));
 	s.retries = number_of(o, "retries", 60, 100000);
 	r = s.pod && s.ns && s.node && s.container ? 0 : -ENOMEM;
 	r = r ? r : read_ports(&s, json_object_get(o, "ports"));

@@ -23,10 +23,25 @@ struct spec_call {
 	bool udp;
 };
 
+struct spec_ready { /* a question of the readiness probe */
+	uint16_t port;
+	bool plain;	      /* a connection is the answer */
+	char *path, *service; /* "" where it has none */
+};
+
+struct spec_fault { /* what `weft fault` asks for */
+	bool not_ready, refuse;
+	uint32_t slow_ms;
+};
+
 struct spec {
 	char *pod, *ns, *node, *container;
 	VEC(struct spec_port) ports; /* each once; ports of probes are among them */
-	VEC(char *) health;	     /* service names that gRPC health answers for, besides "" */
+	VEC(struct spec_ready) ready;
+	VEC(uint16_t) tls; /* ports that speak TLS to those who begin with it */
+	struct spec_fault fault;
+	uint32_t drain_ms;  /* after SIGTERM it goes on taking connections; 0: it ends at once */
+	VEC(char *) health; /* service names that gRPC health answers for, besides "" */
 	VEC(struct spec_call) calls;
 	uint32_t interval_ms; /* between two calls of one place; default 2,000 */
 	uint32_t retries;     /* init: attempts for each place; default 60 */

@@ -1,0 +1,5 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The plain stand-in speaks no TLS. */
+#include "standin/server.h"
+
+const struct tls_part *server_tls;

@@ -17,6 +17,7 @@ struct answers {
 	uv_poll_t poll;
 	int fd;
 	unsigned clients;
+	bool freed, closed;
 	answer_fn *fn;
 	void *ctx;
 };
@@ -32,6 +33,12 @@ struct client {
 	char chunk[1024];
 };
 
+static void maybe_free(struct answers *s)
+{
+	if (s->closed && !s->clients)
+		free(s);
+}
+
 static void on_closed(uv_handle_t *h)
 {
 	struct client *c = h->data;
@@ -39,9 +46,31 @@ static void on_closed(uv_handle_t *h)
 	if (--c->open)
 		return;
 	c->s->clients--;
+	maybe_free(c->s);
 	buf_fini(&c->in);
 	buf_fini(&c->out);
 	free(c);
+}
+
+static void on_poll_closed(uv_handle_t *h)
+{
+	struct answers *s = h->data;
+
+	s->closed = true;
+	maybe_free(s);
+}
+
+void answers_free(struct answers **ps)
+{
+	struct answers *s = *ps;
+
+	*ps = NULL;
+	if (!s)
+		return;
+	s->freed = true;
+	uv_poll_stop(&s->poll);
+	close(s->fd);
+	uv_close((uv_handle_t *)&s->poll, on_poll_closed);
 }
 
 static void client_end(struct client *c)
@@ -95,7 +124,7 @@ static void answer(struct client *c)
 	else if (!str_eqz(method, "GET"))
 		status = 405;
 	else
-		status = c->s->fn(c->s->ctx, path, &body);
+		status = c->s->freed ? 404 : c->s->fn(c->s->ctx, path, &body);
 	if (status != 200 && !body.n)
 		buf_printf(&body, "{\"error\":\"%s\"}\n", reason(status));
 	buf_printf(&c->out,

@@ -65,6 +65,8 @@ static void on_change(void *ctx, const struct event *e)
 	if (!p->noted_us)
 		p->noted_us = clock_us();
 	p->dirty = true;
+	p->health_dirty |= e->object->desc->kind == KIND_service;
+	programming_note(p, e);
 	if (p->compiler && compiler_tell(p->compiler, e->old, e->type == EVENT_DELETED ? NULL : e->object))
 		log_error("out of memory");
 }
@@ -80,7 +82,13 @@ static void on_listed(void *ctx)
 
 static void on_prepare(uv_prepare_t *prepare)
 {
-	sync_kick(prepare->data);
+	struct planner *p = prepare->data;
+
+	sync_kick(p);
+	if (p->health_dirty && !p->dirty && p->compiler) {
+		p->health_dirty = false;
+		health_sync(p);
+	}
 }
 
 static int setup(struct planner *p)
@@ -102,7 +110,7 @@ static int setup(struct planner *p)
 	uv_timer_init(&p->loop, &p->again);
 	p->control.data = p->prepare.data = p->again.data = p;
 	p->applier = -1;
-	p->whole = true;
+	p->whole = p->health_dirty = true;
 	err = store_new(&p->store, HISTORY);
 	if (!err)
 		err = store_subscribe(p->store, on_change, p, &sub);

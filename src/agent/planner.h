@@ -10,6 +10,7 @@
 #include "agent/compare.h"
 #include "agent/fdpass.h"
 #include "agent/hub.h"
+#include "agent/latency.h"
 #include "agent/options.h"
 #include "compile/compile.h"
 #include "compile/wire.h"
@@ -29,6 +30,7 @@ struct outgoing {
 };
 
 struct requests; /* request.c */
+struct listener; /* health.c */
 
 /* err: 0; -EPIPE: the applier went; -errno of the kernel. The answered copies are borrowed. */
 typedef void planner_answered(void *ctx, int err, const struct ask *asks, size_t n);
@@ -50,6 +52,13 @@ struct planner {
 	struct hub *hub;
 	struct compiler *compiler;
 	struct requests *requests;
+
+	/* programming.c: when slices changed, as their causes say: not yet planned; on their way */
+	VEC(int64_t) noted, sent;
+	struct latency programming; /* from the cause until it is in force */
+	/* health.c */
+	struct listener *listeners;
+	bool health_dirty; /* Services changed since the ports were looked at */
 
 	/* applier_link.c */
 	enum applier_state state;
@@ -98,6 +107,16 @@ void sync_row(struct planner *p, const struct row *r);
 void sync_read(struct planner *p, struct str faults);
 void sync_done(struct planner *p, const struct wire_done *d, struct str text);
 void sync_lost(struct planner *p); /* the applier went */
+
+/* programming.c */
+void programming_note(struct planner *p, const struct event *e);
+void programming_sent(struct planner *p); /* what was noted is in the commit that goes out */
+void programming_none(struct planner *p); /* it changes nothing here */
+void programming_done(struct planner *p); /* the commit is in force */
+
+/* health.c: opens and closes ports as Services ask for. */
+void health_sync(struct planner *p);
+
 /* request.c */
 int requests_new(struct planner *p);
 void requests_listen(struct planner *p, int fd); /* takes fd */

@@ -36,6 +36,7 @@ static void send_delta(struct planner *p)
 	unsigned step = 0;
 
 	p->txn++;
+	programming_sent(p);
 	link_simple(p, WIRE_BEGIN);
 	wire_start(&b, WIRE_ROWS, p->txn);
 	VEC_EACH (&p->delta.steps, s) {
@@ -144,6 +145,7 @@ void sync_kick(struct planner *p)
 		send_delta(p);
 	else {
 		end_delta(p);
+		programming_none(p);
 		p->noted_us = 0;
 		requests_settle(p, false, NULL);
 	}
@@ -329,8 +331,10 @@ void sync_done(struct planner *p, const struct wire_done *d, struct str text)
 		hold(p, d->status == WIRE_REFUSED ? AGAIN_REFUSED_MS : AGAIN_PARTLY_MS);
 	}
 	end_delta(p);
-	if (d->status == WIRE_APPLIED)
+	if (d->status == WIRE_APPLIED) {
+		programming_done(p);
 		settled(p);
+	}
 	requests_settle(p, d->status == WIRE_REFUSED, &failed);
 	hash_fini(&failed);
 }

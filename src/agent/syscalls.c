@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Lists of what is allowed. Both programs: memory, time, their loop, and reading and writing the sockets that
- * they were given. No open for writing, no exec; the planner opens no socket either and cannot say bpf().
+ * they were given. No open for writing, no exec; the planner listens, but connects to nobody, and cannot
+ * say bpf().
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <seccomp.h>
+#include <sys/socket.h>
 
 #include "agent/syscalls.h"
 #include "base/own.h"
@@ -44,6 +46,8 @@ static const char *const allowed[] = {
 };
 
 static const char *const observer_too[] = {"socket", "bpf", "bind", "epoll_create1", "prlimit64"};
+/* Only to listen: connect() with an address of the internet stays closed to it. */
+static const char *const planner_too[] = {"bind", "listen"};
 
 static int allow(scmp_filter_ctx ctx, const char *const *names, size_t n)
 {
@@ -68,6 +72,11 @@ static int install(int observer)
 	err = allow(ctx, allowed, ARRAY_LEN(allowed));
 	if (!err && observer)
 		err = allow(ctx, observer_too, ARRAY_LEN(observer_too));
+	if (!err && !observer)
+		err = allow(ctx, planner_too, ARRAY_LEN(planner_too));
+	if (!err && !observer)
+		err = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 1,
+				       SCMP_A0(SCMP_CMP_EQ, AF_INET6));
 	/* Sockets to the hub come connected. libcurl 7.88 connects them again all the same, and takes "in
 	 * progress" for what it is: a socket that will be writable. Addresses of Unix sockets are longer than
 	 * those of the internet. */

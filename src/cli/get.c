@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * `weft get`: objects of a running cluster, as the hub's Tables or as whole objects, once or watched. Objects
- * from files are get_files.c's, the word "policies" is get_policies.c's. The columns are the server's; none
+ * from files are get_files.c's, the words "policies" and "probes" are get_policies.c's and
+ * get_probes.c's. The columns are the server's; none
  * are known here.
  */
 #include "cli/get.h"
@@ -329,6 +330,8 @@ int cmd_get(const struct options_get *o)
 
 	if (!strcmp(o->args[0], "policies"))
 		return get_policies(o);
+	if (!strcmp(o->args[0], "probes"))
+		return get_probes(o);
 	int r = get_kinds(&kinds, o->args[0]);
 
 	if (!r && o->watch && (kinds.list.len != 1 || o->n_args > 1 || o->files)) {

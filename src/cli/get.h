@@ -16,6 +16,8 @@ struct get_kind_list {
 int get_kinds(struct get_kind_list *out, const char *words);
 /* `weft get policies`, of a cluster or of files. */
 int get_policies(const struct options_get *o);
+/* `weft get probes`, of a cluster. */
+int get_probes(const struct options_get *o);
 int get_from_files(const struct options_get *o, const struct get_kind_list *kinds);
 
 bool get_wide(const struct options_get *o);

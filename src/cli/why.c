@@ -10,6 +10,7 @@
 #include "cli/causes.h"
 #include "cli/cluster.h"
 #include "cli/output.h"
+#include "cli/why_ready.h"
 #include "cli/world.h"
 
 #include <netinet/in.h>
@@ -401,6 +402,12 @@ int cmd_why(const struct options_why *o)
 	struct store *s = NULL;
 	int r = EXIT_USAGE;
 
+	if (o->ready)
+		return why_ready(o);
+	if (o->n_args != 2) {
+		cli_error("weft why FROM TO[:PORT], or weft why POD --ready", "to whom?");
+		return EXIT_USAGE;
+	}
 	if (load(&s, o))
 		return EXIT_USAGE;
 	if (!why_name(&a, s, o) && !why_source_new(&src, s, o)) {

@@ -25,6 +25,15 @@ static int recompose(struct hub *h, const struct object *pod, struct api_error *
 	return store_put(h->store, o, NULL) ? api_fail(e, 500, "InternalError", "out of memory") : 0;
 }
 
+/* When the result came that brought this word: the earliest of a pass counts. */
+static void note_trigger(struct hub *h, const json_t *j)
+{
+	const char *at = json_string_value(json_object_get(j, "at"));
+	char *kept = h->cluster->trigger;
+	if (at && strlen(at) < sizeof(h->cluster->trigger) && (!*kept || strcmp(at, kept) < 0))
+		strcpy(kept, at);
+}
+
 static int put_readiness(struct hub *h, const json_t *j, struct api_error *e)
 {
 	const char *key = json_string_value(json_object_get(j, "pod")),
@@ -44,7 +53,25 @@ static int put_readiness(struct hub *h, const json_t *j, struct api_error *e)
 	cluster_time(h->cluster, clock_wall());
 	if (!podstatus_probe(h->cluster, pod->meta.uid, str_of(container), json_is_true(ready), begun))
 		return 0;
+	note_trigger(h, j);
 	return recompose(h, pod, e);
+}
+
+/* One word, or a list of them in which pods that are gone are skipped. */
+static int put_words(struct hub *h, const json_t *j, struct api_error *e)
+{
+	const json_t *list = json_object_get(j, "list"), *one;
+	size_t i;
+	if (!list)
+		return put_readiness(h, j, e);
+	json_array_foreach (list, i, one) {
+		int r = put_readiness(h, one, e);
+		if (r && e->code != 404)
+			return r;
+		api_error_fini(e);
+		*e = (struct api_error){0};
+	}
+	return 0;
 }
 
 static void print_remarks(struct buf *b, const struct remarks *rs, bool *any)
@@ -77,7 +104,7 @@ int internal_request(struct hub *h, const char *method, const char *name, struct
 	}
 	if (!strcmp(name, "readiness") && !strcmp(method, "PUT")) {
 		json_t *j = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
-		int r = json_is_object(j) ? put_readiness(h, j, e)
+		int r = json_is_object(j) ? put_words(h, j, e)
 					  : api_fail(e, 400, "BadRequest", "the body is one JSON object");
 		json_decref(j);
 		if (!r)

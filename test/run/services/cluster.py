@@ -10,6 +10,7 @@ import socket
 import subprocess
 import threading
 import time
+import traceback
 
 NAME, WEFT = os.environ["WEFT_NAME"], os.environ["WEFT"]
 RUN = "/run/weft/" + NAME
@@ -228,3 +229,12 @@ class Talk:
         self.reader.join(10)
         self.p.wait(10)
         return self.lines
+
+
+def play(*parts):
+    """Each of them to its end, or a failed check that says where it broke off."""
+    for part in parts:
+        try:
+            part()
+        except Exception:  # pylint: disable=broad-except
+            ok("%s: broke off" % part.__name__, False, traceback.format_exc().replace("\n", "\n# "))

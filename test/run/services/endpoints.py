@@ -140,5 +140,4 @@ def kinds():
     delete("Service", "kind")
 
 
-for part in (conditions, parts_of_one, families, ready_of_pods, gone_pods, not_ours, kinds):
-    part()
+play(conditions, parts_of_one, families, ready_of_pods, gone_pods, not_ours, kinds)

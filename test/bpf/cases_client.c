@@ -140,6 +140,59 @@ static int follows_the_list(void)
 	return all_go("a flow after it came back", other, 1400, 30);
 }
 
+#define TABLE 251 /* slots of a Maglev table */
+
+/* Every other slot is b's; `taken` more are. */
+static void table(uint32_t list, int taken)
+{
+	static char text[TABLE * 24];
+	size_t at = 0;
+
+	for (int i = 0; i < TABLE; i++) {
+		int to_b = i % 2 || i / 2 < taken;
+
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%s 5353 ", here(to_b ? B : R));
+	}
+	set_service(here(VIP), 53, IPPROTO_UDP, SERVICE_MAGLEV, list, text);
+}
+
+#define CLIENTS 500
+
+/* New flows, after the table has changed in 25 of 251 slots, go where they would have gone, but for a tenth.
+ */
+static int few_move(void)
+{
+	static int was[CLIENTS];
+	int moved = 0;
+
+	table(BOTH_LIST, 0);
+	for (uint16_t i = 0; i < CLIENTS; i++)
+		was[i] = goes((uint16_t)(1000 + i));
+	world_reset();
+	table(MORE_LIST, 25);
+	for (uint16_t i = 0; i < CLIENTS; i++)
+		moved += goes((uint16_t)(1000 + i)) != was[i];
+	if (moved > CLIENTS / 20 && moved < CLIENTS * 3 / 20)
+		return 0;
+	printf("# %d of %d flows moved\n", moved, CLIENTS);
+	return 1;
+}
+
+/* A flow that is open stays, though its slot is another's now: its backend is still in the table. */
+static int open_flows_stay(void)
+{
+	static int was[CLIENTS];
+
+	table(BOTH_LIST, 0);
+	for (uint16_t i = 0; i < CLIENTS; i++)
+		was[i] = goes((uint16_t)(1000 + i));
+	table(MORE_LIST, 25);
+	for (uint16_t i = 0; i < CLIENTS; i++)
+		if (must_be("an open flow", (uint64_t)goes((uint16_t)(1000 + i)), (uint64_t)was[i]))
+			return 1;
+	return 0;
+}
+
 #define FROM_WORLD(port)                                                                                     \
 	{                                                                                                    \
 		UDP, WORLD, N1, port, NODE_PORT                                                              \
@@ -241,6 +294,8 @@ const struct bpf_case client_cases[] = {
      both_stay,
      {{0}},
      follows_the_list},
+    {"a changed Maglev table moves few new flows", BOTH, NULL, {{0}}, few_move},
+    {"SV50 SV53 and no open one whose backend is still in it", BOTH, NULL, {{0}}, open_flows_stay},
     {"SV30 SV09 affinity of a NodePort with policy Local: outside the backends here, inside all",
      BOTH,
      node_port_local,

@@ -24,15 +24,22 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/vec.h"
 
 enum who { APPLIER, PLANNER, OBSERVER, CHILDREN };
-enum { END_MS = 3000, ARGS_MAX = 64 };
+enum { END_MS = 3000, ARGS_MAX = 64, KEPT_MAX = 4096, KEPT_ROOM = 8 << 20 };
+
+struct kept { /* for the next applier: sockets into pods' namespaces that nobody else can open again */
+	int32_t name;
+	int fd;
+};
 
 struct agent {
 	struct agent_options o;
 	struct child child[CHILDREN];
 	int listen[CHILDREN]; /* PLANNER: agent.sock, OBSERVER: observer.sock */
 	int signals;
+	VEC(struct kept) kept;
 	bool end;
 	char *argv[ARGS_MAX];
 };
@@ -104,10 +111,36 @@ static void introduce(struct agent *a, enum control type, enum who x, enum who y
 	close(pair[1]);
 }
 
+static void keep(struct agent *a, int32_t name, int fd)
+{
+	struct kept one = {.name = name, .fd = fd};
+
+	for (size_t i = 0; i < a->kept.len; i++)
+		if (a->kept.items[i].name == name) {
+			close(a->kept.items[i].fd);
+			a->kept.items[i] = a->kept.items[--a->kept.len];
+			break;
+		}
+	if (fd >= 0 && (a->kept.len >= KEPT_MAX || vec_push(&a->kept, one)))
+		close(fd);
+}
+
+/* Before it hears of its planner. */
+static void give_back(struct agent *a)
+{
+	int control = a->child[APPLIER].control, room = KEPT_ROOM;
+
+	setsockopt(control, SOL_SOCKET, SO_SNDBUFFORCE, &room, sizeof(room));
+	VEC_EACH (&a->kept, k)
+		control_send(control, CONTROL_KEEP, k->name, k->fd);
+}
+
 static void start(struct agent *a, enum who w)
 {
 	if (child_start(&a->child[w], a->o.libexec, a->argv))
 		return;
+	if (w == APPLIER)
+		give_back(a);
 	if (a->listen[w] >= 0)
 		control_send(a->child[w].control, CONTROL_LISTEN, 0, a->listen[w]);
 	if (w != OBSERVER)
@@ -157,6 +190,8 @@ static void hear(struct agent *a, struct child *c)
 			got = dial(a->o.hub);
 		to = got;
 		control_send(c->control, CONTROL_DIAL, got < 0 ? -got : 0, to);
+	} else if (m.type == CONTROL_KEEP && c == &a->child[APPLIER]) {
+		keep(a, m.value, TAKE_FD(fd));
 	} else if (m.type == CONTROL_READY) {
 		log_info("%s is in force after %d ms", c->program, m.value);
 	}

@@ -100,6 +100,10 @@ static void hear_agent(struct process *p)
 		if (fd >= 0)
 			serve_observer(p, fd);
 		break;
+	case CONTROL_KEEP:
+		if (fd >= 0)
+			applier_take_kept(p->applier, m.value, TAKE_FD(fd));
+		break;
 	case CONTROL_CLEAN:
 		applier_clean(p->applier);
 		p->end = true;
@@ -107,6 +111,12 @@ static void hear_agent(struct process *p)
 	default:
 		log_warn("the agent sent an unknown message (%u)", m.type);
 	}
+}
+
+static void keep(void *ctx, int32_t name, int fd)
+{
+	(void)ctx;
+	control_send(CONTROL_FD, CONTROL_KEEP, name, fd);
 }
 
 static void run(struct process *p)
@@ -145,8 +155,12 @@ int main(int argc, char **argv)
 		log_error("--bpf is missing");
 		return 2;
 	}
-	ao = (struct applier_options){
-	    .bpf_dir = o.bpf, .cgroup = o.cgroup, .uplink = o.uplink, .mode = o.mode, .entries = o.entries};
+	ao = (struct applier_options){.bpf_dir = o.bpf,
+				      .cgroup = o.cgroup,
+				      .uplink = o.uplink,
+				      .mode = o.mode,
+				      .entries = o.entries,
+				      .keep = keep};
 	err = applier_new(&p.applier, &ao, &why);
 	if (err) {
 		log_error("%.*s", (int)why.n, why.p ? why.p : "");

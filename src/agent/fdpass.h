@@ -21,6 +21,9 @@ enum control {
 	CONTROL_CLEAN, /* agent → applier: remove everything that was made, then end */
 	CONTROL_DIAL, /* planner, observer → agent: a connection is wanted, `value` says to whom; the answer
 		       * has the descriptor, or none and the errno in `value` */
+	CONTROL_KEEP, /* applier → agent: keep this descriptor for the applier that comes after me, `value`
+		       * names it; without one: let it go. agent → applier: one that an earlier applier gave
+		       */
 	CONTROL_READY, /* child → agent: in force, value = milliseconds since its start */
 };
 enum control_dial { DIAL_HUB, DIAL_RUNTIME }; /* the runtime: whoever runs this node's containers */

@@ -44,6 +44,8 @@ int applier_new(struct applier **out, const struct applier_options *o, struct bu
 		return -ENOMEM;
 	kernel_init(&a->kernel);
 	a->mode = o->mode;
+	a->keep = o->keep;
+	a->keep_ctx = o->keep_ctx;
 	a->route_fd = nl_open();
 	a->batch = calloc(1, sizeof(*a->batch));
 	a->next = clock_ms() + TICK_MS;
@@ -62,6 +64,8 @@ int applier_new(struct applier **out, const struct applier_options *o, struct bu
 		err = count_maps(a);
 		if (!err)
 			err = sweeper_new(&a->sweeper, &a->kernel);
+		if (!err)
+			err = reaper_new(&a->reaper, &a->kernel);
 		if (!err)
 			err = gone_learn(a);
 		/* An earlier process may have ended between an element of `endpoint` and its count. */
@@ -95,6 +99,7 @@ void applier_free(struct applier **pa)
 	sweeper_free(&a->sweeper);
 	pod_links_fini(a);
 	namespaces_fini(a);
+	reaper_free(&a->reaper);
 	gone_fini(a);
 	hash_fini(&a->strict.pods);
 	vec_free(&a->announced);

@@ -12,12 +12,17 @@
 #include "compile/wire.h"
 
 struct applier;
+/* A descriptor that the next process will want back under that name, borrowed; -1: no longer. */
+typedef void applier_keep(void *ctx, int32_t name, int fd);
+
 struct applier_options {
 	const char *bpf_dir;	 /* folder on a bpffs; pins go to <bpf_dir>/<layout> */
 	const char *cgroup;	 /* cgroup2 folder of the node's pods; NULL: no socket programs */
 	const char *uplink;	 /* name of the interface to the other nodes; NULL: none */
 	uint32_t mode;		 /* MODE_… of seam/config.h */
 	const uint32_t *entries; /* as in kernel_options; NULL: the tables' */
+	applier_keep *keep;	 /* NULL: nobody keeps anything */
+	void *keep_ctx;
 };
 
 /* Loads the programs or takes over what is pinned, makes the tunnel device, attaches; takes over links of
@@ -32,6 +37,8 @@ typedef int applier_send(void *ctx, const void *message, size_t n);
  * planner broke the protocol (drop it; what was applied stays), or -errno of `send`. */
 int applier_message(struct applier *a, const void *message, size_t n, const int *fds, unsigned nfds,
 		    applier_send *send, void *ctx);
+/* What an earlier process had kept; takes it over. */
+void applier_take_kept(struct applier *a, int32_t name, int fd);
 /* A new planner: what the old one had begun is dropped. */
 void applier_reset(struct applier *a);
 /* Does what is due: once a second ages connections out, and soon after a change of policies marks those of

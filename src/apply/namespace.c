@@ -16,6 +16,7 @@
 #include <bpf/bpf.h>
 
 #include "apply/state.h"
+#include "base/log.h"
 #include "base/own.h"
 
 #ifndef SIOCGSKNS
@@ -44,6 +45,14 @@ static bool is_netlink(int fd, int protocol, ino_t netns)
 		return false;
 	ns = ioctl(fd, SIOCGSKNS);
 	return ns >= 0 && !fstat(ns, &st) && st.st_ino == netns;
+}
+
+static void watch(struct applier *a, uint64_t cookie, int diag)
+{
+	if (a->keep)
+		a->keep(a->keep_ctx, (int32_t)cookie, diag);
+	if (reaper_watch(a->reaper, cookie, diag))
+		log_error("out of memory");
 }
 
 int namespace_take(struct applier *a, const char uid[UID_SIZE], const int fds[3])
@@ -78,9 +87,43 @@ int namespace_take(struct applier *a, const char uid[UID_SIZE], const int fds[3]
 	n->cookie = cookie;
 	n->netns = fds[0];
 	n->route = fds[1];
-	n->diag = fds[2];
 	nl_prepare(n->route);
+	watch(a, cookie, fds[2]);
 	return 0;
+}
+
+/* Its namespace is known by its cookie, and only one whose link is in force matters. */
+void applier_take_kept(struct applier *a, int32_t name, int fd)
+{
+	socklen_t len = sizeof(uint64_t);
+	uint64_t cookie = 0;
+	int proto = -1;
+
+	if (!getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len) && (int32_t)cookie == name) {
+		len = sizeof(proto);
+		getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &proto, &len);
+	}
+	HASH_EACH (&a->links, s) {
+		const struct pod_link *l = s->value;
+
+		if (proto != NETLINK_SOCK_DIAG || l->cookie != cookie)
+			continue;
+		if (reaper_watch(a->reaper, cookie, fd))
+			log_error("out of memory");
+		return;
+	}
+	close(fd);
+	if (a->keep)
+		a->keep(a->keep_ctx, name, -1);
+}
+
+void namespace_forget(struct applier *a, uint64_t cookie)
+{
+	if (!cookie)
+		return;
+	reaper_forget(a->reaper, cookie);
+	if (a->keep)
+		a->keep(a->keep_ctx, (int32_t)cookie, -1);
 }
 
 struct pod_ns *namespace_get(const struct applier *a, const char uid[UID_SIZE])
@@ -92,7 +135,6 @@ static void ns_free(struct pod_ns *n)
 {
 	own_fd(&n->netns);
 	own_fd(&n->route);
-	own_fd(&n->diag);
 	free(n);
 }
 
@@ -100,8 +142,10 @@ void namespace_drop(struct applier *a, const char uid[UID_SIZE])
 {
 	struct pod_ns *n = hash_del(&a->namespaces, uid_key(uid));
 
-	if (n)
-		ns_free(n);
+	if (!n)
+		return;
+	namespace_forget(a, n->cookie);
+	ns_free(n);
 }
 
 void namespaces_fini(struct applier *a)

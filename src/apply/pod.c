@@ -85,6 +85,7 @@ static void forget(struct applier *a, uint32_t index)
 	gone_link(a, &l->value);
 	namespace_unmap(a, l->cookie, index);
 	namespace_drop(a, l->value.uid);
+	namespace_forget(a, l->cookie);
 	free(l);
 }
 

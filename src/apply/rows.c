@@ -183,6 +183,8 @@ static int apply_run(struct applier *a, size_t from, size_t n, struct undo_log *
 		err = -EIO;
 	for (size_t i = 0; i < done; i++)
 		results[i] = 0;
+	if (done)
+		reaper_note(a->reaper, c, done);
 	if (err && done < n)
 		results[done] = err;
 	return err;
@@ -232,6 +234,7 @@ static enum wire_status apply_all(struct applier *a, struct buf *why)
 	} else {
 		settle(a, &undo);
 		strict_settle(a);
+		reaper_kick(a->reaper);
 	}
 	undo_fini(&undo);
 	return status;

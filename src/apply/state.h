@@ -10,6 +10,7 @@
 #include "apply/load.h"
 #include "apply/map.h"
 #include "apply/netlink_object.h"
+#include "apply/reaper.h"
 #include "base/hash.h"
 
 enum { LINK_INDEX_FIRST = 10000, LINK_INDEX_LAST = 10000 + (1 << 20), NAMESPACES_MAX = 4096, UID_SIZE = 40 };
@@ -17,7 +18,7 @@ enum { LINK_INDEX_FIRST = 10000, LINK_INDEX_LAST = 10000 + (1 << 20), NAMESPACES
 struct pod_ns { /* namespace.c: handed over, by uid */
 	char uid[UID_SIZE];
 	int netns; /* -1 once the link is made: we keep no namespace alive longer than its sockets */
-	int route, diag;
+	int route;
 	uint64_t cookie; /* of the namespace: key of BPF map netns */
 };
 
@@ -73,6 +74,9 @@ struct applier {
 	struct strict strict;
 	VEC(struct announced) announced;
 	struct sweeper *sweeper;
+	struct reaper *reaper;
+	applier_keep *keep; /* may be NULL */
+	void *keep_ctx;
 	uint64_t netns; /* inode of the node's own namespace */
 	uint64_t next;	/* clock_ms() of the next tick */
 	bool gc_failed;
@@ -85,6 +89,8 @@ int namespace_take(struct applier *a, const char uid[UID_SIZE], const int fds[3]
 struct pod_ns *namespace_get(const struct applier *a, const char uid[UID_SIZE]);
 void namespace_drop(struct applier *a, const char uid[UID_SIZE]);
 void namespaces_fini(struct applier *a);
+/* The link of the namespace with that cookie went. */
+void namespace_forget(struct applier *a, uint64_t cookie);
 /* BPF map netns: namespace cookie → interface, of each link. 0 or -errno. */
 int namespace_map(struct applier *a, uint64_t cookie, uint32_t index);
 void namespace_unmap(struct applier *a, uint64_t cookie, uint32_t index);

@@ -29,7 +29,7 @@ struct pod pods[PODS];
 int node_ns, home_ns, far_ns, checks, failures;
 static char *far_path;
 static const char *applier_path;
-static char bpf_dir[64], pin_dir[80];
+static char bpf_dir[64], pin_dir[80], cgroup_dir[200];
 
 void check(bool ok, const char *fmt, ...)
 {
@@ -52,6 +52,42 @@ void die(const char *what)
 
 /* --- the applier as a child --- */
 
+static void write_pid(const char *dir)
+{
+	char path[220];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
+	f = fopen(path, "w");
+	if (!f || fprintf(f, "0") < 0 || fclose(f))
+		die(path);
+}
+
+static void find_cgroup2(char out[128])
+{
+	FILE *f = fopen("/proc/self/mounts", "r");
+	char type[32];
+
+	out[0] = '\0';
+	while (f && fscanf(f, "%*s %127s %31s %*[^\n]", out, type) == 2 && strcmp(type, "cgroup2"))
+		out[0] = '\0';
+	if (f)
+		fclose(f);
+	if (!out[0])
+		die("no cgroup2");
+}
+
+void play_cgroup(const char *name)
+{
+	char root[128];
+
+	find_cgroup2(root);
+	snprintf(cgroup_dir, sizeof(cgroup_dir), "%s/weft-t-%s-%d", root, name, getpid());
+	if (mkdir(cgroup_dir, 0755))
+		die(cgroup_dir);
+	write_pid(cgroup_dir);
+}
+
 struct child start_applier(const char *entries, const char *mode)
 {
 	struct child c = {0};
@@ -65,8 +101,26 @@ struct child start_applier(const char *entries, const char *mode)
 	c.pid = fork();
 	if (!c.pid) {
 		dup2(control[1], CONTROL_FD);
-		execl(applier_path, applier_path, "--node", "test", "--bpf", pin_dir, "--uplink", "uplink0",
-		      "--mode", mode, entries ? "--entries" : NULL, entries, NULL);
+		char *argv[16] = {(char *)(uintptr_t)applier_path,
+				  "--node",
+				  "test",
+				  "--bpf",
+				  pin_dir,
+				  "--uplink",
+				  "uplink0",
+				  "--mode",
+				  (char *)(uintptr_t)mode};
+		unsigned n = 9;
+
+		if (entries) {
+			argv[n++] = "--entries";
+			argv[n++] = (char *)(uintptr_t)entries;
+		}
+		if (cgroup_dir[0]) {
+			argv[n++] = "--cgroup";
+			argv[n++] = cgroup_dir;
+		}
+		execv(applier_path, argv);
 		_exit(127);
 	}
 	close(control[1]);
@@ -455,6 +509,13 @@ bool play_begin(int argc, char **argv, const char *name)
 
 int play_end(void)
 {
+	if (cgroup_dir[0]) {
+		char root[128];
+
+		find_cgroup2(root);
+		write_pid(root);
+		rmdir(cgroup_dir);
+	}
 	umount(bpf_dir);
 	rmdir(bpf_dir);
 	printf("1..%d\n", checks);

@@ -44,6 +44,8 @@ struct child { /* the applier */
 	int control, planner;
 	uint32_t txn;
 };
+/* Makes a cgroup, which appliers get from then on, and enters it: sockets made from now on are translated. */
+void play_cgroup(const char *name);
 /* entries: "MAP=N,…" or NULL. */
 struct child start_applier(const char *entries, const char *mode);
 void stop_applier(struct child *c, int sig);

@@ -37,6 +37,22 @@ ALWAYS_INLINE int inbound_open(struct packet *p, struct conn_value **c, const st
 	return conn_forget();
 }
 
+/* What is left to the stack. Not what begins at a balancer's address: that is on the uplink for ARP's sake,
+ * no socket of the node may answer there. */
+ALWAYS_INLINE int inbound_left(struct packet *p)
+{
+	const struct service_value *s;
+
+	if (!proto_has_ports(p->t.proto) || !may_begin(p) || bpf_map_lookup_elem(&address, &p->t.dst))
+		return STEP_STACK;
+	p->sk.addr = p->t.dst;
+	p->sk.port = 0;
+	p->sk.proto = 0;
+	p->sk.pad = 0;
+	s = bpf_map_lookup_elem(&service, &p->sk);
+	return s && s->flags & SERVICE_OUTSIDE_TOO ? DROP_NO_BACKEND : STEP_STACK;
+}
+
 /* After parse(). STEP_STACK: it is neither for a pod of this node nor translated here. */
 ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct config_value *c)
 {
@@ -60,7 +76,7 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 	if (!to)
 		to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
 	if (!to && !p->translated)
-		return STEP_STACK;
+		return inbound_left(p);
 	if (skb->ifindex == c->uplink && fault_step(c, FAULT_UPLINK))
 		return DROP_FAULT;
 	if (!p->is_error) {

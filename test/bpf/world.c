@@ -452,6 +452,7 @@ void set_service(const char *addr_text, uint16_t port, uint8_t proto, uint32_t f
 	key.port = 0;
 	key.proto = 0;
 	memset(&value, 0, sizeof(value)); /* the address is some Service's */
+	value.flags = flags & SERVICE_OUTSIDE_TOO;
 	put(world->maps.service, &key, &value);
 }
 

@@ -309,7 +309,7 @@ bool why_cluster_peer(struct why_ctx *x, const struct why_cluster_peer *p, struc
 		return node_matches(x, p->nodes, gap);
 	if (p->networks && p->networks->len)
 		return networks_match(x, p->networks, gap);
-	buf_addz(&b, "domainNames: no DNS answer has given this address");
+	buf_addz(&b, "domainNames: the address is not known under a name of it now");
 	gap_set(x, gap, 1, FAR_KIND, p->member, &b);
 	return false;
 }

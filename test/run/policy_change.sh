@@ -127,7 +127,7 @@ within() { # DESCRIPTION SINCE LAST SECONDS
 last() { sed -n 's/.* last=\(.*\)/\1/p' "$dir/$1"; }
 refuse='{from: [{podSelector: {matchLabels: {app: nobody}}}]}'
 strict='weft.network/strict: "true"'
-change() { # MODE ANNOTATION
+change() { # MODE ANNOTATION SECONDS
 	server_allows "{}" "$2"
 	for from in near far; do wait_for answers $from "$six" 80 yes; done
 	begin hear in_pod server $hammer hear 120 9999
@@ -166,11 +166,11 @@ change() { # MODE ANNOTATION
 	finished hear
 	finished send
 	finished send6
-	within "NP67 $1: one-way datagrams that never pause end within two seconds" "$since" "$(last hear)" 2
+	within "NP67 $1: one-way datagrams that never pause end within $3 s" "$since" "$(last hear)" "$3"
 }
-change default ""
+change default "" 2
 rm "$dir/m/server.yaml"
-change strict "$strict"
+change strict "$strict" 1
 rm "$dir/m/server.yaml"
 
 # 25 rules of 25 peers in each direction: the last peer of the last rule decides.

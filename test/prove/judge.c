@@ -5,9 +5,10 @@
 #include <stdlib.h>
 
 #include "seam/policy.h"
+#include "explain.h"
 #include "witness.h"
 
-enum { NAMES_MAX = 8 };
+enum { NAMES_MAX = 8, EXPLAIN_EACH = 16 };
 
 static const char *const verdict_words[] = {"allowed", "refused at the sender", "refused at the receiver",
 					    "nobody there"};
@@ -20,9 +21,9 @@ static const struct object *policy_named(const struct lab *l, struct str ns, str
 	return NULL;
 }
 
-/* "shop/web/ingress/0": any rule of a NetworkPolicy that matches may be the one that is named. */
-static bool policy_rule_is(const struct lab *l, const struct model *m, struct str text, bool egress,
-			   const struct model_question *q)
+/* Any rule of a NetworkPolicy that matches may be the one that is named. */
+bool rule_text_matches(const struct lab *l, const struct model *m, struct str text, bool egress,
+		       const struct model_question *q)
 {
 	struct str ns = str_cut(&text, '/'), name = str_cut(&text, '/'), dir = str_cut(&text, '/');
 	const struct object *p = policy_named(l, ns, name);
@@ -83,7 +84,7 @@ bool rule_agreed(const struct lab *l, const struct model *m, int node, uint32_t 
 	} else {
 		expected_rule(&want, h, egress);
 		name_rule(&got, compiler_names(l->compilers[node]), id);
-		ok = h->stage == STAGE_POLICY ? policy_rule_is(l, m, buf_str(&got), egress, q)
+		ok = h->stage == STAGE_POLICY ? rule_text_matches(l, m, buf_str(&got), egress, q)
 					      : str_eq(buf_str(&got), buf_str(&want));
 	}
 	if (ok)
@@ -161,10 +162,12 @@ bool shot_agreed(struct lab *l, const struct shot *s, struct cover *c, struct bu
 	if (c) {
 		cover_add(c, &s->q, &want);
 		c->staged_differs += want.verdict != staged.verdict;
+		c->explained += l->sport % EXPLAIN_EACH == 0;
 		c->services += s->q.service;
 		c->by_name += named(l, s, &want);
 	}
 	if (engine_agreed(l, &l->model, s, &want, why) && engine_agreed(l, &l->staged, s, &staged, why) &&
+	    (l->sport % EXPLAIN_EACH || explained(l, s, &want, why)) &&
 	    (!l->kernels || kernel_agreed(l, s, &want, c, why)))
 		return true;
 	reference_says(why, &want);

@@ -6,6 +6,7 @@
 
 #include "seam/policy.h"
 #include "explain.h"
+#include "packet.h"
 #include "witness.h"
 
 enum { NAMES_MAX = 8, EXPLAIN_EACH = 16 };
@@ -105,6 +106,30 @@ static int node_of(const struct model *m, const struct addr *a)
 	return pod ? lab_node(pod->pod->spec->node_name) : -1;
 }
 
+/* The list of all that passes between the two says the same of this protocol and port. */
+static bool ranges_agreed(const struct lab *l, const struct question *q, const struct answer *a,
+			  struct buf *why)
+{
+	struct verdict_ranges all = {0};
+	uint8_t proto = packet_has_ports(q->proto) ? q->proto : 0;
+	size_t hits = 0;
+	bool rules = true;
+	if (verdict_ranges(l->engine, q, &all))
+		must_have(NULL);
+	VEC_EACH (&all.list, r) {
+		if (r->proto != proto || r->low > q->port || r->high < q->port)
+			continue;
+		hits++;
+		rules &= r->rule_egress == a->rule_egress && r->rule_ingress == a->rule_ingress;
+	}
+	vec_free(&all.list);
+	if (hits == (a->verdict == JUDGED_ALLOW) && rules)
+		return true;
+	buf_printf(why, "verdict_ranges has it %zu times%s, verdict_ask says \"%s\"\n", hits,
+		   rules ? "" : " by another rule", verdict_words[a->verdict]);
+	return false;
+}
+
 static bool engine_agreed(const struct lab *l, const struct model *m, const struct shot *s,
 			  const struct model_answer *want, struct buf *why)
 {
@@ -121,6 +146,8 @@ static bool engine_agreed(const struct lab *l, const struct model *m, const stru
 	q.names = names;
 	struct answer got = verdict_ask(l->engine, &q);
 	int from = node_of(m, &s->q.src), to = node_of(m, &s->q.dst);
+	if (l->sport % EXPLAIN_EACH == 0 && !ranges_agreed(l, &q, &got, why))
+		return false;
 	if ((int)got.verdict != (int)want->verdict) {
 		buf_printf(why, "the engine says \"%s\", the reference \"%s\"%s\n",
 			   verdict_words[got.verdict], verdict_words[want->verdict],

@@ -148,7 +148,7 @@ static void advise_names(struct compiler *c, const struct cpolicy *p, const stru
 {
 	HASH_EACH (&c->kins, s) {
 		const struct kin *k = s->value;
-		if (pod_serves_dns(k->pods.items[0]))
+		if (k->pods.items[0]->dns)
 			return;
 	}
 	remark_add(c->remarks, REMARK_WARNING, object_pos(p->o, names),

@@ -214,7 +214,8 @@ struct cpod {
 	struct known_addr addr[2];
 	bool wired, local; /* local: of this node, wired, with an address */
 	bool dirty, gone;
-	uint32_t ifindex;
+	bool dns; /* serves the cluster's DNS */
+	uint32_t ifindex, owner;
 	VEC(struct cpolicy *) policies;
 	struct pset *set[STAGES][DIRS]; /* staged: only where a staged policy judges that direction */
 	bool self;			/* cluster policies judge it: its sets know CLASS_SELF */
@@ -373,6 +374,7 @@ void pod_tell(struct compiler *c, struct str key, const struct object *o);
 void pod_wire(struct compiler *c, struct cpod *p);
 void pod_dirty(struct compiler *c, struct cpod *p); /* its sets or its link are to be made again */
 void pods_links(struct compiler *c);
+uint32_t owner_number(struct str name); /* address_value.owner: of a pod's uid, a node's name; never 0 */
 void pods_fini(struct compiler *c);
 struct cpod *pod_by_uid(const struct compiler *c, struct str uid);
 void pod_link_row(const struct compiler *c, const struct cpod *p, struct link_key *key,
@@ -393,7 +395,6 @@ void addr_dirty(struct compiler *c, struct known_addr *a);
 void addrs_in_dirty(struct compiler *c, const struct prefix *p);
 uint32_t pod_node_number(const struct compiler *c, const struct cpod *p); /* 0: this node */
 void addrs_classify(struct compiler *c);
-bool pod_serves_dns(const struct cpod *p);
 
 /* node.c */
 struct cnode *node_get(struct compiler *c, struct str name);

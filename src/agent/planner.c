@@ -17,9 +17,9 @@
 #include "base/log.h"
 #include "base/own.h"
 
-static const enum kind kinds[] = {KIND_namespace, KIND_node,	      KIND_pod,
-				  KIND_service,	  KIND_endpointslice, KIND_networkpolicy,
-				  KIND_clusternetworkpolicy};
+static const enum kind kinds[] = {
+    KIND_namespace,	      KIND_node, KIND_pod, KIND_service, KIND_endpointslice, KIND_networkpolicy,
+    KIND_clusternetworkpolicy};
 enum { HISTORY = 16 };
 
 static void handle_control(void *ctx, const struct control_message *m, int fd)

@@ -18,6 +18,7 @@
 #include "reason/label.h"
 #include "reason/prove.h"
 #include "reason/select.h"
+#include "reason/suggest.h"
 
 struct pair_of_worlds {
 	struct world w[ENGINES];
@@ -341,6 +342,73 @@ static void redundant_rules_are_those_that_change_nothing(void **state)
 	assert_true(redundant > 20 && needed > 20);
 }
 
+static void put_json(struct world *w, const char *text)
+{
+	AUTO_BUF b = {0};
+	buf_addz(&b, text);
+	world_put(w, &b);
+}
+
+static struct seen_flow flow(const char *from, const char *to, uint16_t port)
+{
+	struct seen_flow f = {.proto = IPPROTO_TCP, .port = port};
+	assert_int_equal(addr_parse(str_of(from), &f.from), 0);
+	assert_int_equal(addr_parse(str_of(to), &f.to), 0);
+	return f;
+}
+
+/* Pods by the fewest labels that tell them from the others; addresses join only to whole blocks. */
+static void suggestions_are_exact(void **state)
+{
+	(void)state;
+#define POD(name, labels, ip)                                                                                \
+	"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name                             \
+	"\",\"namespace\":\"a\",\"labels\":{" labels                                                         \
+	"}},\"spec\":{\"nodeName\":\"node-1\",\"containers\":[{"                                             \
+	"\"name\":\"c\"}]},\"status\":{\"phase\":\"Running\",\"podIPs\":[{\"ip\":\"" ip "\"}]}}"
+	static const char *const expected =
+	    "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: api\n  "
+	    "namespace: a\n"
+	    "spec:\n  podSelector: {matchLabels: {tier: \"1\"}}\n  policyTypes: [Ingress, Egress]\n"
+	    "  ingress:\n  - from:\n    - podSelector: {matchLabels: {app: web, tier: \"2\"}}\n"
+	    "    - ipBlock: {cidr: \"198.51.100.4/31\"}\n    - ipBlock: {cidr: \"198.51.100.7/32\"}\n"
+	    "    ports:\n    - {protocol: TCP, port: 80}\n"
+	    "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: page\n  "
+	    "namespace: a\n"
+	    "spec:\n  podSelector: {matchLabels: {app: web, tier: \"2\"}}\n  policyTypes: [Ingress, Egress]\n"
+	    "  egress:\n  - to:\n    - podSelector: {matchLabels: {tier: \"1\"}}\n"
+	    "    ports:\n    - {protocol: TCP, port: 80}\n"
+	    "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: tools\n  "
+	    "namespace: a\n"
+	    "spec:\n  podSelector: {matchLabels: {app: tools}}\n  policyTypes: [Ingress, Egress]\n";
+	struct world w;
+	struct seen_flows flows = {0};
+	struct suggested counts;
+	const struct suggest_options opt = {0};
+	AUTO_BUF yaml = {0};
+
+	world_init(&w, 3);
+	world_put_node(&w, 0);
+	put_json(&w, POD("api", "\"app\":\"web\",\"tier\":\"1\"", "10.244.0.4"));
+	put_json(&w, POD("page", "\"app\":\"web\",\"tier\":\"2\"", "10.244.0.5"));
+	put_json(&w, POD("tools", "\"app\":\"tools\",\"tier\":\"2\"", "10.244.0.6"));
+	const struct seen_flow all[] = {
+	    flow("10.244.0.5", "10.244.0.4", 80),   flow("198.51.100.4", "10.244.0.4", 80),
+	    flow("198.51.100.5", "10.244.0.4", 80), flow("198.51.100.7", "10.244.0.4", 80),
+	    flow("172.31.0.10", "10.244.0.4", 80), /* its own node */
+	    flow("10.244.0.77", "10.244.0.4", 80), /* a pod that is gone */
+	};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		assert_int_equal(vec_push(&flows.list, all[i]), 0);
+	assert_int_equal(suggest(w.store, &flows, &opt, &yaml, &counts), 0);
+	assert_string_equal(yaml.p, expected);
+	assert_int_equal(counts.policies, 3);
+	assert_int_equal(counts.flows, 4);
+	assert_int_equal(counts.strangers, 1);
+	vec_free(&flows.list);
+	world_fini(&w);
+}
+
 static void assertions_parse(void **state)
 {
 	(void)state;
@@ -431,6 +499,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(regions_are_a_partition),
 	    cmocka_unit_test(assertions_parse),
+	    cmocka_unit_test(suggestions_are_exact),
 	    cmocka_unit_test(lines_say_what_the_reference_says),
 	    cmocka_unit_test(proofs_are_right),
 	    cmocka_unit_test(redundant_rules_are_those_that_change_nothing),

@@ -143,7 +143,7 @@ change() { # MODE ANNOTATION SECONDS
 	begin send6 in_pod near $hammer send 120 "$six" 9999
 	in_pod near $hammer steady 1 "$four" 80 >"$dir/before"
 	grep -q ' failed=0 ' "$dir/before"
-	ok "NP66 $1: open connections and one-way datagrams run" $?
+	ok "NP66 $1: open connections run, and new ones beside them: $(tail -n 1 "$dir/before")" $?
 	since=$(date +%s.%N)
 	server_allows "$refuse" "$2"
 	wait_for answers far "$four" 80 no

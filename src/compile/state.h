@@ -15,6 +15,7 @@
 #include "base/own.h"
 #include "compile/compile.h"
 #include "compile/id.h"
+#include "compile/index.h"
 #include "compile/names.h"
 #include "compile/rows.h"
 #include "seam/policy.h"
@@ -40,6 +41,7 @@ struct atom {
 	const struct object *o;					 /* keeps the selectors below */
 	struct str ns;						 /* of pods; empty: by ns_selector */
 	const struct label_selector *ns_selector, *pod_selector; /* NULL pod_selector: all */
+	struct entry asks;					 /* ATOM_PODS, while live */
 	const struct label_selector *nodes;			 /* ATOM_NODES */
 	struct prefix cidr;
 	VEC(struct prefix) except;
@@ -191,13 +193,13 @@ struct home {
 	struct strmap labels;	/* borrowed from o, or own_label */
 	struct strpair own_label;
 	VEC(struct kin *) kins;
-	VEC(struct cpolicy *) policies;
 	VEC(struct cpod *) locals; /* wired pods of this node */
 };
 
 struct kin {
 	struct home *home;
 	struct str key;
+	struct entry *labels; /* one for each */
 	VEC(struct cpod *) pods;
 	VEC(struct rule_port)
 	ports;		    /* declared names, in order of declaration; names borrowed from pods[0] */
@@ -240,6 +242,7 @@ struct cpolicy { /* NetworkPolicy or ClusterNetworkPolicy */
 	const struct label_selector *selector;	  /* NULL: no pod, or for a cluster policy all */
 	const struct label_selector *ns_selector; /* of a cluster policy, NULL: all */
 	bool selects;				  /* any pod at all */
+	struct entry asks;			  /* while it selects */
 	bool staged, strict;
 	struct policy_dir *dir[DIRS];
 	unsigned selected; /* local pods */
@@ -295,7 +298,9 @@ struct compiler {
 	struct rule self_rule; /* RULE_SELF */
 	struct cnode *self;
 	struct pclass *world;
-	VEC(struct atom *) live_atoms[3];	      /* ATOM_PODS, ATOM_BLOCK, ATOM_NODES */
+	struct index asking_policies, asking_atoms; /* policies that select, live ATOM_PODS; by namespace */
+	struct index kin_labels;
+	VEC(struct atom *) live_atoms[3];	      /* ATOM_BLOCK, ATOM_NODES */
 	VEC(struct atom *) touched_atoms, idle_atoms; /* use changed; perhaps nobody's */
 	VEC(struct cpolicy *) touched_policies;
 	VEC(struct policy_rule *) demands;   /* egress rules in force that use names */
@@ -383,6 +388,11 @@ void pod_link_row(const struct compiler *c, const struct cpod *p, struct link_ke
 /* kin.c */
 void kin_join(struct compiler *c, struct cpod *p);
 void kin_leave(struct compiler *c, struct cpod *p);
+/* Calls fn for each kin of the home that s (NULL: all) selects, until it says true, which is then the answer.
+ */
+typedef bool kin_fn(struct kin *k, void *ctx);
+bool kins_selected(const struct compiler *c, const struct home *h, const struct label_selector *s, kin_fn *fn,
+		   void *ctx);
 void kin_match(struct compiler *c, struct kin *k); /* all live atoms, after its home's labels changed */
 void kin_addrs_dirty(struct compiler *c, const struct kin *k);
 void kins_fini(struct compiler *c);

@@ -2,7 +2,9 @@
 /*
  * What compiling costs, without a kernel: a cluster of 10,000 pods on 100 nodes and 10,000 Services of 10
  * endpoints, whole, and then one change at a time. Prints one line a measure: name, median and worst in
- * microseconds, rows changed. Called by bench/run and by hand: bench-compile [PODS [SERVICES]].
+ * microseconds, rows changed. Called by bench/run and by hand: bench-compile [PODS [SERVICES]], or
+ * bench-compile scale [PODS [POLICIES [NAMESPACES]]]: each pod an app of its own, as many policies, those of
+ * this node's 100 pods in force.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -239,19 +241,8 @@ static void ask_a_million(void)
 	verdict_table_free(&t);
 }
 
-int main(int argc, char **argv)
+static void ordinary(void)
 {
-	if (argc > 1)
-		pods = (unsigned)atoi(argv[1]);
-	if (argc > 2)
-		services = (unsigned)atoi(argv[2]);
-	struct compile_config cfg = {.node = STR("node-0"), .mtu = 1500};
-	prefix_parse(STR("10.96.0.0/16"), &cfg.services4);
-	struct subscription *sub;
-	if (store_new(&store, 1) || compiler_new(&compiler, &cfg) ||
-	    store_subscribe(store, heard, NULL, &sub))
-		return 1;
-	compiler_wire_all(compiler);
 	fill();
 	size_t rows, before = mallinfo2().uordblks;
 	double t = run_once(&rows);
@@ -265,6 +256,88 @@ int main(int argc, char **argv)
 	measure("policy changes a port", 200, change_policy);
 	measure("policy changes an ipBlock", 200, change_block);
 	measure("selector of all pods", 20, change_all);
+}
+
+static unsigned policies = 10000, namespaces = 1;
+
+/* Pod i of the other nodes; or, from `pods` on, of this one. */
+static void put_single(unsigned i, const char *role)
+{
+	unsigned local = i < pods ? 0 : i - pods + 1;
+	put("{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p%u\",\"namespace\":\"ns%u\","
+	    "\"uid\":\"u%u\",\"labels\":{\"app\":\"%s-%u\",\"role\":\"%s\"}},\"spec\":{\"nodeName\":\"node-%"
+	    "u\"},"
+	    "\"status\":{\"podIPs\":[{\"ip\":\"10.%u.%u.%u\"}]}}",
+	    i, i % namespaces, i, local ? "local" : "peer", local ? local - 1 : i, role,
+	    local ? 0 : 1 + i % 99, 128 + i / 62500, i / 250 % 250, 1 + i % 250);
+}
+
+static void put_single_policy(unsigned i, unsigned port)
+{
+	put("{\"apiVersion\":\"networking.k8s.io/"
+	    "v1\",\"kind\":\"NetworkPolicy\",\"metadata\":{\"name\":\"n%u\","
+	    "\"namespace\":\"ns%u\"},\"spec\":{\"podSelector\":{\"matchLabels\":{\"app\":\"local-%u\"}},"
+	    "\"policyTypes\":[\"Ingress\"],\"ingress\":[{\"from\":[{\"podSelector\":{\"matchLabels\":{"
+	    "\"app\":\"peer-%u\"}}}],\"ports\":[{\"port\":%u}]}]}}",
+	    i, i % namespaces, i % 100, i % pods, port);
+}
+
+static void change_single(unsigned i)
+{
+	put_single(i / 2 * 37 % pods, i & 1 ? "one" : "two");
+}
+
+static void change_local(unsigned i)
+{
+	put_single(pods + i / 2 % 100, i & 1 ? "one" : "two");
+}
+
+static void change_single_policy(unsigned i)
+{
+	put_single_policy(i / 2 * 37 % policies, i & 1 ? 8080 : 9090);
+}
+
+static void scale(void)
+{
+	for (unsigned i = 0; i < pods + 100; i++)
+		put_single(i, "one");
+	for (unsigned i = 0; i < policies; i++)
+		put_single_policy(i, 8080);
+	size_t rows, before = mallinfo2().uordblks;
+	double t = run_once(&rows);
+	printf("%-34s %9.0f us  rows %zu  %.1f MiB\n", "cold start", t, rows,
+	       (double)(mallinfo2().uordblks - before) / 1048576);
+	measure("pod of another node changes", 200, change_single);
+	measure("pod of this node changes", 200, change_local);
+	measure("policy changes a port", 200, change_single_policy);
+}
+
+static void worlds(int argc, char **argv)
+{
+	if (argc > 1 && !strcmp(argv[1], "scale")) {
+		unsigned *to[] = {&pods, &policies, &namespaces};
+		for (int i = 0; i + 2 < argc && i < 3; i++)
+			*to[i] = (unsigned)atoi(argv[i + 2]);
+		scale();
+		return;
+	}
+	if (argc > 1)
+		pods = (unsigned)atoi(argv[1]);
+	if (argc > 2)
+		services = (unsigned)atoi(argv[2]);
+	ordinary();
+}
+
+int main(int argc, char **argv)
+{
+	struct compile_config cfg = {.node = STR("node-0"), .mtu = 1500};
+	prefix_parse(STR("10.96.0.0/16"), &cfg.services4);
+	struct subscription *sub;
+	if (store_new(&store, 1) || compiler_new(&compiler, &cfg) ||
+	    store_subscribe(store, heard, NULL, &sub))
+		return 1;
+	compiler_wire_all(compiler);
+	worlds(argc, argv);
 	store_unsubscribe(&sub);
 	compiler_free(&compiler);
 	store_free(&store);

@@ -39,7 +39,7 @@ ROWS = [
     Row("verdict", 120, "the cost of a verdict", rows_kernel.VERDICT, rows_kernel.verdict),
     Row("start", 60, "agent start to enforcing", rows_agent.START, rows_agent.start),
     Row("memory", 180, "memory of the agent's processes", rows_agent.MEMORY, rows_agent.memory),
-    Row("scale", 240, "1 to 10,000 policies, 10,000 pods, 100 nodes", rows_scale.SCALE, rows_scale.scale),
+    Row("scale", 420, "1 to 10,000 policies, 10,000 pods, 100 nodes", rows_scale.SCALE, rows_scale.scale),
     Row("sandbox", 120, "the sandbox up and down", rows_cluster.SANDBOX, rows_cluster.sandbox),
     Row("compile", 60, "compiling alone, without a kernel", rows_cluster.COMPILE, rows_cluster.compiling),
     Row("questions", 120, "a million reachability questions", rows_cluster.QUESTIONS, rows_cluster.questions),

@@ -91,7 +91,7 @@ class Size:
             self.ms = {}
             for c in todo:
                 if c.what in ("policy", "pod"):
-                    request, _ = time_changes(rig, c, max(20, effort.changes // 4))
+                    request, _ = time_changes(rig, c, max(20, effort.changes // 5))
                     self.ms[c.what] = [1000 * s for s in request]
             settle(rig)
             self.memory, self.by_program = memory_of(rig.pids())

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Growth of VEC(T): doubling, overflow-checked. */
+/* Growth of VEC(T): doubling, overflow-checked. Most vectors stay short, so the first room is little. */
 #include "base/vec.h"
 
 #include <errno.h>
 #include <stdint.h>
 
+enum { FIRST_BYTES = 32 };
+
 int vec_reserve_(void **items, size_t *cap, size_t want, size_t size)
 {
 	if (want <= *cap)
 		return 0;
-	size_t next = *cap ? *cap : 8;
+	size_t next = *cap ? *cap : size < FIRST_BYTES ? FIRST_BYTES / size : 1;
 	while (next < want) {
 		if (next > SIZE_MAX / 2)
 			return -ENOMEM;

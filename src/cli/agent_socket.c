@@ -31,7 +31,7 @@ static int dial(const char *path)
 }
 
 /* One piece: 1 more follow, 0 the last, -1 told. */
-static int take_piece(const char *node, int fd, char *in, struct buf *text)
+static int take_piece(const char *node, int fd, char *in, const char *member, struct buf *text)
 {
 	ssize_t n = recv(fd, in, PIECE_MAX, 0);
 	json_error_t e;
@@ -47,11 +47,12 @@ static int take_piece(const char *node, int fd, char *in, struct buf *text)
 			  json_string_value(json_object_get(v, "error")) ?: "the agent refuses");
 		return -1;
 	}
-	buf_addz(text, json_string_value(json_object_get(v, "text")) ?: "");
+	buf_addz(text, json_string_value(json_object_get(v, member)) ?: "");
 	return json_is_true(json_object_get(v, "more"));
 }
 
-int agent_ask_text(const char *cluster, const char *node, const json_t *question, struct buf *text)
+static int ask(const char *cluster, const char *node, const json_t *question, const char *member,
+	       struct buf *text)
 {
 	char path[CLUSTER_PATH];
 	AUTO_BUF file = {0};
@@ -70,6 +71,18 @@ int agent_ask_text(const char *cluster, const char *node, const json_t *question
 	if (send(fd, out, strlen(out), MSG_NOSIGNAL) < 0)
 		cli_error(NULL, "cannot ask the agent of %s: %s", node, strerror(errno)), r = -1;
 	while (r > 0)
-		r = take_piece(node, fd, in, text);
+		r = take_piece(node, fd, in, member, text);
 	return r;
+}
+
+int agent_ask_text(const char *cluster, const char *node, const json_t *question, struct buf *text)
+{
+	return ask(cluster, node, question, "text", text);
+}
+
+int agent_alarm(const char *cluster, const char *node, struct buf *alarm)
+{
+	AUTO_JSON question = json_pack("{s:i,s:s}", "id", 1, "op", "status");
+
+	return question ? ask(cluster, node, question, "alarm", alarm) : -1;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* One question to a node's planner over agent.sock (doc/internals.md), for `weft why` and `weft drops`. */
+/* One question to a node's planner over agent.sock (doc/internals.md), for `weft why`, `weft drops` and `weft
+ * maps`. */
 #ifndef WEFT_CLI_AGENT_SOCKET_H
 #define WEFT_CLI_AGENT_SOCKET_H
 
@@ -9,5 +10,7 @@
 
 /* Asks and gathers the pieces of the answer's text. 0, or -1 after telling what is wrong on stderr. */
 int agent_ask_text(const char *cluster, const char *node, const json_t *question, struct buf *text);
+/* Why the node's plan is not in force; nothing when it is. Same returns. */
+int agent_alarm(const char *cluster, const char *node, struct buf *alarm);
 
 #endif

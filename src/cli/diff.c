@@ -73,8 +73,9 @@ static const char *word_of(const struct diff_change *ch)
 		return "becomes allowed";
 	if (ch->now == PORT_DENY)
 		return "becomes refused";
-	return ch->was == PORT_NAMES ? "changes for addresses learned by name"
-				     : "becomes allowed for addresses learned by name only";
+	return ch->was == PORT_NAMES   ? "changes for addresses learned by name"
+	       : ch->was == PORT_ALLOW ? "becomes refused but for addresses learned by name"
+				       : "becomes allowed for addresses learned by name";
 }
 
 static const char *cause_word(enum cause_kind k)

@@ -94,7 +94,7 @@ static void show(const struct options_drops *o, const json_t *list)
 	static const char *const wide[] = {"NODE",    "POD",   "DIRECTION", "REASON",
 					   "PACKETS", "BYTES", "WHY",	    NULL};
 	bool is_wide = o->output && !strcmp(o->output, "wide");
-	AUTO_TABLE t;
+	AUTO_TABLE t = {0};
 	json_t *d;
 	size_t i;
 

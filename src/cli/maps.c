@@ -4,6 +4,7 @@
  * sentences come from tables/maps.def.
  */
 #include "base/own.h"
+#include "cli/agent_socket.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -177,6 +178,26 @@ static size_t show_nodes(const struct options_maps *o, const char *name, struct 
 	return shown;
 }
 
+/* What a node refuses, because it does not fit or for another reason, stands below its numbers. */
+static void show_alarms(const struct options_maps *o, const char *name)
+{
+	char path[CLUSTER_PATH];
+	struct dirent **found = NULL;
+
+	cluster_path(path, name, "bpf");
+	int n = scandir(path, &found, is_shown, alphasort);
+	for (int i = 0; i < n; i++) {
+		AUTO_BUF alarm = {0};
+
+		if (found[i]->d_type == DT_DIR && (!o->node || !strcmp(o->node, found[i]->d_name)) &&
+		    !agent_alarm(name, found[i]->d_name, &alarm) && alarm.n)
+			printf("\n%s%s: %.*s%s\n", output_style(STYLE_RED), found[i]->d_name, (int)alarm.n,
+			       alarm.p, output_style(STYLE_PLAIN));
+		free(found[i]);
+	}
+	free(found);
+}
+
 int cmd_maps(const struct options_maps *o)
 {
 	static const char *const wide[] = {"NODE", "MAP",    "TYPE",  "USED", "CAPACITY",
@@ -203,7 +224,9 @@ int cmd_maps(const struct options_maps *o)
 	}
 	if (o->output && !is_wide)
 		output_value(list, o->output);
-	else
+	else {
 		table_print(&t);
+		show_alarms(o, name);
+	}
 	return EXIT_OK;
 }

@@ -78,7 +78,10 @@ static void side_print(struct buf *b, const struct ends *e, const struct end *en
 	if (r->rule >= RULE_FIRST) {
 		AUTO_BUF text = {0};
 		struct origin o = engine_rule(e->engines[0], r->rule, &text);
-		buf_printf(b, "%s by %s, ", r->word == PORT_ALLOW ? "allowed" : "refused",
+		buf_printf(b, "%s by %s, ",
+			   r->word == PORT_ALLOW   ? "allowed"
+			   : r->word == PORT_NAMES ? "refused but for addresses learned by name,"
+						   : "refused",
 			   o.object ? o.object
 			   : text.p ? text.p
 				    : "");

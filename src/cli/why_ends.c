@@ -277,6 +277,9 @@ static int nobody(const struct store *s, const struct wanted *w, const char *sai
 		}
 		vec_free(&all.list);
 	}
+	if (!hint.n && memchr(w->name.p, '.', w->name.n))
+		buf_addz(&hint,
+			 "a name outside the cluster is judged by its addresses: ask about one of them");
 	cli_error(hint.n ? hint.p
 			 : "a pod, workload or Service as NS/NAME, node:NAME, an address, or \"outside\"",
 		  "nobody is called \"%s\"", said);

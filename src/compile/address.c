@@ -125,21 +125,6 @@ static void add_named(struct compiler *c, struct atoms *atoms, const struct kin 
 	}
 }
 
-/* Pods whose answers teach names: the cluster's own DNS. */
-bool pod_serves_dns(const struct cpod *p)
-{
-	const struct str *app = strmap_get(&p->o->meta.labels, STR("k8s-app"));
-	return app && str_eqz(*app, "kube-dns") && str_eqz(p->home->name, "kube-system");
-}
-
-/* Another number for another uid, never 0. */
-static uint32_t owner_of(struct str uid)
-{
-	uint64_t h = hash_bytes(uid.p, uid.n, 0);
-	uint32_t n = (uint32_t)(h ^ (h >> 32));
-	return n ? n : 1;
-}
-
 static void add_node_atoms(struct compiler *c, struct atoms *atoms, const struct cnode *n)
 {
 	if (!n->o)
@@ -177,14 +162,14 @@ static void classify(struct compiler *c, struct known_addr *a)
 	struct owner *ow = a->pod ? &a->pod->addresses : &a->node->addresses;
 	if (a->pod) {
 		v.node = pod_node_number(c, a->pod);
-		v.flags = ADDRESS_POD | (pod_serves_dns(a->pod) ? ADDRESS_DNS : 0);
-		v.owner = owner_of(a->pod->o->meta.uid);
+		v.flags = ADDRESS_POD | (a->pod->dns ? ADDRESS_DNS : 0);
+		v.owner = a->pod->owner;
 		if (a->pod->self && a->class != was) /* what its sets say of itself */
 			pod_dirty(c, a->pod);
 	} else {
 		v.node = a->node->self ? 0 : a->node->number;
 		v.flags = a->node->self ? ADDRESS_SELF : ADDRESS_NODE;
-		v.owner = owner_of(a->node->name);
+		v.owner = owner_number(a->node->name);
 	}
 	put_map(c, ow, PLAN_MAP_address, &a->a, &v, ow->src, NULL);
 }

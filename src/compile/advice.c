@@ -5,33 +5,45 @@
  */
 #include "compile/service.h"
 
-static bool selects(const struct cpolicy *p, const struct kin *k)
+static bool any(struct kin *k, void *ctx)
 {
-	return p->selector && selector_matches(p->selector, &k->pods.items[0]->o->meta.labels);
+	(void)k;
+	(void)ctx;
+	return true;
 }
 
 static void advise_selector(struct compiler *c, const struct cpolicy *p)
 {
-	VEC_EACH (&p->home->kins, k)
-		if (selects(p, *k))
-			return;
+	if (p->selected || (p->selector && kins_selected(c, p->home, p->selector, any, NULL)))
+		return;
 	remark_add(c->remarks, REMARK_HINT, object_pos(p->o, &p->o->networkpolicy->spec->pod_selector),
 		   "it takes effect as soon as a pod matches", "this policy selects no pod now");
 }
 
-/* The declared name that is nearest to a name that nobody declares; found again over several pods. */
+/* Looking over several kin for one that declares a name; meanwhile the declared name that is nearest to it.
+ */
 struct nearest {
+	const struct policy_port *wanted;
+	bool some; /* any kin was looked at */
 	struct str name;
 	unsigned distance;
 };
 
-static void compare(struct nearest *n, const struct kin *k, struct str name)
+static bool declares(struct kin *k, void *ctx)
 {
+	struct nearest *n = ctx;
+	struct str name = n->wanted->port.s;
+	n->some = true;
+	if (kin_port(k, proto_number(n->wanted->protocol), name))
+		return true;
 	VEC_EACH (&k->ports, p) {
 		unsigned d = str_distance(p->name, name);
-		if (d < n->distance || (d == n->distance && str_cmp(p->name, n->name) < 0))
-			*n = (struct nearest){p->name, d};
+		if (d < n->distance || (d == n->distance && str_cmp(p->name, n->name) < 0)) {
+			n->name = p->name;
+			n->distance = d;
+		}
 	}
+	return false;
 }
 
 static void advise_name(struct compiler *c, const struct cpolicy *p, const void *member, struct str name,
@@ -48,46 +60,38 @@ static void advise_name(struct compiler *c, const struct cpolicy *p, const void 
 
 static void advise_ingress(struct compiler *c, const struct cpolicy *p, const struct policy_port *pp)
 {
-	struct nearest near = {.distance = 64};
-	bool selected = false;
-	VEC_EACH (&p->home->kins, k) {
-		if (!selects(p, *k))
-			continue;
-		selected = true;
-		if (kin_port(*k, proto_number(pp->protocol), pp->port.s))
-			return;
-		compare(&near, *k, pp->port.s);
-	}
-	if (selected)
+	struct nearest near = {.wanted = pp, .distance = 64};
+	if (!p->selector || kins_selected(c, p->home, p->selector, declares, &near))
+		return;
+	if (near.some)
 		advise_name(c, p, &pp->port, pp->port.s, "this policy selects", &near);
 }
 
-static bool rule_names(const struct policy_rule *r, const struct kin *k)
+/* Whether any of the pods that a rule in force names declares what is looked for. */
+static bool named_declare(const struct compiler *c, const struct policy_rule *r, struct nearest *near)
 {
-	bool hit = r->any_peer;
 	VEC_EACH (&r->peers, a)
-		hit = hit || ((*a)->kind == ATOM_PODS &&
-			      atom_matches(*a, k->home, &k->pods.items[0]->o->meta.labels));
-	return hit;
+		VEC_EACH (&(*a)->kins, k)
+			if (declares(*k, near))
+				return true;
+	if (r->any_peer) {
+		HASH_EACH (&c->kins, s)
+			if (declares(s->value, near))
+				return true;
+	}
+	return false;
 }
 
 static void advise_egress(struct compiler *c, const struct cpolicy *p, const struct policy_rule *r,
 			  const struct policy_port *pp)
 {
-	struct nearest near = {.distance = 64};
-	bool named = false, blocks = false;
-	HASH_EACH (&c->kins, s) {
-		const struct kin *k = s->value;
-		if (!rule_names(r, k))
-			continue;
-		named = true;
-		if (kin_port(k, proto_number(pp->protocol), pp->port.s))
-			return;
-		compare(&near, k, pp->port.s);
-	}
+	struct nearest near = {.wanted = pp, .distance = 64};
+	bool blocks = false;
+	if (named_declare(c, r, &near))
+		return;
 	VEC_EACH (&r->peers, a)
 		blocks |= (*a)->kind == ATOM_BLOCK;
-	if (named)
+	if (near.some)
 		advise_name(c, p, &pp->port, pp->port.s, "this rule names", &near);
 	else if (blocks)
 		remark_add(c->remarks, REMARK_WARNING, object_pos(p->o, &pp->port), "give the number",
@@ -134,23 +138,31 @@ static void advise_policy(struct compiler *c, const struct cpolicy *p)
 
 static void advise_subject(struct compiler *c, const struct cpolicy *p)
 {
-	HASH_EACH (&c->kins, s) {
-		const struct kin *k = s->value;
-		if (policy_takes_pod(p, k->pods.items[0]))
+	if (p->selected)
+		return;
+	HASH_EACH (&c->homes, s) {
+		const struct home *h = s->value;
+		if (!p->selects || (p->ns_selector && !selector_matches(p->ns_selector, &h->labels)))
+			continue;
+		if (kins_selected(c, h, p->selector, any, NULL))
 			return;
 	}
 	remark_add(c->remarks, REMARK_HINT, object_pos(p->o, &p->o->clusternetworkpolicy->spec->subject),
 		   "it takes effect as soon as a pod matches", "this policy selects no pod now");
 }
 
+static bool serves_dns(struct kin *k, void *ctx)
+{
+	(void)ctx;
+	return k->pods.items[0]->dns;
+}
+
 /* CN14: names come from the answers of the cluster's own DNS. */
 static void advise_names(struct compiler *c, const struct cpolicy *p, const struct strlist *names)
 {
-	HASH_EACH (&c->kins, s) {
-		const struct kin *k = s->value;
-		if (pod_serves_dns(k->pods.items[0]))
-			return;
-	}
+	const struct home *h = hash_get(&c->homes, STR("kube-system"));
+	if (h && kins_selected(c, h, NULL, serves_dns, NULL))
+		return;
 	remark_add(c->remarks, REMARK_WARNING, object_pos(p->o, names),
 		   "pods in kube-system with the label k8s-app=kube-dns are the cluster's DNS",
 		   "no pod serves the cluster's DNS, whose answers would teach addresses of these names");

@@ -270,17 +270,25 @@ bool atom_matches(const struct atom *a, const struct home *home, const struct st
 	return !a->pod_selector || selector_matches(a->pod_selector, labels);
 }
 
-static void match_home(struct compiler *c, struct atom *a, struct home *h)
+struct match {
+	struct compiler *c;
+	struct atom *a;
+};
+
+static bool match_kin(struct kin *k, void *ctx)
 {
-	VEC_EACH (&h->kins, it) {
-		struct kin *k = *it;
-		if (!atom_matches(a, h, &k->pods.items[0]->o->meta.labels))
-			continue;
-		if (!atoms_add(c, &k->atoms, a))
-			continue;
-		PUSH(c, &a->kins, k);
-		kin_addrs_dirty(c, k);
-	}
+	const struct match *m = ctx;
+	if (!atoms_add(m->c, &k->atoms, m->a))
+		return false;
+	PUSH(m->c, &m->a->kins, k);
+	kin_addrs_dirty(m->c, k);
+	return false;
+}
+
+static void match_home(struct compiler *c, struct atom *a, const struct home *h)
+{
+	struct match m = {c, a};
+	kins_selected(c, h, a->pod_selector, match_kin, &m);
 }
 
 static void nodes_dirty(struct compiler *c, const struct atom *a)
@@ -294,15 +302,17 @@ static void nodes_dirty(struct compiler *c, const struct atom *a)
 	}
 }
 
-static void go_live(struct compiler *c, struct atom *a)
+static void go_live_pods(struct compiler *c, struct atom *a)
 {
-	PUSH(c, &c->live_atoms[a->kind], a);
-	if (a->kind == ATOM_NODES)
-		nodes_dirty(c, a);
-	if (a->kind != ATOM_PODS)
+	struct home *own = a->ns_selector ? NULL : home_get(c, a->ns);
+	uint64_t key;
+	if (!index_rarest(&c->asking_atoms, own, a->pod_selector, &key))
+		key = index_key(own, NULL);
+	c->failed |= index_add(&c->asking_atoms, &a->asks, key, a) != 0;
+	if (c->failed)
 		return;
-	if (!a->ns_selector) {
-		match_home(c, a, home_get(c, a->ns));
+	if (own) {
+		match_home(c, a, own);
 		return;
 	}
 	HASH_EACH (&c->homes, s) {
@@ -312,9 +322,22 @@ static void go_live(struct compiler *c, struct atom *a)
 	}
 }
 
+static void go_live(struct compiler *c, struct atom *a)
+{
+	if (a->kind == ATOM_PODS) {
+		go_live_pods(c, a);
+		return;
+	}
+	PUSH(c, &c->live_atoms[a->kind], a);
+	if (a->kind == ATOM_NODES)
+		nodes_dirty(c, a);
+}
+
 static void go_dead(struct compiler *c, struct atom *a)
 {
-	CUT(&c->live_atoms[a->kind], a);
+	index_remove(&c->asking_atoms, &a->asks);
+	if (a->kind != ATOM_PODS)
+		CUT(&c->live_atoms[a->kind], a);
 	if (a->kind == ATOM_NODES)
 		nodes_dirty(c, a);
 	VEC_EACH (&a->kins, k) {
@@ -322,6 +345,29 @@ static void go_dead(struct compiler *c, struct atom *a)
 		kin_addrs_dirty(c, *k);
 	}
 	vec_free(&a->kins);
+}
+
+static int name_order(const void *pa, const void *pb)
+{
+	const struct rule_port *a = pa, *b = pb;
+	return a->proto != b->proto ? a->proto - b->proto : str_cmp(a->name, b->name);
+}
+
+/* Whoever declares a name that egress rules began or ceased to ask for. */
+static void names_settle(struct compiler *c)
+{
+	size_t n = c->changed_names.len;
+	const struct rule_port *names = c->changed_names.items;
+	if (n)
+		qsort(c->changed_names.items, n, sizeof(*names), name_order);
+	for (size_t i = 0; i < n; i++) {
+		if (i && !name_order(&names[i - 1], &names[i]))
+			continue;
+		HASH_EACH (&c->kins, s)
+			if (kin_port(s->value, names[i].proto, names[i].name))
+				kin_addrs_dirty(c, s->value);
+	}
+	c->changed_names.len = 0;
 }
 
 void atoms_settle(struct compiler *c)
@@ -341,12 +387,7 @@ void atoms_settle(struct compiler *c)
 		atom_unref(c, a);
 	}
 	c->touched_atoms.len = 0;
-	VEC_EACH (&c->changed_names, rp) {
-		HASH_EACH (&c->kins, s)
-			if (kin_port(s->value, rp->proto, rp->name))
-				kin_addrs_dirty(c, s->value);
-	}
-	c->changed_names.len = 0;
+	names_settle(c);
 }
 
 /* Sets of atoms, sorted by hash and then text: an order that does not depend on when they came. */
@@ -401,6 +442,7 @@ void atoms_fini(struct compiler *c)
 	HASH_EACH (&c->atoms, s)
 		atom_free(s->value);
 	hash_fini(&c->atoms);
+	index_fini(&c->asking_atoms);
 	for (size_t k = 0; k < ARRAY_LEN(c->live_atoms); k++)
 		vec_free(&c->live_atoms[k]);
 	vec_free(&c->touched_atoms);

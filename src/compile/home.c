@@ -49,7 +49,6 @@ void homes_fini(struct compiler *c)
 	HASH_EACH (&c->homes, s) {
 		struct home *h = s->value;
 		vec_free(&h->kins);
-		vec_free(&h->policies);
 		vec_free(&h->locals);
 		free((void *)(uintptr_t)h->name.p);
 		free(h);

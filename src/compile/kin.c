@@ -69,16 +69,62 @@ static void unmatch(struct kin *k)
 	vec_free(&k->atoms.list);
 }
 
+struct match {
+	struct compiler *c;
+	struct kin *k;
+};
+
+static void match_atom(void *item, void *ctx)
+{
+	const struct match *m = ctx;
+	struct atom *a = item;
+	if (atom_matches(a, m->k->home, labels_of(m->k)) && atoms_add(m->c, &m->k->atoms, a))
+		PUSH(m->c, &a->kins, m->k);
+}
+
 void kin_match(struct compiler *c, struct kin *k)
 {
+	struct match m = {c, k};
 	unmatch(k);
-	VEC_EACH (&c->live_atoms[ATOM_PODS], a) {
-		if (!atom_matches(*a, k->home, labels_of(k)))
-			continue;
-		atoms_add(c, &k->atoms, *a);
-		PUSH(c, &(*a)->kins, k);
-	}
+	index_asked(&c->asking_atoms, k->home, labels_of(k), match_atom, &m);
+	index_asked(&c->asking_atoms, NULL, labels_of(k), match_atom, &m);
 	kin_addrs_dirty(c, k);
+}
+
+bool kins_selected(const struct compiler *c, const struct home *h, const struct label_selector *s, kin_fn *fn,
+		   void *ctx)
+{
+	uint64_t key;
+	if (index_rarest(&c->kin_labels, h, s, &key)) {
+		INDEX_EACH(&c->kin_labels, key, e)
+		{
+			struct kin *k = e->item;
+			if (selector_matches(s, labels_of(k)) && fn(k, ctx))
+				return true;
+		}
+		return false;
+	}
+	VEC_EACH (&h->kins, k)
+		if ((!s || selector_matches(s, labels_of(*k))) && fn(*k, ctx))
+			return true;
+	return false;
+}
+
+static void put_labels(struct compiler *c, struct kin *k)
+{
+	const struct strmap *l = labels_of(k);
+	k->labels = calloc(l->len + 1, sizeof(*k->labels));
+	c->failed |= !k->labels;
+	for (size_t i = 0; i < l->len && !c->failed; i++)
+		c->failed |=
+		    index_add(&c->kin_labels, &k->labels[i], index_key(k->home, &l->items[i]), k) != 0;
+}
+
+static void drop_labels(struct compiler *c, struct kin *k)
+{
+	size_t n = labels_of(k)->len;
+	for (size_t i = 0; k->labels && i < n; i++)
+		index_remove(&c->kin_labels, &k->labels[i]);
 }
 
 static struct kin *kin_get(struct compiler *c, struct cpod *p)
@@ -126,6 +172,7 @@ void kin_join(struct compiler *c, struct cpod *p)
 	p->kin = k;
 	if (k->pods.len == 1) {
 		ports_of(c, k, p->o);
+		put_labels(c, k);
 		kin_match(c, k);
 	}
 }
@@ -135,6 +182,7 @@ static void kin_free(struct kin *k)
 	vec_free(&k->pods);
 	vec_free(&k->ports);
 	vec_free(&k->atoms.list);
+	free(k->labels);
 	free((void *)(uintptr_t)k->key.p);
 	free(k);
 }
@@ -146,6 +194,8 @@ void kin_leave(struct compiler *c, struct cpod *p)
 		return;
 	p->kin = NULL;
 	bool first = k->pods.items[0] == p;
+	if (k->pods.len == 1)
+		drop_labels(c, k);
 	CUT(&k->pods, p);
 	if (k->pods.len) {
 		if (first)
@@ -163,4 +213,5 @@ void kins_fini(struct compiler *c)
 	HASH_EACH (&c->kins, s)
 		kin_free(s->value);
 	hash_fini(&c->kins);
+	index_fini(&c->kin_labels);
 }

@@ -74,9 +74,27 @@ static void unset(struct compiler *c, struct cpod *p)
 	pod_dirty(c, p);
 }
 
+uint32_t owner_number(struct str name)
+{
+	uint64_t h = hash_bytes(name.p, name.n, 0);
+	uint32_t n = (uint32_t)(h ^ (h >> 32));
+	return n ? n : 1;
+}
+
+/* Pods whose answers teach names: the cluster's own DNS. */
+static bool serves_dns(const struct cpod *p)
+{
+	if (!str_eqz(p->home->name, "kube-system"))
+		return false;
+	const struct str *app = strmap_get(&p->o->meta.labels, STR("k8s-app"));
+	return app && str_eqz(*app, "kube-dns");
+}
+
 static void set(struct compiler *c, struct cpod *p, const struct object *o)
 {
 	p->o = p->src.o = o;
+	p->owner = owner_number(o->meta.uid);
+	p->dns = serves_dns(p);
 	const struct pod_spec *spec = o->pod->spec;
 	p->node = spec && spec->node_name.n ? node_get(c, spec->node_name) : NULL;
 	read_addresses(p);

@@ -276,17 +276,28 @@ static void check(struct compiler *c, struct cpolicy *p, struct cpod *pod)
 	pod_dirty(c, pod);
 }
 
-static void check_cluster(struct compiler *c, struct cpod *pod)
+struct checked {
+	struct compiler *c;
+	struct cpod *pod;
+};
+
+static void check_item(void *item, void *ctx)
 {
-	HASH_EACH (&c->cluster_policies, s)
-		check(c, s->value, pod);
+	const struct checked *x = ctx;
+	check(x->c, item, x->pod);
+}
+
+/* home NULL: cluster policies */
+static void check_those(struct compiler *c, const struct home *home, struct cpod *pod)
+{
+	struct checked x = {c, pod};
+	index_asked(&c->asking_policies, home, &pod->o->meta.labels, check_item, &x);
 }
 
 void policy_check_pod(struct compiler *c, struct cpod *pod)
 {
-	VEC_EACH (&pod->home->policies, p)
-		check(c, *p, pod);
-	check_cluster(c, pod);
+	check_those(c, pod->home, pod);
+	check_those(c, NULL, pod);
 }
 
 /* The policy no longer selects the pod. */
@@ -309,7 +320,7 @@ void policy_check_home(struct compiler *c, const struct home *h)
 			policy_select(c, p, -1);
 			deselect(c, p, pod);
 		}
-		check_cluster(c, pod);
+		check_those(c, NULL, pod);
 	}
 }
 
@@ -330,8 +341,6 @@ static struct cpolicy *policy_make(struct compiler *c, enum kind kind, struct st
 	if (kind != KIND_networkpolicy)
 		return p;
 	p->home = home_get(c, o->meta.ns);
-	if (p->home)
-		PUSH(c, &p->home->policies, p);
 	return p;
 }
 
@@ -377,6 +386,16 @@ static void read_policy(struct cpolicy *p)
 	p->selects = p->selector;
 }
 
+static void put_asking(struct compiler *c, struct cpolicy *p)
+{
+	uint64_t key;
+	if (!p->selects)
+		return;
+	if (!index_rarest(&c->asking_policies, p->home, p->selector, &key))
+		key = index_key(p->home, NULL);
+	c->failed |= index_add(&c->asking_policies, &p->asks, key, p) != 0;
+}
+
 static void check_locals(struct compiler *c, struct cpolicy *p, const struct home *h)
 {
 	VEC_EACH (&h->locals, pod)
@@ -392,10 +411,9 @@ void policy_tell(struct compiler *c, enum kind kind, struct str key, const struc
 			return;
 	}
 	withdraw(c, p);
+	index_remove(&c->asking_policies, &p->asks);
 	p->o = p->src.o = o;
 	if (!o) {
-		if (p->home)
-			CUT(&p->home->policies, p);
 		CUT(&c->touched_policies, p);
 		hash_del(table_of(c, kind), key);
 		retire(c, p->src.text);
@@ -403,6 +421,7 @@ void policy_tell(struct compiler *c, enum kind kind, struct str key, const struc
 		return;
 	}
 	read_policy(p);
+	put_asking(c, p);
 	if (p->home) {
 		check_locals(c, p, p->home);
 	} else {
@@ -426,6 +445,7 @@ static void table_fini(struct compiler *c, struct hash *table)
 
 void policies_fini(struct compiler *c)
 {
+	index_fini(&c->asking_policies);
 	table_fini(c, &c->policies);
 	table_fini(c, &c->cluster_policies);
 	hash_fini(&c->rules);

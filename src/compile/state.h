@@ -15,6 +15,7 @@
 #include "base/own.h"
 #include "compile/compile.h"
 #include "compile/id.h"
+#include "compile/index.h"
 #include "compile/names.h"
 #include "compile/rows.h"
 #include "seam/policy.h"
@@ -40,6 +41,7 @@ struct atom {
 	const struct object *o;					 /* keeps the selectors below */
 	struct str ns;						 /* of pods; empty: by ns_selector */
 	const struct label_selector *ns_selector, *pod_selector; /* NULL pod_selector: all */
+	struct entry asks;					 /* ATOM_PODS, while live */
 	const struct label_selector *nodes;			 /* ATOM_NODES */
 	struct prefix cidr;
 	VEC(struct prefix) except;
@@ -191,13 +193,13 @@ struct home {
 	struct strmap labels;	/* borrowed from o, or own_label */
 	struct strpair own_label;
 	VEC(struct kin *) kins;
-	VEC(struct cpolicy *) policies;
 	VEC(struct cpod *) locals; /* wired pods of this node */
 };
 
 struct kin {
 	struct home *home;
 	struct str key;
+	struct entry *labels; /* one for each */
 	VEC(struct cpod *) pods;
 	VEC(struct rule_port)
 	ports;		    /* declared names, in order of declaration; names borrowed from pods[0] */
@@ -214,7 +216,8 @@ struct cpod {
 	struct known_addr addr[2];
 	bool wired, local; /* local: of this node, wired, with an address */
 	bool dirty, gone;
-	uint32_t ifindex;
+	bool dns; /* serves the cluster's DNS */
+	uint32_t ifindex, owner;
 	struct hostports *hostports; /* NULL: none in force */
 	VEC(struct cpolicy *) policies;
 	struct pset *set[STAGES][DIRS]; /* staged: only where a staged policy judges that direction */
@@ -241,6 +244,7 @@ struct cpolicy { /* NetworkPolicy or ClusterNetworkPolicy */
 	const struct label_selector *selector;	  /* NULL: no pod, or for a cluster policy all */
 	const struct label_selector *ns_selector; /* of a cluster policy, NULL: all */
 	bool selects;				  /* any pod at all */
+	struct entry asks;			  /* while it selects */
 	bool staged, strict;
 	struct policy_dir *dir[DIRS];
 	unsigned selected; /* local pods */
@@ -288,7 +292,9 @@ struct compiler {
 	struct rule self_rule; /* RULE_SELF */
 	struct cnode *self;
 	struct pclass *world;
-	VEC(struct atom *) live_atoms[3];	      /* ATOM_PODS, ATOM_BLOCK, ATOM_NODES */
+	struct index asking_policies, asking_atoms; /* policies that select, live ATOM_PODS; by namespace */
+	struct index kin_labels;
+	VEC(struct atom *) live_atoms[3];	      /* ATOM_BLOCK, ATOM_NODES */
 	VEC(struct atom *) touched_atoms, idle_atoms; /* use changed; perhaps nobody's */
 	VEC(struct cpolicy *) touched_policies;
 	VEC(struct policy_rule *) demands;   /* egress rules in force that use names */
@@ -370,6 +376,7 @@ void pod_tell(struct compiler *c, struct str key, const struct object *o);
 void pod_wire(struct compiler *c, struct cpod *p);
 void pod_dirty(struct compiler *c, struct cpod *p); /* its sets or its link are to be made again */
 void pods_links(struct compiler *c);
+uint32_t owner_number(struct str name); /* address_value.owner: of a pod's uid, a node's name; never 0 */
 void pods_fini(struct compiler *c);
 struct cpod *pod_by_uid(const struct compiler *c, struct str uid);
 void pod_link_row(const struct compiler *c, const struct cpod *p, struct link_key *key,
@@ -378,6 +385,11 @@ void pod_link_row(const struct compiler *c, const struct cpod *p, struct link_ke
 /* kin.c */
 void kin_join(struct compiler *c, struct cpod *p);
 void kin_leave(struct compiler *c, struct cpod *p);
+/* Calls fn for each kin of the home that s (NULL: all) selects, until it says true, which is then the answer.
+ */
+typedef bool kin_fn(struct kin *k, void *ctx);
+bool kins_selected(const struct compiler *c, const struct home *h, const struct label_selector *s, kin_fn *fn,
+		   void *ctx);
 void kin_match(struct compiler *c, struct kin *k); /* all live atoms, after its home's labels changed */
 void kin_addrs_dirty(struct compiler *c, const struct kin *k);
 void kins_fini(struct compiler *c);
@@ -390,7 +402,6 @@ void addr_dirty(struct compiler *c, struct known_addr *a);
 void addrs_in_dirty(struct compiler *c, const struct prefix *p);
 uint32_t pod_node_number(const struct compiler *c, const struct cpod *p); /* 0: this node */
 void addrs_classify(struct compiler *c);
-bool pod_serves_dns(const struct cpod *p);
 
 /* node.c */
 struct cnode *node_get(struct compiler *c, struct str name);

@@ -138,8 +138,9 @@ static void policy_row(const struct compiler *c, const struct policy_value *v, u
 	if (v->portset == PORTSET_ALL || v->portset == PORTSET_NONE) {
 		e->rows.allowed = v->portset == PORTSET_ALL;
 	} else if (v->portset == PORTSET_ONE) {
-		e->rows.allowed = v->proto == proto && v->port == htons(port);
-		e->rows.rule = e->rows.allowed ? v->rule : RULE_NONE;
+		bool one = v->proto == proto && v->port == htons(port);
+		e->rows.allowed |= one; /* the rest is the set's default */
+		e->rows.rule = one ? v->rule : RULE_NONE;
 	} else {
 		e->rows.rule = RULE_NONE;
 		port_rows(c, v, proto, port, e);

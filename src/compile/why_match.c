@@ -309,7 +309,7 @@ bool why_cluster_peer(struct why_ctx *x, const struct why_cluster_peer *p, struc
 		return node_matches(x, p->nodes, gap);
 	if (p->networks && p->networks->len)
 		return networks_match(x, p->networks, gap);
-	buf_addz(&b, "domainNames: no DNS answer has given this address");
+	buf_addz(&b, "domainNames: the address is not known under a name of it now");
 	gap_set(x, gap, 1, FAR_KIND, p->member, &b);
 	return false;
 }
@@ -417,9 +417,10 @@ bool why_cluster_port(struct why_ctx *x, const struct cluster_protocol *p, struc
 		}
 		return numbers_match(x, protos[i], low, high, fields[i], at[i], gap);
 	}
-	/* The protocol is the one that is declared under the name. */
+	/* The protocol is one that is declared under the name; there may be several. */
+	bool own = declared(x, x->proto, p->destination_named_port);
 	for (int i = 0; i < 3; i++)
-		if (declared(x, protos[i], p->destination_named_port))
+		if (!own && declared(x, protos[i], p->destination_named_port))
 			return name_matches(x, protos[i], p->destination_named_port, "destinationNamedPort",
 					    &p->destination_named_port, gap);
 	return name_matches(x, x->proto, p->destination_named_port, "destinationNamedPort",

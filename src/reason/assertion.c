@@ -236,44 +236,36 @@ static int spans(struct parser *p, struct spans *out)
 	}
 }
 
-static int in_order(const void *pa, const void *pb)
-{
-	const struct port_span *a = pa, *b = pb;
-
-	if (a->proto != b->proto)
-		return (a->proto ? a->proto : 256) - (b->proto ? b->proto : 256);
-	return (int)a->low - (int)b->low;
-}
-
-static bool within(const struct spans *s, uint8_t proto, uint32_t port)
+static void mark(uint8_t *set, const struct spans *s, uint8_t proto, uint8_t value)
 {
 	VEC_EACH (&s->list, x)
-		if (x->proto == proto && port >= x->low && port <= x->high)
-			return true;
-	return false;
+		if (x->proto == proto)
+			memset(set + x->low, value, (size_t)(x->high - x->low) + 1);
 }
 
 /* `on` without `except`, in order. */
 static int subtract(struct assertion *out, const struct spans *on, const struct spans *except)
 {
-	for (int i = 0; i < PORT_PROTOS; i++) {
+	AUTO_MEM uint8_t *set = malloc(65536);
+
+	for (int i = 0; i < PORT_PROTOS && set; i++) {
 		uint8_t proto = port_protos[i];
 		uint32_t last = proto ? 65535 : 0;
 		bool open = false;
+		memset(set, 0, 65536);
+		mark(set, on, proto, 1);
+		mark(set, except, proto, 0);
 		for (uint32_t port = 0; port <= last; port++) {
-			bool in = within(on, proto, port) && !within(except, proto, port);
 			struct port_span *s = out->ports.len ? &out->ports.items[out->ports.len - 1] : NULL;
-			if (in && open)
+			if (set[port] && open)
 				s->high = (uint16_t)port;
-			else if (in && vec_push(&out->ports,
-						(struct port_span){proto, (uint16_t)port, (uint16_t)port}))
+			else if (set[port] && vec_push(&out->ports, (struct port_span){proto, (uint16_t)port,
+										       (uint16_t)port}))
 				return -ENOMEM;
-			open = in;
+			open = set[port];
 		}
 	}
-	if (out->ports.len > 1)
-		qsort(out->ports.items, out->ports.len, sizeof(*out->ports.items), in_order);
-	return 0;
+	return set ? 0 : -ENOMEM;
 }
 
 static int verb(struct parser *p, struct assertion *out)

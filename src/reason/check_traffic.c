@@ -54,8 +54,9 @@ static bool calls_somebody(struct check_run *c, const struct group *g)
 	return false;
 }
 
-/* DNS is cut off from a group; told at the first policy that isolates its egress. */
-static void tell_dns(struct check_run *c, const struct end *pod, size_t n)
+/* DNS is cut off from a group; told at the rule that denies it, or at the first policy that isolates its
+ * egress. */
+static void tell_dns(struct check_run *c, const struct end *pod, size_t n, uint32_t rule)
 {
 	struct object_refs list = {0};
 	AUTO_BUF more = {0};
@@ -63,7 +64,13 @@ static void tell_dns(struct check_run *c, const struct end *pod, size_t n)
 	c->error = policies_isolating(c->s, pod->o[0], true, c->opt->staged, &list);
 	if (n > 1)
 		buf_printf(&more, " and %zu more", n - 1);
-	if (list.list.len) {
+	if (rule >= RULE_FIRST) {
+		finding_add(c->out, CHECK_dns_cut, engine_rule(c->ends.engines[0], rule, NULL).pos, NULL,
+			    STR_FMT "/" STR_FMT
+				    "%s may call others but cannot ask the cluster's DNS (UDP 53), "
+				    "by this rule",
+			    STR_ARG(pod->ns), STR_ARG(pod->workload), more.p ? more.p : "");
+	} else if (list.list.len) {
 		const struct object *o = list.list.items[0];
 		finding_add(c->out, CHECK_dns_cut, object_pos(o, &o->networkpolicy->spec->pod_selector), NULL,
 			    STR_FMT "/" STR_FMT
@@ -86,9 +93,9 @@ static void check_dns(struct check_run *c)
 		struct decision d;
 		if (g->kind != END_POD || g->by[0].egress == SET_NONE || is_dns(pod) ||
 		    !ask(c, pod, dns, IPPROTO_UDP, 53, &d) || d.egress.word != PORT_DENY ||
-		    d.egress.rule >= RULE_FIRST || !calls_somebody(c, g))
+		    !calls_somebody(c, g))
 			continue;
-		tell_dns(c, pod, g->ends.len);
+		tell_dns(c, pod, g->ends.len, d.egress.rule);
 	}
 }
 

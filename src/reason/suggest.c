@@ -130,8 +130,12 @@ static int add_flow(struct writer *w, const struct seen_flow *f)
 
 static bool same_ports(const struct peer *a, const struct peer *b)
 {
-	return a->ports.len == b->ports.len &&
-	       !memcmp(a->ports.items, b->ports.items, a->ports.len * sizeof(*a->ports.items));
+	if (a->ports.len != b->ports.len)
+		return false;
+	for (size_t i = 0; i < a->ports.len; i++)
+		if (by_port(&a->ports.items[i], &b->ports.items[i]))
+			return false;
+	return true;
 }
 
 static int by_block(const void *pa, const void *pb)

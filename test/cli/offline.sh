@@ -54,7 +54,7 @@ run 1 reach --offline "$tmp/nowhere" && says "$tmp/nowhere"
 ok "a missing folder is named" $?
 
 r=0
-for c in up down get reach plan check diff prove suggest maps drops test doctor version completion help; do
+for c in up down get reach why plan check diff prove suggest maps drops test doctor version completion help; do
 	run 0 help $c && says Examples || r=1
 	run 0 $c --help || r=1
 done

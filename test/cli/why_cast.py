@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """A cast for policies that come without pods: of each namespace and pod that a selector of theirs asks for one that has
-just these labels, one that has other values, and one without. Prints a List of Namespaces and Pods.
+just these labels, and beside them one that has other values of all, and one that has none. Prints a List of Namespaces and Pods.
 
 usage: why_cast.py WEFT FOLDER
 """
@@ -38,8 +38,8 @@ def ports(v):
     return sorted({p["port"] for l in selectors(v, "ports") for p in l if isinstance(p.get("port"), int)} | {80})
 
 
-def other(labels):
-    return {k: "other" for k in labels}
+def other(sets):
+    return [{k: "other" for labels in sets for k in labels if not k.startswith("kubernetes.io/")}]
 
 
 def distinct(sets):
@@ -48,8 +48,9 @@ def distinct(sets):
 
 wanted = [labels_of(s) for s in selectors(policies, "podSelector")]
 homes = [labels_of(s) for s in selectors(policies, "namespaceSelector")]
-homes = [h for h in distinct(homes + [other(h) for h in homes]) if h]
-pods = distinct(wanted + [other(w) for w in wanted] + [{}])
+homes = [h for h in distinct(homes + other(homes)) if h]
+pods = distinct(wanted + other(wanted) + [{}])
+pods += [{"app": "neighbour"}] if len(pods) == 1 else []
 names = {p["metadata"]["namespace"]: {} for p in policies}
 for i, h in enumerate(homes):
     names[h.get("kubernetes.io/metadata.name", f"home-{i}")] = {k: v for k, v in h.items() if not k.startswith("kubernetes.io/")}

@@ -5,7 +5,8 @@ specification: the verdict, the policies that isolate and their lines, the rule 
 nearest rule that missed is. Objects are read by `weft get -f`, lines by looking for the words in the text. Prints one
 TAP line a folder. Knows NetworkPolicies only.
 
-usage: why_pairs.py WEFT NAME FOLDER    (caller, target and port: every pod, "outside" and a node; declared ports and 81)
+usage: why_pairs.py WEFT NAME FOLDER    (callers: every pod, "outside" and a node; targets: every pod, its declared
+ports, and 81 where a policy names ports)
 """
 import concurrent.futures
 import ipaddress
@@ -212,7 +213,8 @@ for o in get("deployments,statefulsets,daemonsets,jobs,pods"):
     kind = {"Pod": "pod", "Deployment": "deploy", "StatefulSet": "sts", "DaemonSet": "ds", "Job": "job"}[o["kind"]]
     ends[f"{ns}/{kind}/{o['metadata']['name']}"] = pod_end(ns, o if o["kind"] == "Pod" else o["spec"]["template"])
 
-pairs = [(a, b, port) for a in ends for b in ends if a != b and "labels" in ends[b] for port in sorted(ends[b]["numbers"] | {81})]
+undeclared = {81} if '"ports"' in json.dumps(policies) else set()
+pairs = [(a, b, port) for a in ends for b in ends if a != b and "labels" in ends[b] for port in sorted(ends[b]["numbers"] | undeclared)]
 asked = refused = 0
 failures = []
 with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 4) as pool:

@@ -68,6 +68,10 @@ struct model_half model_half(const struct model *m, const struct model_question 
 bool model_rule_matches(const struct model *m, const struct object *policy, bool egress, size_t rule,
 			const struct model_question *q);
 
+/* Is the policy in force for that end, and does it isolate it? */
+bool model_isolates(const struct model *m, const struct object *policy, bool egress,
+		    const struct model_question *q);
+
 /* Are the pod's connections cut when policies no longer allow them? By a policy that selects it, is marked
  * strict and is in force (NP66). */
 bool model_strict(const struct model *m, const struct object *pod);

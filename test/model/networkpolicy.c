@@ -93,18 +93,23 @@ bool policy_selects(const struct object *policy, const struct object *pod)
 	       labels_match(policy->networkpolicy->spec->pod_selector, &pod->meta.labels);
 }
 
+bool model_isolates(const struct model *m, const struct object *policy, bool egress,
+		    const struct model_question *q)
+{
+	const struct object *subject = model_pod_at(m, egress ? &q->src : &q->dst);
+	return subject && policy_selects(policy, subject) &&
+	       has_direction(policy->networkpolicy->spec, egress) && (m->staged || !is_staged(policy));
+}
+
 /* NP01 to NP03, NP08, NP11: isolated by any policy of its namespace that selects it, then the union of rules.
  */
 bool policies_judge(const struct model *m, const struct model_question *q, bool egress,
 		    struct model_half *out)
 {
-	const struct object *subject = model_pod_at(m, egress ? &q->src : &q->dst);
 	bool isolated = false;
 	VEC_EACH (&m->policies.list, it) {
 		const struct object *policy = *it;
-		const struct networkpolicy_spec *spec = policy->networkpolicy->spec;
-		if (!policy_selects(policy, subject) || !has_direction(spec, egress) ||
-		    (is_staged(policy) && !m->staged))
+		if (!model_isolates(m, policy, egress, q))
 			continue;
 		isolated = true;
 		for (size_t i = 0; i < rules(policy, egress); i++) {

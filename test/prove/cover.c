@@ -126,6 +126,7 @@ void cover_sum(struct cover *to, const struct cover *from)
 		to->family[i] += from->family[i];
 	to->by_name += from->by_name;
 	to->told += from->told;
+	to->explained += from->explained;
 	to->tries += from->tries;
 	to->went_on += from->went_on;
 	to->was_cut += from->was_cut;
@@ -171,6 +172,7 @@ void cover_print(struct buf *b, const struct cover *c)
 	line(b, "IPv6", c->family[1]);
 	line(b, "also run through the kernel", c->in_kernel);
 	line(b, "of them from node to node", c->cross_node);
+	line(b, "explained as weft why does", c->explained);
 	line(b, "answers to them", c->replies);
 	line(b, "sent in two parts", c->cut);
 	line(b, "through a Service", c->services);

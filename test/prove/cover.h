@@ -11,8 +11,8 @@ enum { COVER_MAX = 64 };
 struct cover {
 	uint64_t verdict[4], stage[2][2][STAGE_COUNT]; /* [egress][allowed] */
 	uint64_t protocol[5];			       /* TCP, UDP, SCTP, ICMP, others */
-	uint64_t tries, family[2], by_name, cut, told, services, replies, in_kernel, staged_differs,
-	    cross_node, went_on, was_cut, inherited;
+	uint64_t tries, family[2], by_name, explained, cut, told, services, replies, in_kernel,
+	    staged_differs, cross_node, went_on, was_cut, inherited;
 	struct {
 		const char *what;
 		uint64_t n;

@@ -5,9 +5,11 @@
 #include <stdlib.h>
 
 #include "seam/policy.h"
+#include "explain.h"
+#include "packet.h"
 #include "witness.h"
 
-enum { NAMES_MAX = 8 };
+enum { NAMES_MAX = 8, EXPLAIN_EACH = 16 };
 
 static const char *const verdict_words[] = {"allowed", "refused at the sender", "refused at the receiver",
 					    "nobody there"};
@@ -20,9 +22,9 @@ static const struct object *policy_named(const struct lab *l, struct str ns, str
 	return NULL;
 }
 
-/* "shop/web/ingress/0": any rule of a NetworkPolicy that matches may be the one that is named. */
-static bool policy_rule_is(const struct lab *l, const struct model *m, struct str text, bool egress,
-			   const struct model_question *q)
+/* Any rule of a NetworkPolicy that matches may be the one that is named. */
+bool rule_text_matches(const struct lab *l, const struct model *m, struct str text, bool egress,
+		       const struct model_question *q)
 {
 	struct str ns = str_cut(&text, '/'), name = str_cut(&text, '/'), dir = str_cut(&text, '/');
 	const struct object *p = policy_named(l, ns, name);
@@ -83,7 +85,7 @@ bool rule_agreed(const struct lab *l, const struct model *m, int node, uint32_t 
 	} else {
 		expected_rule(&want, h, egress);
 		name_rule(&got, compiler_names(l->compilers[node]), id);
-		ok = h->stage == STAGE_POLICY ? policy_rule_is(l, m, buf_str(&got), egress, q)
+		ok = h->stage == STAGE_POLICY ? rule_text_matches(l, m, buf_str(&got), egress, q)
 					      : str_eq(buf_str(&got), buf_str(&want));
 	}
 	if (ok)
@@ -104,6 +106,30 @@ static int node_of(const struct model *m, const struct addr *a)
 	return pod ? lab_node(pod->pod->spec->node_name) : -1;
 }
 
+/* The list of all that passes between the two says the same of this protocol and port. */
+static bool ranges_agreed(const struct lab *l, const struct question *q, const struct answer *a,
+			  struct buf *why)
+{
+	struct verdict_ranges all = {0};
+	uint8_t proto = packet_has_ports(q->proto) ? q->proto : 0;
+	size_t hits = 0;
+	bool rules = true;
+	if (verdict_ranges(l->engine, q, &all))
+		must_have(NULL);
+	VEC_EACH (&all.list, r) {
+		if (r->proto != proto || r->low > q->port || r->high < q->port)
+			continue;
+		hits++;
+		rules &= r->rule_egress == a->rule_egress && r->rule_ingress == a->rule_ingress;
+	}
+	vec_free(&all.list);
+	if (hits == (a->verdict == JUDGED_ALLOW) && rules)
+		return true;
+	buf_printf(why, "verdict_ranges has it %zu times%s, verdict_ask says \"%s\"\n", hits,
+		   rules ? "" : " by another rule", verdict_words[a->verdict]);
+	return false;
+}
+
 static bool engine_agreed(const struct lab *l, const struct model *m, const struct shot *s,
 			  const struct model_answer *want, struct buf *why)
 {
@@ -120,6 +146,8 @@ static bool engine_agreed(const struct lab *l, const struct model *m, const stru
 	q.names = names;
 	struct answer got = verdict_ask(l->engine, &q);
 	int from = node_of(m, &s->q.src), to = node_of(m, &s->q.dst);
+	if (l->sport % EXPLAIN_EACH == 0 && !ranges_agreed(l, &q, &got, why))
+		return false;
 	if ((int)got.verdict != (int)want->verdict) {
 		buf_printf(why, "the engine says \"%s\", the reference \"%s\"%s\n",
 			   verdict_words[got.verdict], verdict_words[want->verdict],
@@ -161,10 +189,12 @@ bool shot_agreed(struct lab *l, const struct shot *s, struct cover *c, struct bu
 	if (c) {
 		cover_add(c, &s->q, &want);
 		c->staged_differs += want.verdict != staged.verdict;
+		c->explained += l->sport % EXPLAIN_EACH == 0;
 		c->services += s->q.service;
 		c->by_name += named(l, s, &want);
 	}
 	if (engine_agreed(l, &l->model, s, &want, why) && engine_agreed(l, &l->staged, s, &staged, why) &&
+	    (l->sport % EXPLAIN_EACH || explained(l, s, &want, why)) &&
 	    (!l->kernels || kernel_agreed(l, s, &want, c, why)))
 		return true;
 	reference_says(why, &want);

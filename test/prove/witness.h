@@ -5,6 +5,9 @@
 
 #include "judge.h"
 
+/* "shop/web/ingress/0": does that rule of a NetworkPolicy match? */
+bool rule_text_matches(const struct lab *l, const struct model *m, struct str text, bool egress,
+		       const struct model_question *q);
 /* Is rule `id` the one that the reference names? Any matching rule of a NetworkPolicy is. */
 bool rule_agreed(const struct lab *l, const struct model *m, int node, uint32_t id,
 		 const struct model_half *h, bool egress, const struct model_question *q, const char *who,

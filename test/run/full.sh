@@ -43,7 +43,7 @@ print(json.load(sys.stdin)["status"]["podIPs"][0]["ip"])'
 reaches() { # FROM ADDRESS
 	nsenter --net="/run/netns/weft-$name-default.$1" python3 -c '
 import socket, sys
-socket.create_connection((sys.argv[1], 7000), 0.4)' "$2" 2>/dev/null
+socket.create_connection((sys.argv[1], 7000), 1)' "$2" 2>/dev/null
 }
 status() { # MEMBER of the agent's status
 	python3 - "$run/node-1/agent.sock" "$1" <<'PY'
@@ -68,6 +68,9 @@ PY
 alarmed() { status alarm | grep -q "^map-full: BPF map $1 has room for $2 elements"; }
 calm() { [ -z "$(status alarm)" ]; }
 as_before() { # WHEN
+	reaches caller "$closed" || echo "# the caller does not reach the closed pod"
+	! reaches stranger "$closed" || echo "# a stranger reaches the closed pod"
+	reaches stranger "$open" || echo "# a stranger does not reach the open pod"
 	reaches caller "$closed" && ! reaches stranger "$closed" && reaches stranger "$open"
 	ok "NP82 $1: what was allowed is, what was refused is, and nothing of the change is in force" $?
 }
@@ -82,6 +85,8 @@ many 12 >"$dir/cluster/many.yaml"
 wait_for alarmed policy 8
 ok "NP81 too much for a BPF map: $(status alarm)" $?
 as_before "while the change is refused"
+"$weft" maps --name $name | grep -q "^node-1: map-full: BPF map policy has room for 8 elements"
+ok "NP81 weft maps shows the alarm" $?
 sleep 1.5
 as_before "after it was tried again"
 [ "$(status enforcing)" = True ]

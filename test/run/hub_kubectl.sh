@@ -83,6 +83,34 @@ has "the watch showed it" "$(cat "$dir/watch")" fresh
 kill $watcher 2>/dev/null
 wait $watcher 2>/dev/null
 
+# cluster policies: what is not known is refused to a client that asks for strict validation, else kept, closed and told
+cat >"$dir/cnp.yaml" <<'YAML'
+apiVersion: policy.networking.k8s.io/v1alpha2
+kind: ClusterNetworkPolicy
+metadata: {name: guard}
+spec:
+  tier: Admin
+  priority: 7
+  subject: {namespaces: {}}
+  egress: [{action: Deny, to: [{tenants: {}}]}]
+YAML
+has "CN11 strict validation refuses an unknown peer" "$(k create -f "$dir/cnp.yaml")" 'unknown field "spec.egress[0].to[0].tenants"'
+out=$(k apply -f "$dir/cnp.yaml" --validate=warn)
+has "CN11 else it is told" "$out" "a Deny or Pass rule denies every peer"
+has "CN11 and taken" "$out" "clusternetworkpolicy.policy.networking.k8s.io/guard created"
+has "get cnp has its columns" "$(k get cnp)" "TIER    PRIORITY   AGE"
+has "and its values" "$(k get cnp | tr -s ' ')" "guard Admin 7 "
+closed() { k get cnp guard -o jsonpath='{.status.conditions[?(@.type=="FailsClosed")].status} {.spec.egress[0].to[0].weftUnknown}'; }
+same "CN11 the status tells, and the name is kept" "$(closed)" 'True ["tenants"]'
+sed -i 's/tenants: {}/namespaces: {}/' "$dir/cnp.yaml"
+has "CN11 apply of a known peer" "$(k apply -f "$dir/cnp.yaml")" configured
+same "CN11 opens it again" "$(closed)" "False "
+has "CN05 a priority beyond 1000 is invalid" "$(sed 's/priority: 7/priority: 1001/' "$dir/cnp.yaml" | k apply -f -)" "spec.priority: 1001 is not from 0 to 1000"
+has "CN20 a named port beside networks is invalid" "$(k patch cnp guard --type=merge -p '{"spec":{"egress":[{"action":"Deny","to":[{"networks":["10.0.0.0/8"]}],"protocols":[{"destinationNamedPort":"http"}]}]}}')" "networks have no named ports"
+has "an annotation that says neither is invalid" "$(k annotate cnp guard weft.network/staged=yes)" '"yes" is neither'
+has "describe cnp" "$(k describe cnp guard)" "Tier:"
+has "delete cnp" "$(k delete cnp guard)" deleted
+
 # the TLS port lets nobody else in
 port=$(sed -n 's/.*127.0.0.1:\([0-9]*\).*/\1/p' "$KUBECONFIG")
 python3 - "$KUBECONFIG" "$dir/ca.crt" <<'PY'

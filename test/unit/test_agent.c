@@ -101,7 +101,7 @@ static void a_full_message_says_so(void **state)
 	while (!(err = wire_put(&b, 0, &c)))
 		n++;
 	assert_int_equal(err, -EMSGSIZE);
-	assert_true(b.n <= WIRE_MESSAGE_MAX && n > 2000);
+	assert_true(b.n <= WIRE_MESSAGE_MAX && n > 1500);
 }
 
 static void comparing_gives_what_is_missing_different_and_strange(void **state)

@@ -13,9 +13,12 @@
 #include "base/own.h"
 #include "compile_world.h"
 
+#include "reason/checks.h"
 #include "reason/diff.h"
 #include "reason/label.h"
 #include "reason/prove.h"
+#include "reason/select.h"
+#include "reason/suggest.h"
 
 struct pair_of_worlds {
 	struct world w[ENGINES];
@@ -224,6 +227,188 @@ static void proofs_are_right(void **state)
 	assert_true(counts[0] > 0 && counts[1] > 0);
 }
 
+/* The policy without the rules that are marked in `out` (by index in c->rules). */
+static void put_without(struct store *s, const struct check_run *c, const struct object *o, const bool *out)
+{
+	struct object *copy;
+	assert_int_equal(object_clone(&copy, o), 0);
+	struct networkpolicy_spec *spec = copy->networkpolicy->spec;
+	struct str *types = arena_array(&copy->arena, struct str, 2);
+	size_t n = 0;
+	if (policy_has_direction(o, false))
+		types[n++] = STR("Ingress");
+	if (policy_has_direction(o, true))
+		types[n++] = STR("Egress");
+	for (size_t i = c->rules.len; i-- > 0;) {
+		const struct rule_view *r = &c->rules.items[i];
+		if (r->o != o || !out[i])
+			continue;
+		if (r->egress) {
+			memmove(&spec->egress.items[r->index], &spec->egress.items[r->index + 1],
+				(spec->egress.len - r->index - 1) * sizeof(*spec->egress.items));
+			spec->egress.len--;
+		} else {
+			memmove(&spec->ingress.items[r->index], &spec->ingress.items[r->index + 1],
+				(spec->ingress.len - r->index - 1) * sizeof(*spec->ingress.items));
+			spec->ingress.len--;
+		}
+	}
+	spec->policy_types = (struct strlist){.items = types, .len = n, .set = true};
+	assert_int_equal(store_put(s, copy, NULL), 0);
+}
+
+/* Pairs that change when the marked rules go. */
+static uint64_t changes_without(struct pair_of_worlds *p, struct check_run *c, const bool *out)
+{
+	const struct diff_options opt = {0};
+	struct engine *engines[ENGINES] = {p->engines[0], NULL};
+	struct engine_options eo = {0};
+	struct pod_pairs pairs = {0};
+	struct remarks rs = {0};
+	struct diff d;
+	prefix_parse(STR("10.96.0.0/16"), &eo.services4);
+	const struct object *last = NULL;
+	for (size_t i = 0; i < c->rules.len; i++)
+		if (!c->rules.items[i].cluster && c->rules.items[i].o != last) {
+			last = c->rules.items[i].o;
+			put_without(p->w[1].store, c, last, out);
+		}
+	assert_int_equal(match_pods(p->w[0].store, p->w[1].store, &pairs), 0);
+	assert_int_equal(engine_new(&engines[1], p->w[1].store, &p->fns, &eo, &rs), 0);
+	assert_int_equal(diff_new(&d, engines, &p->fns, &pairs, &opt), 0);
+	uint64_t changed = d.changed;
+	diff_fini(&d);
+	engine_free(&engines[1]);
+	remarks_fini(&rs);
+	vec_free(&pairs.list);
+	return changed;
+}
+
+/* The rule lets something through, between ends that are judged. */
+static bool allows_something(struct check_run *c, const struct rule_view *r)
+{
+	bool any = false;
+	for (size_t g = 0; g < c->ends.groups.len; g++)
+		for (size_t h = 0; h < c->ends.groups.len && r->subject[g] && !any; h++) {
+			const struct group *a = &c->ends.groups.items[g], *b = &c->ends.groups.items[h];
+			unsigned families = (a->has[0] ? 1u : 0u) | (a->has[1] ? 2u : 0u);
+			struct span_list spans = {0};
+			if (!(r->match[h] & families) ||
+			    !groups_pairs(&c->ends, r->egress ? a : b, r->egress ? b : a))
+				continue;
+			assert_int_equal(rule_spans(c, r, r->egress ? b : a, &spans), 0);
+			any = spans.list.len > 0;
+			vec_free(&spans.list);
+		}
+	return any;
+}
+
+/* Without all redundant rules nothing changes; without one more, something does. */
+static void redundant_rules_are_those_that_change_nothing(void **state)
+{
+	(void)state;
+	size_t redundant = 0, needed = 0;
+
+	for (uint64_t seed = 1; seed <= 45; seed++) {
+		struct pair_of_worlds p;
+		struct engine_options eo = {0};
+		struct findings found = {0};
+		bool out[256] = {false};
+		worlds_new(&p, seed, 0);
+		struct check_run c = {.s = p.w[0].store, .opt = &eo, .ends = p.one, .out = &found};
+		assert_int_equal(rules_view(&c), 0);
+		assert_true(c.rules.len < ARRAY_LEN(out));
+		check_rules(&c);
+		assert_int_equal(c.error, 0);
+		for (size_t i = 0; i < c.rules.len; i++)
+			redundant += out[i] = c.rules.items[i].redundant;
+		if (changes_without(&p, &c, out))
+			fail_msg("seed %llu: without the redundant rules something changes",
+				 (unsigned long long)seed);
+		/* Where cluster policies decide, a rule that nothing covers may still change nothing. */
+		for (size_t i = 0; i < c.rules.len && !p.w[0].tiers; i++) {
+			if (out[i] || !allows_something(&c, &c.rules.items[i]))
+				continue;
+			out[i] = true;
+			needed += changes_without(&p, &c, out) > 0;
+			/* The other end may refuse it all the same: then only both changes together show. */
+			out[i] = false;
+		}
+		rules_view_fini(&c);
+		findings_fini(&found);
+		worlds_fini(&p);
+	}
+	print_message("# redundant rules %zu, needed ones %zu\n", redundant, needed);
+	assert_true(redundant > 20 && needed > 20);
+}
+
+static void put_json(struct world *w, const char *text)
+{
+	AUTO_BUF b = {0};
+	buf_addz(&b, text);
+	world_put(w, &b);
+}
+
+static struct seen_flow flow(const char *from, const char *to, uint16_t port)
+{
+	struct seen_flow f = {.proto = IPPROTO_TCP, .port = port};
+	assert_int_equal(addr_parse(str_of(from), &f.from), 0);
+	assert_int_equal(addr_parse(str_of(to), &f.to), 0);
+	return f;
+}
+
+/* Pods by the fewest labels that tell them from the others; addresses join only to whole blocks. */
+static void suggestions_are_exact(void **state)
+{
+	(void)state;
+#define POD(name, labels, ip)                                                                                \
+	"{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"" name                             \
+	"\",\"namespace\":\"a\",\"labels\":{" labels                                                         \
+	"}},\"spec\":{\"nodeName\":\"node-1\",\"containers\":[{"                                             \
+	"\"name\":\"c\"}]},\"status\":{\"phase\":\"Running\",\"podIPs\":[{\"ip\":\"" ip "\"}]}}"
+	static const char *const expected =
+	    "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: api\n  "
+	    "namespace: a\n"
+	    "spec:\n  podSelector: {matchLabels: {tier: \"1\"}}\n  policyTypes: [Ingress, Egress]\n"
+	    "  ingress:\n  - from:\n    - podSelector: {matchLabels: {app: web, tier: \"2\"}}\n"
+	    "    - ipBlock: {cidr: \"198.51.100.4/31\"}\n    - ipBlock: {cidr: \"198.51.100.7/32\"}\n"
+	    "    ports:\n    - {protocol: TCP, port: 80}\n"
+	    "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: page\n  "
+	    "namespace: a\n"
+	    "spec:\n  podSelector: {matchLabels: {app: web, tier: \"2\"}}\n  policyTypes: [Ingress, Egress]\n"
+	    "  egress:\n  - to:\n    - podSelector: {matchLabels: {tier: \"1\"}}\n"
+	    "    ports:\n    - {protocol: TCP, port: 80}\n"
+	    "---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: tools\n  "
+	    "namespace: a\n"
+	    "spec:\n  podSelector: {matchLabels: {app: tools}}\n  policyTypes: [Ingress, Egress]\n";
+	struct world w;
+	struct seen_flows flows = {0};
+	struct suggested counts;
+	const struct suggest_options opt = {0};
+	AUTO_BUF yaml = {0};
+
+	world_init(&w, 3);
+	world_put_node(&w, 0);
+	put_json(&w, POD("api", "\"app\":\"web\",\"tier\":\"1\"", "10.244.0.4"));
+	put_json(&w, POD("page", "\"app\":\"web\",\"tier\":\"2\"", "10.244.0.5"));
+	put_json(&w, POD("tools", "\"app\":\"tools\",\"tier\":\"2\"", "10.244.0.6"));
+	const struct seen_flow all[] = {
+	    flow("10.244.0.5", "10.244.0.4", 80),   flow("198.51.100.4", "10.244.0.4", 80),
+	    flow("198.51.100.5", "10.244.0.4", 80), flow("198.51.100.7", "10.244.0.4", 80),
+	    flow("172.31.0.10", "10.244.0.4", 80), /* its own node */
+	    flow("10.244.0.77", "10.244.0.4", 80), /* a pod that is gone */
+	};
+	for (size_t i = 0; i < ARRAY_LEN(all); i++)
+		assert_int_equal(vec_push(&flows.list, all[i]), 0);
+	assert_int_equal(suggest(w.store, &flows, &opt, &yaml, &counts), 0);
+	assert_string_equal(yaml.p, expected);
+	assert_int_equal(counts.policies, 3);
+	assert_int_equal(counts.flows, 4);
+	assert_int_equal(counts.strangers, 1);
+	vec_free(&flows.list);
+	world_fini(&w);
+}
+
 static void assertions_parse(void **state)
 {
 	(void)state;
@@ -314,8 +499,10 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(regions_are_a_partition),
 	    cmocka_unit_test(assertions_parse),
+	    cmocka_unit_test(suggestions_are_exact),
 	    cmocka_unit_test(lines_say_what_the_reference_says),
 	    cmocka_unit_test(proofs_are_right),
+	    cmocka_unit_test(redundant_rules_are_those_that_change_nothing),
 	};
 	return cmocka_run_group_tests_name("reason", tests, NULL, NULL);
 }

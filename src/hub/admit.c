@@ -135,8 +135,8 @@ static int fill_clusternetworkpolicy(struct cluster *c, struct object *o)
 		object_path(&text, o, closed);
 	if (text.failed)
 		return -ENOMEM;
-	int r =
-	    condition_set(a, &p->status->conditions, "Accepted", true, "Valid", "It was accepted; the nodes are told.", c->now);
+	int r = condition_set(a, &p->status->conditions, "Accepted", true, "Valid",
+			      "It was accepted; the nodes are told.", c->now);
 	if (!r)
 		r = condition_set(a, &p->status->conditions, "FailsClosed", closed != NULL,
 				  closed ? "NotKnown" : "Known", text.p, c->now);

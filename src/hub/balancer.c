@@ -43,8 +43,8 @@ static void explain(struct result *r, const struct cluster *c, const struct bala
 		break;
 	case BALANCER_OUTSIDE:
 		r->reason = "AddressOutside";
-		buf_printf(&r->text, "loadBalancerIP %s is in no AddressPool%s that this Service may use", text,
-			   v6 == addr_is4(a) ? " of its families" : "");
+		buf_printf(&r->text, "loadBalancerIP %s is in no AddressPool%s that this Service may use",
+			   text, v6 == addr_is4(a) ? " of its families" : "");
 		break;
 	case BALANCER_EXHAUSTED:
 		r->reason = "PoolExhausted";
@@ -60,7 +60,8 @@ static void explain(struct result *r, const struct cluster *c, const struct bala
 			buf_printf(&r->text, "there is no AddressPool " STR_FMT " with %s addresses",
 				   STR_ARG(w->pool), v6 ? "IPv6" : "IPv4");
 		else
-			buf_printf(&r->text, "there is no AddressPool with %s addresses", v6 ? "IPv6" : "IPv4");
+			buf_printf(&r->text, "there is no AddressPool with %s addresses",
+				   v6 ? "IPv6" : "IPv4");
 		break;
 	}
 }
@@ -147,8 +148,8 @@ static int fill(struct cluster *c, const struct object *svc, struct object *o, s
 	int r = assign(c, svc, o, st->load_balancer, why);
 	if (!r)
 		r = condition_set(a, &st->conditions, ASSIGNED, !why->reason,
-				  why->reason ? why->reason : "Assigned",
-				  why->reason ? why->text.p : NULL, c->now);
+				  why->reason ? why->reason : "Assigned", why->reason ? why->text.p : NULL,
+				  c->now);
 	return r;
 }
 
@@ -230,7 +231,8 @@ int pools_run(struct cluster *c)
 
 static bool meets_prefix(const struct address_range *r, const struct prefix *p)
 {
-	return p->len && (prefix_has(p, &r->first) || prefix_has(p, &r->last) || address_range_has(r, &p->addr));
+	return p->len &&
+	       (prefix_has(p, &r->first) || prefix_has(p, &r->last) || address_range_has(r, &p->addr));
 }
 
 static int check_cluster(struct cluster *c, const struct object *pool, const struct str *text,
@@ -252,8 +254,8 @@ static int check_cluster(struct cluster *c, const struct object *pool, const str
 	if (!whose)
 		return bad;
 	remark_add(rs, REMARK_ERROR, object_pos(pool, text), "choose addresses that nothing else has",
-		   STR_FMT " of AddressPool " STR_FMT " overlaps %s", STR_ARG(*text), STR_ARG(pool->meta.name),
-		   whose);
+		   STR_FMT " of AddressPool " STR_FMT " overlaps %s", STR_ARG(*text),
+		   STR_ARG(pool->meta.name), whose);
 	return -EINVAL;
 }
 
@@ -271,7 +273,7 @@ static int check_other(const struct object *pool, const struct str *text, const 
 		pos_print(&at, object_pos(other, &spec->addresses.items[i]));
 		remark_add(rs, REMARK_ERROR, object_pos(pool, text), "let each address stand in one pool",
 			   STR_FMT " of AddressPool " STR_FMT " overlaps " STR_FMT " of AddressPool " STR_FMT
-			   "%s%s",
+				   "%s%s",
 			   STR_ARG(*text), STR_ARG(pool->meta.name), STR_ARG(spec->addresses.items[i]),
 			   STR_ARG(other->meta.name), at.n ? ", " : "", at.n ? at.p : "");
 		bad = -EINVAL;

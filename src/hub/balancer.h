@@ -7,8 +7,8 @@
 
 /* Of type LoadBalancer, and not of a loadBalancerClass that somebody else serves. */
 bool balancer_is_ours(const struct object *service);
-/* Gives the Service its addresses, or says in its status why not; takes them where it is none any more. Called
- * by cluster_pass() only. */
+/* Gives the Service its addresses, or says in its status why not; takes them where it is none any more.
+ * Called by cluster_pass() only. */
 int balancer_run(struct cluster *c, const struct object *service, struct remarks *rs);
 /* Numbers in the status of all pools. */
 int pools_run(struct cluster *c);

@@ -167,7 +167,8 @@ int cluster_delete(struct cluster *c, const struct object *o, int64_t grace)
 bool cluster_is_dirty(const struct cluster *c)
 {
 	return c->workloads.set.len || c->services.set.len || c->orphans.set.len || c->lost.set.len ||
-	       c->restate.set.len || c->pools || c->daemons || (!c->hold_pods && (c->pending.set.len || (c->retry && c->waiting.set.len)));
+	       c->restate.set.len || c->pools || c->daemons ||
+	       (!c->hold_pods && (c->pending.set.len || (c->retry && c->waiting.set.len)));
 }
 
 static int run_workload(struct cluster *c, const char *key, struct remarks *rs)

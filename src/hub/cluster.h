@@ -19,8 +19,8 @@ struct cluster_config {
 	/* Pods are run by somebody, who writes their status and ends them. Else what has a node counts as
 	 * running and ready, and what is deleted is gone at once. */
 	bool kubelet;
-	/* Seconds without a word of a node that gave one, until it counts as lost; and from then until its pods
-	 * are deleted. 0: 8 and 60. */
+	/* Seconds without a word of a node that gave one, until it counts as lost; and from then until its
+	 * pods are deleted. 0: 8 and 60. */
 	unsigned node_lost, node_evict;
 	/* First load of a new cluster: names and uids then follow from the objects alone. */
 	bool first_load;

@@ -13,8 +13,8 @@
 #include "hub/podmake.h"
 #include "hub/rollout.h"
 
-#define HASH_LABEL    STR("pod-template-hash")
-#define CAUSE	      STR("kubernetes.io/change-cause")
+#define HASH_LABEL STR("pod-template-hash")
+#define CAUSE	   STR("kubernetes.io/change-cause")
 
 static int64_t revision_of(const struct object *o)
 {
@@ -163,7 +163,8 @@ static int shrink_old(struct cluster *c, const struct object *d, const struct ro
 			continue;
 		int64_t want = wanted_of(*s), good = available_of(*s);
 		int64_t broken = least(want - good, room > 0 ? room : 0);
-		int64_t healthy = least(good, least(spare > 0 ? spare : 0, room > broken ? room - broken : 0));
+		int64_t healthy =
+		    least(good, least(spare > 0 ? spare : 0, room > broken ? room - broken : 0));
 		room -= broken + healthy;
 		spare -= healthy;
 		r = update_set(c, d, *s, want - broken - healthy, 0, rs);

@@ -71,16 +71,17 @@ static int fill_progress(struct cluster *c, struct object *o, const struct objec
 		    still_for(c, was) >= spec->progress_deadline_seconds.v;
 	bool was_late = was && str_eqz(was->reason, "ProgressDeadlineExceeded");
 	late |= was_late && !done && !progress;
-	const char *reason = late	    ? "ProgressDeadlineExceeded"
-			     : done	    ? "NewReplicaSetAvailable"
+	const char *reason = late	      ? "ProgressDeadlineExceeded"
+			     : done	      ? "NewReplicaSetAvailable"
 			     : spec->paused.v ? "DeploymentPaused"
-					    : "ReplicaSetUpdated";
+					      : "ReplicaSetUpdated";
 	bool news = !was || progress || !str_eqz(was->reason, reason);
 	AUTO_BUF text = {0};
 	if (w->newest)
 		buf_printf(&text, "ReplicaSet \"" STR_FMT "\" %s", STR_ARG(w->newest->meta.name),
-			   late ? "has timed out progressing." : done ? "has successfully progressed."
-								     : "is progressing.");
+			   late	  ? "has timed out progressing."
+			   : done ? "has successfully progressed."
+				  : "is progressing.");
 	if (!done && !late && spec->progress_deadline_seconds.set && *c->now)
 		note_later(c, d);
 	int r = condition_set(&o->arena, &st->conditions, "Progressing", !late, reason, text.p, c->now);
@@ -117,7 +118,8 @@ int deployment_status(struct cluster *c, const struct object *d, const struct ro
 	fill_numbers(st, d, w);
 	bool available = st->available_replicas.v >= w->replicas - w->unavailable;
 	r = condition_set(&o->arena, &st->conditions, "Available", available,
-			  available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable", NULL, c->now);
+			  available ? "MinimumReplicasAvailable" : "MinimumReplicasUnavailable", NULL,
+			  c->now);
 	if (!r)
 		r = fill_progress(c, o, d, w);
 	if (!r)

@@ -311,7 +311,8 @@ static int known_places(struct cluster *c, const struct object *svc, bool v6, co
 		const struct object *old =
 		    r ? NULL : store_get(c->store, KIND_endpointslice, svc->meta.ns, buf_str(&name));
 		for (size_t i = 0; old && i < old->endpointslice->endpoints.len && !r; i++) {
-			const struct object_reference *ref = old->endpointslice->endpoints.items[i].target_ref;
+			const struct object_reference *ref =
+			    old->endpointslice->endpoints.items[i].target_ref;
 			if (ref && ref->uid.n)
 				r = hash_set(places, ref->uid, (void *)(uintptr_t)(k + 1), NULL);
 		}

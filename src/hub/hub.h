@@ -18,7 +18,7 @@ struct hub_options {
 	const char *const *paths;
 	size_t paths_len;
 	unsigned node_lost, node_evict; /* seconds; 0: see cluster_config */
-	unsigned max_file; /* of a manifest, in MiB; 0: 64 */
+	unsigned max_file;		/* of a manifest, in MiB; 0: 64 */
 };
 
 struct hub {

@@ -34,7 +34,13 @@ struct balancer_wish {
 	const struct addr *asked; /* loadBalancerIP, or NULL */
 	const struct addr *had;	  /* NULL: none yet */
 };
-enum balancer_answer { BALANCER_GIVEN, BALANCER_TAKEN, BALANCER_OUTSIDE, BALANCER_EXHAUSTED, BALANCER_NO_POOL };
+enum balancer_answer {
+	BALANCER_GIVEN,
+	BALANCER_TAKEN,
+	BALANCER_OUTSIDE,
+	BALANCER_EXHAUSTED,
+	BALANCER_NO_POOL
+};
 enum balancer_answer ipam_balancer_pick(const struct ipam *ip, const struct store *s,
 					const struct balancer_wish *w, bool v6, struct addr *out);
 /* "ns/name" of the Service that has it, or NULL. */

@@ -71,8 +71,9 @@ static bool pick_in(const struct ipam *ip, const struct store *s, const struct a
 	return false;
 }
 
-static enum balancer_answer pick(const struct ipam *ip, const struct store *s, const struct object_refs *pools,
-				 const struct balancer_wish *w, bool v6, struct addr *out)
+static enum balancer_answer pick(const struct ipam *ip, const struct store *s,
+				 const struct object_refs *pools, const struct balancer_wish *w, bool v6,
+				 struct addr *out)
 {
 	bool any = false;
 	VEC_EACH (&pools->list, p) {

@@ -11,7 +11,7 @@
 #include "hub/ipam_state.h"
 
 enum { HEALTH_MARK = 0x68656c }; /* above all ports: stands for the health port */
-enum { RESERVED = 256 }; /* the first addresses of a range are only given when asked for */
+enum { RESERVED = 256 };	 /* the first addresses of a range are only given when asked for */
 
 struct fill {
 	struct ipam *ip;
@@ -77,9 +77,8 @@ static void note(struct ipam *ip, const struct object *o, bool taken)
 	}
 	char health[24];
 	if (spec->health_check_node_port.v)
-		(taken ? take : give_back)(&ip->ports,
-					   ipam_port_key(health, STR("TCP"), spec->health_check_node_port.v),
-					   key);
+		(taken ? take : give_back)(
+		    &ip->ports, ipam_port_key(health, STR("TCP"), spec->health_check_node_port.v), key);
 	note_balancer(ip, o, taken);
 	for (size_t i = 0; i < spec->ports.len; i++) {
 		char text[24];
@@ -380,8 +379,8 @@ int ipam_service_fill(struct ipam *ip, const struct store *s, struct object *o, 
 	bool balancer =
 	    str_eqz(spec->type, "LoadBalancer") &&
 	    !(spec->allocate_load_balancer_node_ports.set && !spec->allocate_load_balancer_node_ports.v);
-	int p = fill_ports(&f, balancer || str_eqz(spec->type, "NodePort"),
-			   str_eqz(spec->type, "LoadBalancer"));
+	int p =
+	    fill_ports(&f, balancer || str_eqz(spec->type, "NodePort"), str_eqz(spec->type, "LoadBalancer"));
 	int health = fill_health(&f);
 	return r ? r : p ? p : health;
 }

@@ -38,7 +38,8 @@ static int set_ready(struct cluster *c, const struct object *node, bool ready)
 		o->node->status = arena_new(&o->arena, struct node_status);
 	struct condition_list *l = o->node->status ? &o->node->status->conditions : NULL;
 	r = l ? condition_set(&o->arena, l, "Ready", ready, ready ? HEARD : UNKNOWN,
-			      ready ? "The node's agent gives word." : "The node's agent gives no word any more.",
+			      ready ? "The node's agent gives word."
+				    : "The node's agent gives no word any more.",
 			      c->now)
 	      : -ENOMEM;
 	if (r) {

@@ -130,8 +130,9 @@ static void note_pod(struct cluster *c, const struct object *was, const struct o
 	note_owner(c, o);
 	const struct owner_reference *ref = now ? NULL : object_controller(o);
 	/* A Deployment that recreates waits for the last old pod. */
-	const struct object *set =
-	    ref && str_eqz(ref->kind, "ReplicaSet") ? store_get(c->store, KIND_replicaset, o->meta.ns, ref->name) : NULL;
+	const struct object *set = ref && str_eqz(ref->kind, "ReplicaSet")
+				       ? store_get(c->store, KIND_replicaset, o->meta.ns, ref->name)
+				       : NULL;
 	if (set)
 		note_owner(c, set);
 	const struct pod_status *st = now ? now->pod->status : NULL;

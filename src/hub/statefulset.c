@@ -181,8 +181,7 @@ static int statefulset_status(struct cluster *c, const struct set *s)
 	st->ready_replicas = int_of(ready);
 	st->available_replicas = int_of(good);
 	st->updated_replicas = int_of(updated);
-	st->update_revision =
-	    arena_printf(&o->arena, STR_FMT "-%s", STR_ARG(s->o->meta.name), s->revision);
+	st->update_revision = arena_printf(&o->arena, STR_FMT "-%s", STR_ARG(s->o->meta.name), s->revision);
 	/* The rollout is done when every pod is of the new template, and well. */
 	if (!st->current_revision.n || (!old && updated == s->want && ready == s->want))
 		st->current_revision = st->update_revision;

@@ -54,10 +54,11 @@ static void check_container_ports(struct check *c, const struct pod_spec *s, con
 			check_fail(c, &p->host_port, "write the same number",
 				   "must equal containerPort, since the pod has hostNetwork");
 		if (p->host_port.v >= NODE_PORT_MIN && p->host_port.v <= NODE_PORT_MAX)
-			check_remark(c, REMARK_WARNING, &p->host_port, "choose a number outside that range",
-				     "%lld is in the range of node ports, %d to %d: a Service may get the same "
-				     "number",
-				     (long long)p->host_port.v, NODE_PORT_MIN, NODE_PORT_MAX);
+			check_remark(
+			    c, REMARK_WARNING, &p->host_port, "choose a number outside that range",
+			    "%lld is in the range of node ports, %d to %d: a Service may get the same "
+			    "number",
+			    (long long)p->host_port.v, NODE_PORT_MIN, NODE_PORT_MAX);
 	}
 	hash_fini(&names);
 }

@@ -143,7 +143,8 @@ static void check_affinity(struct check *c, const struct service_spec *s)
 static void check_distribution(struct check *c, const struct service_spec *s)
 {
 	struct str d = s->traffic_distribution;
-	if (d.n && !str_eqz(d, "PreferClose") && !str_eqz(d, "PreferSameZone") && !str_eqz(d, "PreferSameNode"))
+	if (d.n && !str_eqz(d, "PreferClose") && !str_eqz(d, "PreferSameZone") &&
+	    !str_eqz(d, "PreferSameNode"))
 		check_fail(c, &s->traffic_distribution, "write PreferClose, PreferSameZone or PreferSameNode",
 			   "\"" STR_FMT "\" is not known", STR_ARG(d));
 }

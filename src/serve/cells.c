@@ -167,7 +167,8 @@ static void service_fill(struct cells *c, const struct object *o)
 		add_comma(&outside, spec->external_ips.items[i]);
 	const struct balancer_status *b = o->service->status ? o->service->status->load_balancer : NULL;
 	for (size_t i = 0; b && i < b->ingress.len; i++)
-		add_comma(&outside, b->ingress.items[i].ip.n ? b->ingress.items[i].ip : b->ingress.items[i].hostname);
+		add_comma(&outside,
+			  b->ingress.items[i].ip.n ? b->ingress.items[i].ip : b->ingress.items[i].hostname);
 	if (!outside.n && str_eqz(spec->type, "ExternalName"))
 		buf_adds(&outside, spec->external_name);
 	if (!outside.n && str_eqz(spec->type, "LoadBalancer"))

@@ -41,6 +41,7 @@ void link_drop(struct planner *p)
 	vec_free(&p->results);
 	p->state = APPLIER_AWAY;
 	ask_lost(p);
+	losing_lost(p);
 	sync_lost(p);
 }
 
@@ -134,6 +135,8 @@ static int take(struct planner *p, const uint8_t *message, size_t n)
 		return 0;
 	case WIRE_ANSWER:
 		return ask_take(p, message, n);
+	case WIRE_LOST:
+		return losing_take(p, body, left);
 	case WIRE_DONE:
 		if (p->state != APPLIER_COMMITTING || left < sizeof(done))
 			return -EPROTO;

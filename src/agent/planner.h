@@ -40,6 +40,13 @@ struct asked {
 	void *ctx;
 };
 
+/* err as the applier says, or -EPIPE: it went. */
+typedef void planner_lost(void *ctx, int err);
+struct losing {
+	planner_lost *fn;
+	void *ctx;
+};
+
 struct planner {
 	struct agent_options o;
 	uv_loop_t loop;
@@ -67,7 +74,8 @@ struct planner {
 	VEC(struct outgoing) out;
 	struct wire_welcome welcome;
 	VEC(int32_t) results;
-	VEC(struct asked) asked; /* ask.c: questions on their way, in order */
+	VEC(struct asked) asked;   /* ask.c: questions on their way, in order */
+	VEC(struct losing) losing; /* fault.c: orders on their way, in order */
 
 	/* sync.c */
 	struct hash actual; /* while reading back: type, table, key → struct kept_row */
@@ -99,6 +107,11 @@ void link_simple(struct planner *p, enum wire_type type);
 int planner_ask(struct planner *p, const struct ask *asks, size_t n, planner_answered *fn, void *ctx);
 int ask_take(struct planner *p, const void *message, size_t n); /* 0 or -EPROTO */
 void ask_lost(struct planner *p);				/* the applier went */
+
+/* fault.c: order and answers as with planner_ask. */
+int planner_lose(struct planner *p, uint32_t ifindex, uint32_t millionths, planner_lost *fn, void *ctx);
+int losing_take(struct planner *p, const void *body, size_t n); /* 0 or -EPROTO */
+void losing_lost(struct planner *p);
 
 /* sync.c: what follows from messages of the applier. */
 void sync_kick(struct planner *p); /* does what is due; called before the loop sleeps */

@@ -84,7 +84,7 @@ static void fail(struct client *c, json_int_t id, int code, const char *fmt, ...
 	client_send(c, &b);
 }
 
-static void ok(struct client *c, json_int_t id)
+void client_ok(struct client *c, json_int_t id)
 {
 	AUTO_BUF b = {0};
 
@@ -354,9 +354,11 @@ static void handle(struct client *c, json_t *o, const int *fds, unsigned nfds)
 		explain_why(c->rs->p, c, id, o);
 	} else if (op && !strcmp(op, "causes")) {
 		explain_causes(c->rs->p, c, id, o);
+	} else if (op && !strcmp(op, "fault")) {
+		fault_order(c->rs->p, c, id, o);
 	} else {
 		fail(c, id, CODE_BAD,
-		     "unknown op; there are add, del, check, status, plan, readback, why, causes");
+		     "unknown op; there are add, del, check, status, plan, readback, why, causes, fault");
 	}
 	for (unsigned i = 0; i < nfds; i++)
 		close(fds[i]);
@@ -518,7 +520,7 @@ void requests_settle(struct planner *p, bool refused, const struct hash *failed)
 			continue;
 		}
 		if (r->op == OP_DEL)
-			ok(r->client, r->id);
+			client_ok(r->client, r->id);
 		else if (refused) {
 			compiler_wire(p->compiler, str_of(r->uid), false);
 			p->dirty = true;
@@ -547,7 +549,7 @@ void requests_readback(struct planner *p)
 			fail(r->client, r->id, CODE_BAD,
 			     "%s/%s: no such pod on this node, or it has no address", r->ns, r->pod);
 		else if (r->op == OP_CHECK)
-			ok(r->client, r->id);
+			client_ok(r->client, r->id);
 		else {
 			at = &r->next;
 			continue;

@@ -76,6 +76,8 @@ int applier_new(struct applier **out, const struct applier_options *o, struct bu
 		if (!err)
 			err = strict_learn(a);
 		if (!err)
+			err = fault_learn(a);
+		if (!err)
 			err = addresses_adopt(a);
 		if (err)
 			buf_printf(why, "cannot take over what is in force: %s", strerror(-err));
@@ -246,6 +248,21 @@ static int ask(struct applier *a, uint32_t txn, const void *message, size_t n, a
 	return b.failed ? -ENOMEM : send(ctx, b.p, b.n);
 }
 
+static int lose(struct applier *a, uint32_t txn, const void *message, size_t n, applier_send *send, void *ctx)
+{
+	AUTO_BUF b = {0};
+	struct wire_loss l;
+	int32_t result;
+
+	if (n != sizeof(struct wire_head) + sizeof(l))
+		return -EPROTO;
+	memcpy(&l, (const char *)message + sizeof(struct wire_head), sizeof(l));
+	result = fault_set(a, l.ifindex, l.millionths);
+	wire_start(&b, WIRE_LOST, txn);
+	wire_put_result(&b, result);
+	return b.failed ? -ENOMEM : send(ctx, b.p, b.n);
+}
+
 int applier_message(struct applier *a, const void *message, size_t n, const int *fds, unsigned nfds,
 		    applier_send *send, void *ctx)
 {
@@ -277,6 +294,9 @@ int applier_message(struct applier *a, const void *message, size_t n, const int 
 			break;
 		case WIRE_ASK:
 			err = ask(a, h.txn, message, n, send, ctx);
+			break;
+		case WIRE_LOSE:
+			err = lose(a, h.txn, message, n, send, ctx);
 			break;
 		default:
 			err = -EPROTO;

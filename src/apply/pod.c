@@ -86,6 +86,7 @@ static void forget(struct applier *a, uint32_t index)
 	namespace_unmap(a, l->cookie, index);
 	namespace_drop(a, l->value.uid);
 	namespace_forget(a, l->cookie);
+	fault_forget(a, index);
 	free(l);
 }
 

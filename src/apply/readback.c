@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "apply/state.h"
+#include "seam/config.h"
 
 struct each {
 	int (*fn)(void *ctx, const struct row *r);
@@ -16,6 +17,7 @@ struct each {
 
 static int map_row(void *ctx, const void *key, const void *value)
 {
+	uint8_t config[sizeof(struct config_value)];
 	struct each *e = ctx;
 	struct row r = {.type = ROW_MAP,
 			.table = e->table,
@@ -24,6 +26,11 @@ static int map_row(void *ctx, const void *key, const void *value)
 			.key = key,
 			.value = value};
 
+	if (e->table == PLAN_MAP_config) {
+		memcpy(config, value, sizeof(config));
+		fault_unmark(config);
+		r.value = config;
+	}
 	return e->fn(e->ctx, &r);
 }
 

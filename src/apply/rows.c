@@ -175,6 +175,8 @@ static int apply_run(struct applier *a, size_t from, size_t n, struct undo_log *
 		addresses_apply(a, c, n, results);
 		return 0;
 	}
+	if (c->row.table == PLAN_MAP_config && c->op != CHANGE_DEL)
+		fault_mark(a, (void *)(uintptr_t)c->row.value); /* our own copy */
 	err = c->row.table == PLAN_MAP_address ? gone_before_rows(a, c, n) : 0;
 	if (!err)
 		err = map_apply(&a->kernel, c, n, !a->counts[c->row.table], undo, &done);

@@ -169,6 +169,15 @@ void txn_reset(struct txn *t);
 int txn_add(struct txn *t, unsigned step, const struct change *c);
 struct wire_done txn_commit(struct applier *a, struct buf *why);
 
+/* fault.c: loses so many in a million of the packets of an interface of a pod, 0: of the uplink. 0, -ENODEV
+ * (not ours), -ERANGE, -E2BIG or -errno. */
+int fault_set(struct applier *a, uint32_t index, uint32_t millionths);
+void fault_forget(struct applier *a, uint32_t index);
+/* The bit of the applier's own in a config_value that goes to the kernel, or comes from it. */
+void fault_mark(const struct applier *a, void *config);
+void fault_unmark(void *config);
+int fault_learn(struct applier *a);
+
 /* readback.c */
 int readback_rows(const struct applier *a, int (*fn)(void *ctx, const struct row *r), void *ctx);
 void readback_faults(const struct applier *a, struct buf *out);

@@ -12,7 +12,6 @@
 #include "cli/output.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -95,7 +94,7 @@ static int add_loss(json_t *request, const char *text)
 		return -1;
 	}
 	return json_object_set_new(request, "loss",
-				   json_integer((json_int_t)lround(v * MILLIONTHS_OF_PERCENT)));
+				   json_integer((json_int_t)(v * MILLIONTHS_OF_PERCENT + 0.5)));
 }
 
 /* "200ms", "2s"; a bare number is of milliseconds. */
@@ -111,7 +110,7 @@ static int add_slow(json_t *request, const char *text)
 		cli_error(NULL, "--slow is a time of at most 600s, as 200ms or 2s, not \"%s\"", text);
 		return -1;
 	}
-	return json_object_set_new(request, "slowMs", json_integer((json_int_t)lround(v)));
+	return json_object_set_new(request, "slowMs", json_integer((json_int_t)(v + 0.5)));
 }
 
 static json_t *make_request(const struct options_fault *o)

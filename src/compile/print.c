@@ -305,6 +305,7 @@ static void print_service(struct buf *b, const struct row *r, const struct plan_
 	if (!k.proto && !k.port) {
 		put_addr(b, &k.addr);
 		buf_addz(b, " → refuses its other ports");
+		buf_addz(b, v.flags & SERVICE_OUTSIDE_TOO ? ", outside too" : "");
 		return;
 	}
 	put_addr_port(b, &k.addr, k.port);

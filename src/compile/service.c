@@ -143,13 +143,14 @@ static void put_service(struct compiler *c, struct cservice *s, const struct add
 	put_map(c, &s->owner, PLAN_MAP_service, &k, v, &s->src, of->port);
 }
 
-/* SV44: the address is somebody's, what it has no port for is refused. */
-static void put_marker(struct compiler *c, struct cservice *s, const struct addr *a, const void *member)
+/* SV44: the address is somebody's; what it has no port for is refused, and so it is for clients from outside
+ * where it is put on the uplink, lest sockets of the node answer under it. */
+static void put_marker(struct compiler *c, struct cservice *s, const struct addr *a, bool outside)
 {
-	static const struct service_value assigned;
+	struct service_value v = {.flags = outside ? SERVICE_OUTSIDE_TOO : 0};
 	struct service_key k = {.port = 0};
 	memcpy(&k.addr, a, sizeof(k.addr));
-	put_map(c, &s->owner, PLAN_MAP_service, &k, &assigned, &s->src, member);
+	put_map(c, &s->owner, PLAN_MAP_service, &k, &v, &s->src, NULL);
 }
 
 /* Clients and source ranges are found by it, so it is then its own. */
@@ -161,8 +162,9 @@ static uint32_t service_id(struct compiler *c, struct cservice *s, const struct 
 	if (!own)
 		return id ? id : 1;
 	id = id_take(&c->service_ids, h, s);
+	if (id)
+		PUSH(c, &s->ids, id);
 	c->failed |= !id;
-	PUSH(c, &s->ids, id);
 	return id;
 }
 
@@ -279,12 +281,24 @@ static void put_balancer(struct compiler *c, struct cservice *s, const struct of
 	}
 }
 
+/* Cluster addresses are given out by the API: nobody takes one of others that way. */
+bool service_takes_external(const struct compiler *c, const struct addr *a)
+{
+	const struct prefix *services[] = {&c->cfg.services4, &c->cfg.services6};
+	for (int i = 0; i < 2; i++)
+		if (services[i]->len && prefix_has(services[i], a))
+			return false;
+	return !c->cfg.no_external_ips;
+}
+
+/* SV45 */
 static void put_external(struct compiler *c, struct cservice *s, const struct offer *of)
 {
 	const struct strlist *l = &s->o->service->spec->external_ips;
 	struct addr a;
-	for (size_t i = 0; i < l->len && !c->cfg.no_external_ips; i++)
-		if (service_address(l->items[i], &a) && addr_is4(&a) == of->four)
+	for (size_t i = 0; i < l->len; i++)
+		if (service_address(l->items[i], &a) && addr_is4(&a) == of->four &&
+		    service_takes_external(c, &a))
 			put_service(c, s, &a, of->port->port.v, of, &of->outside);
 }
 
@@ -300,25 +314,20 @@ static void put_port(struct compiler *c, struct cservice *s, const struct servic
 	put_external(c, s, &of);
 }
 
-/* What an address has whatever its ports are. */
+/* What an address has whatever its ports are. External IPs may be those of nodes, which serve other ports. */
 static void put_addresses(struct compiler *c, struct cservice *s)
 {
-	const struct service_spec *spec = s->o->service->spec;
 	const struct balancer_ingress_list *l = balancer_of(s);
 	struct addr a;
 	for (size_t i = 0; vip_at(s, i, &a); i++)
-		put_marker(c, s, &a, NULL);
+		put_marker(c, s, &a, false);
 	for (size_t i = 0; i < l->len; i++) {
 		const struct balancer_ingress *in = &l->items[i];
 		if (!service_address(in->ip, &a) || !service_has_family(s, addr_is4(&a)) ||
 		    service_is_proxied(in))
 			continue;
-		put_marker(c, s, &a, NULL);
-		announce_rows(c, s, &a, NULL);
+		put_marker(c, s, &a, announce_rows(c, s, &a));
 	}
-	for (size_t i = 0; i < spec->external_ips.len && !c->cfg.no_external_ips; i++)
-		if (service_address(spec->external_ips.items[i], &a) && service_has_family(s, addr_is4(&a)))
-			put_marker(c, s, &a, &spec->external_ips.items[i]);
 }
 
 static void service_free(struct compiler *c, struct cservice *s)

@@ -55,14 +55,16 @@ void maglev_table(struct compiler *c, struct backends *b);
 
 /* service_announce.c: the node that answers for an address; NULL: none of ours does. */
 const struct cnode *announcer(const struct compiler *c, const struct cservice *s, const struct addr *a);
-void announce_rows(struct compiler *c, struct cservice *s, const struct addr *a, const void *member);
+/* true: the address lies in a pool, so that some node announces it. */
+bool announce_rows(struct compiler *c, struct cservice *s, const struct addr *a);
 void pools_read(struct compiler *c);
 
 /* service.c */
 bool service_served(const struct cservice *s); /* has rows */
 bool service_has_family(const struct cservice *s, bool four);
-bool service_is_proxied(const struct balancer_ingress *in); /* ipMode Proxy */
-bool service_address(struct str text, struct addr *out);    /* false: no address */
+bool service_is_proxied(const struct balancer_ingress *in);		     /* ipMode Proxy */
+bool service_address(struct str text, struct addr *out);		     /* false: no address */
+bool service_takes_external(const struct compiler *c, const struct addr *a); /* an external IP is served */
 
 /* service_advice.c */
 void advise_service(struct compiler *c, const struct cservice *s);

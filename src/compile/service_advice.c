@@ -8,8 +8,6 @@
 #include "compile/service.h"
 #include "seam/class.h"
 
-enum { NODE_PORT_LOW = 30000, NODE_PORT_HIGH = 32767 };
-
 static bool is_announced(const struct compiler *c, const struct addr *a)
 {
 	return row_find(&c->rows, ROW_ADDRESS, 0, a) != NULL;
@@ -18,38 +16,42 @@ static bool is_announced(const struct compiler *c, const struct addr *a)
 /* Whose address an external IP is; empty: nobody's that we know. */
 static void whose(const struct compiler *c, const struct addr *a, struct buf *out)
 {
-	const struct prefix *services[] = {&c->cfg.services4, &c->cfg.services6};
 	const struct prow *r = row_find(&c->rows, ROW_MAP, PLAN_MAP_address, a);
 	if (r && r->want && r->want->src && r->want->src->text)
 		buf_printf(out, ", which is an address of %s", r->want->src->text);
-	for (int i = 0; i < 2 && !out->n; i++)
-		if (services[i]->len && prefix_has(services[i], a))
-			buf_addz(out, ", which lies in the range of cluster addresses");
-	if (!out->n && is_announced(c, a))
-		buf_addz(out, ", which a node announces for a balancer");
+	else if (is_announced(c, a))
+		buf_addz(out, ", which this node announces for a balancer");
 }
 
 /* SV45 */
+static void advise_external_ip(struct compiler *c, const struct cservice *s, const struct str *text)
+{
+	struct pos at = object_pos(s->o, text);
+	struct addr a;
+	AUTO_BUF of = {0};
+	if (!service_address(*text, &a))
+		return;
+	whose(c, &a, &of);
+	if (c->cfg.no_external_ips)
+		remark_add(c->remarks, REMARK_WARNING, at, "use type LoadBalancer with an AddressPool",
+			   "externalIPs are switched off: nobody answers for " STR_FMT " here",
+			   STR_ARG(*text));
+	else if (!service_takes_external(c, &a))
+		remark_add(c->remarks, REMARK_WARNING, at, "ask for it as clusterIP",
+			   STR_FMT " lies in the range of cluster addresses and is not served",
+			   STR_ARG(*text));
+	else
+		remark_add(c->remarks, REMARK_WARNING, at,
+			   "`weft up --no-external-ips` switches externalIPs off",
+			   "every node takes what goes to " STR_FMT "%s, for this Service", STR_ARG(*text),
+			   of.n ? of.p : "");
+}
+
 static void advise_external(struct compiler *c, const struct cservice *s)
 {
 	const struct strlist *l = &s->o->service->spec->external_ips;
-	for (size_t i = 0; i < l->len; i++) {
-		struct addr a;
-		AUTO_BUF of = {0};
-		if (!service_address(l->items[i], &a))
-			continue;
-		whose(c, &a, &of);
-		if (c->cfg.no_external_ips)
-			remark_add(c->remarks, REMARK_WARNING, object_pos(s->o, &l->items[i]),
-				   "use type LoadBalancer with an AddressPool",
-				   "externalIPs are switched off: nobody answers for " STR_FMT " here",
-				   STR_ARG(l->items[i]));
-		else
-			remark_add(c->remarks, REMARK_WARNING, object_pos(s->o, &l->items[i]),
-				   "`weft up --no-external-ips` switches externalIPs off",
-				   "every node takes what goes to " STR_FMT "%s, for this Service",
-				   STR_ARG(l->items[i]), of.n ? of.p : "");
-	}
+	for (size_t i = 0; i < l->len; i++)
+		advise_external_ip(c, s, &l->items[i]);
 }
 
 /* What the first by name has, others do not get. */
@@ -93,31 +95,23 @@ void advise_service(struct compiler *c, const struct cservice *s)
 	advise_external(c, s);
 	advise_claims(c, &s->owner, s->o);
 	advise_annotation(c, s);
-	if (spec->load_balancer_source_ranges.len && !str_eqz(spec->type, "LoadBalancer"))
-		remark_add(c->remarks, REMARK_WARNING, object_pos(s->o, &spec->load_balancer_source_ranges),
-			   "they bind the addresses of a balancer; give it type LoadBalancer",
-			   "loadBalancerSourceRanges do nothing for a Service that has no balancer");
 }
 
+/* A range of node ports is the object's own remark (SV47). */
 static void advise_host_port(struct compiler *c, const struct cpod *p, const struct container_port *port,
 			     void *ctx)
 {
-	int64_t n = port->host_port.v;
 	bool taken = false;
 	(void)ctx;
-	/* SV47 */
-	if (n >= NODE_PORT_LOW && n <= NODE_PORT_HIGH)
-		remark_add(
-		    c->remarks, REMARK_WARNING, object_pos(p->o, &port->host_port), "take one below 30000",
-		    "hostPort %u lies in the range of node ports: a Service may get it too", (unsigned)n);
 	VEC_EACH (&c->self->addrs, a)
-		taken |= host_port_takes(port, &(*a)->a);
+		taken |=
+		    !addr_is_zero(&p->addr[addr_is4(&(*a)->a) ? 0 : 1].a) && host_port_takes(port, &(*a)->a);
 	if (!taken)
 		remark_add(c->remarks, REMARK_WARNING, object_pos(p->o, &port->host_ip),
 			   "leave hostIP out for all addresses of the node",
-			   "hostIP " STR_FMT " is no address of node " STR_FMT
-			   ": hostPort %u is reached by nobody",
-			   STR_ARG(port->host_ip), STR_ARG(c->cfg.node), (unsigned)n);
+			   "nobody reaches hostPort %u: " STR_FMT " is no address of node " STR_FMT
+			   " in a family that the pod has",
+			   (unsigned)port->host_port.v, STR_ARG(port->host_ip), STR_ARG(c->cfg.node));
 }
 
 void advise_host_ports(struct compiler *c, const struct cpod *p)

@@ -99,10 +99,11 @@ const struct cnode *announcer(const struct compiler *c, const struct cservice *s
 	return best.node;
 }
 
-void announce_rows(struct compiler *c, struct cservice *s, const struct addr *a, const void *member)
+bool announce_rows(struct compiler *c, struct cservice *s, const struct addr *a)
 {
 	struct address_key k = {.addr = *a};
 	s->balanced = true;
 	if (c->self && announcer(c, s, a) == c->self)
-		row_put(&c->rows, &s->owner, ROW_ADDRESS, 0, &k, "", &s->src, member);
+		row_put(&c->rows, &s->owner, ROW_ADDRESS, 0, &k, "", &s->src, NULL);
+	return in_pools(c, a);
 }

@@ -191,7 +191,11 @@ static struct backend_list *make_list(struct compiler *c, struct cservice *s, co
 	vec_free(&b.list);
 	if (!l)
 		return NULL;
-	PUSH(c, &s->lists, l);
+	if (vec_push(&s->lists, l)) {
+		list_unref(c, l);
+		c->failed = true;
+		return NULL;
+	}
 	list_rows(c, &s->owner, l, &s->src, sp);
 	return l;
 }

@@ -29,12 +29,14 @@ enum wire_type {
 	WIRE_COMMIT,	/* apply; answered by RESULTS (one int32 a row, in order, in pieces), then DONE */
 	WIRE_READBACK,	/* answered by ROWS (as ADDs), then FAULTS */
 	WIRE_ASK,	/* struct ask, `count` of them; answered by ANSWER */
+	WIRE_LOSE,	/* struct wire_loss; answered by LOST */
 	/* applier → planner */
 	WIRE_WELCOME, /* struct wire_welcome */
 	WIRE_RESULTS, /* int32_t per row: 0 or -errno; -ECANCELED: not tried */
 	WIRE_DONE,    /* struct wire_done, then text up to the end */
 	WIRE_FAULTS,  /* text: what is missing besides rows (filters, links), a line each; empty when all is
 			 there */
+	WIRE_LOST,    /* int32_t: 0 or -errno */
 	WIRE_ANSWER,  /* int32_t: 0 or -errno; with 0 the same struct ask, answered */
 	WIRE_TYPE_END,
 };
@@ -45,7 +47,13 @@ struct wire_head {
 	uint16_t count;	  /* rows or results that follow */
 	uint32_t txn;	  /* chosen by the planner, repeated in the answers */
 };
-#define WIRE_VERSION 0x57460002u
+#define WIRE_VERSION 0x57460003u
+
+/* `weft fault --loss`: not of the plan; it stays until it is set to 0 or the pod's link goes. */
+struct wire_loss {
+	uint32_t ifindex;    /* host-side interface of a pod; 0: the uplink */
+	uint32_t millionths; /* of its packets that are lost; 0: none */
+};
 
 struct wire_welcome {
 	uint32_t mode;		 /* MODE_… */

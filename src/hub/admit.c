@@ -8,8 +8,10 @@
 
 #include <errno.h>
 
+#include "hub/balancer.h"
 #include "hub/condition.h"
 #include "hub/copy.h"
+#include "hub/deployment_status.h"
 #include "hub/names.h"
 #include "hub/podstatus.h"
 
@@ -211,6 +213,16 @@ static void fill_template(struct object *o)
 		fill_probes(t->spec);
 }
 
+/* The controller's word on the Deployment goes over, unless this one has its own. */
+static int keep_revision(struct object *o, const struct object *old)
+{
+	const struct str *was = strmap_get(&old->meta.annotations, REVISION_ANNOTATION);
+	if (!was || strmap_get(&o->meta.annotations, REVISION_ANNOTATION))
+		return 0;
+	return strmap_set(&o->arena, &o->meta.annotations, arena_str(&o->arena, REVISION_ANNOTATION),
+			  arena_str(&o->arena, *was));
+}
+
 int cluster_admit(struct cluster *c, struct object *o, const struct object *old, bool keep_status,
 		  struct remarks *rs)
 {
@@ -223,6 +235,10 @@ int cluster_admit(struct cluster *c, struct object *o, const struct object *old,
 		o->meta.uid = arena_str(&o->arena, old->meta.uid);
 	if (k == KIND_service && !r)
 		r = ipam_service_fill(c->ipam, c->store, o, old, rs);
+	if (k == KIND_addresspool && !r)
+		r = pool_admit(c, o, rs);
+	if (k == KIND_deployment && !r && old)
+		r = keep_revision(o, old);
 	if (k == KIND_node && !r)
 		r = fill_node(c, o, old);
 	/* A pod stays where it is. */

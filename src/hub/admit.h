@@ -9,4 +9,7 @@
  * pod ranges. 0 or -ENOMEM. */
 int node_make(struct object **out, unsigned i);
 
+/* A Service that changes its type, unpublished: what only the old type had goes. See service_change.c. */
+void service_settle(struct object *o, const struct object *old);
+
 #endif

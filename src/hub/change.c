@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "hub/admit.h"
 #include "hub/condition.h"
 #include "hub/copy.h"
 #include "hub/hub.h"
@@ -33,6 +34,8 @@ static int prepare(struct hub *h, struct object *o, const struct object *old, bo
 		   struct api_error *e)
 {
 	struct remarks rs = {0};
+	if (old && o->desc->kind == KIND_service)
+		service_settle(o, old);
 	int r = object_default(o);
 	if (!r && !object_validate(o, &rs))
 		r = -EINVAL;

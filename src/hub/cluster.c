@@ -8,10 +8,13 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "hub/balancer.h"
 #include "hub/copy.h"
+#include "hub/nodelife.h"
 #include "hub/podmake.h"
 #include "hub/podstatus.h"
 #include "hub/note.h"
+#include "hub/rollout.h"
 
 enum { ROUNDS_MAX = 200 };
 
@@ -55,8 +58,8 @@ void cluster_free(struct cluster **pc)
 	if (c->sub)
 		store_unsubscribe(&c->sub);
 	ipam_free(&c->ipam);
-	struct keyset *sets[] = {&c->workloads, &c->pending, &c->waiting,
-				 &c->services,	&c->orphans, &c->lost};
+	struct keyset *sets[] = {&c->workloads, &c->pending, &c->waiting, &c->services,
+				 &c->orphans,	&c->lost,    &c->later,	  &c->restate};
 	for (size_t i = 0; i < sizeof(sets) / sizeof(sets[0]); i++)
 		keyset_fini(sets[i]);
 	HASH_EACH (&c->loads, slot) {
@@ -69,6 +72,7 @@ void cluster_free(struct cluster **pc)
 	labelindex_fini(&c->pods_by);
 	labelindex_fini(&c->services_by);
 	hash_fini(&c->readiness);
+	hash_fini(&c->heard);
 	free(c);
 }
 
@@ -163,7 +167,8 @@ int cluster_delete(struct cluster *c, const struct object *o, int64_t grace)
 bool cluster_is_dirty(const struct cluster *c)
 {
 	return c->workloads.set.len || c->services.set.len || c->orphans.set.len || c->lost.set.len ||
-	       c->daemons || (!c->hold_pods && (c->pending.set.len || (c->retry && c->waiting.set.len)));
+	       c->restate.set.len || c->pools || c->daemons ||
+	       (!c->hold_pods && (c->pending.set.len || (c->retry && c->waiting.set.len)));
 }
 
 static int run_workload(struct cluster *c, const char *key, struct remarks *rs)
@@ -287,7 +292,7 @@ static int run_pending(struct cluster *c)
 	return r;
 }
 
-static int run_services(struct cluster *c)
+static int run_services(struct cluster *c, struct remarks *rs)
 {
 	AUTO_KEYS keys = {0};
 	int r = keyset_take(&c->services, &keys);
@@ -297,16 +302,52 @@ static int run_services(struct cluster *c)
 		if (!o || r)
 			continue;
 		struct object *held = object_ref(o);
-		r = endpoints_run(c, held);
+		r = balancer_run(c, held, rs);
+		if (!r)
+			r = endpoints_run(c, held);
 		object_unref(&held);
 	}
 	return r;
 }
 
+/* Pods whose status follows from something else, such as their node's. */
+static int run_restate(struct cluster *c)
+{
+	AUTO_KEYS keys = {0};
+	int r = keyset_take(&c->restate, &keys);
+	VEC_EACH (&keys.list, key) {
+		struct str name = str_of(*key), ns = str_cut(&name, '/');
+		const struct object *old = store_get(c->store, KIND_pod, ns, name);
+		struct object *o = NULL;
+		if (!old || r)
+			continue;
+		r = object_clone(&o, old);
+		if (!r)
+			r = podstatus_compose(c, o);
+		if (r)
+			object_unref(&o);
+		else
+			r = put_changed(c, o, old);
+	}
+	return r;
+}
+
+int cluster_tick(struct cluster *c, int64_t mono)
+{
+	AUTO_KEYS keys = {0};
+	int r = keyset_take(&c->later, &keys);
+	VEC_EACH (&keys.list, key)
+		if (!r)
+			r = keyset_add(&c->workloads, str_of(*key));
+	return r ? r : nodelife_tick(c, mono);
+}
+
 int cluster_pass(struct cluster *c, struct remarks *rs)
 {
 	for (int round = 0; cluster_is_dirty(c) && round < ROUNDS_MAX; round++) {
-		int r = run_workloads(c, rs);
+		int r = run_restate(c);
+		if (!r)
+			r = run_workloads(c, rs);
 		if (!r)
 			r = run_orphans(c);
 		if (!r)
@@ -314,7 +355,9 @@ int cluster_pass(struct cluster *c, struct remarks *rs)
 		if (!r)
 			r = run_pending(c);
 		if (!r)
-			r = run_services(c);
+			r = run_services(c, rs);
+		if (!r)
+			r = pools_run(c);
 		if (r)
 			return r;
 	}

@@ -19,6 +19,9 @@ struct cluster_config {
 	/* Pods are run by somebody, who writes their status and ends them. Else what has a node counts as
 	 * running and ready, and what is deleted is gone at once. */
 	bool kubelet;
+	/* Seconds without a word of a node that gave one, until it counts as lost; and from then until its
+	 * pods are deleted. 0: 8 and 60. */
+	unsigned node_lost, node_evict;
 	/* First load of a new cluster: names and uids then follow from the objects alone. */
 	bool first_load;
 };
@@ -48,6 +51,12 @@ struct cluster {
 	struct keyset services;
 	struct keyset orphans; /* uids of owners that are gone */
 	struct keyset lost;    /* pods whose node is gone */
+	struct keyset later;   /* workloads that wait for time to pass */
+	struct keyset restate; /* pods whose status follows from something else that changed */
+	bool pools;	       /* addresses of balancers were given or taken: count them */
+	struct hash heard;     /* node → seconds of `mono` when it last gave a word, plus 1 */
+	int64_t mono;	       /* seconds of a clock that does not jump, as of the last tick */
+	char trigger[40];      /* what endpoints change for, RFC 3339 with a fraction; empty: now */
 	bool daemons;	       /* nodes changed: look at all DaemonSets */
 
 	struct hash loads;	       /* node → struct node_load */
@@ -60,6 +69,11 @@ int cluster_new(struct cluster **out, struct store *s, const struct cluster_conf
 void cluster_free(struct cluster **c);
 /* Tells the time, seconds since 1970; before each pass and write. */
 void cluster_time(struct cluster *c, int64_t seconds);
+
+/* About once a second: what waits for time to pass is dirty afterwards, nodes that say nothing are lost. */
+int cluster_tick(struct cluster *c, int64_t mono);
+/* A word of a node. 0, -ENOENT, -ENOMEM. */
+int cluster_heartbeat(struct cluster *c, struct str node);
 
 /* Makes an unpublished object ready to be put: uid, creationTimestamp, generation, and what the server fills
  * in for its kind (Service addresses, Namespace and Pod status). `old` is the version in force, or NULL; its

@@ -137,6 +137,32 @@ static int gather(struct cluster *c, const struct object *svc, bool v6, const st
 	return 0;
 }
 
+static int hint(struct arena *a, struct for_name_list *l, struct str name)
+{
+	l->items = arena_new(a, struct for_name);
+	if (!l->items)
+		return -ENOMEM;
+	l->items->name = name;
+	l->len = 1;
+	l->set = true;
+	return 0;
+}
+
+/* Who should use a ready endpoint: its own zone, and its own node where that is asked for (SV32, SV33). */
+static int fill_hints(struct arena *a, struct endpoint *e, const struct service_spec *spec)
+{
+	struct str d = spec->traffic_distribution;
+	bool node = str_eqz(d, "PreferSameNode");
+	bool zone = node || str_eqz(d, "PreferClose") || str_eqz(d, "PreferSameZone");
+	if (!zone || (!e->zone.n && !node))
+		return 0;
+	e->hints = arena_new(a, struct endpoint_hints);
+	if (!e->hints)
+		return -ENOMEM;
+	int r = e->zone.n ? hint(a, &e->hints->for_zones, e->zone) : 0;
+	return r || !node ? r : hint(a, &e->hints->for_nodes, e->node_name);
+}
+
 static int fill_endpoint(struct cluster *c, struct object *o, struct endpoint *e, const struct object *svc,
 			 const struct object *pod, bool v6)
 {
@@ -165,7 +191,7 @@ static int fill_endpoint(struct cluster *c, struct object *o, struct endpoint *e
 	    node ? strmap_get(&node->meta.labels, STR("topology.kubernetes.io/zone")) : NULL;
 	if (zone)
 		e->zone = arena_str(a, *zone);
-	return e->node_name.p ? 0 : -ENOMEM;
+	return !e->node_name.p ? -ENOMEM : e->conditions->ready.v ? fill_hints(a, e, svc->service->spec) : 0;
 }
 
 static int fill_ports(struct object *o, const struct service_spec *spec, const struct object *pod)
@@ -204,9 +230,20 @@ static int fill_labels(struct object *o, const struct object *svc)
 	return r ? r : own_object(o, svc);
 }
 
-/* One slice: pods [from, from + n) of a group. */
-static int make_slice(struct cluster *c, const struct object *svc, bool v6, const struct group *g,
-		      size_t from, size_t n, struct str name)
+/* When what the slice tells of began, for measuring how long it took to reach the nodes. */
+static int set_trigger(struct cluster *c, struct object *o, const struct object *old, bool news)
+{
+	struct str key = STR("endpoints.kubernetes.io/last-change-trigger-time");
+	const struct str *was = old ? strmap_get(&old->meta.annotations, key) : NULL;
+	const char *now = *c->trigger ? c->trigger : c->now;
+	struct str value = news ? str_of(now) : was ? *was : (struct str){0};
+	struct arena *a = &o->arena;
+	return value.n ? strmap_set(a, &o->meta.annotations, arena_str(a, key), arena_str(a, value)) : 0;
+}
+
+/* One slice of pods that resolve their ports alike. */
+static int make_slice(struct cluster *c, const struct object *svc, bool v6, const struct object *const *pods,
+		      size_t n, struct str name)
 {
 	struct object *o = NULL;
 	int r = object_new(&o, &kind_table[KIND_endpointslice], svc->meta.ns, name);
@@ -218,9 +255,9 @@ static int make_slice(struct cluster *c, const struct object *svc, bool v6, cons
 	es->endpoints.set = true;
 	r = es->endpoints.items ? fill_labels(o, svc) : -ENOMEM;
 	if (!r)
-		r = fill_ports(o, svc->service->spec, g->pods.items[from]);
+		r = fill_ports(o, svc->service->spec, pods[0]);
 	for (size_t i = 0; i < n && !r; i++) {
-		r = fill_endpoint(c, o, &es->endpoints.items[i], svc, g->pods.items[from + i], v6);
+		r = fill_endpoint(c, o, &es->endpoints.items[i], svc, pods[i], v6);
 		es->endpoints.len++;
 	}
 	o->pos = svc->pos;
@@ -230,11 +267,102 @@ static int make_slice(struct cluster *c, const struct object *svc, bool v6, cons
 	if (!r)
 		r = cluster_admit(c, o, old, true, &none);
 	remarks_fini(&none);
+	if (!r)
+		r = set_trigger(c, o, old, false);
+	if (!r && !(old && object_same(o, old)))
+		r = set_trigger(c, o, old, true);
 	if (r || (old && object_same(o, old))) {
 		object_unref(&o);
 		return r;
 	}
 	return store_put(c->store, o, NULL);
+}
+
+struct bins { /* slices to be, each at its place */
+	VEC(struct group) list;
+};
+
+static void bins_fini(struct bins *b)
+{
+	VEC_EACH (&b->list, it)
+		vec_free(&it->pods);
+	vec_free(&b->list);
+}
+
+static int slice_name(struct buf *name, const struct object *svc, bool v6, const char *key, size_t index)
+{
+	uint64_t salt[2] = {v6, index * SLICE_MAX};
+	char suffix[6];
+	uint64_t h = hash_bytes(key, strlen(key), hash_bytes(salt, sizeof(salt), 0));
+	name_suffix(suffix, 5, hash_bytes(svc->meta.uid.p, svc->meta.uid.n, h));
+	buf_clear(name);
+	buf_printf(name, STR_FMT "-%s", STR_ARG(svc->meta.name), suffix);
+	return name->failed ? -ENOMEM : 0;
+}
+
+/* Where each pod is already: uid to number of the slice, plus 1. */
+static int known_places(struct cluster *c, const struct object *svc, bool v6, const struct group *g,
+			size_t slices, struct hash *places)
+{
+	AUTO_BUF name = {0};
+	int r = 0;
+	for (size_t k = 0; k < slices && !r; k++) {
+		r = slice_name(&name, svc, v6, g->key, k);
+		const struct object *old =
+		    r ? NULL : store_get(c->store, KIND_endpointslice, svc->meta.ns, buf_str(&name));
+		for (size_t i = 0; old && i < old->endpointslice->endpoints.len && !r; i++) {
+			const struct object_reference *ref =
+			    old->endpointslice->endpoints.items[i].target_ref;
+			if (ref && ref->uid.n)
+				r = hash_set(places, ref->uid, (void *)(uintptr_t)(k + 1), NULL);
+		}
+	}
+	return r;
+}
+
+/* A pod stays in the slice where it is, so that no change of another moves it (SV19); new ones go where room
+ * is. */
+static int fill_bins(const struct group *g, const struct hash *places, struct bins *b)
+{
+	size_t room = 0;
+	for (int turn = 0; turn < 2; turn++)
+		VEC_EACH (&g->pods, p) {
+			size_t at = (size_t)(uintptr_t)hash_get(places, (*p)->meta.uid);
+			if (!at != (turn == 1))
+				continue;
+			while (!at && room < b->list.len && b->list.items[room].pods.len >= SLICE_MAX)
+				room++;
+			size_t k = at ? at - 1 : room;
+			while (k >= b->list.len)
+				if (vec_push(&b->list, (struct group){0}))
+					return -ENOMEM;
+			if (vec_push(&b->list.items[k].pods, *p))
+				return -ENOMEM;
+		}
+	return 0;
+}
+
+static int make_group(struct cluster *c, const struct object *svc, bool v6, const struct group *g,
+		      struct keyset *kept)
+{
+	__attribute__((cleanup(bins_fini))) struct bins bins = {0};
+	struct hash places = {0};
+	AUTO_BUF name = {0};
+	int r = known_places(c, svc, v6, g, g->pods.len / SLICE_MAX + 8, &places);
+	if (!r)
+		r = fill_bins(g, &places, &bins);
+	hash_fini(&places);
+	for (size_t k = 0; k < bins.list.len && !r; k++) {
+		const struct group *bin = &bins.list.items[k];
+		if (!bin->pods.len)
+			continue;
+		r = slice_name(&name, svc, v6, g->key, k);
+		if (!r)
+			r = keyset_add(kept, buf_str(&name));
+		if (!r)
+			r = make_slice(c, svc, v6, bin->pods.items, bin->pods.len, buf_str(&name));
+	}
+	return r;
 }
 
 static int make_family(struct cluster *c, const struct object *svc, bool v6, struct keyset *kept)
@@ -244,20 +372,9 @@ static int make_family(struct cluster *c, const struct object *svc, bool v6, str
 	int r = select_pods(c, svc, &names);
 	if (!r)
 		r = gather(c, svc, v6, &names, &groups);
-	VEC_EACH (&groups.list, g) {
-		for (size_t from = 0; from < g->pods.len && !r; from += SLICE_MAX) {
-			size_t n = g->pods.len - from < SLICE_MAX ? g->pods.len - from : SLICE_MAX;
-			uint64_t salt[2] = {v6, from};
-			char suffix[6];
-			uint64_t h = hash_bytes(g->key, strlen(g->key), hash_bytes(salt, sizeof(salt), 0));
-			name_suffix(suffix, 5, hash_bytes(svc->meta.uid.p, svc->meta.uid.n, h));
-			AUTO_BUF name = {0};
-			buf_printf(&name, STR_FMT "-%s", STR_ARG(svc->meta.name), suffix);
-			r = name.failed ? -ENOMEM : keyset_add(kept, buf_str(&name));
-			if (!r)
-				r = make_slice(c, svc, v6, g, from, n, buf_str(&name));
-		}
-	}
+	VEC_EACH (&groups.list, g)
+		if (!r)
+			r = make_group(c, svc, v6, g, kept);
 	return r;
 }
 

@@ -24,6 +24,7 @@ static void settle(struct hub *h)
 		struct remarks rs = {0};
 		cluster_time(h->cluster, clock_wall());
 		int r = cluster_pass(h->cluster, &rs);
+		*h->cluster->trigger = 0;
 		if (r)
 			log_error("controllers: %s", strerror(-r));
 		VEC_EACH (&rs.list, it) {
@@ -68,6 +69,10 @@ static void on_files(uv_poll_t *p, int status, int events)
 static void on_tick(uv_timer_t *t)
 {
 	struct hub *h = t->data;
+	cluster_time(h->cluster, clock_wall());
+	int r = cluster_tick(h->cluster, (int64_t)(clock_ms() / 1000));
+	if (r)
+		log_error("tick: %s", strerror(-r));
 	api_tick(h->api);
 }
 
@@ -104,7 +109,8 @@ static void on_tls(uv_timer_t *t)
 
 static int start_store(struct hub *h)
 {
-	struct cluster_config cfg = {.kubelet = h->opt.sandbox};
+	struct cluster_config cfg = {
+	    .kubelet = h->opt.sandbox, .node_lost = h->opt.node_lost, .node_evict = h->opt.node_evict};
 	cluster_service_ranges(&cfg.services4, &cfg.services6);
 	int r = store_new(&h->store, HISTORY);
 	if (!r)

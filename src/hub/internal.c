@@ -91,6 +91,23 @@ static void print_remarks(struct buf *b, const struct remarks *rs, bool *any)
 	}
 }
 
+/* {"node": NAME}: its agent lives. */
+static int put_heartbeat(struct hub *h, struct str body, struct buf *answer, struct api_error *e)
+{
+	json_t *j = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+	const char *node = json_string_value(json_object_get(j, "node"));
+	cluster_time(h->cluster, clock_wall());
+	int r = node ? cluster_heartbeat(h->cluster, str_of(node)) : -EINVAL;
+	if (r == -EINVAL)
+		api_fail(e, 400, "BadRequest", "a heartbeat needs node");
+	else if (r == -ENOENT)
+		api_fail(e, 404, "NotFound", "nodes \"%s\" not found", node);
+	else if (!r)
+		buf_addz(answer, "{\"ok\":true}\n");
+	json_decref(j);
+	return r;
+}
+
 int internal_request(struct hub *h, const char *method, const char *name, struct str body, struct buf *answer,
 		     struct api_error *e)
 {
@@ -111,5 +128,7 @@ int internal_request(struct hub *h, const char *method, const char *name, struct
 			buf_addz(answer, "{\"ok\":true}\n");
 		return r;
 	}
-	return api_fail(e, 404, "NotFound", "there are GET remarks and PUT readiness");
+	if (!strcmp(name, "heartbeat") && !strcmp(method, "PUT"))
+		return put_heartbeat(h, body, answer, e);
+	return api_fail(e, 404, "NotFound", "there are GET remarks, PUT readiness and PUT heartbeat");
 }

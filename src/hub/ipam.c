@@ -36,6 +36,7 @@ void ipam_free(struct ipam **pip)
 		return;
 	free_values(&ip->addrs);
 	free_values(&ip->ports);
+	free_values(&ip->balancers);
 	HASH_EACH (&ip->ranges, slot)
 		free(((struct node_range *)slot->value)->bits);
 	free_values(&ip->ranges);

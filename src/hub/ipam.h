@@ -27,6 +27,27 @@ void ipam_pod_note(struct ipam *ip, const struct object *was, const struct objec
 int ipam_service_fill(struct ipam *ip, const struct store *s, struct object *o, const struct object *old,
 		      struct remarks *rs);
 
+/* What a Service of type LoadBalancer wants of one family. */
+struct balancer_wish {
+	struct str key;		  /* "ns/name" */
+	struct str pool;	  /* named by its annotation; empty: any that gives to all */
+	const struct addr *asked; /* loadBalancerIP, or NULL */
+	const struct addr *had;	  /* NULL: none yet */
+};
+enum balancer_answer {
+	BALANCER_GIVEN,
+	BALANCER_TAKEN,
+	BALANCER_OUTSIDE,
+	BALANCER_EXHAUSTED,
+	BALANCER_NO_POOL
+};
+enum balancer_answer ipam_balancer_pick(const struct ipam *ip, const struct store *s,
+					const struct balancer_wish *w, bool v6, struct addr *out);
+/* "ns/name" of the Service that has it, or NULL. */
+const char *ipam_balancer_holder(const struct ipam *ip, const struct addr *a);
+/* Addresses of a pool in use. */
+int64_t ipam_pool_used(const struct ipam *ip, const struct object *pool);
+
 /* A free place in the node's ranges: out4, out6 are zero where the node lacks the family. Addresses move on,
  * so that one just given back is not given out at once. 0 or -ENOSPC (also: no such node, no ranges). */
 int ipam_pod_pick(struct ipam *ip, struct str node, struct addr *out4, struct addr *out6);

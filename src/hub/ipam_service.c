@@ -10,7 +10,8 @@
 #include "hub/copy.h"
 #include "hub/ipam_state.h"
 
-enum { RESERVED = 256 }; /* the first addresses of a range are only given when asked for */
+enum { HEALTH_MARK = 0x68656c }; /* above all ports: stands for the health port */
+enum { RESERVED = 256 };	 /* the first addresses of a range are only given when asked for */
 
 struct fill {
 	struct ipam *ip;
@@ -49,6 +50,20 @@ static void give_back(struct hash *t, struct str key, struct str owner)
 		free(hash_del(t, key));
 }
 
+/* What somebody else balances is in no pool. */
+static void note_balancer(struct ipam *ip, const struct object *o, bool taken)
+{
+	const struct service_status *st = o->service->status;
+	const struct balancer_status *b = st ? st->load_balancer : NULL;
+	if (o->service->spec->load_balancer_class.n)
+		return;
+	for (size_t i = 0; b && i < b->ingress.len; i++) {
+		struct addr a;
+		if (!addr_parse(b->ingress.items[i].ip, &a))
+			(taken ? take : give_back)(&ip->balancers, addr_key(&a), object_key(o));
+	}
+}
+
 static void note(struct ipam *ip, const struct object *o, bool taken)
 {
 	const struct service_spec *spec = o->service->spec;
@@ -60,6 +75,11 @@ static void note(struct ipam *ip, const struct object *o, bool taken)
 		if (!addr_parse(spec->cluster_ips.items[i], &a))
 			(taken ? take : give_back)(&ip->addrs, addr_key(&a), key);
 	}
+	char health[24];
+	if (spec->health_check_node_port.v)
+		(taken ? take : give_back)(
+		    &ip->ports, ipam_port_key(health, STR("TCP"), spec->health_check_node_port.v), key);
+	note_balancer(ip, o, taken);
 	for (size_t i = 0; i < spec->ports.len; i++) {
 		char text[24];
 		if (spec->ports.items[i].node_port.set)
@@ -248,6 +268,10 @@ static const char *port_holder(const struct fill *f, const struct service_port *
 		if (&spec->ports.items[i] != p && spec->ports.items[i].node_port.v == number &&
 		    str_eq(spec->ports.items[i].protocol, p->protocol))
 			return "this one (another port of it)";
+	bool health = p->port.v == HEALTH_MARK && !p->node_port.set;
+	if (!health && spec->health_check_node_port.v == number && !str_eqz(p->protocol, "UDP") &&
+	    !str_eqz(p->protocol, "SCTP"))
+		return "this one (its healthCheckNodePort)";
 	const char *holder = hash_get(&f->ip->ports, ipam_port_key(text, p->protocol, number));
 	return holder && !str_eqz(f->key, holder) ? holder : NULL;
 }
@@ -268,13 +292,44 @@ static int pick_port(const struct fill *f, struct service_port *p)
 	return -EINVAL;
 }
 
-static int fill_ports(const struct fill *f, bool needed)
+/* Number of a health port, in the same range as node ports; what stands there is kept where it is free. */
+static int fill_health(const struct fill *f)
+{
+	struct service_spec *spec = f->o->service->spec;
+	const struct service_spec *was = f->old ? f->old->service->spec : NULL;
+	bool needed = str_eqz(spec->type, "LoadBalancer") && str_eqz(spec->external_traffic_policy, "Local");
+	struct opt_int *n = &spec->health_check_node_port;
+	struct service_port as = {.protocol = STR("TCP"), .port = {.v = HEALTH_MARK, .set = true}};
+	if (!needed) {
+		*n = (struct opt_int){0};
+		return 0;
+	}
+	if (n->v) {
+		const char *holder = port_holder(f, &as, n->v);
+		char text[24];
+		if (!holder)
+			return 0;
+		snprintf(text, sizeof(text), "%d", (int)n->v);
+		refuse_taken(f, n, "healthCheckNodePort", str_of(text), holder);
+		return -EINVAL;
+	}
+	if (was && was->health_check_node_port.v && !port_holder(f, &as, was->health_check_node_port.v)) {
+		*n = was->health_check_node_port;
+		return 0;
+	}
+	int r = pick_port(f, &as);
+	*n = as.node_port;
+	return r;
+}
+
+/* `asked`: numbers that stand there count also where none is needed. */
+static int fill_ports(const struct fill *f, bool needed, bool asked)
 {
 	struct service_spec *spec = f->o->service->spec;
 	int r = 0;
 	for (size_t i = 0; i < spec->ports.len; i++) {
 		struct service_port *p = &spec->ports.items[i];
-		if (!needed) {
+		if (!needed && !(asked && p->node_port.v)) {
 			p->node_port = (struct opt_int){0};
 			continue;
 		}
@@ -305,9 +360,10 @@ int ipam_service_fill(struct ipam *ip, const struct store *s, struct object *o, 
 	if (!spec)
 		return 0;
 	if (str_eqz(spec->type, "ExternalName")) {
+		spec->health_check_node_port = (struct opt_int){0};
 		spec->cluster_ip = (struct str){0};
 		spec->cluster_ips = (struct strlist){0};
-		return fill_ports(&f, false);
+		return fill_ports(&f, false, false);
 	}
 	int r = fill_families(&f);
 	if (r)
@@ -323,6 +379,8 @@ int ipam_service_fill(struct ipam *ip, const struct store *s, struct object *o, 
 	bool balancer =
 	    str_eqz(spec->type, "LoadBalancer") &&
 	    !(spec->allocate_load_balancer_node_ports.set && !spec->allocate_load_balancer_node_ports.v);
-	int p = fill_ports(&f, balancer || str_eqz(spec->type, "NodePort"));
-	return r ? r : p;
+	int p =
+	    fill_ports(&f, balancer || str_eqz(spec->type, "NodePort"), str_eqz(spec->type, "LoadBalancer"));
+	int health = fill_health(&f);
+	return r ? r : p ? p : health;
 }

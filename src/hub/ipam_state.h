@@ -18,9 +18,10 @@ struct node_range {
 
 struct ipam {
 	struct prefix services4, services6;
-	struct hash addrs;  /* 16 address bytes → "ns/name", owned */
-	struct hash ports;  /* "TCP:30080" → "ns/name", owned */
-	struct hash ranges; /* node → struct node_range */
+	struct hash balancers; /* 16 address bytes of status.loadBalancer → "ns/name", owned */
+	struct hash addrs;     /* 16 address bytes → "ns/name", owned */
+	struct hash ports;     /* "TCP:30080" → "ns/name", owned */
+	struct hash ranges;    /* node → struct node_range */
 };
 
 /* "TCP:30080" into out[24]. */

@@ -18,13 +18,14 @@
 #include "hub/privilege.h"
 #include "hub/run.h"
 
-static const char usage[] = "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
-			    "[--no-tls] [--port PORT]\n"
-			    "                [--nodes N] [--max-file MIB] [PATH...]\n"
-			    "\n"
-			    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
-			    "(RUNDIR/kubeconfig), with the objects of the\n"
-			    "manifests in PATH... and those made through the API. Started by `weft up`.\n";
+static const char usage[] =
+    "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
+    "[--no-tls] [--port PORT]\n"
+    "                [--nodes N] [--max-file MIB] [--node-lost S] [--node-evict S] [PATH...]\n"
+    "\n"
+    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
+    "(RUNDIR/kubeconfig), with the objects of the\n"
+    "manifests in PATH... and those made through the API. Started by `weft up`.\n";
 
 static int parse(int argc, char **argv, struct hub_options *opt)
 {
@@ -38,6 +39,8 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	    {"nodes", required_argument, NULL, 'N'},
 	    {"version", no_argument, NULL, 'v'},
 	    {"help", no_argument, NULL, 'h'},
+	    {"node-lost", required_argument, NULL, 'l'},
+	    {"node-evict", required_argument, NULL, 'e'},
 	    {"max-file", required_argument, NULL, 'f'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -74,6 +77,15 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 				return 2;
 			}
 			opt->nodes = (unsigned)n;
+			break;
+		case 'l':
+		case 'e':
+			if (str_to_i64(str_of(optarg), 1, 86400, &n)) {
+				fprintf(stderr, "weft-hub: --node-%s %s: 1 to 86400 seconds\n",
+					c == 'l' ? "lost" : "evict", optarg);
+				return 2;
+			}
+			*(c == 'l' ? &opt->node_lost : &opt->node_evict) = (unsigned)n;
 			break;
 		case 'f':
 			if (str_to_i64(str_of(optarg), 1, 1024, &n)) {

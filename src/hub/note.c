@@ -5,7 +5,9 @@
  */
 #include "hub/note.h"
 
+#include "hub/balancer.h"
 #include "hub/copy.h"
+#include "hub/nodelife.h"
 #include "hub/podmake.h"
 #include "hub/podstatus.h"
 #include "hub/schedule.h"
@@ -21,6 +23,13 @@ void note_workload(struct cluster *c, const struct object *o)
 	AUTO_BUF b = {0};
 	buf_printf(&b, "%s/" STR_FMT, o->desc->name, STR_ARG(object_key(o)));
 	must(c, b.failed || keyset_add(&c->workloads, buf_str(&b)));
+}
+
+void note_later(struct cluster *c, const struct object *o)
+{
+	AUTO_BUF b = {0};
+	buf_printf(&b, "%s/" STR_FMT, o->desc->name, STR_ARG(object_key(o)));
+	must(c, b.failed || keyset_add(&c->later, buf_str(&b)));
 }
 
 static void note_owner(struct cluster *c, const struct object *o)
@@ -61,13 +70,15 @@ static void load_pod(struct cluster *c, const struct object *o, int by)
 	const struct owner_reference *owner = object_controller(o);
 	if (owner)
 		count(c, &load->owners, owner->uid, by);
-	for (size_t i = 0; i < spec->containers.len; i++)
-		for (size_t j = 0; j < spec->containers.items[i].ports.len; j++) {
-			const struct container_port *p = &spec->containers.items[i].ports.items[j];
-			AUTO_BUF b = {0};
-			if (p->host_port.v)
-				count(c, &load->host_ports, schedule_port_key(&b, p), by);
-		}
+	const struct container_list *lists[] = {&spec->containers, &spec->init_containers};
+	for (size_t k = 0; k < 2; k++)
+		for (size_t i = 0; i < lists[k]->len; i++)
+			for (size_t j = 0; j < lists[k]->items[i].ports.len; j++) {
+				const struct container_port *p = &lists[k]->items[i].ports.items[j];
+				AUTO_BUF b = {0};
+				if (p->host_port.v)
+					count(c, &load->host_ports, schedule_port_key(&b, p), by);
+			}
 }
 
 /* Services whose selector names one of these labels and matches them all. */
@@ -117,6 +128,13 @@ static void note_pod(struct cluster *c, const struct object *was, const struct o
 		}
 	}
 	note_owner(c, o);
+	const struct owner_reference *ref = now ? NULL : object_controller(o);
+	/* A Deployment that recreates waits for the last old pod. */
+	const struct object *set = ref && str_eqz(ref->kind, "ReplicaSet")
+				       ? store_get(c->store, KIND_replicaset, o->meta.ns, ref->name)
+				       : NULL;
+	if (set)
+		note_owner(c, set);
 	const struct pod_status *st = now ? now->pod->status : NULL;
 	bool placed = now && (!now->pod->spec || (now->pod->spec->node_name.n && st && st->pod_ips.len));
 	if (now && !placed && pod_is_active(now)) {
@@ -143,15 +161,44 @@ static void index_service(struct cluster *c, const struct object *o, bool in)
 		labelindex_del(&c->services_by, o->meta.ns, &spec->selector.items[0], o->meta.name);
 }
 
+static bool has_ingress(const struct object *svc)
+{
+	const struct service_status *st = svc->service->status;
+	return st && st->load_balancer && st->load_balancer->ingress.len;
+}
+
+static void note_balancers(struct cluster *c)
+{
+	struct object_refs all = {0};
+	must(c, store_list(c->store, KIND_service, STR(""), &all));
+	VEC_EACH (&all.list, o)
+		if (balancer_is_ours(*o))
+			must(c, keyset_add(&c->services, object_key(*o)));
+	vec_free(&all.list);
+}
+
 static void note_service(struct cluster *c, const struct object *was, const struct object *now)
 {
 	ipam_service_note(c->ipam, was, now);
+	if ((was && balancer_is_ours(was)) || (now && balancer_is_ours(now))) {
+		c->pools = true;
+		/* What one gives back another may wait for. */
+		if (was && has_ingress(was) && !(now && has_ingress(now)))
+			note_balancers(c);
+	}
 	if (was)
 		index_service(c, was, false);
 	if (now) {
 		index_service(c, now, true);
 		must(c, keyset_add(&c->services, object_key(now)));
 	}
+}
+
+static bool zone_same(const struct object *a, const struct object *b)
+{
+	const struct str *x = strmap_get(&a->meta.labels, STR("topology.kubernetes.io/zone"));
+	const struct str *y = strmap_get(&b->meta.labels, STR("topology.kubernetes.io/zone"));
+	return !x == !y && (!x || str_eq(*x, *y));
 }
 
 static void note_node(struct cluster *c, const struct object *was, const struct object *now)
@@ -161,7 +208,13 @@ static void note_node(struct cluster *c, const struct object *was, const struct 
 	ipam_node_note(c->ipam, was, now);
 	c->daemons = c->retry = true;
 	must(c, store_pods_of_node(c->store, o->meta.name, &pods));
+	bool told = was && now && nodelife_is_lost(was) != nodelife_is_lost(now);
+	bool moved = !was || !now || !zone_same(was, now);
 	VEC_EACH (&pods.list, p) {
+		if (told)
+			must(c, keyset_add(&c->restate, object_key(*p)));
+		if (moved)
+			note_services_of(c, *p);
 		if (!now)
 			must(c, keyset_add(&c->lost, object_key(*p)));
 		else if (!was)
@@ -194,6 +247,11 @@ void note_event(void *ctx, const struct event *e)
 		break;
 	case KIND_node:
 		note_node(c, was, now);
+		break;
+	case KIND_addresspool:
+		c->pools = true;
+		if (!was || !now || !object_same_spec(was, now))
+			note_balancers(c);
 		break;
 	case KIND_endpointslice:
 		if (!now)

@@ -7,6 +7,7 @@
 
 #include "hub/condition.h"
 #include "hub/copy.h"
+#include "hub/nodelife.h"
 #include "hub/podmake.h"
 
 enum { PROBE_KNOWN = 1, PROBE_READY = 2, PROBE_STARTED = 4 };
@@ -244,11 +245,14 @@ int podstatus_compose(struct cluster *c, struct object *o)
 		r = condition_set(a, &st->conditions, "ContainersReady", containers, containers ? NULL : why,
 				  NULL, c->now);
 	bool gates = gates_open(o);
+	const struct object *node = store_get(c->store, KIND_node, STR(""), o->pod->spec->node_name);
+	bool lost = node && nodelife_is_lost(node), ready = containers && gates && !lost;
 	if (!r)
-		r = condition_set(a, &st->conditions, "Ready", containers && gates,
-				  containers && gates ? NULL
-				  : containers	      ? "ReadinessGatesNotReady"
-						      : why,
+		r = condition_set(a, &st->conditions, "Ready", ready,
+				  ready	       ? NULL
+				  : lost       ? "NodeNotReady"
+				  : containers ? "ReadinessGatesNotReady"
+					       : why,
 				  NULL, c->now);
 	return r || !st->phase.p ? -ENOMEM : 0;
 }

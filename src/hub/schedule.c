@@ -13,7 +13,7 @@
 #include "hub/schedule.h"
 
 struct unfit { /* how many nodes refuse, by reason */
-	unsigned nodes, selector, taint, cordoned, port, full;
+	unsigned nodes, selector, taint, cordoned, lost, port, full;
 };
 
 static bool tolerates(const struct pod_spec *spec, const struct taint *t)
@@ -45,11 +45,16 @@ bool schedule_node_suits(const struct pod_spec *spec, const struct object *node)
 	return strmap_contains(&node->meta.labels, &spec->node_selector) && !unbearable(spec, node);
 }
 
+static bool is_any(struct str host_ip)
+{
+	return !host_ip.n || str_eqz(host_ip, "0.0.0.0") || str_eqz(host_ip, "::");
+}
+
 struct str schedule_port_key(struct buf *b, const struct container_port *p)
 {
 	buf_clear(b);
 	buf_printf(b, STR_FMT ":%d@" STR_FMT, STR_ARG(p->protocol.n ? p->protocol : STR("TCP")),
-		   (int)p->host_port.v, STR_ARG(p->host_ip.n ? p->host_ip : STR("0.0.0.0")));
+		   (int)p->host_port.v, STR_ARG(is_any(p->host_ip) ? STR("0.0.0.0") : p->host_ip));
 	return buf_str(b);
 }
 
@@ -59,7 +64,7 @@ static bool port_taken(const struct node_load *load, const struct container_port
 	AUTO_BUF b = {0};
 	if (hash_get(&load->host_ports, schedule_port_key(&b, p)))
 		return true;
-	if (p->host_ip.n && !str_eqz(p->host_ip, "0.0.0.0")) {
+	if (!is_any(p->host_ip)) {
 		struct container_port any = *p;
 		any.host_ip = (struct str){0};
 		return hash_get(&load->host_ports, schedule_port_key(&b, &any));
@@ -74,13 +79,22 @@ static bool port_taken(const struct node_load *load, const struct container_port
 
 static bool ports_clash(const struct node_load *load, const struct pod_spec *spec)
 {
-	for (size_t i = 0; load && i < spec->containers.len; i++) {
-		const struct container_port_list *ports = &spec->containers.items[i].ports;
-		for (size_t j = 0; j < ports->len; j++)
-			if (ports->items[j].host_port.v && port_taken(load, &ports->items[j]))
-				return true;
-	}
+	const struct container_list *lists[] = {&spec->containers, &spec->init_containers};
+	for (size_t k = 0; load && k < 2; k++)
+		for (size_t i = 0; i < lists[k]->len; i++) {
+			const struct container_port_list *ports = &lists[k]->items[i].ports;
+			for (size_t j = 0; j < ports->len; j++)
+				if (ports->items[j].host_port.v && port_taken(load, &ports->items[j]))
+					return true;
+		}
 	return false;
+}
+
+static bool is_up(const struct object *node)
+{
+	const struct condition *ready =
+	    node->node->status ? condition_find(&node->node->status->conditions, "Ready") : NULL;
+	return !ready || str_eqz(ready->status, "True");
 }
 
 static bool fits(struct cluster *c, const struct object *pod, const struct object *node, struct unfit *why)
@@ -94,6 +108,8 @@ static bool fits(struct cluster *c, const struct object *pod, const struct objec
 		why->taint++;
 	else if (node->node->spec && node->node->spec->unschedulable.v)
 		why->cordoned++;
+	else if (!is_up(node))
+		why->lost++;
 	else if (ports_clash(load, spec))
 		why->port++;
 	else if (!spec->host_network.v && !ipam_node_free(c->ipam, node->meta.name))
@@ -219,6 +235,7 @@ static int refuse(struct cluster *c, const struct object *pod, const struct unfi
 	say(&parts, why->selector, "without the labels of nodeSelector");
 	say(&parts, why->taint, "with a taint that the pod does not tolerate");
 	say(&parts, why->cordoned, "unschedulable");
+	say(&parts, why->lost, "not ready");
 	say(&parts, why->port, "where its hostPort is taken");
 	say(&parts, why->full, "without a free pod address");
 	AUTO_BUF text = {0};

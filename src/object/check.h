@@ -16,6 +16,7 @@ struct check {
 	unsigned told; /* remarks so far */
 };
 enum { CHECK_TOLD_MAX = 100 }; /* of one object; finding a member's path costs what the object is large */
+enum { NODE_PORT_MIN = 30000, NODE_PORT_MAX = 32767 };
 
 /* An error about a member: "spec.ports[0].port: …". hint may be NULL. */
 void check_fail(struct check *c, const void *member, const char *hint, const char *fmt, ...)
@@ -54,8 +55,8 @@ struct kind_rules {
 	int (*defaults)(struct object *o);
 };
 extern const struct kind_rules namespace_rules, node_rules, networkpolicy_rules, clusternetworkpolicy_rules,
-    service_rules, endpointslice_rules, deployment_rules, replicaset_rules, statefulset_rules,
-    daemonset_rules, job_rules, pod_rules;
+    service_rules, addresspool_rules, endpointslice_rules, deployment_rules, replicaset_rules,
+    statefulset_rules, daemonset_rules, job_rules, pod_rules;
 
 /* Sets a number or truth value that was left out. */
 static inline void default_int(struct opt_int *v, int64_t to)

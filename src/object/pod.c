@@ -53,6 +53,12 @@ static void check_container_ports(struct check *c, const struct pod_spec *s, con
 		if (s->host_network.v && p->host_port.v && p->host_port.v != p->container_port.v)
 			check_fail(c, &p->host_port, "write the same number",
 				   "must equal containerPort, since the pod has hostNetwork");
+		if (p->host_port.v >= NODE_PORT_MIN && p->host_port.v <= NODE_PORT_MAX)
+			check_remark(
+			    c, REMARK_WARNING, &p->host_port, "choose a number outside that range",
+			    "%lld is in the range of node ports, %d to %d: a Service may get the same "
+			    "number",
+			    (long long)p->host_port.v, NODE_PORT_MIN, NODE_PORT_MAX);
 	}
 	hash_fini(&names);
 }

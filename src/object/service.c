@@ -3,8 +3,6 @@
 #include "base/addr.h"
 #include "object/check.h"
 
-enum { NODE_PORT_MIN = 30000, NODE_PORT_MAX = 32767 };
-
 static bool has_type(const struct service_spec *s, const char *type)
 {
 	return s->type.n ? str_eqz(s->type, type) : !strcmp(type, "ClusterIP");
@@ -109,6 +107,48 @@ static void check_external_name(struct check *c, const struct service_spec *s)
 		check_fail(c, &s->cluster_ip, "remove it", "does not go with type ExternalName");
 }
 
+static void check_balancer(struct check *c, const struct service_spec *s)
+{
+	struct addr a;
+	bool balancer = has_type(s, "LoadBalancer");
+	const struct opt_int *health = &s->health_check_node_port;
+	if (health->set && health->v && !(balancer && str_eqz(s->external_traffic_policy, "Local")))
+		check_fail(c, health, "remove it",
+			   "only for type LoadBalancer with externalTrafficPolicy: Local");
+	else if (health->set && health->v && (health->v < NODE_PORT_MIN || health->v > NODE_PORT_MAX))
+		check_fail(c, health, NULL, "%lld is not in the range of node ports, %d to %d",
+			   (long long)health->v, NODE_PORT_MIN, NODE_PORT_MAX);
+	if (s->load_balancer_source_ranges.len && !balancer)
+		check_fail(c, &s->load_balancer_source_ranges, "set type: LoadBalancer, or remove it",
+			   "only for type LoadBalancer");
+	if (s->load_balancer_class.n && !balancer)
+		check_fail(c, &s->load_balancer_class, "set type: LoadBalancer, or remove it",
+			   "only for type LoadBalancer");
+	if (s->load_balancer_ip.n && addr_parse(s->load_balancer_ip, &a))
+		check_fail(c, &s->load_balancer_ip, "write one IP address, or leave it out",
+			   "\"" STR_FMT "\" is not an IP address", STR_ARG(s->load_balancer_ip));
+}
+
+static void check_affinity(struct check *c, const struct service_spec *s)
+{
+	const struct affinity_config *config = s->session_affinity_config;
+	if (!config || !config->client_ip)
+		return;
+	if (!str_eqz(s->session_affinity, "ClientIP"))
+		check_fail(c, &s->session_affinity_config, "set sessionAffinity: ClientIP, or remove it",
+			   "only for sessionAffinity ClientIP");
+	check_range(c, &config->client_ip->timeout_seconds, 1, 86400);
+}
+
+static void check_distribution(struct check *c, const struct service_spec *s)
+{
+	struct str d = s->traffic_distribution;
+	if (d.n && !str_eqz(d, "PreferClose") && !str_eqz(d, "PreferSameZone") &&
+	    !str_eqz(d, "PreferSameNode"))
+		check_fail(c, &s->traffic_distribution, "write PreferClose, PreferSameZone or PreferSameNode",
+			   "\"" STR_FMT "\" is not known", STR_ARG(d));
+}
+
 static void check(struct check *c)
 {
 	const struct service_spec *s = c->o->service->spec;
@@ -123,13 +163,9 @@ static void check(struct check *c)
 	if (s->external_traffic_policy.n && !reached_from_outside(s) && !s->external_ips.len)
 		check_fail(c, &s->external_traffic_policy, "set type: NodePort or LoadBalancer, or remove it",
 			   "only for Services that are reached from outside");
-	if (s->health_check_node_port.set && s->health_check_node_port.v &&
-	    !(has_type(s, "LoadBalancer") && str_eqz(s->external_traffic_policy, "Local")))
-		check_fail(c, &s->health_check_node_port, "remove it",
-			   "only for type LoadBalancer with externalTrafficPolicy: Local");
-	if (s->load_balancer_source_ranges.len && !has_type(s, "LoadBalancer"))
-		check_fail(c, &s->load_balancer_source_ranges, "set type: LoadBalancer, or remove it",
-			   "only for type LoadBalancer");
+	check_balancer(c, s);
+	check_affinity(c, s);
+	check_distribution(c, s);
 }
 
 static int defaults(struct object *o)
@@ -153,6 +189,10 @@ static int defaults(struct object *o)
 	default_str(&s->ip_family_policy, "PreferDualStack");
 	if (reached_from_outside(s))
 		default_str(&s->external_traffic_policy, "Cluster");
+	if (!s->health_check_node_port.v)
+		s->health_check_node_port.set = false;
+	if (has_type(s, "LoadBalancer"))
+		default_bool(&s->allocate_load_balancer_node_ports, true);
 	return 0;
 }
 

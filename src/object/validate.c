@@ -375,6 +375,7 @@ static const struct kind_rules *rules_of(enum kind k)
 	    [KIND_networkpolicy] = &networkpolicy_rules,
 	    [KIND_clusternetworkpolicy] = &clusternetworkpolicy_rules,
 	    [KIND_service] = &service_rules,
+	    [KIND_addresspool] = &addresspool_rules,
 	    [KIND_endpointslice] = &endpointslice_rules,
 	    [KIND_deployment] = &deployment_rules,
 	    [KIND_replicaset] = &replicaset_rules,

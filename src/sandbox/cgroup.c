@@ -71,6 +71,20 @@ static bool populated(const char *path)
 	return !file_read(file, &text) && text.n && memmem(text.p, text.n, "populated 1", 11);
 }
 
+static int wait_empty(const char *path, uint64_t end, bool kill_again)
+{
+	while (populated(path)) {
+		struct timespec nap = {.tv_nsec = 1000000};
+
+		if (clock_ms() > end)
+			return -EBUSY;
+		nanosleep(&nap, NULL);
+		if (kill_again)
+			nftw(path, kill_members, 16, FTW_PHYS);
+	}
+	return 0;
+}
+
 int cgroup_kill(const char *path, unsigned wait_ms)
 {
 	uint64_t end = clock_ms() + wait_ms;
@@ -81,14 +95,13 @@ int cgroup_kill(const char *path, unsigned wait_ms)
 		return 0;
 	if (file_poke(file, "1"))
 		nftw(path, kill_members, 16, FTW_PHYS);
-	while (populated(path)) {
-		struct timespec nap = {.tv_nsec = 1000000};
+	return wait_empty(path, end, false);
+}
 
-		if (clock_ms() > end)
-			return -EBUSY;
-		nanosleep(&nap, NULL);
-	}
-	return 0;
+int cgroup_kill_members(const char *path, unsigned wait_ms)
+{
+	nftw(path, kill_members, 16, FTW_PHYS);
+	return wait_empty(path, clock_ms() + wait_ms, true);
 }
 
 static int remove_one(const char *path, const struct stat *st, int type, struct FTW *at)

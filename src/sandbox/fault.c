@@ -145,7 +145,7 @@ static int node_down(struct sandbox *s, struct node *n)
 	n->down = true;
 	daemon_hold(&n->daemon);
 	snprintf(path, sizeof(path), "%s/%s", s->cgroup, n->name);
-	cgroup_kill(path, POWER_MS);
+	cgroup_kill_members(path, POWER_MS);
 	HASH_EACH (&s->pods, slot) {
 		struct pod *p = slot->value;
 

@@ -77,6 +77,8 @@ static void handle_resource(struct api *a, const struct target *t, const struct 
 {
 	if (t->events || t->leases)
 		virtual_handle(a, t, rq, rp, e);
+	else if (subresource_is(t))
+		subresource_handle(a, t, rq, rp, e);
 	else if (strcmp(rq->method, "GET"))
 		write_handle(a, t, rq, rp, e);
 	else if (query_true(rq, "watch"))

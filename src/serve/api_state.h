@@ -66,6 +66,12 @@ void write_handle(struct api *a, const struct target *t, const struct http_reque
 /* Events (always empty) and Leases (made of Nodes). */
 void virtual_handle(struct api *a, const struct target *t, const struct http_request *rq,
 		    struct http_reply *rp, struct api_error *e);
+/* scale of workloads, eviction of pods: see subresource.c. */
+bool subresource_is(const struct target *t);
+bool kind_scales(enum kind k);
+void subresource_handle(struct api *a, const struct target *t, const struct http_request *rq,
+			struct http_reply *rp, struct api_error *e);
+int read_dry(const struct http_request *rq, bool *dry, struct api_error *e);
 const struct object *api_find(struct api *a, const struct target *t, struct api_error *e);
 bool query_true(const struct http_request *rq, const char *key);
 

@@ -165,6 +165,10 @@ static void service_fill(struct cells *c, const struct object *o)
 	AUTO_BUF ports = {0};
 	for (size_t i = 0; i < spec->external_ips.len; i++)
 		add_comma(&outside, spec->external_ips.items[i]);
+	const struct balancer_status *b = o->service->status ? o->service->status->load_balancer : NULL;
+	for (size_t i = 0; b && i < b->ingress.len; i++)
+		add_comma(&outside,
+			  b->ingress.items[i].ip.n ? b->ingress.items[i].ip : b->ingress.items[i].hostname);
 	if (!outside.n && str_eqz(spec->type, "ExternalName"))
 		buf_adds(&outside, spec->external_name);
 	if (!outside.n && str_eqz(spec->type, "LoadBalancer"))
@@ -184,6 +188,19 @@ static void service_fill(struct cells *c, const struct object *o)
 	cell_buf(c, &ports, "<none>");
 	cell_age(c, o);
 	cell_map(c, &spec->selector);
+}
+
+COLUMNS(addresspool, TEXT("Addresses"), TEXT("Auto-Assign"), NUMBER("Assigned"), TEXT("Age"));
+static void addresspool_fill(struct cells *c, const struct object *o)
+{
+	const struct addresspool_spec *spec = o->addresspool->spec;
+	AUTO_BUF ranges = {0};
+	for (size_t i = 0; spec && i < spec->addresses.len; i++)
+		add_comma(&ranges, spec->addresses.items[i]);
+	cell_buf(c, &ranges, "<none>");
+	cell(c, "%s", spec && spec->auto_assign.set && !spec->auto_assign.v ? "false" : "true");
+	cell_int(c, o->addresspool->status ? o->addresspool->status->assigned.v : 0);
+	cell_age(c, o);
 }
 
 COLUMNS(endpointslice, TEXT("AddressType"), TEXT("Ports"), TEXT("Endpoints"), TEXT("Age"));
@@ -395,6 +412,7 @@ static const struct cell_table tables[KIND_COUNT] = {
     [KIND_networkpolicy] = TABLE(networkpolicy),
     [KIND_clusternetworkpolicy] = TABLE(clusternetworkpolicy),
     [KIND_service] = TABLE(service),
+    [KIND_addresspool] = TABLE(addresspool),
     [KIND_endpointslice] = TABLE(endpointslice),
     [KIND_deployment] = TABLE(deployment),
     [KIND_replicaset] = TABLE(replicaset),

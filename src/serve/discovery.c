@@ -75,6 +75,17 @@ static void print_resource(struct buf *b, const struct kind_desc *k)
 			   "status\",\"singularName\":\"\",\"namespaced\":%s,\"kind\":\"%s\",\"verbs\":"
 			   "[\"get\",\"patch\",\"update\"]}",
 			   k->plural, k->namespaced ? "true" : "false", k->name);
+	if (kind_scales(k->kind))
+		buf_printf(
+		    b,
+		    ",{\"name\":\"%s/scale\",\"singularName\":\"\",\"namespaced\":true,\"group\":"
+		    "\"autoscaling\",\"version\":\"v1\",\"kind\":\"Scale\",\"verbs\":[\"get\",\"patch\","
+		    "\"update\"]}",
+		    k->plural);
+	if (k->kind == KIND_pod)
+		buf_addz(b,
+			 ",{\"name\":\"pods/eviction\",\"singularName\":\"\",\"namespaced\":true,\"group\":"
+			 "\"policy\",\"version\":\"v1\",\"kind\":\"Eviction\",\"verbs\":[\"create\"]}");
 }
 
 static void print_resources(struct buf *b, const struct group *g)

@@ -157,7 +157,7 @@ static void run(struct api *a, struct api_write *w, int status, struct http_repl
 	}
 }
 
-static int read_dry(const struct http_request *rq, bool *dry, struct api_error *e)
+int read_dry(const struct http_request *rq, bool *dry, struct api_error *e)
 {
 	const char *v = http_query(rq, "dryRun");
 	*dry = v && !strcmp(v, "All");
@@ -219,18 +219,23 @@ static void patch(struct api *a, const struct target *t, const struct http_reque
 	const char *why = NULL;
 	if (!old)
 		return;
-	if (strncmp(rq->content_type, "application/merge-patch+json", 28)) {
+	const char *type = rq->content_type;
+	int r = -ENOTSUP;
+	if (!strncmp(type, "application/merge-patch+json", 28))
+		r = patch_merge(old, rq->body, &merged, &why);
+	else if (!strncmp(type, "application/strategic-merge-patch+json", 38))
+		r = patch_strategic(old, rq->body, &merged, &why);
+	else if (!strncmp(type, "application/json-patch+json", 27))
+		r = patch_json(old, rq->body, &merged, &why);
+	if (r == -ENOTSUP)
 		api_fail(e, 415, "UnsupportedMediaType",
-			 "patches of type %s are not taken yet; use --type=merge "
-			 "(application/merge-patch+json), or kubectl "
-			 "replace -f",
-			 *rq->content_type ? rq->content_type : "?");
+			 "patches of type %s are not taken; there are application/merge-patch+json, "
+			 "application/strategic-merge-patch+json and application/json-patch+json",
+			 *type ? type : "?");
+	else if (r)
+		api_fail(e, 400, "BadRequest", "patch: %s", why);
+	if (r)
 		return;
-	}
-	if (patch_merge(old, rq->body, &merged, &why)) {
-		api_fail(e, 400, "BadRequest", "merge patch: %s", why);
-		return;
-	}
 	replace(a, t, rq, rp, e, buf_str(&merged));
 }
 

@@ -44,6 +44,7 @@ int main(int argc, char **argv)
 		return 1;
 	snprintf(name, sizeof(name), "%.40s/%.40s/%.40s", spec.ns, spec.pod, spec.container);
 	log_open(name);
+	server_tls = tls_part();
 	status = strcmp(argv[1], "init") ? standin_serve(&spec, argv[3]) : standin_init(&spec);
 	fflush(NULL);
 	_exit(status); /* what lives as long as the process is not taken apart */

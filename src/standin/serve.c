@@ -14,6 +14,8 @@
 #include "base/own.h"
 #include "standin/programs.h"
 
+const struct tls_part *server_tls;
+
 enum { DRAIN_LOOK_MS = 20 };
 
 struct words { /* signals */

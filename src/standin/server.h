@@ -54,7 +54,9 @@ struct listener {
 	enum proto proto;
 };
 
-extern const struct tls_part *server_tls; /* of the program */
+/* What the program was built with; set before a server starts. */
+extern const struct tls_part *server_tls;
+const struct tls_part *tls_part(void); /* tls.c, or NULL of tls_none.c */
 
 enum speech { SPEECH_UNKNOWN, SPEECH_HTTP1, SPEECH_HTTP2, SPEECH_ECHO };
 

@@ -122,5 +122,9 @@ static void tls_close(struct tls *t)
 	free(t);
 }
 
-static const struct tls_part part = {tls_open, tls_recv, tls_send, tls_close};
-const struct tls_part *server_tls = &part;
+const struct tls_part *tls_part(void)
+{
+	static const struct tls_part part = {tls_open, tls_recv, tls_send, tls_close};
+
+	return &part;
+}

@@ -334,9 +334,12 @@ static void run(struct golden *g, bool steps, struct buf *out)
 	plan_delta_fini(&none);
 }
 
-static int make_compiler(struct compiler **out, const char *node, uint32_t mode)
+/* Settings come from the name of the case. */
+static int make_compiler(struct compiler **out, const char *node, const char *name)
 {
+	uint32_t mode = strstr(name, "routes") ? MODE_ROUTES : MODE_VXLAN;
 	struct compile_config cfg = {.node = str_of(node), .mode = mode, .uplink = 2, .mtu = 1500};
+	cfg.no_external_ips = strstr(name, "no-external-ips");
 	cfg.tunnel = mode == MODE_VXLAN ? 3 : 0;
 	prefix_parse(STR("10.96.0.0/16"), &cfg.services4);
 	prefix_parse(STR("fd57:0:0:96::/112"), &cfg.services6);
@@ -353,10 +356,9 @@ static bool play(const char *folder, const char *name, struct buf *out)
 	AUTO_BUF first = {0};
 	AUTO_BUF path = {0};
 	AUTO_BUF then = {0};
-	uint32_t mode = strstr(name, "routes") ? MODE_ROUTES : MODE_VXLAN;
 	buf_printf(&path, "%s.yaml", name);
 	if (read_all(path.p, &first) || store_new(&g.store, 0) ||
-	    make_compiler(&g.compiler, "node-1", mode) || make_compiler(&g.other, "node-2", mode) ||
+	    make_compiler(&g.compiler, "node-1", name) || make_compiler(&g.other, "node-2", name) ||
 	    store_subscribe(g.store, heard, &g, &sub))
 		return false;
 	if (!strstr(first.p, "kind: Node,"))

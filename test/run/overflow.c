@@ -28,7 +28,8 @@
 #define SMALL                                                                                                \
 	"endpoint=6,iface=2,address=8,block=4,block_trie=4,range=4,node=4,policy=8,port=8,name=4,name_"      \
 	"match=4,"                                                                                           \
-	"service=6,backend=8,conn4=8,conn6=8,half4=64,half6=64,nat=16,fragment=16,drop=4,staged=1,netns=2,"  \
+	"service=6,backend=8,source_range=8,affinity=64,conn4=8,conn6=8,half4=64,half6=64,nat=16,fragment="  \
+	"16,drop=4,staged=1,netns=2,"                                                                        \
 	"gone=1,"                                                                                            \
 	"learned=4"
 enum { CONNS = 8, NATS = 16, LEARNED = 4, ISOLATED = 3000, STAGED = 3001 };
@@ -96,14 +97,19 @@ static void row_service(struct script *s, enum plan_map m, uint32_t i)
 {
 	struct service_key sk = {.port = htons(80), .proto = IPPROTO_UDP};
 	struct backend_key bk = {.list = 40 + i};
-	struct service_value sv = {.list = 40 + i, .count = 1};
+	struct service_value sv = {.list = 40 + i, .count = 1, .service = 7};
+	struct source_key rk = {.prefixlen = 32 + 128, .service = 7};
+	struct source_value rv = {1};
 	struct backend_value bv = {.port = htons(80)};
 	struct node_value nv = {.v4 = {.b = {1}}};
 	uint32_t n = 100 + i;
 
 	number(&sk.addr, i);
 	number(&bv.addr, i);
-	if (m == PLAN_MAP_service)
+	number(&rk.addr, i);
+	if (m == PLAN_MAP_source_range)
+		ADD(rk, rv);
+	else if (m == PLAN_MAP_service)
 		ADD(sk, sv);
 	else if (m == PLAN_MAP_backend)
 		ADD(bk, bv);
@@ -121,6 +127,7 @@ static const struct planned {
 	PLANNED(block_trie, row_address) PLANNED(range, row_address) PLANNED(node, row_service)
 	    PLANNED(policy, row_judging) PLANNED(port, row_judging) PLANNED(name, row_judging)
 		PLANNED(name_match, row_judging) PLANNED(service, row_service) PLANNED(backend, row_service)
+		    PLANNED(source_range, row_service)
 #undef PLANNED
 };
 
@@ -351,7 +358,7 @@ static void flood(bool v6)
 static void fill_nat(struct child *c)
 {
 	struct service_key sk = {.port = htons(80), .proto = IPPROTO_UDP};
-	struct service_value sv = {.list = 77, .count = 1};
+	struct service_value sv = {.list = 77, .count = 1, .service = 7};
 	struct backend_key bk = {.list = 77};
 	struct backend_value bv = {.addr = addr16_of(&pods[1].link.v4), .port = htons(5002)};
 	int client[NATS], server = bound(pods[1].netns, &pods[1].link.v4, 5002);
@@ -571,6 +578,51 @@ static void fill_learned(struct child *c, const struct script *plan)
 	script_fini(&s);
 }
 
+/* More clients from outside than BPF map affinity has room for: the oldest are forgotten, the last is known.
+ */
+static void flood_affinity(struct child *c)
+{
+	struct service_key sk = {.port = htons(81), .proto = IPPROTO_UDP};
+	struct service_value sv = {
+	    .flags = SERVICE_OUTSIDE_TOO, .out_list = 78, .out_count = 1, .affinity = 1000, .service = 9};
+	struct backend_key bk = {.list = 78};
+	struct backend_value bv = {.addr = addr16_of(&pods[1].link.v4), .port = htons(5005)};
+	struct affinity_key last = {.service = 9, .outside = 1};
+	struct sockaddr_in dst = {.sin_family = AF_INET};
+	struct affinity_value known;
+	uint8_t packet[20 + 9] = {0};
+	struct iphdr *ip = (struct iphdr *)(void *)packet;
+	AUTO_FD int raw = -1, map = play_map("affinity");
+	struct script s = {0};
+	struct answer a = {0};
+	struct addr node, client;
+
+	addr_parse(STR(NODE4), &node);
+	sk.addr = addr16_of(&node);
+	MAP(&s, CHANGE_ADD, backend, bk, bv);
+	MAP(&s, CHANGE_ADD, service, sk, sv);
+	CHECK(settled(c, &s, &a), "a Service for outside keeps clients with their pod: %s", a.text);
+	enter(far_ns);
+	raw = socket(AF_INET, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW);
+	enter(node_ns);
+	*ip = (struct iphdr){.version = 4, .ihl = 5, .ttl = 64, .protocol = IPPROTO_UDP};
+	memcpy(&ip->daddr, node.b + 12, 4);
+	memcpy(&dst.sin_addr, &ip->daddr, 4);
+	ip->tot_len = htons(sizeof(packet));
+	memcpy(packet + 20, (uint8_t[]){0x20, 0, 0, 81, 0, 9}, 6);
+	for (unsigned i = 1; i <= 500; i++) {
+		client = addr_from4(0xc6336400 + i);
+		memcpy(&ip->saddr, client.b + 12, 4);
+		sendto(raw, packet, sizeof(packet), 0, (struct sockaddr *)&dst, sizeof(dst));
+	}
+	last.client = addr16_of(&client);
+	CHECK(held("affinity") <= 64 && held("affinity") >= 16 && !bpf_map_lookup_elem(map, &last, &known) &&
+		  known.port == htons(5005),
+	      "affinity: of 500 clients %zu are remembered, the last among them", held("affinity"));
+	vec_free(&a.results);
+	script_fini(&s);
+}
+
 int main(int argc, char **argv)
 {
 	struct script plan = {0};
@@ -603,6 +655,7 @@ int main(int argc, char **argv)
 	fill_drops(&c);
 	fill_rings(&c);
 	fill_learned(&c, &plan);
+	flood_affinity(&c);
 	clean_applier(&c);
 	vec_free(&a.results);
 	script_fini(&plan);

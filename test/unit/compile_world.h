@@ -101,16 +101,17 @@ static inline void world_put_ns(struct world *w, uint32_t i)
 
 static inline void world_put_node(struct world *w, uint32_t i)
 {
-	static const char *const zones[] = {"a", "b"};
+	static const char *const zones[] = {"a", "b"}, *const ready[] = {"True", "True", "Unknown"};
 	AUTO_BUF b = {0};
 	buf_printf(
 	    &b,
 	    "{\"apiVersion\":\"v1\",\"kind\":\"Node\",\"metadata\":{\"name\":\"node-%u\",\"labels\":{"
-	    "\"zone\":\"%s\"}},\"spec\":{"
+	    "\"zone\":\"%s\",\"topology.kubernetes.io/zone\":\"%s\"}},\"spec\":{"
 	    "\"podCIDRs\":["
 	    "\"10.244.%u.0/24\",\"fd57:0:0:%u::/80\"]},\"status\":{\"addresses\":[{\"type\":\"InternalIP\","
-	    "\"address\":\"172.31.0.%u\"},{\"type\":\"InternalIP\",\"address\":\"fd57:1::%x\"}]}}",
-	    i + 1, w->tiers ? PICK(w, zones) : "a", i, i, 10 + i, 16 + i);
+	    "\"address\":\"172.31.0.%u\"},{\"type\":\"InternalIP\",\"address\":\"fd57:1::%x\"}],"
+	    "\"conditions\":[{\"type\":\"Ready\",\"status\":\"%s\"}]}}",
+	    i + 1, w->tiers ? PICK(w, zones) : "a", PICK(w, zones), i, i, 10 + i, 16 + i, PICK(w, ready));
 	world_put(w, &b);
 }
 
@@ -125,14 +126,21 @@ static inline void world_labels(struct world *w, struct buf *b)
 
 static inline void world_put_pod(struct world *w, uint32_t i)
 {
-	static const char *const ports[] = {"", "{\"name\":\"http\",\"containerPort\":80}",
-					    "{\"name\":\"http\",\"containerPort\":8080}",
-					    ("{\"name\":\"http\",\"containerPort\":8080},{\"name\":\"dns\","
-					     "\"containerPort\":53,\"protocol\":\"UDP\"}")};
+	static const char *const ports[] = {
+	    "",
+	    "{\"name\":\"http\",\"containerPort\":80}",
+	    "{\"name\":\"http\",\"containerPort\":8080}",
+	    ("{\"name\":\"http\",\"containerPort\":8080},{\"name\":\"dns\","
+	     "\"containerPort\":53,\"protocol\":\"UDP\"}"),
+	    "{\"containerPort\":80,\"hostPort\":85}",
+	    ("{\"containerPort\":81,\"hostPort\":85,\"hostIP\":\"172.31.0.10\"},"
+	     "{\"containerPort\":82,\"hostPort\":86}")};
 	AUTO_BUF b = {0};
 	uint32_t node = w->dense ? 0 : i % WORLD_NODES;
 	uint32_t host = 4 + i + (w->dense || world_random(w, 8) ? 0 : WORLD_PODS);
 	bool v4 = w->dense || world_random(w, 8), v6 = !w->dense && (!v4 || world_random(w, 3));
+	const char *open = PICK(w, ports);
+	bool host_network = !w->dense && !strstr(open, "hostPort") && !world_random(w, 12);
 	buf_printf(
 	    &b,
 	    "{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{\"name\":\"p%u\",\"namespace\":\"ns%u\","
@@ -143,7 +151,7 @@ static inline void world_put_pod(struct world *w, uint32_t i)
 		   "},\"spec\":{\"nodeName\":\"node-%u\",\"hostNetwork\":%s,\"containers\":[{\"name\":\"c\","
 		   "\"image\":"
 		   "\"i\",\"ports\":[%s]}]},\"status\":{\"phase\":\"%s\",\"podIPs\":[",
-		   node + 1, w->dense || world_random(w, 12) ? "false" : "true", PICK(w, ports),
+		   node + 1, host_network ? "true" : "false", open,
 		   w->dense || world_random(w, 10) ? "Running" : "Succeeded");
 	if (v4)
 		buf_printf(&b, "{\"ip\":\"10.244.%u.%u\"}%s", node, host, v6 ? "," : "");
@@ -263,42 +271,7 @@ static inline void world_put_policy(struct world *w, uint32_t i)
 	world_put(w, &b);
 }
 
-static inline void world_put_service(struct world *w, uint32_t i)
-{
-	static const char *const ips[] = {"\"10.96.0.%u\"", "\"None\""};
-	AUTO_BUF b = {0};
-	char ip[32];
-	snprintf(ip, sizeof(ip), world_random(w, 5) ? ips[0] : ips[1], 10 + i / 2 * 2);
-	bool headless = ip[1] == 'N', node = !headless && world_random(w, 2);
-	buf_printf(&b,
-		   "{\"apiVersion\":\"v1\",\"kind\":\"Service\",\"metadata\":{\"name\":\"s%u\",\"namespace\":"
-		   "\"ns%u\"},"
-		   "\"spec\":{\"clusterIP\":%s,\"clusterIPs\":[%s],\"type\":\"%s\",\"ports\":[{\"name\":"
-		   "\"a\",\"port\":80",
-		   i, i % WORLD_NS, ip, ip, node ? "NodePort" : "ClusterIP");
-	if (node)
-		buf_printf(&b, ",\"nodePort\":%u", 30080 + i / 2);
-	buf_addz(&b, "}]}}");
-	world_put(w, &b);
-}
-
-static inline void world_put_slice(struct world *w, uint32_t i)
-{
-	AUTO_BUF b = {0};
-	uint32_t n = world_random(w, 4);
-	buf_printf(&b,
-		   "{\"apiVersion\":\"discovery.k8s.io/"
-		   "v1\",\"kind\":\"EndpointSlice\",\"metadata\":{\"name\":\"e%u\","
-		   "\"namespace\":\"ns%u\",\"labels\":{\"kubernetes.io/"
-		   "service-name\":\"s%u\"}},\"addressType\":\"IPv4\","
-		   "\"ports\":[{\"name\":\"a\",\"port\":8080}],\"endpoints\":[",
-		   i, i % WORLD_NS, i % WORLD_SERVICES);
-	for (uint32_t e = 0; e < n; e++)
-		buf_printf(&b, "%s{\"addresses\":[\"10.244.0.%u\"],\"conditions\":{\"ready\":%s}}",
-			   e ? "," : "", 4 + world_random(w, 6), world_random(w, 3) ? "true" : "false");
-	buf_addz(&b, "]}");
-	world_put(w, &b);
-}
+#include "compile_services.h"
 
 static inline void world_delete(struct world *w, enum kind k, const char *prefix, uint32_t i, bool cluster)
 {
@@ -326,7 +299,7 @@ static inline void world_change(struct world *w)
 			world_put_cluster(w, i);
 		return;
 	}
-	switch (world_random(w, w->dense ? 6 : 10)) {
+	switch (world_random(w, w->dense ? 6 : 13)) {
 	case 0:
 		world_put_ns(w, ns);
 		break;
@@ -342,7 +315,14 @@ static inline void world_change(struct world *w)
 		gone ? world_delete(w, KIND_networkpolicy, "n", pol, false) : world_put_policy(w, pol);
 		break;
 	case 8:
+	case 9:
 		gone ? world_delete(w, KIND_service, "s", svc, false) : world_put_service(w, svc);
+		break;
+	case 10:
+		world_put_node(w, world_random(w, WORLD_NODES));
+		break;
+	case 11:
+		world_put_pool(w, gone);
 		break;
 	default:
 		gone ? world_delete(w, KIND_endpointslice, "e", slice, false) : world_put_slice(w, slice);
@@ -370,6 +350,7 @@ static inline void world_fill(struct world *w)
 		world_put_policy(w, i);
 	for (uint32_t i = 0; i < WORLD_CLUSTER && w->tiers; i++)
 		world_put_cluster(w, i);
+	world_put_pool(w, false);
 	for (uint32_t i = 0; i < WORLD_SERVICES; i++) {
 		world_put_service(w, i);
 		world_put_slice(w, i);

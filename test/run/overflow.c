@@ -444,13 +444,26 @@ static void flood_fragments(void)
 	      held("fragment"), (unsigned long long)before);
 }
 
+/* Pod 1 has these sets for what comes in: its two records say the same. */
+static void isolate(struct script *s, uint32_t set, uint32_t staged)
+{
+	const struct addr *own[] = {&pods[1].link.v4, &pods[1].link.v6};
+	struct endpoint_value ev = {
+	    .ifindex = pods[1].key.ifindex, .ingress_set = set, .staged_ingress = staged};
+	struct iface_value iv = {.v4 = addr16_of(own[0]), .v6 = addr16_of(own[1]), .ingress_set = set};
+	struct addr16 key = addr16_of(own[0]);
+
+	memcpy(ev.mac, pods[1].link.mac, 6);
+	memcpy(iv.mac, pods[1].link.mac, 6);
+	MAP(s, CHANGE_SET, endpoint, key, ev);
+	MAP(s, CHANGE_SET, iface, pods[1].key.ifindex, iv);
+}
+
 /* More causes than BPF map drop has room for: the packets are dropped all the same, and counted as what
  * nobody named. */
 static void fill_drops(struct child *c)
 {
 	AUTO_FD int from = bound(pods[0].netns, &pods[0].link.v4, 9000);
-	struct endpoint_value ev = {.ifindex = pods[1].key.ifindex};
-	struct addr16 key = addr16_of(&pods[1].link.v4);
 	struct sockaddr_in6 dst = {.sin6_family = AF_INET6, .sin6_port = htons(5003)};
 	AUTO_FD int server = bound(pods[1].netns, &pods[1].link.v4, 5003);
 	uint64_t untold = counted(COUNTER_DROPS_UNTOLD), drops = counted(COUNTER_POD_DROP), named = 0;
@@ -458,11 +471,9 @@ static void fill_drops(struct child *c)
 	struct answer a = {0};
 	char byte;
 
-	memcpy(ev.mac, pods[1].link.mac, 6);
 	memcpy(&dst.sin6_addr, &pods[1].link.v4, 16);
 	for (unsigned i = 0; i < 10; i++) {
-		ev.ingress_set = ISOLATED + i;
-		MAP(&s, CHANGE_SET, endpoint, key, ev);
+		isolate(&s, ISOLATED + i, SET_NONE);
 		if (!settled(c, &s, &a))
 			break;
 		script_fini(&s);
@@ -479,9 +490,7 @@ static void fill_drops(struct child *c)
 	/* Staged sets that would refuse: one element fits. */
 	untold = counted(COUNTER_STAGED_UNTOLD);
 	for (unsigned i = 0; i < 5; i++) {
-		ev.ingress_set = SET_NONE;
-		ev.staged_ingress = STAGED + 100 + i;
-		MAP(&s, CHANGE_SET, endpoint, key, ev);
+		isolate(&s, SET_NONE, STAGED + 100 + i);
 		if (!settled(c, &s, &a))
 			break;
 		script_fini(&s);
@@ -501,17 +510,14 @@ static void fill_drops(struct child *c)
 static void fill_rings(struct child *c)
 {
 	AUTO_FD int from = bound(pods[0].netns, &pods[0].link.v4, 9001);
-	struct endpoint_value ev = {.ifindex = pods[1].key.ifindex, .ingress_set = ISOLATED};
-	struct addr16 key = addr16_of(&pods[1].link.v4);
 	struct sockaddr_in6 dst = {.sin6_family = AF_INET6, .sin6_port = htons(5004)};
 	uint64_t lost = counted(COUNTER_EVENTS_LOST), drops = counted(COUNTER_POD_DROP);
 	struct script s = {0};
 	struct answer a = {0};
 	unsigned sent = 0;
 
-	memcpy(ev.mac, pods[1].link.mac, 6);
 	memcpy(&dst.sin6_addr, &pods[1].link.v4, 16);
-	MAP(&s, CHANGE_SET, endpoint, key, ev);
+	isolate(&s, ISOLATED, SET_NONE);
 	CHECK(settled(c, &s, &a), "pod 1 is isolated");
 	for (unsigned i = 0; i < 20000; i++)
 		sent += sendto(from, "x", 1, 0, (struct sockaddr *)&dst, sizeof(dst)) == 1;
@@ -536,7 +542,6 @@ static void fill_learned(struct child *c, const struct script *plan)
 	struct sockaddr_in6 dst = {.sin6_family = AF_INET6, .sin6_port = htons(53)}, who;
 	struct pollfd at_server = {.fd = server, .events = POLLIN},
 		      at_client = {.fd = client, .events = POLLIN};
-	struct endpoint_value ev = {.ifindex = pods[1].key.ifindex};
 	struct address_value av = {.flags = ADDRESS_POD | ADDRESS_DNS, .owner = 920};
 	struct addr16 key = addr16_of(&pods[1].link.v4);
 	struct name_key nk = {.prefixlen = 12 * 8, .text = "gro.elpmaxe"};
@@ -553,9 +558,8 @@ static void fill_learned(struct child *c, const struct script *plan)
 
 	memcpy(&cfg, plan->list.items[0].row.value, sizeof(cfg));
 	cfg.flags = CONFIG_NAMES;
-	memcpy(ev.mac, pods[1].link.mac, 6);
 	MAP(&s, CHANGE_ADD, name, nk, nv);
-	MAP(&s, CHANGE_SET, endpoint, key, ev);
+	isolate(&s, SET_NONE, SET_NONE);
 	MAP(&s, CHANGE_SET, address, key, av);
 	MAP(&s, CHANGE_SET, config, zero, cfg);
 	CHECK(settled(c, &s, &a), "pod 1 serves the cluster's DNS");

@@ -559,8 +559,8 @@ static void endpoint_conditions(void **state)
 	const struct object *p = store_get(w.store, KIND_pod, STR("default"), STR("p"));
 	assert_true(str_eqz(p->pod->status->phase, "Running"));
 	assert_false(pod_is_ready(p));
-	assert_true(podstatus_probe(w.cluster, p->meta.uid, STR("c"), true, true));
-	assert_false(podstatus_probe(w.cluster, p->meta.uid, STR("c"), true, true));
+	assert_true(podstatus_probe(w.cluster, p->meta.uid, STR("c"), true, true, -1));
+	assert_false(podstatus_probe(w.cluster, p->meta.uid, STR("c"), true, true, -1));
 	set_running(&w, p);
 	pass(&w);
 	e = &slice_of(&w, "s", "IPv4", 80)->endpointslice->endpoints.items[0];

@@ -3,12 +3,10 @@
  * weft_connect, weft_sendmsg, weft_recvmsg, weft_getpeername (4 and 6): cgroup hooks that translate Service
  * addresses in the socket calls of pods, so that no packet has to be. An IPv4 address in an IPv6 socket
  * (v4-mapped) comes to the "6" hooks and is an IPv4 service all the same. They run in process context: only
- * the stack holds their data. A backend that is the caller itself is judged here: its packets look like those
- * to its own address, which nothing may refuse.
+ * the stack holds their data. Which backend: lib/call_choose.h; whether a pod may reach itself: lib/call_judge.h.
  */
-#include "bpf/lib/affinity.h"
-#include "bpf/lib/exit.h"
-#include "bpf/lib/verdict.h"
+#include "bpf/lib/call_choose.h"
+#include "bpf/lib/call_judge.h"
 
 #define CALL_GO_ON  1
 #define CALL_REFUSE 0
@@ -37,11 +35,6 @@ ALWAYS_INLINE void call_set6(struct bpf_sock_addr *ctx, const struct addr16 *a)
 	ctx->user_ip6[3] = a->w[3];
 }
 
-ALWAYS_INLINE int is_v4(const struct addr16 *a)
-{
-	return !a->w[0] && !a->w[1] && a->w[2] == bpf_htonl(0xffff);
-}
-
 /* Remembers, under the backend, which service this socket asked for. */
 ALWAYS_INLINE void call_remember(struct bpf_sock_addr *ctx, const struct backend_value *b,
 				 const struct service_key *s)
@@ -51,146 +44,6 @@ ALWAYS_INLINE void call_remember(struct bpf_sock_addr *ctx, const struct backend
 
 	key.proto = s->proto;
 	bpf_map_update_elem(&socket_origin, &key, &value, BPF_ANY);
-}
-
-/* The pod whose socket this is, if it is the backend itself and cluster policies may refuse that. */
-ALWAYS_INLINE const struct endpoint_value *call_self(struct bpf_sock_addr *ctx, const struct addr16 *to)
-{
-	const struct endpoint_value *e = bpf_map_lookup_elem(&endpoint, to);
-	__u64 cookie;
-	const __u32 *own;
-
-	if (!e || !(e->flags & ENDPOINT_SELF))
-		return 0;
-	cookie = bpf_get_netns_cookie(ctx);
-	own = bpf_map_lookup_elem(&netns, &cookie);
-	return own && *own == e->ifindex ? e : 0;
-}
-
-/* Counts and tells a refused call as a drop of no bytes. */
-ALWAYS_INLINE void call_tell(const struct backend_value *b, const struct drop_key *key, __u8 proto)
-{
-	__u32 cpu = bpf_get_smp_processor_id();
-	void *ring = bpf_map_lookup_elem(&events, &cpu);
-	struct event *e = ring ? bpf_ringbuf_reserve(ring, sizeof(*e), 0) : 0;
-
-	count(COUNTER_CALL_DROP);
-	if (!e) {
-		count(COUNTER_EVENTS_LOST);
-		return;
-	}
-	e->at = bpf_ktime_get_ns();
-	e->type = EVENT_DROP;
-	e->ifindex = key->ifindex;
-	e->src = b->addr;
-	e->dst = b->addr;
-	e->sport = 0;
-	e->dport = b->port;
-	e->proto = proto;
-	e->direction = (__u8)key->direction;
-	e->reason = key->reason;
-	e->cause = key->cause;
-	e->len = 0;
-	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
-}
-
-/* One direction of a call of a pod to itself. 1: refused. */
-ALWAYS_INLINE int call_judge(const struct endpoint_value *e, const struct backend_value *b, __u8 proto,
-			     __u32 direction)
-{
-	__u32 set = direction == DIR_FROM_POD ? e->egress_set : e->ingress_set;
-	struct drop_key key = {.ifindex = e->ifindex, .direction = (__u16)direction};
-	__u64 answer;
-
-	if (set == SET_NONE)
-		return 0;
-	answer = set_verdict(set, is_v4(&b->addr) ? CLASS_SELF : CLASS_SELF6, (__u32)proto << 16 | b->port,
-			     SLOT_NONE);
-	key.reason = (__u16)verdict_step(answer, direction);
-	key.cause = verdict_cause(answer, set);
-	if (!key.reason)
-		return 0;
-	tally_drop(&key, 0);
-	call_tell(b, &key, proto);
-	return 1;
-}
-
-/* CN18: a pod that reaches itself through a Service is under the rules of cluster policies. */
-ALWAYS_INLINE int call_is_denied(struct bpf_sock_addr *ctx, const struct backend_value *b, __u8 proto)
-{
-	const struct endpoint_value *e = call_self(ctx, &b->addr);
-
-	return e && (call_judge(e, b, proto, DIR_FROM_POD) || call_judge(e, b, proto, DIR_TO_POD));
-}
-
-/* Who calls, as per packet: the pod's own address of that family; sockets of the node go by their namespace.
- */
-ALWAYS_INLINE void call_client(struct bpf_sock_addr *ctx, struct addr16 *client, int v4)
-{
-	__u64 cookie = bpf_get_netns_cookie(ctx);
-	const __u32 *own = bpf_map_lookup_elem(&netns, &cookie);
-	const struct iface_value *i = own ? bpf_map_lookup_elem(&iface, own) : 0;
-
-	if (i) {
-		*client = v4 ? i->v4 : i->v6;
-		return;
-	}
-	client->w[0] = 0;
-	client->w[1] = 1; /* no address that a packet has */
-	client->w[2] = (__u32)(cookie >> 32);
-	client->w[3] = (__u32)cookie;
-}
-
-/* Where the choice falls: at random, in a Maglev table by the client. */
-ALWAYS_INLINE __u32 call_slot(struct bpf_sock_addr *ctx, const struct service_value *s,
-			      const struct addr16 *client)
-{
-	struct nat_key t = {};
-	__u64 cookie;
-
-	if (!(s->flags & SERVICE_MAGLEV))
-		return bpf_get_prandom_u32();
-	cookie = bpf_get_socket_cookie(ctx);
-	t.src = *client;
-	t.dst.w[0] = (__u32)(cookie >> 32);
-	t.dst.w[1] = (__u32)cookie;
-	return tuple_hash(&t);
-}
-
-/* One of the backends of a Service to *to; 0: it has none. */
-ALWAYS_INLINE int call_backend(struct bpf_sock_addr *ctx, const struct service_value *s, int v4,
-			       struct backend_value *to)
-{
-	struct affinity_key who = {.service = s->service};
-	struct backend_key slot = {.list = s->list};
-	__u32 count = s->count, seconds = s->affinity;
-	const struct backend_value *b;
-	__u64 now = 0;
-
-	if (!count)
-		return 0;
-	if (seconds || s->flags & SERVICE_MAGLEV)
-		call_client(ctx, &who.client, v4);
-	if (seconds) {
-		now = bpf_ktime_get_coarse_ns();
-		if (affinity_recall(&who, slot.list, count, seconds, now, to))
-			return 1;
-	}
-	slot.slot = call_slot(ctx, s, &who.client) % count;
-	b = bpf_map_lookup_elem(&backend, &slot);
-	if (!b)
-		return 0;
-	*to = *b;
-	if (seconds)
-		affinity_note(&who, slot.list, now, b);
-	return 1;
-}
-
-ALWAYS_INLINE const struct service_value *call_service(const struct service_key *key)
-{
-	const struct service_value *s = bpf_map_lookup_elem(&service, key);
-
-	return s && !(s->flags & SERVICE_INSIDE_NOT) ? s : 0;
 }
 
 /* key->addr is where the call goes. Returns the hook's answer; *to is set, and nonzero *found, where it is a

@@ -3,7 +3,8 @@
  * weft_connect, weft_sendmsg, weft_recvmsg, weft_getpeername (4 and 6): cgroup hooks that translate Service
  * addresses in the socket calls of pods, so that no packet has to be. An IPv4 address in an IPv6 socket
  * (v4-mapped) comes to the "6" hooks and is an IPv4 service all the same. They run in process context: only
- * the stack holds their data. Which backend: lib/call_choose.h; whether a pod may reach itself: lib/call_judge.h.
+ * the stack holds their data. Which backend: lib/call_choose.h; whether a pod may reach itself:
+ * lib/call_judge.h.
  */
 #include "bpf/lib/call_choose.h"
 #include "bpf/lib/call_judge.h"

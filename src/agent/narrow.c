@@ -74,6 +74,8 @@ static void narrow_annotations(struct strmap *m)
 		    str_eqz(m->items[i].key, "endpoints.kubernetes.io/last-change-trigger-time"))
 			m->items[n++] = m->items[i];
 	m->len = n;
+	if (!n)
+		*m = (struct strmap){0};
 }
 
 static void narrow_service(struct service *s)

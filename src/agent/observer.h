@@ -32,6 +32,8 @@ struct observer {
 
 /* observer_answer.c: the body for a path: HTTP status. */
 int observer_answer(void *ctx, struct str path, struct buf *out);
+/* observer_nat.c: the body for /nat?address=A&port=N (both may be left out): HTTP status. */
+int observer_nat(struct observer *ob, struct str query, struct buf *out);
 /* observer_seen.c: gathers flows from now on, 0 or -errno; the body for /seen: HTTP status. */
 int observer_seen_start(struct observer *ob);
 int observer_seen(struct observer *ob, struct buf *out);

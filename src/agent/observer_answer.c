@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions to the observer: /drops /staged /learned /counters /conns /events /probes /status. The kernel's
+ * Questions to the observer: /drops /staged /learned /counters /conns /events /nat /probes /status. The kernel's
  * numbers are joined with pods here: by the interface's alias, which holds the pod's uid, and by the pod's
  * addresses.
  */
@@ -372,6 +372,8 @@ int observer_answer(void *ctx, struct str path, struct buf *out)
 		return answer_counters(ob, out);
 	if (str_eqz(name, "/conns"))
 		return answer_conns(ob, out);
+	if (str_eqz(name, "/nat"))
+		return observer_nat(ob, path, out);
 	if (str_eqz(name, "/seen"))
 		return observer_seen(ob, out);
 	if (str_eqz(name, "/events"))

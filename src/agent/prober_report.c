@@ -109,8 +109,8 @@ static void describe(struct buf *b, const struct target *t)
 	buf_json(b, t->pod->meta.uid);
 	buf_addz(b, ",\"container\":");
 	buf_json(b, str_of(strchr(t->key, '/') + 1));
-	buf_printf(b, ",\"ready\":%s,\"started\":%s", t->ready ? "true" : "false",
-		   t->started ? "true" : "false");
+	buf_printf(b, ",\"restartCount\":%lld,\"ready\":%s,\"started\":%s", (long long)t->restarts,
+		   t->ready ? "true" : "false", t->started ? "true" : "false");
 	if (t->trigger_us) {
 		trigger_print(t->trigger_us, at);
 		buf_printf(b, ",\"at\":\"%s\"", at);

@@ -46,9 +46,10 @@ void applier_reset(struct applier *a);
 uint64_t applier_due(const struct applier *a);
 void applier_tick(struct applier *a);
 
-/* Descriptors for the observer, in order: BPF maps drop, counter, conn4, conn6, half4, half6, staged, learned
- * (all read-only), then one ring per CPU. Number of descriptors (owned by the caller) or -errno. */
-enum { APPLIER_OBSERVED = 8, APPLIER_FDS_MAX = APPLIER_OBSERVED + 64 };
+/* Descriptors for the observer, in order: BPF maps drop, counter, conn4, conn6, half4, half6, staged,
+ * learned, nat (all read-only), then one ring per CPU. Number of descriptors (owned by the caller) or -errno.
+ */
+enum { APPLIER_OBSERVED = 9, APPLIER_FDS_MAX = APPLIER_OBSERVED + 64 };
 int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX]);
 
 /* Removes everything that it ever made: links, routes, filters, the tunnel device, pins. */

@@ -23,7 +23,7 @@ static int no(struct buf *why, const char *text)
 
 static int guard_service(const struct change *c, struct buf *why)
 {
-	static const struct service_value none;
+	static const struct service_value none, outside = {.flags = SERVICE_OUTSIDE_TOO};
 	struct service_key k;
 	struct service_value v;
 
@@ -32,7 +32,8 @@ static int guard_service(const struct change *c, struct buf *why)
 		return 0;
 	memcpy(&v, c->row.value, sizeof(v));
 	/* An address that some Service has, whatever the port (SV44). */
-	if (!k.proto && !k.port && !k.pad && !memcmp(&v, &none, sizeof(v)))
+	if (!k.proto && !k.port && !k.pad &&
+	    (!memcmp(&v, &none, sizeof(v)) || !memcmp(&v, &outside, sizeof(v))))
 		return 0;
 	if ((k.proto != IPPROTO_TCP && k.proto != IPPROTO_UDP && k.proto != IPPROTO_SCTP) || k.pad || !k.port)
 		return no(why, "service: protocol or port is out of range");

@@ -11,7 +11,8 @@
 static const char *const page_keys[] = {"title", "why",	  "cluster", "cast",  "manifests",
 					"yaml",	 "hosts", "expect",  "steps", NULL};
 static const char *const cluster_keys[] = {"nodes", "mode", NULL};
-static const char *const step_keys[] = {"apply", "delete", "yaml", "as", "cast", "run", "expect", NULL};
+static const char *const step_keys[] = {"apply", "delete", "yaml",   "as", "cast",
+					"fault", "run",	   "expect", NULL};
 static const char *const expect_keys[] = {"reach", "drops", "get", NULL};
 
 int scene_check_keys(const struct scene_page *p, const json_t *map, const char *const *known,
@@ -118,7 +119,11 @@ static int check_steps(struct scene *s)
 		if (json_object_get(step, "yaml") && !json_string_value(json_object_get(step, "as")))
 			return scene_tell(&s->page, step, "as: policy.yaml",
 					  "a step with yaml needs a file name");
-		s->needs_cluster |= json_object_get(step, "run") != NULL;
+		if (json_object_get(step, "fault") && !json_is_string(json_object_get(step, "fault")))
+			return scene_tell(&s->page, json_object_get(step, "fault"),
+					  "fault: shop/web --not-ready",
+					  "fault is what `weft fault` is to be told");
+		s->needs_cluster |= json_object_get(step, "run") || json_object_get(step, "fault");
 	}
 	return 0;
 }

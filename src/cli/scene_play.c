@@ -323,6 +323,27 @@ static int run_shell(const struct scene_stage *st, const char *text, struct buf 
 	return status ? -1 : 0;
 }
 
+/* What `weft fault` is told, of this cluster. */
+static int run_fault(const struct scene_stage *st, const char *text, struct buf *why)
+{
+	AUTO_BUF command = {0};
+	char own[512];
+	ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+
+	if (n <= 0)
+		return -1;
+	own[n] = 0;
+	buf_printf(&command, "exec \"$0\" fault --name \"$WEFT_NAME\" %s", text);
+	char *const argv[] = {"/bin/sh", "-ec", command.p, own, NULL};
+	int status = command.failed ? -1 : run_child(st, argv);
+
+	if (status) {
+		buf_printf(why, "fault: %s: ended with status %d\n", text, status);
+		add_log(st, why);
+	}
+	return status ? -1 : 0;
+}
+
 static int delete_manifest(const struct scene_stage *st, const char *said, struct buf *why)
 {
 	AUTO_BUF path = {0};
@@ -340,6 +361,7 @@ static int act(struct scene_stage *st, const json_t *step, struct buf *why)
 	const char *apply = json_string_value(json_object_get(step, "apply"));
 	const char *delete = json_string_value(json_object_get(step, "delete"));
 	const char *run = json_string_value(json_object_get(step, "run"));
+	const char *fault = json_string_value(json_object_get(step, "fault"));
 	const json_t *yaml = json_object_get(step, "yaml"), *cast = json_object_get(step, "cast");
 	int r = 0;
 
@@ -357,6 +379,8 @@ static int act(struct scene_stage *st, const json_t *step, struct buf *why)
 			st->cast = json_object();
 		r = scene_cast_merge(st->cast, cast) ? -1 : write_cast(st);
 	}
+	if (!r && fault)
+		r = run_fault(st, fault, why);
 	if (!r && run)
 		r = run_shell(st, run, why);
 	return r;

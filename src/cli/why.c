@@ -98,7 +98,8 @@ static bool flow_allowed(const json_t *flow)
 	const json_t *out = json_object_get(flow, "egress"), *in = json_object_get(flow, "ingress");
 	const json_t *then = json_object_get(flow, "then"), *v;
 	bool yes = (!out || flag(out, "allowed")) && (!in || flag(in, "allowed")) &&
-		   strcmp(text(flow, "way"), "nobody") && strcmp(text(flow, "way"), "no-service");
+		   strcmp(text(flow, "way"), "nobody") && strcmp(text(flow, "way"), "no-service") &&
+		   strcmp(text(flow, "way"), "unassigned");
 	size_t i;
 
 	if (then)
@@ -216,8 +217,51 @@ static bool node_address(const struct object *node, int family, struct addr *out
 	return false;
 }
 
+/* At an address that a node announces, or that each node takes: NULL where no Service has it. */
+static json_t *at_address(const struct asking *k, const struct why_question *q)
+{
+	const struct object *node = entry_node(k);
+	AUTO_BUF name = {0};
+
+	if (!node)
+		return NULL;
+	buf_printf(&name, STR_FMT, STR_ARG(node->meta.name));
+	for (int asked = 0; !name.failed && asked < 2; asked++) {
+		json_t *v = why_source_ask(k->src, name.p, q, false);
+		const json_t *t = json_object_get(v, "translation");
+		const char *by = text(t, "announcedBy");
+
+		if (!t) {
+			json_decref(v);
+			return NULL;
+		}
+		if (asked || !*by || !strcmp(by, name.p)) {
+			set_text(v, "entry", name.p);
+			return v;
+		}
+		buf_clear(&name);
+		buf_addz(&name, by);
+		json_decref(v);
+	}
+	return NULL;
+}
+
+/* Of the family asked for; not of one that traffic has to go out to. */
+static bool balancer_address(const struct asking *k, struct addr *out)
+{
+	const struct service_status *st = k->a->to.o->service->status;
+
+	for (size_t i = 0; st && st->load_balancer && i < st->load_balancer->ingress.len; i++) {
+		const struct balancer_ingress *in = &st->load_balancer->ingress.items[i];
+		if (!str_eqz(in->ip_mode, "Proxy") && !addr_parse(in->ip, out) && addr_is4(out) == !k->family)
+			return true;
+	}
+	return false;
+}
+
 static json_t *from_outside(struct asking *k, struct why_question *q)
 {
+	struct addr balancer;
 	const struct why_named *to = &k->a->to;
 	const struct object *node = to->kind == END_SERVICE ? entry_node(k) : NULL;
 	AUTO_BUF name = {0};
@@ -225,8 +269,15 @@ static json_t *from_outside(struct asking *k, struct why_question *q)
 	q->outside = true;
 	if (to->kind == END_NODE)
 		return why_source_ask(k->src, to->node, q, false);
-	if (to->kind != END_SERVICE)
-		return direct(k, q);
+	if (to->kind != END_SERVICE) {
+		json_t *there = at_address(k, q);
+		return there ? there : direct(k, q);
+	}
+	if (!k->o->node && balancer_address(k, &balancer)) {
+		q->dst = balancer;
+		json_t *there = at_address(k, q);
+		return there ? there : no_way("no node serves the address of its balancer");
+	}
 	if (!k->a->service_port || !k->a->service_port->node_port.v)
 		return no_way("a Service without a node port is served inside of the cluster only");
 	if (!node || !node_address(node, k->family, &q->dst))

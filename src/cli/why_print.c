@@ -249,8 +249,10 @@ static void print_way(const json_t *flow)
 		       output_style(STYLE_PLAIN), text(flow, "address"));
 	else if (!strcmp(way, "no-service"))
 		printf("%snone%s: %s is a Service's address, and nothing is served there under this protocol "
-		       "and "
-		       "port\n",
+		       "and port: it is refused at once\n",
+		       output_style(STYLE_RED), output_style(STYLE_PLAIN), text(flow, "address"));
+	else if (!strcmp(way, "unassigned"))
+		printf("%snone%s: %s lies in the range of Services, and none has it: dropped\n",
 		       output_style(STYLE_RED), output_style(STYLE_PLAIN), text(flow, "address"));
 	else
 		printf("out of the cluster, over the node's uplink\n");
@@ -342,16 +344,34 @@ static void print_flow(const json_t *flow, bool from_outside)
 	print_side(json_object_get(flow, "ingress"));
 }
 
+static void print_service(const json_t *t, size_t n)
+{
+	static const char *const words[][2] = {{"nodePort", ", node port"},
+					       {"balancer", ", address of the balancer"},
+					       {"external", ", external IP"},
+					       {"hostPort", ", host port"}};
+	const char *as = "", *by = text(t, "announcedBy");
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (!strcmp(text(t, "as"), words[i][0]))
+			as = words[i][1];
+	printf("  becomes   %s%s: %zu endpoint%s", text(t, "service"), as, n, n == 1 ? "" : "s");
+	if (*by)
+		printf(", announced by %s", by);
+	if (number(t, "affinitySeconds"))
+		printf(", a client stays for %lld s", number(t, "affinitySeconds"));
+	if (flag(t, "maglev"))
+		printf(", by Maglev");
+	print_place(t);
+}
+
 static void print_translation(const json_t *answer, const json_t *flows)
 {
 	const json_t *t = json_object_get(answer, "translation");
 	size_t n = json_array_size(flows);
 
-	if (t) {
-		printf("  becomes   %s%s: %zu endpoint%s", text(t, "service"),
-		       flag(t, "nodePort") ? ", node port" : "", n, n == 1 ? "" : "s");
-		print_place(t);
-	}
+	if (t)
+		print_service(t, n);
 	if (flag(answer, "headless"))
 		printf("  becomes   what DNS says: %zu endpoint%s\n", n, n == 1 ? "" : "s");
 	if (!n && *text(answer, "noWay"))
@@ -368,9 +388,12 @@ static void print_answer(const json_t *answer, bool from_outside)
 	const json_t *flows = json_object_get(answer, "flows"), *flow;
 	size_t i, first, n = json_array_size(flows);
 
-	if (*text(answer, "entry"))
+	if (*text(answer, "entry") && !strcmp(text(json_object_get(answer, "translation"), "as"), "nodePort"))
 		printf("  enters    at node port %lld of %s\n", number(answer, "port"),
 		       text(answer, "entry"));
+	else if (*text(answer, "entry"))
+		printf("  enters    at %s, port %lld, on %s\n", text(answer, "destination"),
+		       number(answer, "port"), text(answer, "entry"));
 	print_translation(answer, flows);
 	json_array_foreach ((json_t *)(uintptr_t)flows, i, flow) {
 		size_t same = alike(flows, i, &first);

@@ -14,7 +14,6 @@
 #include "seam/config.h"
 #include "seam/endpoint.h"
 #include "seam/event.h"
-#include "seam/service.h"
 
 /* --- ends --- */
 
@@ -67,7 +66,7 @@ struct why_end why_end(struct why_ctx *x, const struct addr *a)
 /* --- rows --- */
 
 /* Rows lie unaligned: values are copied. */
-static bool row_take(const struct compiler *c, enum plan_map m, const void *key, void *value, size_t n)
+bool why_row(const struct compiler *c, enum plan_map m, const void *key, void *value, size_t n)
 {
 	const struct prow *r = row_find(&c->rows, ROW_MAP, (uint16_t)m, key);
 
@@ -76,7 +75,7 @@ static bool row_take(const struct compiler *c, enum plan_map m, const void *key,
 	memcpy(value, r->in_force->bytes, n);
 	return true;
 }
-#define ROW_TAKE(c, map, key, value) row_take((c), PLAN_MAP_##map, (key), (value), sizeof(*(value)))
+#define ROW_TAKE(c, map, key, value) why_row((c), PLAN_MAP_##map, (key), (value), sizeof(*(value)))
 
 static struct block_key block_key(const struct addr *a, unsigned len)
 {
@@ -284,7 +283,10 @@ static void way_of(const struct compiler *c, const struct why_question *q, struc
 	} else {
 		uint32_t range = range_of(c, &f->dst);
 
-		f->way = range == RANGE_POD ? WAY_NOBODY : range == RANGE_SERVICE ? WAY_NO_SERVICE : WAY_OUT;
+		f->way = range == RANGE_POD	       ? WAY_NOBODY
+			 : range != RANGE_SERVICE      ? WAY_OUT
+			 : why_is_assigned(c, &f->dst) ? WAY_NO_SERVICE
+						       : WAY_UNASSIGNED;
 		f->masquerade = from && !range;
 	}
 	/* SV11: what came to a NodePort for a pod elsewhere must come back this way. */
@@ -293,8 +295,8 @@ static void way_of(const struct compiler *c, const struct why_question *q, struc
 		f->seen_src = addr_is4(&q->src) ? c->self->v4 : c->self->v6;
 }
 
-static int add_flow(const struct compiler *c, const struct why_question *q, const struct addr *dst,
-		    uint16_t port, bool translated, struct why_answer *out)
+int why_add_flow(const struct compiler *c, const struct why_question *q, const struct addr *dst,
+		 uint16_t port, bool translated, struct why_answer *out)
 {
 	struct why_question one = *q;
 	struct why_flow f = {.dst = *dst, .port = port, .seen_src = q->src};
@@ -320,49 +322,14 @@ static int add_flow(const struct compiler *c, const struct why_question *q, cons
 	return why_out(c, &one, &kept->egress);
 }
 
-static int flow_order(const void *x, const void *y)
-{
-	const struct why_flow *a = x, *b = y;
-	int by = str_cmp(a->pod, b->pod);
-
-	return by ? by : memcmp(&a->dst, &b->dst, sizeof(a->dst));
-}
-
-static int translate(const struct compiler *c, const struct why_question *q, const struct service_value *v,
-		     const struct prow *row, struct why_answer *out)
+int why_from(const struct compiler *c, const struct why_question *q, struct why_answer *out)
 {
 	int e = 0;
 
-	out->service = arena_str(&out->arena, str_of(row->in_force->src->text));
-	out->service_pos = object_pos(row->in_force->src->o, row->in_force->member);
-	out->node_port = v->flags & SERVICE_OUTSIDE_TOO;
-	if (!out->service.p)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < v->count && !e; i++) {
-		struct backend_key k = {.list = v->list, .slot = i};
-		struct backend_value b;
-		struct addr a;
-
-		if (!ROW_TAKE(c, backend, &k, &b))
-			continue;
-		memcpy(&a, &b.addr, sizeof(a));
-		e = add_flow(c, q, &a, ntohs(b.port), true, out);
-	}
-	if (out->flows.len > 1)
-		qsort(out->flows.items, out->flows.len, sizeof(*out->flows.items), flow_order);
-	return e;
-}
-
-int why_from(const struct compiler *c, const struct why_question *q, struct why_answer *out)
-{
-	struct service_key k = {.port = htons(q->port), .proto = q->proto};
-	struct service_value v;
-
-	memcpy(&k.addr, &q->dst, sizeof(k.addr));
 	out->node = c->cfg.node;
-	if (ROW_TAKE(c, service, &k, &v) && (!q->outside || (v.flags & SERVICE_OUTSIDE_TOO)))
-		return translate(c, q, &v, row_find(&c->rows, ROW_MAP, PLAN_MAP_service, &k), out);
-	return add_flow(c, q, &q->dst, q->port, false, out);
+	if (why_translate(c, q, out, &e))
+		return e;
+	return why_add_flow(c, q, &q->dst, q->port, false, out);
 }
 
 static void side_fini(struct why_side *s)

@@ -90,7 +90,8 @@ enum why_way {
 	WAY_OUT,
 	WAY_OWN_NODE,
 	WAY_NOBODY,
-	WAY_NO_SERVICE
+	WAY_NO_SERVICE, /* a Service's address, but not this port: refused */
+	WAY_UNASSIGNED	/* in the range of Services, and no Service has it: dropped */
 };
 struct why_flow {		   /* one backend, or the destination itself */
 	struct addr dst, seen_src; /* seen_src: the source as the destination's policies see it */
@@ -105,7 +106,11 @@ struct why_answer {
 	struct str node;
 	struct str service; /* "Service shop/cart", empty: not translated */
 	struct pos service_pos;
-	bool node_port;
+	struct str as;		 /* "cluster", "nodePort", "balancer", "external", "hostPort" */
+	struct str announced_by; /* the node that answers for a balancer's address; empty: none of ours */
+	uint32_t affinity;	 /* seconds that a client stays with its backend; 0: it does not */
+	bool maglev;
+	struct str no_way; /* why there are no flows; empty: the Service has no endpoint and is refused */
 	VEC(struct why_flow) flows; /* none with a service: it has no endpoint */
 	struct arena arena;
 };

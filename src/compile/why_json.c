@@ -15,7 +15,7 @@ static const char *const reasons[] = {
 static const char *const ways[] = {
     [WAY_HERE] = "local",    [WAY_OVER_TUNNEL] = "tunnel",    [WAY_BY_ROUTE] = "route",
     [WAY_TO_NODE] = "node",  [WAY_OUT] = "outside",	      [WAY_OWN_NODE] = "own-node",
-    [WAY_NOBODY] = "nobody", [WAY_NO_SERVICE] = "no-service",
+    [WAY_NOBODY] = "nobody", [WAY_NO_SERVICE] = "no-service", [WAY_UNASSIGNED] = "unassigned",
 };
 
 static void member(struct buf *b, const char *name, struct str value)
@@ -210,6 +210,19 @@ static void json_flow(struct buf *b, const struct why_flow *f)
 	buf_addc(b, '}');
 }
 
+static void json_service(struct buf *b, const struct why_answer *a)
+{
+	member(b, "as", a->as);
+	if (str_eqz(a->as, "nodePort"))
+		buf_addz(b, ",\"nodePort\":true");
+	if (a->announced_by.n)
+		member(b, "announcedBy", a->announced_by);
+	if (a->affinity)
+		buf_printf(b, ",\"affinitySeconds\":%u", a->affinity);
+	if (a->maglev)
+		buf_addz(b, ",\"maglev\":true");
+}
+
 void why_answer_json(struct buf *b, const struct why_answer *a)
 {
 	buf_addz(b, "{\"node\":");
@@ -217,11 +230,12 @@ void why_answer_json(struct buf *b, const struct why_answer *a)
 	if (a->service.n) {
 		buf_addz(b, ",\"translation\":{\"service\":");
 		buf_json(b, a->service);
-		if (a->node_port)
-			buf_addz(b, ",\"nodePort\":true");
+		json_service(b, a);
 		json_pos(b, a->service_pos);
 		buf_addc(b, '}');
 	}
+	if (a->no_way.n)
+		member(b, "noWay", a->no_way);
 	buf_addz(b, ",\"flows\":[");
 	VEC_EACH (&a->flows, f) {
 		buf_addz(b, f == a->flows.items ? "\n" : ",\n");

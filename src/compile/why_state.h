@@ -31,6 +31,15 @@ struct why_gap {
 	const void *member; /* of the policy: the first field that failed */
 };
 
+/* Rows in force lie unaligned: copied. false: there is none. */
+bool why_row(const struct compiler *c, enum plan_map m, const void *key, void *value, size_t n);
+int why_add_flow(const struct compiler *c, const struct why_question *q, const struct addr *dst,
+		 uint16_t port, bool translated, struct why_answer *out);
+
+/* why_service.c: false: no Service takes it; then e is untouched. */
+bool why_translate(const struct compiler *c, const struct why_question *q, struct why_answer *out, int *e);
+bool why_is_assigned(const struct compiler *c, const struct addr *a);
+
 struct why_end why_end(struct why_ctx *x, const struct addr *a);
 
 /* A peer of a NetworkPolicy. `gap` is filled where it does not match. */

@@ -22,6 +22,7 @@ struct cluster_config {
 	/* Seconds without a word of a node that gave one, until it counts as lost; and from then until its
 	 * pods are deleted. 0: 8 and 60. */
 	unsigned node_lost, node_evict;
+	unsigned faster; /* what minReadySeconds is divided by; 0: 1 */
 	/* First load of a new cluster: names and uids then follow from the objects alone. */
 	bool first_load;
 };

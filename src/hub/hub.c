@@ -109,8 +109,10 @@ static void on_tls(uv_timer_t *t)
 
 static int start_store(struct hub *h)
 {
-	struct cluster_config cfg = {
-	    .kubelet = h->opt.sandbox, .node_lost = h->opt.node_lost, .node_evict = h->opt.node_evict};
+	struct cluster_config cfg = {.kubelet = h->opt.sandbox,
+				     .node_lost = h->opt.node_lost,
+				     .faster = h->opt.faster,
+				     .node_evict = h->opt.node_evict};
 	cluster_service_ranges(&cfg.services4, &cfg.services6);
 	int r = store_new(&h->store, HISTORY);
 	if (!r)

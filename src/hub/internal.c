@@ -50,8 +50,10 @@ static int put_readiness(struct hub *h, const json_t *j, struct api_error *e)
 		return api_fail(e, 404, "NotFound", "pod %s with uid %s is not there", key, uid);
 	/* Without a word on it, what is ready has started. */
 	bool begun = started ? json_is_true(started) : json_is_true(ready);
+	const json_t *restarts = json_object_get(j, "restartCount");
 	cluster_time(h->cluster, clock_wall());
-	if (!podstatus_probe(h->cluster, pod->meta.uid, str_of(container), json_is_true(ready), begun))
+	if (!podstatus_probe(h->cluster, pod->meta.uid, str_of(container), json_is_true(ready), begun,
+			     restarts ? json_integer_value(restarts) : -1))
 		return 0;
 	note_trigger(h, j);
 	return recompose(h, pod, e);

@@ -18,14 +18,14 @@
 #include "hub/privilege.h"
 #include "hub/run.h"
 
-static const char usage[] =
-    "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
-    "[--no-tls] [--port PORT]\n"
-    "                [--nodes N] [--max-file MIB] [--node-lost S] [--node-evict S] [PATH...]\n"
-    "\n"
-    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
-    "(RUNDIR/kubeconfig), with the objects of the\n"
-    "manifests in PATH... and those made through the API. Started by `weft up`.\n";
+static const char usage[] = "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
+			    "[--no-tls] [--port PORT]\n"
+			    "                [--nodes N] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
+			    "                [--fast-probes N] [PATH...]\n"
+			    "\n"
+			    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
+			    "(RUNDIR/kubeconfig), with the objects of the\n"
+			    "manifests in PATH... and those made through the API. Started by `weft up`.\n";
 
 static int parse(int argc, char **argv, struct hub_options *opt)
 {
@@ -41,6 +41,7 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	    {"help", no_argument, NULL, 'h'},
 	    {"node-lost", required_argument, NULL, 'l'},
 	    {"node-evict", required_argument, NULL, 'e'},
+	    {"fast-probes", required_argument, NULL, 'F'},
 	    {"max-file", required_argument, NULL, 'f'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -77,6 +78,13 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 				return 2;
 			}
 			opt->nodes = (unsigned)n;
+			break;
+		case 'F':
+			if (str_to_i64(str_of(optarg), 1, 1000, &n)) {
+				fprintf(stderr, "weft-hub: --fast-probes %s: 1 to 1000\n", optarg);
+				return 2;
+			}
+			opt->faster = (unsigned)n;
 			break;
 		case 'l':
 		case 'e':

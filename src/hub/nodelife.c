@@ -129,7 +129,7 @@ int nodelife_tick(struct cluster *c, int64_t mono)
 	struct object_refs nodes = {0};
 	int64_t gap = mono - c->mono;
 	/* Who slept heard nobody: that is no fault of the nodes. */
-	if (c->mono && gap > TICK_GAP)
+	if (gap > TICK_GAP)
 		HASH_EACH (&c->heard, slot)
 			slot->value = (void *)((uintptr_t)slot->value + (uintptr_t)gap);
 	c->mono = mono;

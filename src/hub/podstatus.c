@@ -10,7 +10,7 @@
 #include "hub/nodelife.h"
 #include "hub/podmake.h"
 
-enum { PROBE_KNOWN = 1, PROBE_READY = 2, PROBE_STARTED = 4 };
+enum { PROBE_KNOWN = 1, PROBE_READY = 2, PROBE_STARTED = 4, PROBE_INSTANCE = 8, PROBE_RESTARTS = 8 };
 
 static struct str probe_key(struct buf *b, struct str uid, struct str container)
 {
@@ -26,10 +26,13 @@ static uintptr_t probe_bits(const struct cluster *c, struct str uid, struct str 
 	return (uintptr_t)hash_get(&c->readiness, probe_key(&b, uid, container));
 }
 
-bool podstatus_probe(struct cluster *c, struct str uid, struct str container, bool ready, bool started)
+bool podstatus_probe(struct cluster *c, struct str uid, struct str container, bool ready, bool started,
+		     int64_t restarts)
 {
 	AUTO_BUF b = {0};
 	uintptr_t bits = PROBE_KNOWN | (ready ? PROBE_READY : 0) | (started ? PROBE_STARTED : 0);
+	if (restarts >= 0)
+		bits |= PROBE_INSTANCE | (uintptr_t)restarts << PROBE_RESTARTS;
 	void *old = NULL;
 	if (hash_set(&c->readiness, probe_key(&b, uid, container), (void *)bits, &old))
 		return false;
@@ -42,7 +45,8 @@ void podstatus_recall(struct cluster *c, const struct object *pod)
 	for (size_t i = 0; st && i < st->container_statuses.len; i++) {
 		const struct container_status *cs = &st->container_statuses.items[i];
 		if (cs->ready.v || cs->started.v)
-			podstatus_probe(c, pod->meta.uid, cs->name, cs->ready.v, cs->started.v);
+			podstatus_probe(c, pod->meta.uid, cs->name, cs->ready.v, cs->started.v,
+					cs->restart_count.v);
 	}
 }
 
@@ -101,6 +105,8 @@ static void judge_container(const struct cluster *c, const struct object *o, con
 {
 	uintptr_t bits = probe_bits(c, o->meta.uid, ct->name);
 	bool running = run == RUN_RUNNING;
+	if (bits & PROBE_INSTANCE && (int64_t)(bits >> PROBE_RESTARTS) != cs->restart_count.v)
+		bits = 0; /* said of an instance that is gone */
 	bool started = running && (!ct->startup_probe || bits & PROBE_STARTED);
 	cs->started = bool_of(started);
 	cs->ready = bool_of(started && (!ct->readiness_probe || bits & PROBE_READY));

@@ -10,8 +10,10 @@
 
 /* Makes the status of an unpublished pod agree with itself. 0 or -ENOMEM. */
 int podstatus_compose(struct cluster *c, struct object *o);
-/* The observer's word on one container. Returns true when it is news. */
-bool podstatus_probe(struct cluster *c, struct str uid, struct str container, bool ready, bool started);
+/* The observer's word on one container, on the instance that was restarted so often (-1: on whichever runs).
+ * It says nothing of another instance. Returns true when it is news. */
+bool podstatus_probe(struct cluster *c, struct str uid, struct str container, bool ready, bool started,
+		     int64_t restarts);
 /* After a restart: takes the words over from what the pod's status says. */
 void podstatus_recall(struct cluster *c, const struct object *pod);
 /* The pod is gone. */

@@ -15,7 +15,18 @@
 
 _Static_assert((int)COUNTER_MAX <= (int)OBSERVE_COUNTERS_MAX, "room for all counters");
 
-enum table { DROP_TABLE, COUNTER_TABLE, CONN4, CONN6, HALF4, HALF6, STAGED_TABLE, LEARNED_TABLE, TABLES };
+enum table {
+	DROP_TABLE,
+	COUNTER_TABLE,
+	CONN4,
+	CONN6,
+	HALF4,
+	HALF6,
+	STAGED_TABLE,
+	LEARNED_TABLE,
+	NAT_TABLE,
+	TABLES
+};
 enum { BATCH = 256, CPUS_MAX = 64 };
 
 struct observed {
@@ -246,6 +257,52 @@ static int table_conns(const struct observed *o, enum table t, int (*fn)(void *c
 		memcpy(in, out, sizeof(in));
 		first = false;
 	}
+}
+
+static bool is_source(struct translation *t, const struct nat_key *k, const struct nat_value *v)
+{
+	if ((v->flags & NAT_ROLE) != NAT_SNAT)
+		return false;
+	memcpy(&t->from, &k->src, sizeof(t->from));
+	memcpy(&t->as, &v->src, sizeof(t->as));
+	memcpy(&t->to, &v->dst, sizeof(t->to));
+	t->from_port = __builtin_bswap16(k->sport);
+	t->as_port = __builtin_bswap16(v->sport);
+	t->to_port = __builtin_bswap16(v->dport);
+	t->proto = k->proto;
+	return true;
+}
+
+int observed_translations(const struct observed *o, int (*fn)(void *ctx, const struct translation *t),
+			  void *ctx)
+{
+	AUTO_MEM struct nat_key *keys = malloc(BATCH * sizeof(*keys));
+	AUTO_MEM struct nat_value *values = malloc(BATCH * sizeof(*values));
+	uint8_t in[64], out[64];
+	bool first = true;
+	int err = 0;
+
+	if (!keys || !values)
+		return -ENOMEM;
+	while (!err) {
+		uint32_t n = BATCH;
+
+		err = bpf_map_lookup_batch(o->fd[NAT_TABLE], first ? NULL : in, out, keys, values, &n, NULL)
+			  ? -errno
+			  : 0;
+		if (err && err != -ENOENT)
+			return err;
+		for (uint32_t i = 0; i < n; i++) {
+			struct translation t;
+			int ret = is_source(&t, &keys[i], &values[i]) ? fn(ctx, &t) : 0;
+
+			if (ret)
+				return ret;
+		}
+		memcpy(in, out, sizeof(in));
+		first = false;
+	}
+	return 0;
 }
 
 int observed_conns(const struct observed *o, bool answered, int (*fn)(void *ctx, const struct conn *c),

@@ -16,7 +16,7 @@ enum { OBSERVE_RINGS_MAX = 64, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 
 
 struct observed; /* zero or more tables and rings */
 /* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, staged,
- * learned, then rings. Takes them over on success. 0, -EINVAL (too few), -errno. */
+ * learned, nat, then rings. Takes them over on success. 0, -EINVAL (too few), -errno. */
 int observed_new(struct observed **out, const int *fds, unsigned n);
 void observed_free(struct observed **o);
 
@@ -50,6 +50,16 @@ struct conn {
  * non-0. */
 int observed_conns(const struct observed *o, bool answered, int (*fn)(void *ctx, const struct conn *c),
 		   void *ctx);
+
+struct translation {		  /* of the source: NodePort, masquerade */
+	struct addr from, as, to; /* who sends, which address of this node it has on the wire, to whom */
+	uint16_t from_port, as_port, to_port; /* host order */
+	uint8_t proto;
+};
+/* Calls fn for each that is remembered; some may be of connections that ended. Stops when fn returns non-0.
+ */
+int observed_translations(const struct observed *o, int (*fn)(void *ctx, const struct translation *t),
+			  void *ctx);
 
 /* Takes what lies in the rings; the newest OBSERVE_EVENTS are kept. Called on a timer: the programs never
  * wake us. */

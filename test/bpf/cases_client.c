@@ -83,7 +83,7 @@ static int stays(void)
 
 	if (all_go("a flow of the same client", first, 1001, 60))
 		return 1;
-	for (uint16_t i = 0; i < 4; i++) { /* its last use counts, not its first */
+	for (uint16_t i = 0; i < 30; i++) { /* its last use counts, not its first */
 		age_all(STAY - 60);
 		if (all_go("a flow after a while", first, (uint16_t)(2000 + i), 1))
 			return 1;

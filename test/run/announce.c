@@ -45,8 +45,9 @@ static void test_forms(struct child *c, const struct script *plan)
 {
 	struct service_key key = {.port = htons(80), .proto = 6}, no_port = {.proto = 6},
 			   no_proto = {.port = htons(80)}, marker = {.port = 0};
-	struct service_value none = {0}, v = {.list = 1, .count = 2, .service = 7},
-			     flags = {.flags = 64, .service = 7}, no_list = {.count = 1, .service = 7},
+	struct service_value none = {0}, outside = {.flags = SERVICE_OUTSIDE_TOO},
+			     v = {.list = 1, .count = 2, .service = 7}, flags = {.flags = 64, .service = 7},
+			     no_list = {.count = 1, .service = 7},
 			     out = {.out_list = 1, .out_count = 1, .service = 7},
 			     nameless = {.list = 1, .count = 1},
 			     long_affinity = {.affinity = 86401, .service = 7},
@@ -98,6 +99,8 @@ static void test_forms(struct child *c, const struct script *plan)
 	      bad.list.len);
 	check_readback(c, plan, "after nonsense");
 	MAP(&good, CHANGE_ADD, service, marker, none);
+	marker.addr.b[15] = 1;
+	MAP(&good, CHANGE_ADD, service, marker, outside);
 	MAP(&good, CHANGE_ADD, service, key, v);
 	MAP(&good, CHANGE_ADD, source_range, source, allow);
 	CHECK(sent(c, &good, &a), "rows in their form are taken: %s", a.text);

@@ -444,28 +444,19 @@ static void flood_fragments(void)
 	      held("fragment"), (unsigned long long)before);
 }
 
-/* Pod 1's sets, in both tables that hold them. */
-static bool judged_by(struct child *c, uint32_t ingress, uint32_t staged)
+/* Pod 1 has these sets for what comes in: its two records say the same. */
+static void isolate(struct script *s, uint32_t set, uint32_t staged)
 {
-	struct iface_value iv = {.v4 = addr16_of(&pods[1].link.v4),
-				 .v6 = addr16_of(&pods[1].link.v6),
-				 .ingress_set = ingress,
-				 .staged_ingress = staged};
+	const struct addr *own[] = {&pods[1].link.v4, &pods[1].link.v6};
 	struct endpoint_value ev = {
-	    .ifindex = pods[1].key.ifindex, .ingress_set = ingress, .staged_ingress = staged};
-	struct addr16 key = addr16_of(&pods[1].link.v4);
-	struct script s = {0};
-	struct answer a = {0};
-	bool ok;
+	    .ifindex = pods[1].key.ifindex, .ingress_set = set, .staged_ingress = staged};
+	struct iface_value iv = {.v4 = addr16_of(own[0]), .v6 = addr16_of(own[1]), .ingress_set = set};
+	struct addr16 key = addr16_of(own[0]);
 
 	memcpy(ev.mac, pods[1].link.mac, 6);
 	memcpy(iv.mac, pods[1].link.mac, 6);
-	MAP(&s, CHANGE_SET, endpoint, key, ev);
-	MAP(&s, CHANGE_SET, iface, pods[1].key.ifindex, iv);
-	ok = settled(c, &s, &a);
-	vec_free(&a.results);
-	script_fini(&s);
-	return ok;
+	MAP(s, CHANGE_SET, endpoint, key, ev);
+	MAP(s, CHANGE_SET, iface, pods[1].key.ifindex, iv);
 }
 
 /* More causes than BPF map drop has room for: the packets are dropped all the same, and counted as what
@@ -476,12 +467,17 @@ static void fill_drops(struct child *c)
 	struct sockaddr_in6 dst = {.sin6_family = AF_INET6, .sin6_port = htons(5003)};
 	AUTO_FD int server = bound(pods[1].netns, &pods[1].link.v4, 5003);
 	uint64_t untold = counted(COUNTER_DROPS_UNTOLD), drops = counted(COUNTER_POD_DROP), named = 0;
+	struct script s = {0};
+	struct answer a = {0};
 	char byte;
 
 	memcpy(&dst.sin6_addr, &pods[1].link.v4, 16);
 	for (unsigned i = 0; i < 10; i++) {
-		if (!judged_by(c, ISOLATED + i, SET_NONE))
+		isolate(&s, ISOLATED + i, SET_NONE);
+		if (!settled(c, &s, &a))
 			break;
+		script_fini(&s);
+		s = (struct script){0};
 		sendto(from, "x", 1, 0, (struct sockaddr *)&dst, sizeof(dst));
 	}
 	drops = counted(COUNTER_POD_DROP) - drops;
@@ -494,14 +490,19 @@ static void fill_drops(struct child *c)
 	/* Staged sets that would refuse: one element fits. */
 	untold = counted(COUNTER_STAGED_UNTOLD);
 	for (unsigned i = 0; i < 5; i++) {
-		if (!judged_by(c, SET_NONE, STAGED + 100 + i))
+		isolate(&s, SET_NONE, STAGED + 100 + i);
+		if (!settled(c, &s, &a))
 			break;
+		script_fini(&s);
+		s = (struct script){0};
 		dst.sin6_port = htons((uint16_t)(5003 + (i ? 100 + i : 0)));
 		sendto(from, "x", 1, 0, (struct sockaddr *)&dst, sizeof(dst));
 	}
 	untold = counted(COUNTER_STAGED_UNTOLD) - untold;
 	CHECK(recv(server, &byte, 1, MSG_DONTWAIT) == 1 && held("staged") == 1 && untold == 4,
 	      "staged: packets pass; 1 judgement is kept, %llu are counted", (unsigned long long)untold);
+	vec_free(&a.results);
+	script_fini(&s);
 }
 
 /* Events that nobody reads: what finds no room in the rings is counted, and each packet is dropped all the
@@ -511,10 +512,13 @@ static void fill_rings(struct child *c)
 	AUTO_FD int from = bound(pods[0].netns, &pods[0].link.v4, 9001);
 	struct sockaddr_in6 dst = {.sin6_family = AF_INET6, .sin6_port = htons(5004)};
 	uint64_t lost = counted(COUNTER_EVENTS_LOST), drops = counted(COUNTER_POD_DROP);
+	struct script s = {0};
+	struct answer a = {0};
 	unsigned sent = 0;
 
 	memcpy(&dst.sin6_addr, &pods[1].link.v4, 16);
-	CHECK(judged_by(c, ISOLATED, SET_NONE), "pod 1 is isolated");
+	isolate(&s, ISOLATED, SET_NONE);
+	CHECK(settled(c, &s, &a), "pod 1 is isolated");
 	for (unsigned i = 0; i < 20000; i++)
 		sent += sendto(from, "x", 1, 0, (struct sockaddr *)&dst, sizeof(dst)) == 1;
 	lost = counted(COUNTER_EVENTS_LOST) - lost;
@@ -522,6 +526,8 @@ static void fill_rings(struct child *c)
 	CHECK(sent == 20000 && drops == sent && lost && lost < sent,
 	      "events: of %u drops %llu found no room in the rings, and are counted", sent,
 	      (unsigned long long)lost);
+	vec_free(&a.results);
+	script_fini(&s);
 }
 
 /* The cluster's DNS answers with more addresses than BPF map learned has room for: the answer reaches the
@@ -553,9 +559,10 @@ static void fill_learned(struct child *c, const struct script *plan)
 	memcpy(&cfg, plan->list.items[0].row.value, sizeof(cfg));
 	cfg.flags = CONFIG_NAMES;
 	MAP(&s, CHANGE_ADD, name, nk, nv);
+	isolate(&s, SET_NONE, SET_NONE);
 	MAP(&s, CHANGE_SET, address, key, av);
 	MAP(&s, CHANGE_SET, config, zero, cfg);
-	CHECK(judged_by(c, SET_NONE, SET_NONE) && settled(c, &s, &a), "pod 1 serves the cluster's DNS");
+	CHECK(settled(c, &s, &a), "pod 1 serves the cluster's DNS");
 	memcpy(&dst.sin6_addr, &pods[1].link.v4, 16);
 	sendto(client, "q", 1, 0, (struct sockaddr *)&dst, sizeof(dst));
 	if (poll(&at_server, 1, 500) > 0)

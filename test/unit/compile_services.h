@@ -83,7 +83,9 @@ static inline void world_put_slice(struct world *w, uint32_t i)
 			       : "%s{\"addresses\":[\"10.244.%u.%u\"]",
 			   e ? "," : "", node, host);
 		buf_printf(&b, ",\"nodeName\":\"node-%u\",\"conditions\":{%s}%s}", node + 1, PICK(w, states),
-			   hint ? hints[world_random(w, 4)] : "");
+			   hints[hint == 1 ? 1 + world_random(w, 3)
+				 : hint	   ? world_random(w, 4)
+					   : 0]);
 	}
 	buf_addz(&b, "]}");
 	world_put(w, &b);

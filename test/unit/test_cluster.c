@@ -1,101 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The controllers on objects in memory: workloads, placing, addresses, endpoints, deletion; offline and live.
  */
-#include "hub/admit.h"
-#include "hub/cluster.h"
-#include "hub/condition.h"
+#include "cluster_world.h"
 #include "hub/offline.h"
-#include "hub/podmake.h"
-#include "hub/podstatus.h"
-#include "manifest.h"
-
-struct world {
-	struct store *store;
-	struct cluster *cluster;
-	struct remarks rs;
-};
-
-static void world_make(struct world *w, bool kubelet, unsigned nodes)
-{
-	struct cluster_config cfg = {.kubelet = kubelet, .first_load = true};
-	cluster_service_ranges(&cfg.services4, &cfg.services6);
-	*w = (struct world){0};
-	assert_int_equal(store_new(&w->store, 0), 0);
-	assert_int_equal(cluster_new(&w->cluster, w->store, &cfg), 0);
-	cluster_time(w->cluster, 1767225600);
-	for (unsigned i = 0; i < nodes; i++) {
-		struct object *o;
-		assert_int_equal(node_make(&o, i), 0);
-		assert_int_equal(cluster_put(w->cluster, o, NULL, &w->rs), 0);
-	}
-}
-
-static void world_free(struct world *w)
-{
-	cluster_free(&w->cluster);
-	store_free(&w->store);
-	remarks_fini(&w->rs);
-}
-
-/* Decodes, defaults and puts each object of the text, as the hub does. */
-static void put(struct world *w, const char *text)
-{
-	struct manifest_objects all = {0};
-	struct remarks rs = {0};
-	assert_int_equal(manifest_read("test.yaml", text, &all, &rs), 0);
-	remarks_fini(&rs);
-	for (size_t i = 0; i < all.n; i++) {
-		struct object *o = TAKE(all.items[i]);
-		assert_int_equal(object_default(o), 0);
-		const struct object *old = store_get(w->store, o->desc->kind, o->meta.ns, o->meta.name);
-		cluster_put(w->cluster, o, old, &w->rs);
-	}
-}
-
-static void pass(struct world *w)
-{
-	assert_int_equal(cluster_pass(w->cluster, &w->rs), 0);
-	assert_false(cluster_is_dirty(w->cluster));
-}
-
-static size_t list(struct world *w, enum kind k, struct object_refs *refs)
-{
-	*refs = (struct object_refs){0};
-	assert_int_equal(store_list(w->store, k, STR(""), refs), 0);
-	return refs->list.len;
-}
-
-static size_t count_active(struct world *w)
-{
-	struct object_refs pods;
-	size_t n = 0;
-	list(w, KIND_pod, &pods);
-	VEC_EACH (&pods.list, p)
-		n += pod_is_active(*p);
-	vec_free(&pods.list);
-	return n;
-}
-
-static void assert_has(const char *text, const char *part)
-{
-	if (!text || !strstr(text, part)) {
-		fprintf(stderr, "not in \"%s\": %s\n", text ? text : "", part);
-		fail();
-	}
-}
-
-static const char deployment[] =
-    "apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  replicas: %d\n"
-    "  selector: {matchLabels: {app: web}}\n  template:\n    metadata: {labels: {app: web, v: \"%d\"}}\n"
-    "    spec: {containers: [{name: c, image: i, ports: [{name: http, containerPort: 8080}]}]}\n";
-
-static void put_deployment(struct world *w, int replicas, int version)
-{
-	char text[1024];
-	snprintf(text, sizeof(text), deployment, replicas, version);
-	put(w, text);
-	pass(w);
-}
 
 static void deployments(void **state)
 {
@@ -122,8 +29,10 @@ static void deployments(void **state)
 
 	put_deployment(&w, 4, 2);
 	assert_int_equal(count_active(&w), 4);
-	assert_int_equal(list(&w, KIND_replicaset, &sets), 1);
-	assert_false(str_eqz(sets.list.items[0]->meta.name, first));
+	/* The old set is kept, without pods. */
+	assert_int_equal(list(&w, KIND_replicaset, &sets), 2);
+	VEC_EACH (&sets.list, s)
+		assert_int_equal((*s)->replicaset->spec->replicas.v, str_eqz((*s)->meta.name, first) ? 0 : 4);
 	vec_free(&sets.list);
 	const struct object *d = store_get(w.store, KIND_deployment, STR("default"), STR("web"));
 	assert_int_equal(d->deployment->status->ready_replicas.v, 4);
@@ -144,21 +53,6 @@ static void deployments(void **state)
 	vec_free(&sets.list);
 	vec_free(&pods.list);
 	world_free(&w);
-}
-
-static void set_running(struct world *w, const struct object *pod)
-{
-	struct object *o;
-	struct arena *a;
-	assert_int_equal(object_clone(&o, pod), 0);
-	a = &o->arena;
-	struct container_status *cs = arena_new(a, struct container_status);
-	cs->name = arena_str(a, STR("c"));
-	cs->state = arena_str(a, STR("{\"running\":{\"startedAt\":\"2026-01-01T00:00:00Z\"}}"));
-	o->pod->status->container_statuses =
-	    (struct container_status_list){.items = cs, .len = 1, .set = true};
-	assert_int_equal(podstatus_compose(w->cluster, o), 0);
-	assert_int_equal(store_put(w->store, o, NULL), 0);
 }
 
 /* Live, with a kubelet: new pods first, the old ones when those are ready; ending takes two steps. */
@@ -194,8 +88,6 @@ static void rollout_waits(void **state)
 	}
 	vec_free(&pods.list);
 	pass(&w);
-	assert_int_equal(list(&w, KIND_replicaset, &sets), 1);
-	vec_free(&sets.list);
 	assert_int_equal(count_active(&w), 1);
 	/* The old pod is only marked: the kubelet ends it and deletes it for good. */
 	assert_int_equal(list(&w, KIND_pod, &pods), 2);
@@ -466,22 +358,6 @@ static void service_addresses(void **state)
 	world_free(&w);
 }
 
-static const struct object *slice_of(struct world *w, const char *service, const char *type, int64_t port)
-{
-	struct object_refs slices;
-	const struct object *found = NULL;
-	list(w, KIND_endpointslice, &slices);
-	VEC_EACH (&slices.list, s) {
-		const struct str *name = strmap_get(&(*s)->meta.labels, STR("kubernetes.io/service-name"));
-		const struct endpointslice *es = (*s)->endpointslice;
-		if (name && str_eqz(*name, service) && str_eqz(es->address_type, type) &&
-		    (!port || (es->ports.len && es->ports.items[0].port.v == port)))
-			found = *s;
-	}
-	vec_free(&slices.list);
-	return found;
-}
-
 /* SV13, SV14: a name resolves pod by pod; who lacks it is left out. */
 static void endpoints_by_name(void **state)
 {
@@ -559,8 +435,8 @@ static void endpoint_conditions(void **state)
 	const struct object *p = store_get(w.store, KIND_pod, STR("default"), STR("p"));
 	assert_true(str_eqz(p->pod->status->phase, "Running"));
 	assert_false(pod_is_ready(p));
-	assert_true(podstatus_probe(w.cluster, p->meta.uid, STR("c"), true, true));
-	assert_false(podstatus_probe(w.cluster, p->meta.uid, STR("c"), true, true));
+	assert_true(podstatus_probe(w.cluster, p->meta.uid, STR("c"), true, true, -1));
+	assert_false(podstatus_probe(w.cluster, p->meta.uid, STR("c"), true, true, -1));
 	set_running(&w, p);
 	pass(&w);
 	e = &slice_of(&w, "s", "IPv4", 80)->endpointslice->endpoints.items[0];

@@ -334,6 +334,69 @@ static void health_counts_ready_ones_here_sv39_sv40(void **state)
 	world_fini(&w);
 }
 
+/* --- step by step as whole --- */
+
+static void one_change(struct world *w)
+{
+	uint32_t i = world_random(w, WORLD_SERVICES), gone = !world_random(w, 4);
+	switch (world_random(w, 6)) {
+	case 0:
+	case 1:
+		gone ? world_delete(w, KIND_service, "s", i, false) : world_put_service(w, i);
+		break;
+	case 2:
+	case 3:
+		gone ? world_delete(w, KIND_endpointslice, "e", i, false) : world_put_slice(w, i);
+		break;
+	case 4:
+		world_put_node(w, world_random(w, WORLD_NODES));
+		break;
+	default:
+		world_random(w, 2) ? world_put_pool(w, gone) : world_put_pod(w, world_random(w, WORLD_PODS));
+	}
+}
+
+static void same_as_whole(const struct world *w, uint64_t seed, int round)
+{
+	for (int n = 0; n < WORLD_NODES; n++) {
+		struct compiler *fresh = world_compiler(n);
+		AUTO_BUF a = {0};
+		AUTO_BUF b = {0};
+		world_tell_all(fresh, w->store);
+		run(fresh);
+		world_text(w->compilers[n], &a);
+		world_text(fresh, &b);
+		if (!str_eq(buf_str(&a), buf_str(&b)))
+			fail_msg("seed %llu, round %d, node %d: step by step\n%s\nwhole\n%s",
+				 (unsigned long long)seed, round, n + 1, a.p, b.p);
+		compiler_free(&fresh);
+	}
+}
+
+static void changes_lead_to_the_whole_plan(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 15; seed++) {
+		struct world w;
+		start(&w, WORLD_NODES);
+		w.seed = seed * 7919;
+		world_put_pool(&w, false);
+		for (uint32_t i = 0; i < WORLD_NODES; i++)
+			world_put_node(&w, i);
+		for (uint32_t i = 0; i < WORLD_SERVICES; i++) {
+			world_put_service(&w, i);
+			world_put_slice(&w, i);
+		}
+		for (int round = 0; round < 30; round++) {
+			one_change(&w);
+			run(w.compilers[0]);
+			run(w.compilers[1]);
+			same_as_whole(&w, seed, round);
+		}
+		world_fini(&w);
+	}
+}
+
 /* --- a change costs what it changes --- */
 
 static void a_change_touches_few_rows_sv66(void **state)
@@ -361,9 +424,12 @@ static void a_change_touches_few_rows_sv66(void **state)
 
 int main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(maglev_moves_little),
-					   cmocka_unit_test(one_node_announces),
-					   cmocka_unit_test(health_counts_ready_ones_here_sv39_sv40),
-					   cmocka_unit_test(a_change_touches_few_rows_sv66)};
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(maglev_moves_little),
+	    cmocka_unit_test(one_node_announces),
+	    cmocka_unit_test(health_counts_ready_ones_here_sv39_sv40),
+	    cmocka_unit_test(changes_lead_to_the_whole_plan),
+	    cmocka_unit_test(a_change_touches_few_rows_sv66),
+	};
 	return cmocka_run_group_tests_name("compile service", tests, NULL, NULL);
 }

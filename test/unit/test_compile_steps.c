@@ -275,7 +275,7 @@ static void steps_misjudge_nothing(void **state)
 	(void)state;
 	size_t asked = 0, most = 0;
 	const char *worlds = getenv("WEFT_WORLDS");
-	int n = worlds ? atoi(worlds) : 16;
+	int n = worlds ? atoi(worlds) : 12;
 	const char *one = getenv("WEFT_WORLD");
 	for (int i = one ? atoi(one) : 1; i <= (one ? atoi(one) : n); i++)
 		one_history((uint64_t)i, &asked, &most);

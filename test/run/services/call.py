@@ -63,6 +63,8 @@ def calls(text):
             who, client = ask(o["proto"], host, port, o.get("port"), o.get("wait", 1))
             if client is None:
                 seen[who] += 1
+                if seen["none"] >= 3:
+                    break
                 continue
             seen["pods"][who] = seen["pods"].get(who, 0) + 1
             if client not in seen["clients"]:

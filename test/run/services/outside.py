@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Node ports, balancer and external addresses, host ports: who may call them, from where, and whom pods see. A part of
 services.sh."""
-import ipaddress
 import json
 import subprocess
 
@@ -45,7 +44,8 @@ def one_endpoint():
             [(ip, 30220) for ip in NODES[0] + NODES[2]], "none", wait=0.3)
     settles("SV10 Local at the endpoint's node", "outside", [(ip, 30220) for ip in NODES[1]], "web-2")
     same("SV10 keeps the client's address", calls("outside", (NODES[1][0], 30220))["clients"], [OUTSIDE[0]])
-    settles("SV09 pods call it on any node", "near", [(ip, 30220) for ip in EVERYWHERE], "web-2")
+    settles("SV09 SV10 pods that call their own node reach it, wherever it is", "near", [(ip, 30220) for ip in NODES[0]], "web-2")
+    settles("SV09 another node's port they call as from outside", "near", [(ip, 30220) for ip in NODES[2]], "none", wait=0.3)
     slices("only", on("web-1", ready=False, serving=True, terminating=True), on("web-2", ready=True), ports=((80, 80, "TCP"),))
     settles("SV04 Local: a node's own endpoint that ends and serves is used", "outside", [(ip, 30220) for ip in NODES[0]], "web-1")
     settles("SV04 while all of the cluster has a ready one", "near", both("only"), "web-2", n=10)
@@ -59,16 +59,15 @@ def both(service_name, port=80):
 def elsewhere():
     settles("SV37 on a node's loopback it is refused", "node-1", [("127.0.0.1", 30210), ("::1", 30210)], "refused")
     settles("SV37 and opens nothing for others", "outside", [(NODES[0][0], 30299)], "refused")
-    other = gateway_address("node-1")
-    settles("SV36 an address of the machine that is none of the node's (%s) has no node port" % other, "near", [(other, 30210)],
-            "refused")
+    for ip, length in (("172.31.0.77", "32"), ("fd57:e7f7:0:1::77", "128")):
+        subprocess.run(argv_in("node-1", "ip", "address", "add", ip + "/" + length, "dev", uplink("node-1"),
+                                *(["nodad"] if ":" in ip else [])), check=True)
+        settles("SV36 a further address of the machine (%s) is none of the node: refused" % ip, "outside", [(ip, 30210)], "refused")
 
 
-def gateway_address(node):
-    """An IPv4 address of that node's namespace that its object does not name."""
+def uplink(node):
     told = subprocess.run(argv_in(node, "ip", "-j", "-4", "address"), stdout=subprocess.PIPE, check=True).stdout
-    ips = [a["local"] for link in json.loads(told) for a in link["addr_info"] if a["family"] == "inet"]
-    return [ip for ip in ips if ip not in EVERYWHERE and not ipaddress.ip_address(ip).is_loopback][0]
+    return [link["ifname"] for link in json.loads(told) if NODES[0][0] in [a["local"] for a in link["addr_info"]]][0]
 
 
 def internal():

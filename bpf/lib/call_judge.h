@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * A pod that calls a Service and gets itself as the backend (CN18): judged in the socket call, since its
- * packets look like those to its own address, which nothing may refuse. Called by connect.c in process
- * context: only the stack holds its data.
+ * A socket call of a pod that leads back to itself through a Service: its packets would look like those to
+ * its own address, which nothing may refuse, so rules of cluster policies decide at the call (CN18). Process
+ * context. Called by connect.c.
  */
-#ifndef WEFT_BPF_CALL_SELF_H
-#define WEFT_BPF_CALL_SELF_H
+#ifndef WEFT_BPF_CALL_JUDGE_H
+#define WEFT_BPF_CALL_JUDGE_H
 
 #include "bpf/lib/exit.h"
 #include "bpf/lib/verdict.h"

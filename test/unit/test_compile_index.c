@@ -73,7 +73,11 @@ static void chooses_the_rarest(void **state)
 	assert_int_equal(index_add(&x, &one, index_key(&x, &both[1]), &x), 0);
 	assert_true(index_rarest(&x, &x, &s, &got));
 	assert_true(got == index_key(&x, &both[1]));
-	s.match_labels.len = 1; /* many, yet better than all */
+	struct strpair turned[] = {both[1], both[0]};
+	s.match_labels.items = turned; /* whichever comes first */
+	assert_true(index_rarest(&x, &x, &s, &got));
+	assert_true(got == index_key(&x, &both[1]));
+	s.match_labels = (struct strmap){.items = both, .len = 1}; /* many, yet better than all */
 	assert_true(index_rarest(&x, &x, &s, &got));
 	assert_true(got == index_key(&x, &both[0]));
 	assert_false(index_rarest(&x, &x, &none, &got));

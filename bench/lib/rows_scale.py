@@ -5,7 +5,7 @@ import ctypes
 import os
 
 from . import objects
-from .api_change import LOCAL_PODS, changes, time_changes
+from .api_change import LOCAL_PODS, NS, Change, changes, mapped, time_changes
 from .report import Finding, number
 from .rig import FAR, Rig, node_object
 from .rows_agent import map_memory, memory_of, settle
@@ -25,10 +25,10 @@ def node_name(i):
 
 
 def world(policies, pods):
-    """`pods` pods of the other nodes in as many apps, and `policies` policies of this node's pods, each of which lets one
-    of those apps in."""
+    """`pods` pods of the other nodes in as many apps, and `policies` policies of this node's pods but the first, each of
+    which lets one of those apps in."""
     out = [objects.pod(f"far-{i}", node_name(i % (NODES - 1)), {"app": f"peer-{i}"}) for i in range(pods)]
-    return out + [objects.policy(f"p{i}", f"local-{i % LOCAL_PODS}", ingress_from=[f"peer-{i % pods}"], ports=[("TCP", 8080)])
+    return out + [objects.policy(f"p{i}", f"local-{i % (LOCAL_PODS - 1) + 1}", ingress_from=[f"peer-{i % pods}"], ports=[("TCP", 8080)])
                   for i in range(policies)]
 
 
@@ -36,6 +36,19 @@ def add_nodes(rig):
     for i in range(1, NODES - 1):
         rig.api("POST", "/api/v1/nodes", node_object(node_name(i), f"172.31.{1 + i // 200}.{i % 200 + 1}", f"10.{100 + i}.0.0/16",
                                                      f"fd57:e7f7:1:{i:x}::/64"))
+
+
+def crowded(rig):
+    """The change of a policy whose pod has its share of all the others."""
+    path = f"/apis/networking.k8s.io/v1{NS}/networkpolicies"
+    rig.api("POST", path, objects.policy("crowded", "local-1", ingress_from=["peer"], ports=[("TCP", 7000)]))
+
+    def port(spec):
+        p = spec["spec"]["ingress"][0]["ports"][0]
+        p["port"] = 7001 if p["port"] == 7000 else 7000
+
+    address = rig.api("GET", f"/api/v1{NS}/pods/local-1")["status"]["podIP"]
+    return Change("crowded", f"{path}/crowded", "endpoint", mapped(address), port)
 
 
 def elements(path):
@@ -89,8 +102,8 @@ class Size:
             rig.start_agent(180, rows=effort.many)
             _, todo = changes(rig)
             self.ms = {}
-            for c in todo:
-                if c.what in ("policy", "pod"):
+            for c in [*todo, crowded(rig)]:
+                if c.what in ("policy", "pod", "crowded"):
                     request, _ = time_changes(rig, c, max(20, effort.changes // 5))
                     self.ms[c.what] = [1000 * s for s in request]
             settle(rig)
@@ -98,13 +111,16 @@ class Size:
             self.maps, self.maps_mib = used(rig), map_memory(rig)
 
 
-def change_row(promise, sizes, what):
+def times(sizes, what):
+    return "; ".join(f"{s.policies:,}: p50 {number(median(s.ms[what]))} ms, p99 {number(percentile(s.ms[what], 99))} ms" for s in sizes)
+
+
+def change_row(promise, sizes, what, note=""):
     first, last = sizes[0].ms[what], sizes[-1].ms[what]
     (lo1, hi1), (lo2, hi2) = interval(first), interval(last)
-    words = "; ".join(f"{s.policies:,}: p50 {number(median(s.ms[what]))} ms, p99 {number(percentile(s.ms[what], 99))} ms" for s in sizes)
-    return Finding(*promise, words, "–", judge(lo2 / hi1, hi2 / lo1, most=1.5),
+    return Finding(*promise, times(sizes, what), "–", judge(lo2 / hi1, hi2 / lo1, most=1.5),
                    f"ratio of medians {number(median(last) / median(first))} ({number(lo2 / hi1)}–{number(hi2 / lo1)}); from sending the "
-                   f"API request to the kernel; {len(last)} changes each")
+                   f"API request to the kernel; {len(last)} changes each{note}")
 
 
 def scale(effort):
@@ -115,7 +131,8 @@ def scale(effort):
     full = [n for n, (have, room) in last.maps.items() if have > room]
     shown = ", ".join(f"{n} {have:,} of {room:,}" for n, (have, room) in sorted(last.maps.items(), key=lambda x: -x[1][0]))
     return [
-        change_row(POLICY, sizes, "policy"),
+        change_row(POLICY, sizes, "policy", "; the pod has this policy only. A pod with an even share of all policies "
+                   f"(one in {LOCAL_PODS - 1}), whose set is made anew: {times(sizes, 'crowded')}"),
         change_row(POD, sizes, "pod"),
         Finding(*MEMORY, "; ".join(f"{s.policies:,}: {number(m)} MiB" for s, m in zip(sizes, private)), "–",
                 HOLDS if max(private) <= 60 else MISSES, f"by program at {last.policies:,}: {share}"),

@@ -102,7 +102,8 @@ static int whole_number(struct str s, int64_t *out)
 	return 1;
 }
 
-struct scalar scalar_resolve(struct str s)
+/* Null, true, yes and what else stands for a value; none of them begins with a digit. */
+static bool word(struct str s, struct scalar *out)
 {
 	static const char *const nulls[] = {"", "~", "null", "Null", "NULL", NULL};
 	static const char *const yes[] = {"true", "True", "TRUE", NULL};
@@ -111,19 +112,32 @@ struct scalar scalar_resolve(struct str s)
 	static const char *const no_words[] = {"n", "N", "no", "No", "NO", "off", "Off", "OFF", NULL};
 	static const char *const odd[] = {".inf", ".Inf", ".INF", "+.inf", "-.inf",
 					  ".nan", ".NaN", ".NAN", NULL};
+	if (digits(s, 0))
+		return false;
+	if (among(s, nulls))
+		*out = (struct scalar){.type = SCALAR_NULL};
+	else if (among(s, yes) || among(s, no))
+		*out = (struct scalar){.type = SCALAR_BOOL, .b = among(s, yes)};
+	else if (among(s, yes_words) || among(s, no_words))
+		*out = (struct scalar){.type = SCALAR_WORD, .b = among(s, yes_words)};
+	else if (among(s, odd))
+		*out = (struct scalar){.type = SCALAR_FLOAT};
+	else
+		return false;
+	return true;
+}
+
+struct scalar scalar_resolve(struct str s)
+{
 	struct scalar out = {.type = SCALAR_TEXT};
 	if (s.n > 40) /* longer than any number that is meant as one; keeps huge texts cheap */
 		return out;
-	if (among(s, nulls))
-		return (struct scalar){.type = SCALAR_NULL};
-	if (among(s, yes) || among(s, no))
-		return (struct scalar){.type = SCALAR_BOOL, .b = among(s, yes)};
-	if (among(s, yes_words) || among(s, no_words))
-		return (struct scalar){.type = SCALAR_WORD, .b = among(s, yes_words)};
+	if (word(s, &out))
+		return out;
 	int whole = whole_number(s, &out.i);
 	if (whole)
 		out.type = whole > 0 ? SCALAR_INT : SCALAR_FLOAT;
-	else if (is_float(s) || among(s, odd))
+	else if (is_float(s))
 		out.type = SCALAR_FLOAT;
 	return out;
 }

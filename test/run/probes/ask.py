@@ -84,17 +84,17 @@ elif question == "restarts":
     print(next((s.get("restartCount", 0) for s in statuses(pod(args[0])) if s["name"] == (args[1:] or ["c"])[0]), -1))
 elif question == "condition":
     print(condition(pod(args[0]), args[1]))
-elif question == "phase":
-    print(pod(args[0]).get("status", {}).get("phase", "gone"))
+elif question == "ended":  # by itself or by a kill: its exit status decides how
+    print(str(pod(args[0]).get("status", {}).get("phase") in ("Failed", "Succeeded")).lower())
 elif question == "probe":  # POD KIND MEMBER [CONTAINER]
     print(probe(args[0], args[1], *(args[3:])).get(args[2], ""))
 elif question == "causes":  # POD KIND: all causes in the history
     print(" ".join(sorted({r["cause"] for r in probe(args[0], args[1]).get("results", [])})))
 elif question == "endpoint":  # SERVICE POD CONDITION
     print(str(endpoint(args[0], args[1]).get(args[2], "none")).lower())
-elif question == "delay":  # POD KIND: from the instance's start to its first try that is kept, in seconds
+elif question == "delay":  # POD KIND: from the start to the first try, in seconds; in the start's own second the instance before may be tried
     start = when(next(s["state"]["running"]["startedAt"] for s in statuses(pod(args[0]))))
-    print("%.1f" % (min(when(r["at"]) for r in probe(args[0], args[1])["results"] if when(r["at"]) > start) - start))
+    print("%.1f" % (min(when(r["at"]) for r in probe(args[0], args[1])["results"] if when(r["at"]) > start + 1) - start))
 elif question == "gate":  # POD TYPE STATUS
     body = {"status": {"conditions": [{"type": args[1], "status": args[2]}]}}
     print(ask("hub.sock", "/api/v1/namespaces/p/pods/" + args[0] + "/status", "PATCH", body,
@@ -106,8 +106,6 @@ elif question == "create":  # PROBE-KIND MEMBER=VALUE: the status of making a po
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "new", "namespace": "p"},
             "spec": {"containers": [container]}}
     print(ask("hub.sock", "/api/v1/namespaces/p/pods?dryRun=All", "POST", body)[0])
-elif question == "delete":
-    print(ask("hub.sock", "/api/v1/namespaces/p/pods/" + args[0], "DELETE")[0])
 elif question == "taint":  # KEY or nothing
     body = {"spec": {"taints": [{"key": args[0], "effect": "NoSchedule"}] if args else None}}
     print(ask("hub.sock", "/api/v1/nodes/node-1", "PATCH", body, "application/merge-patch+json")[0])

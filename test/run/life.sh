@@ -121,13 +121,13 @@ wait_for is slow 's["state"].get("waiting",{}).get("reason")' CrashLoopBackOff
 ok "a container that ends again waits in CrashLoopBackOff" $?
 wait_for is slow 's["restartCount"]' 2
 took=$(($(now) - begin))
-[ $took -ge 500 ] && [ $took -lt 900 ]
+[ $took -ge 500 ] && [ $took -lt 1400 ]
 ok "for 0.5 s ($took ms)" $?
 begin=$(now)
 crash
 wait_for is slow 's["restartCount"]' 3
 took=$(($(now) - begin))
-[ $took -ge 1000 ] && [ $took -lt 1500 ]
+[ $took -ge 1000 ] && [ $took -lt 2400 ]
 ok "the next time for 1 s ($took ms)" $?
 same "the end is told" "$(pod slow 's["lastState"]["terminated"]["exitCode"]')" 137
 [ "$first" != "$(pod slow 's["containerID"]')" ] && [ -n "$first" ]

@@ -17,7 +17,7 @@ struct hub_options {
 	unsigned nodes; /* that will join; 0: not known */
 	const char *const *paths;
 	size_t paths_len;
-	unsigned faster; /* see cluster_config */
+	unsigned faster;		/* see cluster_config */
 	unsigned node_lost, node_evict; /* seconds; 0: see cluster_config */
 	unsigned max_file;		/* of a manifest, in MiB; 0: 64 */
 };

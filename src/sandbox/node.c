@@ -14,6 +14,10 @@
 #include "sandbox/node.h"
 #include "sandbox/runtime.h"
 
+/* What the hub gives Services addresses of (doc/internals.md). */
+#define SERVICES4 "10.96.0.0/16"
+#define SERVICES6 "fd57:e7f7:0:96::/112"
+
 enum { REGISTER_AGAIN_MS = 3, BEAT_MS = 2000 };
 
 static int make_places(struct sandbox *s, struct node *n)
@@ -64,6 +68,10 @@ static int start_agent(struct sandbox *s, struct node *n)
 	daemon_arg(d, "uplink0");
 	daemon_arg(d, "--libexec");
 	daemon_arg(d, "%s", s->opt->libexec);
+	daemon_arg(d, "--services4");
+	daemon_arg(d, SERVICES4);
+	daemon_arg(d, "--services6");
+	daemon_arg(d, SERVICES6);
 	if (s->opt->strict)
 		daemon_arg(d, "--strict");
 	if (s->opt->no_external_ips)

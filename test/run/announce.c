@@ -173,14 +173,15 @@ static void test_move(struct child *c, struct script *plan, const struct wire_we
 		      "ip neigh show " VIP4 " | grep -q lladdr && ip neigh show " VIP6 " | grep -q lladdr"),
 	      "who asks by ARP or NDP gets an answer");
 	enter(node_ns);
-	VEC_EACH (&s.list, ch)
-		vec_push(&plan->list, *ch);
+	address(plan, CHANGE_ADD, VIP4);
+	address(plan, CHANGE_ADD, VIP6);
 	check_readback(c, plan, "with the addresses");
 	CHECK(sent(c, &s, &a), "the same once more changes nothing: %s", a.text);
 	stop_applier(c, SIGKILL);
 	*c = start_applier(NULL, "routes");
 	hello(c);
 	check_readback(c, plan, "after a restart");
+	script_fini(&s);
 	vec_free(&a.results);
 }
 
@@ -228,5 +229,7 @@ int main(int argc, char **argv)
 	CHECK(!system("ip addr show dev uplink0 | grep -q '" THEIRS4 "/32'") &&
 		  system("ip addr show dev uplink0 | grep -qE '" VIP4 "|" VIP6 "'"),
 	      "after cleaning none of ours is left, and theirs is");
+	vec_free(&a.results);
+	script_fini(&plan);
 	return play_end();
 }

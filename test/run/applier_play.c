@@ -468,7 +468,7 @@ static void compare_row(const struct row *r, void *ctx)
 
 	VEC_EACH (&c->want->list, ch)
 		if (!row_cmp(&ch->row, r) && ch->row.value_len == r->value_len &&
-		    !memcmp(ch->row.value, r->value, r->value_len)) {
+		    (!r->value_len || !memcmp(ch->row.value, r->value, r->value_len))) {
 			c->found++;
 			return;
 		}

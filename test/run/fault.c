@@ -128,5 +128,7 @@ int main(int argc, char **argv)
 	test_bounds(&c);
 	test_end(&c, &plan);
 	clean_applier(&c);
+	vec_free(&a.results);
+	script_fini(&plan);
 	return play_end();
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 
 #include "agent/fdpass.h"
+#include "base/clock.h"
 #include "seam/class.h"
 #include "seam/service.h"
 #include "test/run/applier_play.h"
@@ -154,6 +155,7 @@ static void test_list(struct child *c)
 	AUTO_FD int tcp = caller(pods[0].netns, AF_INET, SOCK_STREAM, VIP4), peer = accept(at, NULL, NULL);
 	AUTO_FD int server = udp_at(pods[1].netns, &pods[1].link.v4);
 	struct script s = {0};
+	uint64_t start;
 
 	CHECK(answers(udp[0].fd, server) && answers(udp[4].fd, server) && answers(tcp, peer),
 	      "the pod behind the Services gets what is sent");
@@ -161,6 +163,9 @@ static void test_list(struct child *c)
 	service_row(&s, CHANGE_SET, VIP4, IPPROTO_TCP, LIST + 2);
 	service_row(&s, CHANGE_SET, VIP6, IPPROTO_UDP, LIST + 3);
 	send_rows(c, &s, "two Services get other backends");
+	start = clock_us();
+	poll(&(struct pollfd){.fd = udp[0].fd}, 1, SOON_MS);
+	printf("# the first ends %llu us after the commit\n", (unsigned long long)(clock_us() - start));
 	for (size_t i = 0; i < ARRAY_LEN(udp); i++) {
 		int err = error_of(udp[i].fd, udp[i].ends ? SOON_MS : STAY_MS);
 

@@ -75,6 +75,7 @@ void containers_free(struct pod *p)
 		for (size_t i = 0; i < p->containers_len; i++) {
 			child_forget(&p->containers[i].child);
 			hook_drop(&p->containers[i].hook);
+			ear_drop(&p->containers[i]);
 			own_mem(&p->containers[i].end.why);
 			p->containers[i].timer.data = g;
 			uv_close((uv_handle_t *)&p->containers[i].timer, timer_closed);
@@ -135,6 +136,7 @@ static void container_ended(struct child *child, int status)
 	struct container *c = child->owner;
 
 	container_buried(c);
+	ear_drop(c);
 	c->state = RUN_ENDED;
 	c->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	c->exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -163,7 +165,8 @@ void containers_lost(struct pod *p)
 	}
 }
 
-static int start_process(struct container *c, const char *program, char *const *argv)
+/* in: becomes its stdin; -1: none. */
+static int start_process(struct container *c, const char *program, char *const *argv, int in)
 {
 	struct pod *p = c->pod;
 	char path[PATH_LEN + 80];
@@ -177,7 +180,7 @@ static int start_process(struct container *c, const char *program, char *const *
 			  .mntns = p->sandbox->mounts.fd,
 			  .resolv_conf = resolv,
 			  .unprivileged = true,
-			  .in = -1,
+			  .in = in,
 			  .out = log,
 			  .err = -1};
 
@@ -246,7 +249,13 @@ static int start_standin(struct container *c)
 		serve[1] = "init";
 	spec_path(c, path, sizeof(path));
 	r = container_write_spec(c, path);
-	return r ? r : start_process(c, program, serve);
+	if (r || plays_to_end(c))
+		return r ? r : start_process(c, program, serve, -1);
+	AUTO_FD int in = ear_open(c);
+	r = in < 0 ? in : start_process(c, program, serve, in);
+	if (r)
+		ear_drop(c);
+	return r;
 }
 
 int container_start(struct container *c)
@@ -258,7 +267,7 @@ int container_start(struct container *c)
 
 	if (p->dns && !c->init) {
 		r = dns_pod_prepare(p, conf, sizeof(conf));
-		r = r ? r : start_process(c, dns_program(), unbound);
+		r = r ? r : start_process(c, dns_program(), unbound, -1);
 	} else {
 		r = start_standin(c);
 	}

@@ -29,6 +29,7 @@ struct run_end {
 };
 
 struct hook;
+struct ear;
 struct container {
 	struct pod *pod;
 	const json_t *spec; /* borrowed from pod->object's first version, kept in pod->spec */
@@ -44,6 +45,7 @@ struct container {
 	uint64_t back_off_ms, deadline_ms; /* wait before the next restart but one; when SIGKILL comes */
 	bool back_off, ending;		   /* waits to be started again; was told to end */
 	struct hook *hook;		   /* preStop under way */
+	struct ear *ear;		   /* while its stand-in does not listen yet */
 	uv_timer_t timer;		   /* while it ends: the grace; when it has ended: the back-off */
 };
 
@@ -119,6 +121,16 @@ typedef void hook_done(struct container *c);
 /* NULL when there is nothing to wait for. Calls back once, unless it is dropped before. */
 struct hook *hook_start(struct container *c, const json_t *handler, uint64_t timeout_ms, hook_done *done);
 void hook_drop(struct hook **h);
+
+/* ear.c: until the stand-in listens */
+/* The descriptor to hand to the stand-in as its stdin, owned by the caller; -errno. */
+int ear_open(struct container *c);
+void ear_drop(struct container *c);
+/* Whether it does what it is there for: its process runs, and has its ports. */
+static inline bool container_serves(const struct container *c)
+{
+	return c->state == RUN_ALIVE && !c->ear;
+}
 
 /* spec.c: writes the file that tells the stand-in what to play; remarks values that name no Service. */
 int container_write_spec(struct container *c, const char *path);

@@ -38,7 +38,7 @@ static json_t *state_of(const struct container *c)
 {
 	const struct pod *p = c->pod;
 
-	if (c->state == RUN_ALIVE)
+	if (container_serves(c))
 		return json_pack("{s{so}}", "running", "startedAt", time_of(c->started));
 	if (c->back_off)
 		return json_pack("{s{ssss}}", "waiting", "reason", "CrashLoopBackOff", "message",
@@ -56,7 +56,7 @@ static json_t *container_status(const struct container *c)
 	const char *image = json_text(json_object_get(c->spec, "image"));
 	json_t *o =
 	    json_pack("{sssssssisosb}", "name", c->name, "image", image, "imageID", "", "restartCount",
-		      (int)c->restarts, "state", state_of(c), "started", c->state == RUN_ALIVE);
+		      (int)c->restarts, "state", state_of(c), "started", container_serves(c));
 	AUTO_BUF id = {0};
 
 	buf_printf(&id, "weft://%s/%s/%u", c->pod->uid, c->name, c->restarts);

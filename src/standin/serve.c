@@ -3,6 +3,7 @@
  * `serve`: a running container. Holds nothing but the order of the start and of the end, and the look at a
  * changed spec. Called by main.c.
  */
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -87,6 +88,17 @@ static int watch_words(struct words *w)
 	return w->watch.fd < 0 ? -1 : loop_watch(&w->server->loop, &w->watch, EPOLLIN);
 }
 
+/* Who started it holds the other end of its stdin and waits for that. */
+static void say_listening(void)
+{
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+	if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+		close(STDIN_FILENO);
+	if (null >= 0)
+		close(null);
+}
+
 int standin_serve(const struct spec *spec, const char *path)
 {
 	struct server s = {.spec = spec, .fault = spec->fault, .tls = server_tls, .drain.fn = drain};
@@ -101,6 +113,7 @@ int standin_serve(const struct spec *spec, const char *path)
 	resolver_init(&s.resolver, &s.loop);
 	if (watch_words(&words) || server_listen(&s))
 		return 1;
+	say_listening();
 	if (caller_start(&s, spec)) {
 		log_error("out of memory");
 		return 1;

@@ -31,7 +31,7 @@ static void note_trigger(struct hub *h, const json_t *j)
 	const char *at = json_string_value(json_object_get(j, "at"));
 	char *kept = h->cluster->trigger;
 	if (at && strlen(at) < sizeof(h->cluster->trigger) && (!*kept || strcmp(at, kept) < 0))
-		strcpy(kept, at);
+		memcpy(kept, at, strlen(at) + 1);
 }
 
 static int put_readiness(struct hub *h, const json_t *j, struct api_error *e)

@@ -3,7 +3,7 @@
 # Services by real packets, in one cluster of three nodes, in both families: pods, nodes and the host outside call, and
 # stand-ins say who answered and whom they saw. The parts are Python programs in test/run/services. Spec:
 # endpoints.py SV01 SV02 SV03 SV04 SV05 SV06 SV12 SV16 SV17 SV18 SV19 SV20 SV21 SV22 SV24 SV25 SV35 SV53 SV65
-# outside.py SV04 SV07 SV08 SV09 SV10 SV11 SV25 SV35 SV36 SV37 SV38 SV42 SV43 SV45 SV46
+# outside.py SV04 SV07 SV08 SV09 SV10 SV11 SV25 SV35 SV36 SV37 SV38 SV42 SV43 SV44 SV45 SV46
 # flows.py SV26 SV27 SV28 SV29 SV30 SV31 SV32 SV33 SV34 SV48 SV49 SV50 SV51 SV52 SV53 SV54 SV55 SV60 SV61
 cd "$(dirname "$0")/../.." || exit 1
 test=services

@@ -131,6 +131,15 @@ def external():
     settles("SV45 and no more afterwards", "near", [("172.31.0.230", 80)], "none", wait=0.3)
 
 
+def unknown():
+    service("known", selector={"app": "web"})
+    settles("SV44 a port that the Service does not have is refused", "near", both("known", 81), "refused")
+    settles("SV44 by UDP, too", "near", both("known", 81), "refused", "udp")
+    settles("SV44 an address that no Service has gets no answer", "near", [("10.96.255.250", 80), ("fd57:e7f7:0:96::fffa", 80)],
+            "none", wait=0.3)
+    delete("Service", "known")
+
+
 def host_ports():
     def pod(name, *ports):
         api("POST", WHERE["Pod"], {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"group": "ports"}},
@@ -149,4 +158,4 @@ def host_ports():
     settles("SV46 it goes with its pod", "outside", [(NODES[1][0], 8123), (NODES[1][1], 8123)], "refused")
 
 
-play(node_ports, internal, balancers, external, host_ports)
+play(node_ports, internal, unknown, balancers, external, host_ports)

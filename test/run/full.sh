@@ -22,6 +22,11 @@ apiVersion: networking.k8s.io/v1
 kind: NetworkPolicy
 metadata: {name: closed}
 spec: {podSelector: {matchLabels: {app: closed}}, ingress: [{from: [{podSelector: {matchLabels: {app: caller}}}]}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: open}
+spec: {clusterIP: 10.96.5.5, selector: {app: open}, ports: [{port: 80, targetPort: 7000}]}
 Y
 # Isolates `open` as well, with a rule for each of $1 blocks, each with a port of its own.
 many() {
@@ -75,7 +80,7 @@ as_before() { # WHEN
 	ok "NP82 $1: what was allowed is, what was refused is, and nothing of the change is in force" $?
 }
 
-"$weft" up "$dir/cluster" --name $name --nodes 1 -d --entries policy=8 >"$dir/up" 2>&1
+"$weft" up "$dir/cluster" --name $name --nodes 1 -d --entries policy=8,socket_origin=64 >"$dir/up" 2>&1
 ok "a cluster with small BPF maps comes up" $? || sed 's/^/# /' "$dir/up"
 open=$(address open) closed=$(address closed)
 calm
@@ -117,5 +122,22 @@ maps = {m["map"]: m for m in json.load(sys.stdin)}
 p = maps["policy"]
 sys.exit(0 if p["capacity"] == 8 and 0 < p["used"] <= 8 else 1)'
 ok "weft maps shows what is used of how much" $?
+rm "$dir/cluster/many.yaml"
+wait_for reaches caller "$open"
+# The sockets that asked for a Service are kept in an LRU: the oldest lose the Service's name, none its connection.
+sh -c 'echo $$ >"$1/cgroup.procs" && shift && exec nsenter --net="$@"' sh \
+	"/sys/fs/cgroup/unified/weft.$name/node-1/default.caller" "/run/netns/weft-$name-default.caller" python3 - "$open" >"$dir/sockets" <<'PY'
+import socket, sys
+calls = [socket.create_connection(("10.96.5.5", 80), 2) for _ in range(500)]
+names = [c.getpeername()[0] for c in calls]
+answered = 0
+for c in calls:
+    c.settimeout(2)
+    c.sendall(b"GET / HTTP/1.1\r\nHost: open\r\nConnection: close\r\n\r\n")
+    answered += c.recv(8) == b"HTTP/1.1"
+print(names[-1] == "10.96.5.5", sys.argv[1] in names, set(names) <= {"10.96.5.5", sys.argv[1]}, answered)
+PY
+[ "$(cat "$dir/sockets")" = "True True True 500" ]
+ok "socket_origin: of 500 sockets the oldest are told the pod's address, and all are answered ($(cat "$dir/sockets"))" $?
 "$weft" down --name $name >/dev/null 2>&1
 finish

@@ -9,6 +9,7 @@
 #include "cli/command.h"
 #include "cli/judge.h"
 #include "cli/world.h"
+#include "reason/match.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -118,7 +119,7 @@ static int add_pod(struct reach *r, const struct store *s, const struct object *
 		return 0;
 	}
 	c.name = joined(o->meta.ns, o->meta.name);
-	c.group = joined(o->meta.ns, world_workload(s, o));
+	c.group = joined(o->meta.ns, pod_workload(s, o));
 	for (size_t i = 0; i < st->pod_ips.len; i++)
 		set_address(c.addr, c.has, st->pod_ips.items[i].ip);
 	if (!c.name || !c.group)

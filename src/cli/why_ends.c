@@ -7,6 +7,7 @@
 
 #include "base/own.h"
 #include "cli/world.h"
+#include "reason/match.h"
 
 #include <netinet/in.h>
 #include <stdio.h>
@@ -196,7 +197,7 @@ static void find(const struct store *s, enum kind k, const struct wanted *w, boo
 	(void)store_list(s, k, w->ns, &all);
 	VEC_EACH (&all.list, it) {
 		const struct object *o = *it;
-		struct str name = workload ? world_workload(s, o) : o->meta.name;
+		struct str name = workload ? pod_workload(s, o) : o->meta.name;
 		if (str_eq(name, w->name) && !(k == KIND_pod && finished(o)))
 			(void)vec_push(&out->list, o);
 	}
@@ -231,7 +232,7 @@ static void be_pod_of(struct why_named *e, const struct store *s, const struct f
 		if (runs(*o) && *o != caller && (!runs(pick) || pick == caller))
 			pick = *o;
 	be_pod(e, s, pick);
-	struct str name = world_workload(s, pick);
+	struct str name = pod_workload(s, pick);
 	if (pods->list.len > 1)
 		buf_printf(&b, "one of the %zu pods of " STR_FMT, pods->list.len, STR_ARG(name));
 	else
@@ -265,7 +266,7 @@ static int nobody(const struct store *s, const struct wanted *w, const char *sai
 	for (int k = 0; k < 2; k++) {
 		(void)store_list(s, kinds[k], w->ns, &all);
 		VEC_EACH (&all.list, o) {
-			struct str name = k ? (*o)->meta.name : world_workload(s, *o);
+			struct str name = k ? (*o)->meta.name : pod_workload(s, *o);
 			unsigned d = str_distance(name, w->name);
 			if (d >= best)
 				continue;

@@ -181,23 +181,3 @@ int world_from_files(struct store **out, const struct world_files *f)
 	*out = s;
 	return 0;
 }
-
-struct str world_workload(const struct store *s, const struct object *pod)
-{
-	const struct object *o = pod;
-	struct str name = pod->meta.name;
-
-	for (int depth = 0; o && depth < 2; depth++) {
-		const struct owner_reference *owner = NULL;
-		for (size_t i = 0; i < o->meta.owner_references.len; i++)
-			if (o->meta.owner_references.items[i].controller.v)
-				owner = &o->meta.owner_references.items[i];
-		if (!owner)
-			break;
-		name = owner->name;
-		o = str_eqz(owner->kind, "ReplicaSet")
-			? store_get(s, KIND_replicaset, pod->meta.ns, owner->name)
-			: NULL;
-	}
-	return name;
-}

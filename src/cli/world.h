@@ -27,10 +27,6 @@ struct world_files {
 /* Remarks go to stderr. 0, or -1 when a file had errors: nothing is judged by halves. */
 int world_from_files(struct store **out, const struct world_files *f);
 
-/* The workload that a pod belongs to: its controller, or for a ReplicaSet that one's controller; else its own
- * name. */
-struct str world_workload(const struct store *s, const struct object *pod);
-
 /* The same with all remarks in rs, sorted, and none told: what has errors is left out of the store, the rest
  * is there. 0, or -errno where nothing could be loaded (with or without remarks). */
 int world_load(struct store **out, const struct world_files *f, struct remarks *rs);

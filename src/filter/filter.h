@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Filter: the one filter language, for flows, drops, captures, maps, alerts and the page.
+ *
+ *   tcp && port in {80, 443, 8000-8100} && src.pod.label["app"] == "web" && !(dst.cidr == 10.0.0.0/8)
+ *
+ * Typed fields (tables/filter.def) with && || ! and brackets, == != < <= > >= in, sets and ranges. Short
+ * forms without a side (port, ip, pod, ns…) mean either end. A field that a record or packet does not have
+ * makes its comparison false, and != is the opposite of ==; `has(field)` asks. pcap:'…' is a pcap expression
+ * (libpcap's meaning); bare text that the native syntax refuses is tried as one, and the printed form says
+ * which is meant. The same filter runs over records, over packets, and in the kernel; where one cannot,
+ * filter_uses() says so and why: nothing is approximated.
+ */
+#ifndef WEFT_FILTER_FILTER_H
+#define WEFT_FILTER_FILTER_H
+
+#include "base/remark.h"
+#include "filter/record.h"
+
+struct filter; /* parsed; immutable, counted */
+
+/* Parses the whole text; "" matches everything. `at` is where the text stands (its file may be NULL: errors
+ * then show the text itself). 0; -EINVAL with an error (column, proposal) in remarks; -ENOMEM. */
+int filter_parse(struct filter **out, struct str text, struct pos at, struct remarks *remarks);
+struct filter *filter_ref(struct filter *f);
+void filter_unref(struct filter **f);
+
+/* The canonical form: parsing it gives an equal filter. */
+void filter_print(const struct filter *f, struct buf *out);
+/* As a pcap expression (native → pcap) or as a native one (pcap → native). 0, or -ENOTSUP with the reason and
+ * the term in why. */
+int filter_print_other(const struct filter *f, struct buf *out, struct buf *why);
+bool filter_is_pcap(const struct filter *f);
+bool filter_eq(const struct filter *a, const struct filter *b);
+
+enum filter_use { FILTER_RECORDS, FILTER_PACKETS, FILTER_KERNEL };
+/* Whether it can run there. 0, or -ENOTSUP with the reason and the term in why (may be NULL). */
+int filter_uses(const struct filter *f, enum filter_use use, struct buf *why);
+
+bool filter_record(const struct filter *f, const struct record *r);
+
+/* A packet as captured. Names of addresses (pods, labels) come from `who`, or are not known. */
+struct filter_packet {
+	const uint8_t *p;
+	uint32_t caplen, len;	  /* there, and on the wire */
+	uint32_t link;		  /* LINKTYPE_…, as in captures */
+	const struct record *who; /* ends' identities, verdict, reason; or NULL */
+	bool vlan_in_meta;	  /* the outer tag is not in the bytes: vlan_tci */
+	uint16_t vlan_tci;
+};
+bool filter_packet(const struct filter *f, const struct filter_packet *p);
+
+/* Proposals for what may stand at the end of `text`; calls fn(ctx, word, sentence) for each. */
+void filter_complete(struct str text, void (*fn)(void *ctx, const char *word, const char *sentence),
+		     void *ctx);
+
+#endif

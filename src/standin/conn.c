@@ -14,7 +14,7 @@
 #include "base/own.h"
 #include "standin/server.h"
 
-enum { DRAIN_IDLE_MS = 2000 };
+enum { DRAIN_IDLE_MS = 2000, LINGER_MS = 5000, LAST_READS = 16 };
 
 static void conn_free(struct conn *c)
 {
@@ -77,18 +77,47 @@ static bool conn_speak(struct conn *c)
 	}
 	buf_adds(&c->out, buf_str(&c->in));
 	buf_clear(&c->in);
+	c->closing |= c->server->draining;
 	return !c->out.failed;
+}
+
+/* In order (RFC 9293 3.6): our end, then all that the client still sends, then the client's end. Closing at
+ * once would answer a byte under way with a reset, which takes answers from the client that it has not read
+ * yet. False when nothing is left to wait for. */
+static bool conn_shut(struct conn *c)
+{
+	if (c->ended || c->tls || c->shut || shutdown(c->watch.fd, SHUT_WR))
+		return false;
+	c->shut = true;
+	loop_arm(&c->server->loop, &c->timer, LINGER_MS);
+	loop_change(&c->server->loop, &c->watch, EPOLLIN);
+	return true;
+}
+
+/* False when the client has ended, too. */
+static bool conn_discard(struct conn *c)
+{
+	char data[IN_MAX];
+	ssize_t n;
+
+	do
+		n = recv(c->watch.fd, data, sizeof(data), MSG_DONTWAIT);
+	while (n > 0);
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
 /* Writes what it can: false when the connection is gone. */
 static bool conn_write(struct conn *c)
 {
+	/* The last answer and the end come together: who has read the one sees the other. */
+	int more = c->closing ? MSG_MORE : 0;
 	size_t done = 0;
 
 	while (done < c->out.n) {
 		const char *at = c->out.p + done;
-		ssize_t n = c->tls ? c->server->tls->send(c->tls, at, c->out.n - done)
-				   : send(c->watch.fd, at, c->out.n - done, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = c->tls
+				? c->server->tls->send(c->tls, at, c->out.n - done)
+				: send(c->watch.fd, at, c->out.n - done, MSG_NOSIGNAL | MSG_DONTWAIT | more);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -102,7 +131,7 @@ static bool conn_write(struct conn *c)
 	if (!c->out.n && c->out.cap > IN_MAX)
 		buf_fini(&c->out);
 	if (!c->out.n && c->closing)
-		return false;
+		return conn_shut(c);
 	loop_change(&c->server->loop, &c->watch, c->out.n ? EPOLLOUT : EPOLLIN);
 	return true;
 }
@@ -159,16 +188,14 @@ unsigned conns_drain(struct server *s)
 	struct conn *next;
 
 	for (struct conn *c = s->all; c; c = next) {
+		bool idle = !c->in.n && !c->out.n && !c->body_left && now - c->touched_ms > DRAIN_IDLE_MS;
+
 		next = c->next;
-		if (c->http2 && !c->closing && !c->in.n) {
-			http2_drain(c);
-			c->closing = true;
-			if (!conn_write(c))
-				conn_free(c);
-		} else if (!c->in.n && !c->out.n && !c->body_left && !c->late.armed &&
-			   now - c->touched_ms > DRAIN_IDLE_MS) {
+		if (c->shut || c->late.armed || !(c->http2 || idle))
+			continue;
+		c->closing |= c->http2 ? http2_drain(c) : true;
+		if (!conn_write(c))
 			conn_free(c);
-		}
 	}
 	return s->conns;
 }
@@ -198,15 +225,23 @@ static void conn_event(struct watch *w, uint32_t events)
 	struct conn *c = CONTAINER_OF(w, struct conn, watch);
 	int more = 1;
 
+	if (c->shut) {
+		if (!conn_discard(c))
+			conn_free(c);
+		return;
+	}
 	if (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) {
 		loop_arm(&c->server->loop, &c->timer, IDLE_MS);
 		c->touched_ms = clock_ms();
-		more = conn_fill(c);
+		/* What has arrived before the last answer is answered with it. */
+		for (int i = 0; more > 0 && i < (c->server->draining ? LAST_READS : 1); i++)
+			more = conn_fill(c);
 		if (more < 0 || (c->in.n && !conn_speak(c))) {
 			conn_free(c);
 			return;
 		}
-		c->closing |= !more;
+		c->ended |= !more;
+		c->closing |= c->ended;
 	}
 	if (!(events & EPOLLOUT ? conn_write(c) : conn_answer(c)))
 		conn_free(c);
@@ -216,12 +251,14 @@ static void conn_timer(struct timer *t)
 {
 	struct conn *c = CONTAINER_OF(t, struct conn, timer);
 
-	if (c->speech == SPEECH_UNKNOWN && c->in.n) {
+	if (c->speech == SPEECH_UNKNOWN && c->in.n && !c->shut) {
 		c->speech = SPEECH_ECHO;
 		loop_arm(&c->server->loop, &c->timer, IDLE_MS);
 		if (conn_speak(c) && conn_answer(c))
 			return;
 	}
+	if (!c->out.n && conn_shut(c))
+		return;
 	conn_free(c);
 }
 

@@ -16,6 +16,7 @@ struct stream;
 struct http2 {
 	nghttp2_session *session;
 	struct stream *streams; /* open ones */
+	bool drained;		/* the client was told */
 };
 
 struct stream {
@@ -244,15 +245,19 @@ bool http2_read(struct conn *c)
 	return !c->out.failed;
 }
 
-void http2_drain(struct conn *c)
+bool http2_drain(struct conn *c)
 {
-	nghttp2_session *s = c->http2 ? c->http2->session : NULL;
+	struct http2 *h = c->http2;
 
-	if (!s)
-		return;
-	nghttp2_submit_goaway(s, NGHTTP2_FLAG_NONE, nghttp2_session_get_last_proc_stream_id(s),
-			      NGHTTP2_NO_ERROR, NULL, 0);
-	nghttp2_session_send(s);
+	if (!h)
+		return true;
+	if (!h->drained)
+		nghttp2_submit_goaway(h->session, NGHTTP2_FLAG_NONE,
+				      nghttp2_session_get_last_proc_stream_id(h->session), NGHTTP2_NO_ERROR,
+				      NULL, 0);
+	h->drained = true;
+	return nghttp2_session_send(h->session) ||
+	       (!nghttp2_session_want_read(h->session) && !nghttp2_session_want_write(h->session));
 }
 
 void http2_free(struct conn *c)

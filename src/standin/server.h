@@ -76,6 +76,8 @@ struct conn {
 	struct buf in, out;
 	uint64_t body_left; /* HTTP/1: bytes of the request's body still to be skipped */
 	bool closing;	    /* close when `out` is written */
+	bool ended;	    /* the client has sent its last byte */
+	bool shut;	    /* ours was sent; what still comes is thrown away until the client's end */
 	struct http2 *http2;
 };
 
@@ -95,7 +97,8 @@ void server_listen_again(struct server *s);
 void server_deafen(struct server *s);
 /* Whether the readiness probe that asks there is to fail. */
 bool server_not_ready(const struct server *s, uint16_t port, struct str path, struct str service);
-/* Ends connections that can end: idle ones after some time; the number of those left. */
+/* Ends connections that can end: idle ones after some time, others with their next answer; the number of
+ * those left. */
 unsigned conns_drain(struct server *s);
 
 /* Opens all ports of the spec: 0, or -errno with a line for each port that failed. */
@@ -107,6 +110,7 @@ void conn_new(struct server *s, int fd, uint16_t port, const struct addr *client
 bool http1_read(struct conn *c);
 bool http2_read(struct conn *c);
 void http2_free(struct conn *c);
-void http2_drain(struct conn *c); /* tells the client to send no more */
+/* Tells the client to ask no more; true when nothing is left to be answered. */
+bool http2_drain(struct conn *c);
 
 #endif

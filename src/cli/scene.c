@@ -128,10 +128,10 @@ static int check_steps(struct scene *s)
 	return 0;
 }
 
-int scene_read(struct scene *out, const char *path)
+int scene_read(struct scene *out, const char *path, struct buf *told)
 {
 	struct scene s = {0};
-	int r = scene_page_read(&s.page, path);
+	int r = scene_page_read(&s.page, path, told);
 	const json_t *root = s.page.root;
 
 	if (!r)

@@ -2,7 +2,7 @@
 /*
  * Scenes: one page of YAML that describes a small cluster and what must hold in it (doc/scenes.md). scene.c
  * reads and checks the page, scene_cast.c makes manifests of its short forms, scene_hosts.c reads its names
- * outside the cluster, scene_expect.c compares, scene_play.c plays it.
+ * outside the cluster, scene_expect.c compares, scene_play.c plays it, scene_why.c keeps what did not hold.
  */
 #ifndef WEFT_CLI_SCENE_H
 #define WEFT_CLI_SCENE_H
@@ -17,10 +17,32 @@
 struct scene_page {
 	char *path; /* as the user gave it */
 	json_t *root;
-	struct hash at; /* pointer of a value → (void *)(line << 12 | column) */
+	struct hash at;	 /* pointer of a value → (void *)(line << 12 | column) */
+	struct buf text; /* as it stands in the file */
+	struct buf
+	    *told; /* borrowed: what is told of the page goes there as well, as in scene_why_add; or NULL */
 };
-/* 0 or -1 (told with file:line:column). */
-int scene_page_read(struct scene_page *out, const char *path);
+/* A place in the page; line 0: none. */
+struct scene_place {
+	unsigned line, column;
+};
+struct scene_place scene_place_of(const struct scene_page *p, const json_t *v);
+/* Of what stands `offset` bytes into line `line` (from 1) of a text value; that line is `row`. */
+struct scene_place scene_place_in(const struct scene_page *p, const json_t *text, unsigned line,
+				  struct str row, size_t offset);
+
+/* One thing that does not hold, or could not be done, and where the page states it. */
+struct scene_fault {
+	struct scene_place at;
+	struct str text;
+};
+/* Appends one to `why` as a line. */
+void scene_why_add(struct buf *why, struct scene_place at, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Takes the next line off *rest; false at its end. */
+bool scene_why_next(struct str *rest, struct scene_fault *out);
+/* 0 or -1 (told with file:line:column, in `told`, on stderr where that is NULL). */
+int scene_page_read(struct scene_page *out, const char *path, struct buf *told);
 void scene_page_fini(struct scene_page *p);
 /* Tells "path:line:col: text" for a value of the page; returns -1. */
 int scene_tell(const struct scene_page *p, const json_t *at, const char *hint, const char *fmt, ...)
@@ -38,8 +60,8 @@ struct scene {
 	json_t *cast, *manifests, *yaml, *hosts, *expect, *steps; /* NULL where left out */
 	bool needs_cluster; /* a step or expectation that the model cannot play */
 };
-/* Reads and checks. 0, -1 (told). */
-int scene_read(struct scene *out, const char *path);
+/* Reads and checks. 0, -1 (told as by scene_page_read()). */
+int scene_read(struct scene *out, const char *path, struct buf *told);
 void scene_fini(struct scene *s);
 
 /* Appends the manifests that the cast's short forms stand for. 0 or -1 (told). */
@@ -61,6 +83,7 @@ struct expect_cell {
 	uint16_t port;
 	uint8_t proto;
 	char word[8]; /* yes no rst 4 6 */
+	struct scene_place at;
 };
 struct expect_table {
 	VEC(struct expect_cell) cells;
@@ -78,8 +101,9 @@ size_t expect_compare(struct buf *out, const struct reach *r, const struct expec
 /* The further surfaces of a running cluster: `drops` ("shop/web policy-ingress": at least one such drop was
  * counted) and `get` ("pods shop/web status.phase Running"). Appends a line for each that does not hold;
  * returns their number. */
-size_t expect_drops(struct buf *out, const char *cluster, const json_t *list);
-size_t expect_objects(struct buf *out, const char *cluster, const json_t *list);
+size_t expect_drops(struct buf *out, const struct scene_page *page, const char *cluster, const json_t *list);
+size_t expect_objects(struct buf *out, const struct scene_page *page, const char *cluster,
+		      const json_t *list);
 
 /* Where a scene plays. */
 struct scene_stage {

@@ -76,9 +76,9 @@ static bool is_answer(struct str w)
 }
 
 static int read_row(struct expect_table *out, const struct scene_page *page, const json_t *at,
-		    struct str line, const struct columns *columns)
+		    unsigned number, struct str row, const struct columns *columns)
 {
-	struct str from = next_word(&line);
+	struct str line = row, from = next_word(&line);
 
 	VEC_EACH (&columns->list, c) {
 		struct str w = next_word(&line);
@@ -91,7 +91,9 @@ static int read_row(struct expect_table *out, const struct scene_page *page, con
 		struct expect_cell cell = {.from = strndup(from.p, from.n),
 					   .to = strndup(c->name.p, c->name.n),
 					   .port = c->port,
-					   .proto = c->proto};
+					   .proto = c->proto,
+					   .at =
+					       scene_place_in(page, at, number, row, (size_t)(w.p - row.p))};
 		memcpy(cell.word, w.p, w.n);
 		if (!cell.from || !cell.to || vec_push(&out->cells, cell)) {
 			free(cell.from);
@@ -111,6 +113,7 @@ int expect_table_read(struct expect_table *out, const struct scene_page *page, c
 {
 	struct str rest = str_of(json_string_value(text));
 	struct columns columns = {0};
+	unsigned number = 0;
 	int r = 0;
 
 	if (!rest.p)
@@ -118,12 +121,13 @@ int expect_table_read(struct expect_table *out, const struct scene_page *page, c
 	while (rest.n && !r) {
 		struct str line = str_cut(&rest, '\n');
 		struct str look = line;
+		number++;
 		if (!next_word(&look).n)
 			continue;
 		look = line;
 		struct str first = next_word(&look);
 		if (columns.list.len && !str_eqz(first, "from")) {
-			r = read_row(out, page, text, line, &columns);
+			r = read_row(out, page, text, number, line, &columns);
 			continue;
 		}
 		columns.list.len = 0;
@@ -209,15 +213,16 @@ static size_t compare_cell(struct buf *out, const struct reach *r, const struct 
 			const char *word = reach_word(packets ? c->seen : c->model);
 			if (!strcmp(word, e->word))
 				continue;
-			buf_printf(out, "%s → %s:%u%s: expected %s, %s %s\n", from->name, to->name, to->port,
-				   to->proto == IPPROTO_UDP ? "/udp" : "", e->word,
-				   packets ? "the packets say" : "the model says", word);
+			scene_why_add(out, e->at, "%s → %s:%u%s: expected %s, %s %s", from->name, to->name,
+				      to->port, to->proto == IPPROTO_UDP ? "/udp" : "", e->word,
+				      packets ? "the packets say" : "the model says", word);
 			*open += strcmp(word, "no") && strcmp(word, "err") && strcmp(e->word, "yes");
 			bad++;
 		}
 	}
 	if (!found) {
-		buf_printf(out, "%s → %s:%u: there is no such caller or target\n", e->from, e->to, e->port);
+		scene_why_add(out, e->at, "%s → %s:%u: there is no such caller or target", e->from, e->to,
+			      e->port);
 		bad++;
 	}
 	return bad;
@@ -235,11 +240,12 @@ size_t expect_compare(struct buf *out, const struct reach *r, const struct expec
 			const struct reach_cell *c = reach_at(r, i, j);
 			if (reach_cell_agrees(c))
 				continue;
-			buf_printf(out, "%s → %s:%u%s: the packets say %s, the model %s\n",
-				   r->callers.items[i].name, r->targets.items[j].name,
-				   r->targets.items[j].port,
-				   r->targets.items[j].proto == IPPROTO_UDP ? "/udp" : "",
-				   reach_word(c->seen), reach_word(c->model));
+			scene_why_add(out, t->cells.len ? t->cells.items[0].at : (struct scene_place){0},
+				      "%s → %s:%u%s: the packets say %s, the model %s",
+				      r->callers.items[i].name, r->targets.items[j].name,
+				      r->targets.items[j].port,
+				      r->targets.items[j].proto == IPPROTO_UDP ? "/udp" : "",
+				      reach_word(c->seen), reach_word(c->model));
 			for (int f = 0; f < REACH_FAMILIES; f++)
 				*open += c->model[f] == REACH_NO &&
 					 (c->seen[f] == REACH_YES || c->seen[f] == REACH_REFUSED);

@@ -8,23 +8,25 @@
 #include "base/own.h"
 #include "cli/command.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <yaml.h>
 
-enum { PAGE_DEPTH = 16 };
+enum { PAGE_DEPTH = 16, PAGE_MAX = 4 << 20 };
 
 int scene_tell(const struct scene_page *p, const json_t *at, const char *hint, const char *fmt, ...)
 {
-	uintptr_t pos = at ? (uintptr_t)hash_get(&p->at, (struct str){(const char *)&at, sizeof(at)}) : 0;
+	struct scene_place place = scene_place_of(p, at);
 	AUTO_BUF text = {0};
 	va_list ap;
 
 	va_start(ap, fmt);
 	buf_vprintf(&text, fmt, ap);
 	va_end(ap);
-	if (pos)
-		cli_error(hint, "%s:%u:%u: %s", p->path, (unsigned)(pos >> 12), (unsigned)(pos & 0xfff),
-			  text.p);
+	if (p->told)
+		scene_why_add(p->told, place, "%s%s%s", text.p, hint ? "; " : "", hint ? hint : "");
+	else if (place.line)
+		cli_error(hint, "%s:%u:%u: %s", p->path, place.line, place.column, text.p);
 	else
 		cli_error(hint, "%s: %s", p->path, text.p);
 	return -1;
@@ -49,7 +51,12 @@ static json_t *note(struct reader *r, json_t *v, const yaml_mark_t *m)
 
 static json_t *tell_yaml(const struct reader *r, const char *problem, const yaml_mark_t *m)
 {
-	cli_error(NULL, "%s:%zu:%zu: %s", r->page->path, m->line + 1, m->column + 1, problem);
+	struct scene_place at = {(unsigned)m->line + 1, (unsigned)m->column + 1};
+
+	if (r->page->told)
+		scene_why_add(r->page->told, at, "%s", problem);
+	else
+		cli_error(NULL, "%s:%u:%u: %s", r->page->path, at.line, at.column, problem);
 	return NULL;
 }
 
@@ -169,35 +176,54 @@ static json_t *read_document(struct reader *r)
 	return root;
 }
 
-int scene_page_read(struct scene_page *out, const char *path)
+/* 0 or an errno. */
+static int read_text(const char *path, struct buf *out)
 {
-	struct reader r = {.page = out};
+	char chunk[8192];
 	FILE *f = fopen(path, "re");
 
-	*out = (struct scene_page){.path = strdup(path)};
-	if (!f || !out->path) {
-		cli_error(NULL, "%s: %m", path);
+	if (!f)
+		return errno;
+	for (size_t n; out->n <= PAGE_MAX && (n = fread(chunk, 1, sizeof(chunk), f));)
+		buf_add(out, chunk, n);
+	int e = ferror(f) ? EIO : out->failed ? ENOMEM : out->n > PAGE_MAX ? EFBIG : 0;
+	if (e == EIO && errno)
+		e = errno;
+	fclose(f);
+	return e;
+}
+
+int scene_page_read(struct scene_page *out, const char *path, struct buf *told)
+{
+	struct reader r = {.page = out};
+
+	*out = (struct scene_page){.path = strdup(path), .told = told};
+	int e = out->path ? read_text(path, &out->text) : ENOMEM;
+	if (e) {
+		if (told)
+			scene_why_add(told, (struct scene_place){0}, "cannot be read: %s", strerror(e));
+		else
+			cli_error(NULL, "%s: %s", path, strerror(e));
 		return -1;
 	}
-	if (!yaml_parser_initialize(&r.parser)) {
-		fclose(f);
+	if (!yaml_parser_initialize(&r.parser))
 		return -1;
-	}
-	yaml_parser_set_input_file(&r.parser, f);
+	yaml_parser_set_input_string(&r.parser, (const unsigned char *)(out->text.p ? out->text.p : ""),
+				     out->text.n);
 	out->root = read_document(&r);
 	yaml_parser_delete(&r.parser);
-	fclose(f);
-	if (out->root && !json_is_object(out->root)) {
-		cli_error("doc/scenes.md tells how to write one", "%s: this is no scene", path);
-		return -1;
-	}
-	return out->root ? 0 : -1;
+	if (out->root && json_is_object(out->root))
+		return 0;
+	if (out->root || !out->text.n)
+		scene_tell(out, NULL, "doc/scenes.md tells how to write one", "this is no scene");
+	return -1;
 }
 
 void scene_page_fini(struct scene_page *p)
 {
 	json_decref(p->root);
 	hash_fini(&p->at);
+	buf_fini(&p->text);
 	free(p->path);
 	*p = (struct scene_page){0};
 }

@@ -277,8 +277,8 @@ static int look(const struct scene_stage *st, const json_t *expect, int64_t time
 
 	if (bad < 0 || !st->packets)
 		return bad;
-	bad += (int)expect_drops(out, st->name, json_object_get(expect, "drops"));
-	bad += (int)expect_objects(out, st->name, json_object_get(expect, "get"));
+	bad += (int)expect_drops(out, &st->scene->page, st->name, json_object_get(expect, "drops"));
+	bad += (int)expect_objects(out, &st->scene->page, st->name, json_object_get(expect, "get"));
 	return bad;
 }
 
@@ -398,7 +398,7 @@ static int play_steps(struct scene_stage *st, struct buf *why)
 		if (!r)
 			r = check(st, json_object_get(step, "expect"), true, &said);
 		if (r) {
-			buf_printf(why, "step %zu:\n", i + 1);
+			scene_why_add(why, scene_place_of(&st->scene->page, step), "step %zu:", i + 1);
 			buf_adds(why, buf_str(&said));
 			break;
 		}

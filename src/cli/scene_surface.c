@@ -26,7 +26,7 @@ static bool was_dropped(const json_t *drops, struct str pod, struct str reason)
 	return false;
 }
 
-size_t expect_drops(struct buf *out, const char *cluster, const json_t *list)
+size_t expect_drops(struct buf *out, const struct scene_page *page, const char *cluster, const json_t *list)
 {
 	const struct options_drops all = {0};
 	AUTO_JSON drops = json_array();
@@ -36,7 +36,7 @@ size_t expect_drops(struct buf *out, const char *cluster, const json_t *list)
 	if (!json_array_size(list))
 		return 0;
 	if (drops_collect(&all, cluster, drops)) {
-		buf_addz(out, "drops: an observer does not answer\n");
+		scene_why_add(out, scene_place_of(page, list), "drops: an observer does not answer");
 		return 1;
 	}
 	json_array_foreach ((json_t *)(uintptr_t)list, i, v) {
@@ -44,8 +44,9 @@ size_t expect_drops(struct buf *out, const char *cluster, const json_t *list)
 		struct str pod = str_cut(&reason, ' ');
 		if (was_dropped(drops, pod, reason))
 			continue;
-		buf_printf(out, "drops: nothing was counted for " STR_FMT " as " STR_FMT "\n", STR_ARG(pod),
-			   STR_ARG(reason));
+		scene_why_add(out, scene_place_of(page, v),
+			      "drops: nothing was counted for " STR_FMT " as " STR_FMT, STR_ARG(pod),
+			      STR_ARG(reason));
 		bad++;
 	}
 	return bad;
@@ -92,7 +93,7 @@ static bool object_has(const char *cluster, struct str line, struct buf *seen)
 	return str_eq(buf_str(seen), line);
 }
 
-size_t expect_objects(struct buf *out, const char *cluster, const json_t *list)
+size_t expect_objects(struct buf *out, const struct scene_page *page, const char *cluster, const json_t *list)
 {
 	size_t bad = 0, i;
 	json_t *v;
@@ -101,7 +102,8 @@ size_t expect_objects(struct buf *out, const char *cluster, const json_t *list)
 		AUTO_BUF seen = {0};
 		if (object_has(cluster, str_of(json_string_value(v)), &seen))
 			continue;
-		buf_printf(out, "get: expected %s; there is %s\n", json_string_value(v), seen.p);
+		scene_why_add(out, scene_place_of(page, v), "get: expected %s; there is %s",
+			      json_string_value(v), seen.p);
 		bad++;
 	}
 	return bad;

@@ -131,7 +131,7 @@ run 0 doctor -o json || run 1 doctor -o json
 python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); assert d["ready"] == all(c["state"]=="ok" for c in d["checks"] if c["needed"])' "$tmp/out" 2>>"$tmp/err"
 ok "doctor as JSON" $?
 printf 'title: x\ncast: {pods: {a: {label: {}}}}\n' >"$tmp/scene.yaml"
-run 1 test --offline "$tmp/scene.yaml" && says "scene.yaml:2:" && says 'has no "label"'
+run 2 test --offline "$tmp/scene.yaml" && says "scene.yaml:2:" && says 'has no "label"'
 ok "a scene with an unknown key" $?
 printf 'title: x\ncast: {pods: {a: {ports: [80]}, b: {}}}\nexpect: |\n  b a:80\n  b no\n' >"$tmp/scene.yaml"
 sed -i 's/^  b a:80/  from a:80/' "$tmp/scene.yaml"

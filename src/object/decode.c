@@ -498,3 +498,24 @@ int decode_json_object(struct str json, struct file *file, const struct decode_l
 	*out = found;
 	return 0;
 }
+
+int decode_yaml_json(struct str yaml, struct buf *out, struct remarks *rs)
+{
+	struct tree t = {.limits = &decode_limits_default, .rs = rs};
+	struct yaml_feed *f = NULL;
+	struct feed_event ev = {0};
+	struct value *v = NULL;
+	size_t errors = rs->errors;
+	int r = yaml_feed_new(&f, yaml, 1, NULL, rs);
+	if (!r)
+		r = yaml_feed(f)->next(yaml_feed(f), &ev);
+	if (!r)
+		r = ev.type == FEED_MAP ? tree_value(&t, yaml_feed(f), &ev, 1, &v) : -EINVAL;
+	if (!r && rs->errors > errors)
+		r = -EINVAL;
+	if (!r)
+		value_print_json(out, v);
+	tree_fini(&t);
+	yaml_feed_free(&f);
+	return r ? r : out->failed ? -ENOMEM : 0;
+}

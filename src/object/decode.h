@@ -44,5 +44,8 @@ int decode_json(struct file *file, const struct decoder_options *opt);
  * NULL. Honours a member "weftPositions" as object_print_json writes it. */
 int decode_json_object(struct str json, struct file *file, const struct decode_limits *limits,
 		       struct object **out, struct remarks *rs);
+/* The first document of a YAML text, a map, as compact JSON; nothing is known of its members. 0, -EINVAL with
+ * remarks, -ENOMEM. */
+int decode_yaml_json(struct str yaml, struct buf *out, struct remarks *rs);
 
 #endif

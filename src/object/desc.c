@@ -19,6 +19,10 @@ enum { /* the words of the FIELD rows */
        PORTNAME = FIELD_PORTNAME,
        QUANTITY = FIELD_QUANTITY,
        ENUM = FIELD_ENUM,
+       KEY2 = FIELD_KEY2,
+       ATOMIC = FIELD_ATOMIC,
+       SET = FIELD_SET,
+       LIST = FIELD_LIST,
 };
 
 #define _		 NULL

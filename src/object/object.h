@@ -51,6 +51,10 @@ enum field_flag { /* of a FIELD row; the rows name them without FIELD_ */
 		  FIELD_PORTNAME = 128,
 		  FIELD_QUANTITY = 256,
 		  FIELD_ENUM = 512,
+		  FIELD_KEY2 = 1024,
+		  FIELD_ATOMIC = 2048,
+		  FIELD_SET = 4096,
+		  FIELD_LIST = 8192,
 };
 
 /* The structs of tables/fields.def. A MANY field of type T has the C type struct T_list. */

@@ -15,7 +15,9 @@ struct api_error {
 	int code;	    /* HTTP status; 0: none */
 	const char *reason; /* "NotFound", … static */
 	struct buf message;
+	char name[254]; /* of the object in the body, where the URL has none */
 	struct remarks causes;
+	struct buf more; /* further causes, JSON objects with commas between */
 	bool retry;
 };
 void api_error_fini(struct api_error *e);

@@ -289,6 +289,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 				  .query_len = x->parts.query_len,
 				  .accept = header(mc, "Accept"),
 				  .content_type = header(mc, "Content-Type"),
+				  .agent = header(mc, "User-Agent"),
 				  .body = buf_str(&x->body),
 				  .local = !l->tls};
 	struct http_reply rp = {.status = 200};

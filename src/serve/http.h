@@ -21,7 +21,7 @@ struct http_request {
 	const char *path; /* decoded, without query; no NUL, no "//" */
 	const struct http_param *query;
 	size_t query_len;
-	const char *accept, *content_type; /* "" when absent */
+	const char *accept, *content_type, *agent; /* "" when absent; agent: User-Agent */
 	struct str body;
 	bool local; /* came over the Unix socket */
 };

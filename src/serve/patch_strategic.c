@@ -6,40 +6,14 @@
  */
 #include <errno.h>
 #include <jansson.h>
-#include <stdio.h>
 
 #include "serve/patch.h"
+#include "serve/rule.h"
 
 enum { DEPTH_MAX = 64 };
 #define DELETE "$deleteFromPrimitiveList/"
 
 static bool merge_map(json_t *into, const json_t *patch, const struct struct_desc *d, int depth);
-
-static const struct field_desc *field_of(const struct struct_desc *d, const char *json)
-{
-	for (uint32_t i = 0; d && i < d->n; i++)
-		if (!strcmp(d->fields[i].json, json))
-			return &d->fields[i];
-	return NULL;
-}
-
-/* The member by which items of a list are told apart; NULL: the list is replaced as a whole. */
-static const char *merge_key(const struct field_desc *f, const char *name)
-{
-	static const char *const opaque[][2] = {
-	    {"volumes", "name"},	  {"volumeMounts", "mountPath"}, {"volumeDevices", "devicePath"},
-	    {"imagePullSecrets", "name"}, {"hostAliases", "ip"},	 {"ephemeralContainers", "name"},
-	};
-	if (!strcmp(name, "taints") || !strcmp(name, "tolerations"))
-		return NULL;
-	for (size_t i = 0; i < sizeof(opaque) / sizeof(opaque[0]); i++)
-		if ((!f || f->shape == SHAPE_OPAQUE) && !strcmp(name, opaque[i][0]))
-			return opaque[i][1];
-	for (uint32_t i = 0; f && f->shape == SHAPE_MANY && i < f->type->n; i++)
-		if (f->type->fields[i].flags & FIELD_KEY)
-			return f->type->fields[i].json;
-	return NULL;
-}
 
 static size_t index_of(const json_t *list, const char *key, const json_t *value)
 {
@@ -121,16 +95,31 @@ static bool directive(json_t *into, const char *key, const json_t *value)
 	return *key == '$';
 }
 
-static bool merge_member(json_t *into, const char *key, json_t *value, const struct struct_desc *d, int depth)
+/* Values that are there or not: those of the patch are added. */
+static bool merge_set(json_t *into, const json_t *patch)
 {
-	const struct field_desc *f = field_of(d, key);
-	const char *by = json_is_array(value) ? merge_key(f, key) : NULL;
+	size_t i;
+	json_t *value;
+	json_array_foreach (patch, i, value) {
+		bool there = false;
+		for (size_t k = 0; k < json_array_size(into); k++)
+			there |= json_equal(json_array_get(into, k), value);
+		if (!there && json_array_append(into, value))
+			return false;
+	}
+	return true;
+}
+
+static bool merge_member(json_t *into, const char *key, json_t *value, const struct merge_rule *r, int depth)
+{
 	json_t *there = json_object_get(into, key);
 	if (json_is_null(value)) {
 		json_object_del(into, key);
 		return true;
 	}
-	bool list = by != NULL, map = json_is_object(value);
+	/* What server-side apply takes as one value, such as a selector, still merges here. */
+	bool list = json_is_array(value) && (r->how == MERGE_KEYED || r->how == MERGE_SET),
+	     map = json_is_object(value);
 	if (!list && !map)
 		return !json_object_set(into, key, value);
 	if (!there || (map && !json_is_object(there)) || (list && !json_is_array(there))) {
@@ -138,9 +127,10 @@ static bool merge_member(json_t *into, const char *key, json_t *value, const str
 		if (json_object_set_new(into, key, there))
 			return false;
 	}
-	const struct struct_desc *type =
-	    f && (f->shape == SHAPE_ONE || f->shape == SHAPE_MANY) ? f->type : NULL;
-	return map ? merge_map(there, value, type, depth + 1) : merge_list(there, value, by, type, depth + 1);
+	if (map)
+		return merge_map(there, value, r->type, depth + 1);
+	return r->how == MERGE_SET ? merge_set(there, value)
+				   : merge_list(there, value, r->keys[0], r->type, depth + 1);
 }
 
 static bool merge_map(json_t *into, const json_t *patch, const struct struct_desc *d, int depth)
@@ -151,25 +141,21 @@ static bool merge_map(json_t *into, const json_t *patch, const struct struct_des
 		return false;
 	if (says(patch, "replace") || says(patch, "delete"))
 		json_object_clear(into);
-	json_object_foreach ((json_t *)(uintptr_t)patch, key, value)
-		if (!directive(into, key, value) && !merge_member(into, key, value, d, depth))
+	json_object_foreach ((json_t *)(uintptr_t)patch, key, value) {
+		struct merge_rule r = merge_rule(d, key);
+		if (!directive(into, key, value) && !merge_member(into, key, value, &r, depth))
 			return false;
+	}
 	return true;
 }
 
-/* metadata and the kind's own members are described apart. */
 static bool merge_object(json_t *into, const json_t *patch, const struct kind_desc *k)
 {
 	const char *key;
 	json_t *value;
 	json_object_foreach ((json_t *)(uintptr_t)patch, key, value) {
-		json_t *there = json_object_get(into, key);
-		bool meta = !strcmp(key, "metadata");
-		if (directive(into, key, value))
-			continue;
-		if (meta && json_is_object(there) && json_is_object(value)
-			? !merge_map(there, value, &metadata_desc, 1)
-			: !merge_member(into, key, value, k->body, 0))
+		struct merge_rule r = merge_rule_top(k, key);
+		if (!directive(into, key, value) && !merge_member(into, key, value, &r, 0))
 			return false;
 	}
 	return true;

@@ -7,6 +7,7 @@
 void api_error_fini(struct api_error *e)
 {
 	buf_fini(&e->message);
+	buf_fini(&e->more);
 	remarks_fini(&e->causes);
 	e->code = 0;
 }
@@ -24,25 +25,54 @@ int api_fail(struct api_error *e, int code, const char *reason, const char *fmt,
 	return -EINVAL;
 }
 
-static void print_causes(struct buf *b, const struct remarks *rs)
+/* "spec.ports[0].port: what is wrong" begins with the path of the field. */
+static struct str field_of(const char *text)
+{
+	const char *end = strstr(text, ": "), *space = strchr(text, ' ');
+	bool path = end && end > text && space == end + 1 && !strchr("\"'", *text);
+	return path ? (struct str){text, (size_t)(end - text)} : (struct str){0};
+}
+
+static void print_cause(struct buf *b, const struct remark *r)
+{
+	struct str field = field_of(r->text);
+	AUTO_BUF text = {0};
+	buf_addz(b, "{\"reason\":\"FieldValueInvalid\",\"message\":");
+	buf_addz(&text, r->text + (field.n ? field.n + 2 : 0));
+	if (r->hint)
+		buf_printf(&text, " (%s)", r->hint);
+	buf_json(b, buf_str(&text));
+	if (field.n) {
+		buf_addz(b, ",\"field\":");
+		buf_json(b, field);
+	}
+	buf_addc(b, '}');
+}
+
+static void print_causes(struct buf *b, const struct api_error *e)
 {
 	bool first = true;
 	buf_addz(b, ",\"causes\":[");
-	VEC_EACH (&rs->list, r) {
+	VEC_EACH (&e->causes.list, r) {
 		if (r->level != REMARK_ERROR)
 			continue;
 		if (!first)
 			buf_addc(b, ',');
 		first = false;
-		buf_addz(b, "{\"reason\":\"FieldValueInvalid\",\"message\":");
-		AUTO_BUF text = {0};
-		buf_addz(&text, r->text);
-		if (r->hint)
-			buf_printf(&text, " (%s)", r->hint);
-		buf_json(b, buf_str(&text));
-		buf_addc(b, '}');
+		print_cause(b, r);
 	}
+	if (e->more.n && !first)
+		buf_addc(b, ',');
+	buf_adds(b, buf_str(&e->more));
 	buf_addc(b, ']');
+}
+
+/* Where the object is wrong it is named by its kind, else by its resource. */
+static const char *kind_of(const struct api_error *e, const struct target *t)
+{
+	if (!t->kind)
+		return t->events ? "events" : "leases";
+	return e->code == 422 ? t->kind->name : t->kind->plural;
 }
 
 void status_print(struct buf *b, const struct api_error *e, const struct target *t)
@@ -54,16 +84,16 @@ void status_print(struct buf *b, const struct api_error *e, const struct target 
 	buf_printf(b, ",\"reason\":\"%s\"", e->reason);
 	if (t && (t->kind || t->events || t->leases)) {
 		buf_addz(b, ",\"details\":{");
-		if (*t->name) {
+		if (*t->name || *e->name) {
 			buf_addz(b, "\"name\":");
-			buf_json(b, str_of(t->name));
+			buf_json(b, str_of(*t->name ? t->name : e->name));
 			buf_addc(b, ',');
 		}
 		if (t->kind && *t->kind->group)
 			buf_printf(b, "\"group\":\"%s\",", t->kind->group);
-		buf_printf(b, "\"kind\":\"%s\"", t->kind ? t->kind->plural : t->events ? "events" : "leases");
-		if (e->causes.list.len)
-			print_causes(b, &e->causes);
+		buf_printf(b, "\"kind\":\"%s\"", kind_of(e, t));
+		if (e->causes.errors || e->more.n)
+			print_causes(b, e);
 		buf_addc(b, '}');
 	}
 	buf_printf(b, ",\"code\":%d}\n", e->code);

@@ -7,7 +7,7 @@
 #include <jansson.h>
 
 #include "base/own.h"
-#include "serve/api_state.h"
+#include "serve/managed.h"
 
 /* Where spec.replicas of the kind is, in an object of it; NULL: the kind is not scaled. */
 static struct opt_int *replicas_at(const struct object *o)
@@ -91,8 +91,8 @@ static int read_number(const struct object *old, struct str body, int64_t *n, st
 	return e->code ? -EINVAL : 0;
 }
 
-static void scale(struct api *a, const struct object *old, const struct http_request *rq,
-		  struct http_reply *rp, struct api_error *e)
+static void scale(struct api *a, const struct target *t, const struct object *old,
+		  const struct http_request *rq, struct http_reply *rp, struct api_error *e)
 {
 	struct object *now = NULL;
 	struct api_write w = {.verb = API_UPDATE, .old = old};
@@ -112,7 +112,13 @@ static void scale(struct api *a, const struct object *old, const struct http_req
 		return;
 	}
 	*replicas_at(w.object) = (struct opt_int){.v = n, .set = true};
-	if (a->ops->write(a->ctx, &w, &now, e))
+	struct writer who;
+	int r = writer_of(&who, rq, t->sub, e);
+	if (!r && managed_update(w.object, old, &who))
+		r = api_fail(e, 500, "InternalError", "out of memory");
+	if (r)
+		;
+	else if (a->ops->write(a->ctx, &w, &now, e))
 		api_fail(e, 500, "InternalError", "the write failed");
 	else
 		print_scale(&rp->body, now);
@@ -170,7 +176,7 @@ void subresource_handle(struct api *a, const struct target *t, const struct http
 	if (!old)
 		return;
 	if (!strcmp(t->sub, "scale") && replicas_at(old))
-		scale(a, old, rq, rp, e);
+		scale(a, t, old, rq, rp, e);
 	else if (!strcmp(t->sub, "eviction") && !strcmp(rq->method, "POST"))
 		evict(a, old, rq, rp, e);
 	else

@@ -5,10 +5,12 @@
  */
 #include <errno.h>
 #include <jansson.h>
+#include <stdio.h>
 
 #include "base/own.h"
 #include "object/decode.h"
 #include "serve/api_state.h"
+#include "serve/apply.h"
 #include "serve/patch.h"
 
 OWN_DEFINE(object, struct object, object_unref)
@@ -84,6 +86,10 @@ static int decode(struct str body, struct object **out, struct remarks *rs, stru
 				buf_printf(&text, "line %u column %u: ", it->line, it->col);
 			buf_printf(&text, "%s%s%s", it->text, it->hint ? "; " : "", it->hint ? it->hint : "");
 		}
+	/* A kind or version that is not known is skipped where objects are read, and refused here. */
+	if (!text.n && rs->list.len)
+		buf_printf(&text, "%s%s%s", rs->list.items[0].text, rs->list.items[0].hint ? "; " : "",
+			   rs->list.items[0].hint ? rs->list.items[0].hint : "");
 	remarks_move(&e->causes, rs);
 	return api_fail(
 	    e, 400, "BadRequest", "the body is no object that can be read here: " STR_FMT,
@@ -157,6 +163,20 @@ static void run(struct api *a, struct api_write *w, int status, struct http_repl
 	}
 }
 
+/* Who wrote which fields, then as run(). */
+static void run_owned(struct api *a, struct api_write *w, int status, const struct http_request *rq,
+		      const char *sub, struct http_reply *rp, struct api_error *e)
+{
+	struct writer who;
+	if (writer_of(&who, rq, sub, e))
+		return;
+	if (managed_update(w->object, w->old, &who)) {
+		api_fail(e, 500, "InternalError", "out of memory");
+		return;
+	}
+	run(a, w, status, rp, e);
+}
+
 int read_dry(const struct http_request *rq, bool *dry, struct api_error *e)
 {
 	const char *v = http_query(rq, "dryRun");
@@ -170,8 +190,10 @@ static void create(struct api *a, const struct target *t, const struct http_requ
 	struct api_write w = {.verb = API_CREATE};
 	struct remarks rs = {0};
 	if (!check_type(rq, e) && !read_dry(rq, &w.dry, e) && !decode(rq->body, &w.object, &rs, e) &&
-	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e))
-		run(a, &w, 201, rp, e);
+	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e)) {
+		snprintf(e->name, sizeof(e->name), STR_FMT, STR_ARG(w.object->meta.name));
+		run_owned(a, &w, 201, rq, "", rp, e);
+	}
 	object_unref(&w.object);
 	remarks_fini(&rs);
 }
@@ -205,7 +227,69 @@ static void replace(struct api *a, const struct target *t, const struct http_req
 		if (*t->sub)
 			w.verb = API_STATUS;
 		if (!*t->sub || !with_status(&w.object, old, e))
-			run(a, &w, 200, rp, e);
+			run_owned(a, &w, 200, rq, t->sub, rp, e);
+	}
+	object_unref(&w.object);
+	remarks_fini(&rs);
+}
+
+/* A configuration, as JSON or YAML. */
+static int decode_config(struct str body, struct object **out, struct remarks *rs, struct api_error *e)
+{
+	struct str text = str_trim(body);
+	if (text.n && *text.p == '{')
+		return decode(text, out, rs, e);
+	AUTO_BUF json = {0};
+	if (decode_yaml_json(text, &json, rs))
+		return api_fail(e, 400, "BadRequest", "the body is neither JSON nor YAML: %s",
+				rs->list.len ? rs->list.items[0].text : "it is no map");
+	return decode(buf_str(&json), out, rs, e);
+}
+
+static int check_apply(const struct target *t, const struct object *config, const struct writer *who,
+		       const struct object *old, struct api_error *e)
+{
+	if (!*who->name)
+		return api_fail(
+		    e, 422, "Invalid",
+		    "PatchOptions.meta.k8s.io \"\" is invalid: fieldManager: Required value: is required "
+		    "for apply patch");
+	if (config->meta.managed_fields.n)
+		return api_fail(e, 400, "BadRequest", "metadata.managedFields must be nil");
+	if (!old && *t->sub)
+		return api_fail(e, 404, "NotFound", "%s \"%s\" not found", t->kind->plural, t->name);
+	if (!old && config->meta.resource_version.n)
+		return api_fail(e, 409, "Conflict",
+				"the object has a resourceVersion, but there is none of that name");
+	if (old && config->meta.uid.n && !str_eq(config->meta.uid, old->meta.uid))
+		return api_fail(e, 409, "Conflict",
+				"the uid in the body, " STR_FMT ", is not that of the object, " STR_FMT,
+				STR_ARG(config->meta.uid), STR_ARG(old->meta.uid));
+	return old ? check_version(t, config, old, e) : 0;
+}
+
+static void apply(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		  struct api_error *e)
+{
+	const struct object *found = store_get(a->store, t->kind->kind, str_of(t->ns), str_of(t->name));
+	AUTO(own_object) struct object *old = object_ref(found);
+	AUTO(own_object) struct object *config = NULL;
+	struct api_write w = {.verb = !old ? API_CREATE : *t->sub ? API_STATUS : API_UPDATE, .old = old};
+	struct remarks rs = {0};
+	struct writer who;
+	int r = writer_of(&who, rq, t->sub, e);
+	if (!http_query(rq, "fieldManager"))
+		*who.name = 0;
+	if (*t->sub && strcmp(t->sub, "status"))
+		r = api_fail(e, 404, "NotFound", "%s have no sub-resource \"%s\" here", t->kind->plural,
+			     t->sub);
+	if (!r && !read_dry(rq, &w.dry, e) && !decode_config(rq->body, &config, &rs, e) &&
+	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, config, e) &&
+	    !check_apply(t, config, &who, old, e) &&
+	    !apply_object(&w.object, config, old, &who, query_true(rq, "force"), e)) {
+		if (w.verb == API_CREATE)
+			w.object->meta.resource_version = (struct str){0};
+		run(a, &w, old ? 200 : 201, rp, e);
 	}
 	object_unref(&w.object);
 	remarks_fini(&rs);
@@ -214,12 +298,16 @@ static void replace(struct api *a, const struct target *t, const struct http_req
 static void patch(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
 		  struct api_error *e)
 {
+	const char *type = rq->content_type;
+	if (!strncmp(type, "application/apply-patch+yaml", 28)) {
+		apply(a, t, rq, rp, e);
+		return;
+	}
 	const struct object *old = api_find(a, t, e);
 	AUTO_BUF merged = {0};
 	const char *why = NULL;
 	if (!old)
 		return;
-	const char *type = rq->content_type;
 	int r = -ENOTSUP;
 	if (!strncmp(type, "application/merge-patch+json", 28))
 		r = patch_merge(old, rq->body, &merged, &why);
@@ -230,7 +318,8 @@ static void patch(struct api *a, const struct target *t, const struct http_reque
 	if (r == -ENOTSUP)
 		api_fail(e, 415, "UnsupportedMediaType",
 			 "patches of type %s are not taken; there are application/merge-patch+json, "
-			 "application/strategic-merge-patch+json and application/json-patch+json",
+			 "application/strategic-merge-patch+json, application/json-patch+json and "
+			 "application/apply-patch+yaml",
 			 *type ? type : "?");
 	else if (r)
 		api_fail(e, 400, "BadRequest", "patch: %s", why);

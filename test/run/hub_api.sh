@@ -89,7 +89,7 @@ same "nor a new object" "$(code POST "$lab/configmaps" "{$forged,\"apiVersion\":
 same "update of an old version" "$(code PUT "$lab/configmaps/$name" "$(cat "$dir/cm")")" 409
 same "merge patch" "$(api PATCH "$lab/configmaps/$name" '{"data":{"a":null,"d":"e"}}' application/merge-patch+json | field 'o["data"]')" "{'d': 'e'}"
 same "a strategic merge is taken" "$(code PATCH "$lab/configmaps/$name" '{}' application/strategic-merge-patch+json)" 200
-same "other patches are refused" "$(code PATCH "$lab/configmaps/$name" '{}' application/apply-patch+yaml)" 415
+same "other patches are refused" "$(code PATCH "$lab/configmaps/$name" '{}' application/x-patch)" 415
 same "protobuf is refused" "$(code POST $lab/configmaps xx application/vnd.kubernetes.protobuf)" 415
 same "no such namespace" "$(code POST /api/v1/namespaces/nowhere/configmaps "$cm")" 404
 same "kind of another URL" "$(code POST $lab/secrets "$cm")" 400

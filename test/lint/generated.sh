@@ -6,7 +6,7 @@ export BUILD="${WEFT_BUILD:-$LINT_ROOT/build}"
 tools/gen/all "$tmp/doc" >"$tmp/log" 2>&1 || cat "$tmp/log" >"$tmp/failed"
 touch "$tmp/failed"
 check "the generator runs" "$tmp/failed"
-for page in maps.md drops.md counters.md kinds.md checks.md weft.1; do
+for page in maps.md drops.md counters.md kinds.md checks.md filters.md weft.1; do
 	if [ ! -e "$tmp/doc/$page" ]; then
 		skip "doc/$page is current" "the program is not built"
 		continue

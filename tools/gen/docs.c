@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Writes the reference pages that derive from tables/: `docs maps|drops|counters|kinds|checks` prints one
- * page as Markdown. Holds no facts of its own. Built and called by tools/gen/all; a lint test holds the pages
- * against it.
+ * Writes the reference pages that derive from tables/: `docs maps|drops|counters|kinds|checks|filters` prints
+ * one page as Markdown. Holds no facts of its own. Built and called by tools/gen/all; a lint test holds the
+ * pages against it.
  */
 #include <stdio.h>
 #include <string.h>
@@ -126,22 +126,85 @@ static void print_checks(void)
 #undef CHECK
 }
 
+static const char *type_word(const char *type)
+{
+	static const char *const words[][2] = {
+	    {"FLAG", "true or not"},	 {"NUMBER", "number"},	  {"SIZE", "number, also 10k, 1.5M, 2Gi"},
+	    {"MICROSECONDS", "time"},	 {"NANOSECONDS", "time"}, {"ADDRESS", "address, prefix, range"},
+	    {"MAC", "Ethernet address"}, {"TEXT", "name"},	  {"LABEL", "text"},
+	    {"RULE", "number"},		 {"TCPFLAGS", "flags"}};
+
+	for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+		if (!strcmp(type, words[i][0]))
+			return words[i][1];
+	return "word or number";
+}
+
+/* "R | P" as "RP". */
+static const char *uses_word(const char *uses)
+{
+	static char out[4];
+	size_t n = 0;
+
+	for (; *uses; uses++)
+		if (strchr("RP", *uses))
+			out[n++] = *uses;
+	out[n] = 0;
+	return out;
+}
+
+static void print_filters(void)
+{
+	header(
+	    "Filters", "tables/filter.def",
+	    "One language for flows, drops, captures, maps and alerts:\n\n"
+	    "    tcp && port in {80, 443, 8000-8100} && src.pod.label[\"app\"] == \"web\" && !(dst.ip == "
+	    "10.0.0.0/8)\n\n"
+	    "- `&&`, `||`, `!`, brackets; `==`, `!=`, `<`, `<=`, `>`, `>=`, `in {…}` with single values and "
+	    "ranges; `~` for\n  names with `*` and `?`; `true`, `false`; `has(FIELD)` asks whether there is "
+	    "one.\n"
+	    "- A field with sides is written `src.FIELD`, `dst.FIELD`, or `FIELD` for either end.\n"
+	    "- A field that a record or packet does not have makes its comparison false. `!=` is the "
+	    "opposite of `==`:\n  `port != 80` says that neither port is 80.\n"
+	    "- Packets are read through up to four VLAN tags and IPv6 extension headers. A later fragment "
+	    "has addresses and\n  no ports.\n"
+	    "- `pcap:'tcp port 443 and net 10.0.0.0/8'` is a pcap expression and means what libpcap says; "
+	    "bare text that the\n  syntax above refuses is tried as one. Names of hosts are not looked up.\n"
+	    "- Judged over: R records of flows and drops, P packets.");
+	printf("| field | sides | type | over | what it is |\n|---|---|---|---|---|\n");
+#define SIDED "yes"
+#define PLAIN ""
+#define FILTER_FIELD(id, path, sides, type, uses, sentence)                                                  \
+	printf("| `%s` | %s | %s | %s | %s |\n", path, sides, type_word(#type), uses_word(#uses), sentence);
+#define FILTER_ALIAS(path, of)
+#include "tables/filter.def"
+#undef FILTER_FIELD
+#undef FILTER_ALIAS
+	printf("\nOther names: ");
+#define FILTER_FIELD(id, path, sides, type, uses, sentence)
+#define FILTER_ALIAS(path, of) printf("%s`%s` is `%s`", others++ ? ", " : "", path, of);
+	unsigned others = 0;
+#include "tables/filter.def"
+#undef FILTER_FIELD
+#undef FILTER_ALIAS
+#undef SIDED
+#undef PLAIN
+	printf(".\n");
+}
+
 int main(int argc, char **argv)
 {
 	static const struct {
 		const char *name;
 		void (*print)(void);
-	} pages[] = {{"maps", print_maps},
-		     {"drops", print_drops},
-		     {"kinds", print_kinds},
-		     {"counters", print_counters},
-		     {"checks", print_checks}};
+	} pages[] = {{"maps", print_maps},	   {"drops", print_drops},   {"kinds", print_kinds},
+		     {"counters", print_counters}, {"checks", print_checks}, {"filters", print_filters}};
 
 	for (size_t i = 0; argc == 2 && i < sizeof(pages) / sizeof(*pages); i++)
 		if (!strcmp(argv[1], pages[i].name)) {
 			pages[i].print();
 			return 0;
 		}
-	fprintf(stderr, "usage: docs maps|drops|kinds|counters|checks\n");
+	fprintf(stderr, "usage: docs maps|drops|kinds|counters|checks|filters\n");
 	return 2;
 }

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Records in memory: see history.h. A record is kept in 128 bytes; addresses with their identities, names of
+ * nodes and DNS names are shared by number.
+ */
+#include "observe/history.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/hash.h"
+#include "base/own.h"
+#include "base/vec.h"
+
+enum { NOBODY = 0, NODES_MAX = 65535 };
+
+struct end { /* an address and who had it */
+	struct addr addr;
+	const struct identity *who; /* a reference */
+	uint32_t refs;
+};
+
+struct text {
+	char *p; /* owned */
+	uint32_t n, refs;
+};
+
+struct kept {
+	uint64_t id, bytes[2], packets[2];
+	int64_t first, last;
+	uint32_t from, to, via; /* ends; via 0: none */
+	uint32_t dns;		/* text; 0: none */
+	uint32_t cause, rule_egress, rule_ingress, epoch;
+	uint32_t handshake_us, rtt_us, retransmits;
+	uint16_t from_port, to_port, via_port, reason, resets, zero_windows, node, dns_type;
+	uint8_t proto, verdict, state, dns_code;
+	uint8_t kind, ended, pad[6];
+};
+_Static_assert(sizeof(struct kept) == 128, "a record of history");
+
+struct history {
+	struct identities *ids;
+	struct kept *ring; /* ended ones */
+	uint32_t ring_max, ring_len, ring_next;
+	VEC(struct kept) open;
+	uint32_t open_max;
+	struct hash by_id; /* (node, id) → index in open, + 1 */
+	VEC(struct end) ends;
+	VEC(uint32_t) free_ends;
+	struct hash by_end;
+	VEC(struct text) texts; /* 0: none */
+	VEC(uint32_t) free_texts;
+	struct hash by_text;
+	VEC(char *) nodes;
+	uint64_t put, pushed_out, no_room;
+	int64_t since;
+	size_t text_bytes;
+};
+
+int history_new(struct history **out, struct identities *ids, uint32_t ended, uint32_t open)
+{
+	struct history *h = calloc(1, sizeof(*h));
+
+	if (!h)
+		return -ENOMEM;
+	h->ids = ids;
+	h->ring_max = ended ? ended : 1;
+	h->open_max = open;
+	/* Untouched pages of the ring cost nothing. */
+	h->ring = calloc(h->ring_max, sizeof(*h->ring));
+	if (!h->ring || vec_push(&h->ends, (struct end){}) || vec_push(&h->texts, (struct text){})) {
+		history_free(&h);
+		return -ENOMEM;
+	}
+	*out = h;
+	return 0;
+}
+
+void history_free(struct history **h)
+{
+	struct history *old = *h;
+
+	if (!old)
+		return;
+	VEC_EACH (&old->ends, e)
+		identity_unref(old->ids, &e->who);
+	VEC_EACH (&old->texts, t)
+		free(t->p);
+	VEC_EACH (&old->nodes, n)
+		free(*n);
+	hash_fini(&old->by_id);
+	hash_fini(&old->by_end);
+	hash_fini(&old->by_text);
+	vec_free(&old->ends);
+	vec_free(&old->free_ends);
+	vec_free(&old->texts);
+	vec_free(&old->free_texts);
+	vec_free(&old->nodes);
+	vec_free(&old->open);
+	free(old->ring);
+	free(TAKE(*h));
+}
+
+/* --- what records share ---------------------------------------------------------------------------- */
+
+struct end_key {
+	struct addr addr;
+	const struct identity *who;
+};
+
+static struct str key_of(const struct end_key *k)
+{
+	return (struct str){(const char *)k, sizeof(*k)};
+}
+
+static void *as_value(uint32_t n)
+{
+	return (void *)(uintptr_t)(n + 1);
+}
+
+static uint32_t end_get(struct history *h, const struct addr *a, const struct identity *who)
+{
+	struct end_key key = {.addr = *a, .who = who};
+	void *found = hash_get(&h->by_end, key_of(&key));
+	uint32_t n = found ? (uint32_t)(uintptr_t)found - 1 : 0;
+
+	if (!found) {
+		if (h->free_ends.len) {
+			n = h->free_ends.items[h->free_ends.len - 1];
+		} else {
+			n = (uint32_t)h->ends.len;
+			if (vec_reserve(&h->free_ends, h->ends.len + 1) || vec_push(&h->ends, (struct end){}))
+				return NOBODY;
+			h->free_ends.items[h->free_ends.len++] = n;
+		}
+		if (hash_set(&h->by_end, key_of(&key), as_value(n), NULL))
+			return NOBODY;
+		h->free_ends.len--;
+		h->ends.items[n] = (struct end){.addr = *a, .who = identity_ref(who)};
+	}
+	h->ends.items[n].refs++;
+	return n;
+}
+
+static void end_unref(struct history *h, uint32_t n)
+{
+	struct end *e = &h->ends.items[n];
+
+	if (!n || --e->refs)
+		return;
+	struct end_key key = {.addr = e->addr, .who = e->who};
+
+	hash_del(&h->by_end, key_of(&key));
+	identity_unref(h->ids, &e->who);
+	h->free_ends.items[h->free_ends.len++] = n; /* room was made with the end */
+}
+
+static uint32_t text_get(struct history *h, struct str s)
+{
+	void *found = hash_get(&h->by_text, s);
+	uint32_t n = found ? (uint32_t)(uintptr_t)found - 1 : 0;
+
+	if (!s.n)
+		return 0;
+	if (!found) {
+		char *p = malloc(s.n);
+
+		if (!p)
+			return 0;
+		memcpy(p, s.p, s.n);
+		if (!h->free_texts.len) {
+			if (vec_reserve(&h->free_texts, h->texts.len + 1) ||
+			    vec_push(&h->texts, (struct text){})) {
+				free(p);
+				return 0;
+			}
+			h->free_texts.items[h->free_texts.len++] = (uint32_t)h->texts.len - 1;
+		}
+		n = h->free_texts.items[h->free_texts.len - 1];
+		if (hash_set(&h->by_text, s, as_value(n), NULL)) {
+			free(p);
+			return 0;
+		}
+		h->free_texts.len--;
+		h->texts.items[n] = (struct text){.p = p, .n = (uint32_t)s.n};
+		h->text_bytes += s.n;
+	}
+	h->texts.items[n].refs++;
+	return n;
+}
+
+static void text_unref(struct history *h, uint32_t n)
+{
+	struct text *t = &h->texts.items[n];
+
+	if (!n || --t->refs)
+		return;
+	hash_del(&h->by_text, (struct str){t->p, t->n});
+	h->text_bytes -= t->n;
+	free(TAKE(t->p));
+	h->free_texts.items[h->free_texts.len++] = n;
+}
+
+static int node_number(struct history *h, const char *name, uint16_t *out)
+{
+	for (size_t i = 0; i < h->nodes.len; i++)
+		if (!strcmp(h->nodes.items[i], name)) {
+			*out = (uint16_t)i;
+			return 0;
+		}
+	char *copy = h->nodes.len < NODES_MAX ? strdup(name) : NULL;
+
+	if (!copy || vec_push(&h->nodes, copy)) {
+		free(copy);
+		return -ENOMEM;
+	}
+	*out = (uint16_t)(h->nodes.len - 1);
+	return 0;
+}
+
+static void let_go(struct history *h, const struct kept *k)
+{
+	end_unref(h, k->from);
+	end_unref(h, k->to);
+	end_unref(h, k->via);
+	text_unref(h, k->dns);
+}
+
+/* --- in -------------------------------------------------------------------------------------------- */
+
+static const struct identity *named(const struct history *h, const struct identity *who, const struct addr *a,
+				    int64_t at)
+{
+	return who ? who : identities_at(h->ids, a, at);
+}
+
+static int pack(struct history *h, const struct record *r, struct kept *k)
+{
+	*k = (struct kept){.id = r->id,
+			   .bytes = {r->bytes[0], r->bytes[1]},
+			   .packets = {r->packets[0], r->packets[1]},
+			   .first = r->first,
+			   .last = r->last,
+			   .cause = r->cause,
+			   .rule_egress = r->rule_egress,
+			   .rule_ingress = r->rule_ingress,
+			   .epoch = r->epoch,
+			   .handshake_us = r->handshake_us,
+			   .rtt_us = r->rtt_us,
+			   .retransmits = r->retransmits,
+			   .from_port = r->from.port,
+			   .to_port = r->to.port,
+			   .via_port = r->via_port,
+			   .reason = r->reason,
+			   .resets = r->resets,
+			   .zero_windows = r->zero_windows,
+			   .dns_type = r->dns_type,
+			   .proto = r->proto,
+			   .verdict = r->verdict,
+			   .state = r->state,
+			   .dns_code = r->dns_code,
+			   .kind = (uint8_t)r->kind,
+			   .ended = r->ended};
+	if (node_number(h, r->node, &k->node))
+		return -ENOMEM;
+	k->from = end_get(h, &r->from.addr, named(h, r->from.who, &r->from.addr, r->first));
+	k->to = end_get(h, &r->to.addr, named(h, r->to.who, &r->to.addr, r->first));
+	if (!addr_is_zero(&r->via) || r->service)
+		k->via = end_get(h, &r->via, named(h, r->service, &r->via, r->first));
+	k->dns = text_get(h, r->dns);
+	if (k->from && k->to)
+		return 0;
+	let_go(h, k);
+	return -ENOMEM;
+}
+
+static void into_ring(struct history *h, const struct kept *k)
+{
+	struct kept *at = &h->ring[h->ring_next];
+
+	if (h->ring_len == h->ring_max) {
+		if (at->last > h->since)
+			h->since = at->last;
+		h->pushed_out++;
+		let_go(h, at);
+	} else {
+		h->ring_len++;
+	}
+	*at = *k;
+	h->ring_next = (h->ring_next + 1) % h->ring_max;
+}
+
+struct id_key {
+	uint64_t id, node;
+};
+
+static struct str id_str(const struct id_key *k)
+{
+	return (struct str){(const char *)k, sizeof(*k)};
+}
+
+static void close_open(struct history *h, uint32_t i)
+{
+	struct kept *last = &h->open.items[h->open.len - 1], *k = &h->open.items[i];
+	struct id_key key = {k->id, k->node}, moved = {last->id, last->node};
+
+	hash_del(&h->by_id, id_str(&key));
+	if (last != k) {
+		*k = *last;
+		hash_set(&h->by_id, id_str(&moved), as_value(i), NULL); /* replaces: cannot fail */
+	}
+	h->open.len--;
+}
+
+static int open_new(struct history *h, const struct kept *k)
+{
+	struct id_key key = {k->id, k->node};
+
+	if (h->open.len >= h->open_max)
+		return -ENOSPC;
+	if (vec_reserve(&h->open, h->open.len + 1) ||
+	    hash_set(&h->by_id, id_str(&key), as_value((uint32_t)h->open.len), NULL))
+		return -ENOMEM;
+	h->open.items[h->open.len++] = *k;
+	return 0;
+}
+
+/* Takes over what k refers to, unless it fails. */
+static int place(struct history *h, const struct kept *k)
+{
+	struct id_key key = {k->id, k->node};
+	void *found = k->id ? hash_get(&h->by_id, id_str(&key)) : NULL;
+
+	if (found) {
+		uint32_t i = (uint32_t)(uintptr_t)found - 1;
+
+		let_go(h, &h->open.items[i]);
+		if (!k->ended) {
+			h->open.items[i] = *k;
+			return 0;
+		}
+		close_open(h, i);
+	}
+	if (!k->ended && k->id)
+		return open_new(h, k);
+	into_ring(h, k);
+	return 0;
+}
+
+int history_put(struct history *h, const struct record *r)
+{
+	struct kept k;
+	int res = pack(h, r, &k);
+
+	if (!res) {
+		res = place(h, &k);
+		if (res)
+			let_go(h, &k);
+	}
+	if (res)
+		h->no_room++;
+	else
+		h->put++;
+	return res;
+}
+
+void history_end_node(struct history *h, const char *node)
+{
+	uint16_t n;
+
+	if (node_number(h, node, &n))
+		return;
+	for (size_t i = h->open.len; i--;)
+		if (h->open.items[i].node == n) {
+			struct kept k = h->open.items[i];
+
+			k.ended = true;
+			close_open(h, (uint32_t)i);
+			into_ring(h, &k);
+		}
+}
+
+/* --- out ------------------------------------------------------------------------------------------- */
+
+static void unpack(const struct history *h, const struct kept *k, struct record *r)
+{
+	const struct end *from = &h->ends.items[k->from], *to = &h->ends.items[k->to],
+			 *via = &h->ends.items[k->via];
+	const struct text *dns = &h->texts.items[k->dns];
+
+	*r = (struct record){.kind = k->kind,
+			     .from = {from->addr, k->from_port, from->who},
+			     .to = {to->addr, k->to_port, to->who},
+			     .via = via->addr,
+			     .via_port = k->via_port,
+			     .service = via->who,
+			     .node = h->nodes.items[k->node],
+			     .proto = k->proto,
+			     .verdict = k->verdict,
+			     .state = k->state,
+			     .ended = k->ended,
+			     .reason = k->reason,
+			     .cause = k->cause,
+			     .rule_egress = k->rule_egress,
+			     .rule_ingress = k->rule_ingress,
+			     .bytes = {k->bytes[0], k->bytes[1]},
+			     .packets = {k->packets[0], k->packets[1]},
+			     .first = k->first,
+			     .last = k->last,
+			     .id = k->id,
+			     .epoch = k->epoch,
+			     .handshake_us = k->handshake_us,
+			     .rtt_us = k->rtt_us,
+			     .retransmits = k->retransmits,
+			     .resets = k->resets,
+			     .zero_windows = k->zero_windows,
+			     .dns = {dns->p, dns->n},
+			     .dns_type = k->dns_type,
+			     .dns_code = k->dns_code};
+}
+
+struct asking {
+	const struct history *h;
+	const struct history_query *q;
+	int (*fn)(void *ctx, const struct record *r);
+	void *ctx;
+	uint32_t found;
+};
+
+/* 1: enough. */
+static int consider(struct asking *a, const struct kept *k)
+{
+	struct record r;
+	int res;
+
+	if (k->last < a->q->since || (a->q->until && k->first >= a->q->until))
+		return 0;
+	unpack(a->h, k, &r);
+	if (a->q->filter && !filter_record(a->q->filter, &r))
+		return 0;
+	res = a->fn(a->ctx, &r);
+	if (res)
+		return res;
+	return a->q->limit && ++a->found == a->q->limit;
+}
+
+int history_query(const struct history *h, const struct history_query *q,
+		  int (*fn)(void *ctx, const struct record *r), void *ctx)
+{
+	struct asking a = {.h = h, .q = q, .fn = fn, .ctx = ctx};
+	int r;
+
+	for (size_t i = h->open.len; i--;)
+		if ((r = consider(&a, &h->open.items[i])))
+			goto out;
+	for (uint32_t i = 0; !q->open_only && i < h->ring_len; i++)
+		if ((r = consider(&a, &h->ring[(h->ring_next + h->ring_max - 1 - i) % h->ring_max])))
+			goto out;
+	return 0;
+out:
+	return q->limit && a.found == q->limit ? 0 : r;
+}
+
+struct history_size history_size(const struct history *h)
+{
+	return (struct history_size){.ended = h->ring_len,
+				     .open = h->open.len,
+				     .put = h->put,
+				     .pushed_out = h->pushed_out,
+				     .no_room = h->no_room,
+				     .since = h->since,
+				     .bytes = h->ring_len * sizeof(*h->ring) +
+					      h->open.cap * sizeof(struct kept) +
+					      h->ends.cap * sizeof(struct end) + h->text_bytes +
+					      (h->by_end.cap + h->by_id.cap) * sizeof(struct hash_slot)};
+}

@@ -17,6 +17,12 @@
 
 enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200 };
 
+/* The loop turns, which is all that is wanted. */
+static void on_flush_timer(uv_timer_t *t)
+{
+	(void)t;
+}
+
 static void settle(struct hub *h)
 {
 	files_settle(h);
@@ -40,7 +46,9 @@ static void settle(struct hub *h)
 	}
 	namespaces_settle(h);
 	save_all(h);
-	api_flush(h->api);
+	unsigned rest_ms = api_flush(h->api);
+	if (rest_ms)
+		uv_timer_start(&h->flush_timer, on_flush_timer, rest_ms, 0);
 }
 
 static void on_prepare(uv_prepare_t *p)
@@ -143,7 +151,7 @@ static int start_objects(struct hub *h)
 
 static void init_handles(struct hub *h)
 {
-	uv_timer_t *timers[] = {&h->files_timer, &h->nodes_timer, &h->tick, &h->tls_timer};
+	uv_timer_t *timers[] = {&h->files_timer, &h->nodes_timer, &h->tick, &h->tls_timer, &h->flush_timer};
 	for (size_t i = 0; i < ARRAY_LEN(timers); i++) {
 		uv_timer_init(&h->loop, timers[i]);
 		timers[i]->data = h;

@@ -41,7 +41,7 @@ struct hub {
 	unsigned tls_port;
 	uv_prepare_t prepare;
 	uv_poll_t files;
-	uv_timer_t files_timer, nodes_timer, tick, tls_timer;
+	uv_timer_t files_timer, nodes_timer, tick, tls_timer, flush_timer;
 	uv_signal_t sigterm, sigint;
 };
 

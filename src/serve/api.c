@@ -41,6 +41,7 @@ void api_free(struct api **pa)
 	if (!a)
 		return;
 	store_unsubscribe(&a->sub);
+	printed_fini(&a->printed);
 	free(a);
 }
 

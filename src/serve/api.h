@@ -56,8 +56,9 @@ void api_free(struct api **a);
 void api_handle(void *ctx, const struct http_request *rq, struct http_reply *rp);
 /* Versions up to this one cannot be resumed from: what was deleted before the start is not known. */
 void api_set_floor(struct api *a, uint64_t version);
-/* Tells the watches of what was written since the last call; once a loop turn. */
-void api_flush(struct api *a);
+/* Tells the watches of what was written since the last call; once a loop turn. Returns 0, or after how many
+ * milliseconds it is to be called again: many watches are told several changes at once. */
+unsigned api_flush(struct api *a);
 /* Ends watches whose time is over and sends bookmarks; about once a second. */
 void api_tick(struct api *a);
 

@@ -4,6 +4,7 @@
 #define WEFT_SERVE_API_STATE_H
 
 #include "serve/api.h"
+#include "serve/printed.h"
 
 struct watch;
 struct api {
@@ -13,7 +14,9 @@ struct api {
 	struct subscription *sub;
 	struct watch *watches;
 	uint64_t floor;
-	uint64_t dirty;	   /* kinds written since the last flush, a bit each */
+	uint64_t dirty;	  /* kinds written since the last flush, a bit each */
+	uint64_t rest_us; /* no flush before */
+	struct printed printed;
 	char instance[17]; /* differs for each start; part of what clients cache by */
 };
 

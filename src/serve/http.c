@@ -10,6 +10,7 @@
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "base/clock.h"
@@ -19,7 +20,8 @@
 
 enum {
 	BODY_MAX = 3 << 20,
-	CONNECTIONS = 512,
+	CONNECTIONS = 4096, /* each a descriptor; many are idle watches */
+	KEPT_FILES = 128,
 	REQUEST_SECONDS = 10,
 	IDLE_SECONDS = 120,
 	STREAM_BLOCK = 32 << 10
@@ -386,6 +388,16 @@ static void on_tick(uv_timer_t *t)
 		listener_run(l);
 }
 
+/* A connection that cannot be taken would wait without a word: no more than there are descriptors. */
+static unsigned most_connections(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_cur >= CONNECTIONS + KEPT_FILES)
+		return CONNECTIONS;
+	return l.rlim_cur > 2 * KEPT_FILES ? (unsigned)l.rlim_cur - KEPT_FILES : KEPT_FILES;
+}
+
 int http_new(struct http_server **out, uv_loop_t *loop, const struct http_options *opt)
 {
 	struct http_server *s = calloc(1, sizeof(*s));
@@ -396,7 +408,7 @@ int http_new(struct http_server **out, uv_loop_t *loop, const struct http_option
 	if (!s->opt.body_max)
 		s->opt.body_max = BODY_MAX;
 	if (!s->opt.connections)
-		s->opt.connections = CONNECTIONS;
+		s->opt.connections = most_connections();
 	if (!s->opt.request_seconds)
 		s->opt.request_seconds = REQUEST_SECONDS;
 	uv_timer_init(loop, &s->tick);

@@ -59,7 +59,7 @@ struct http_options {
 	http_handler *handler;
 	void *ctx;
 	size_t body_max;	  /* 0: 3 MiB */
-	unsigned connections;	  /* 0: 512 a listener */
+	unsigned connections;	  /* 0: 4096 a listener, or as many as there are descriptors */
 	unsigned request_seconds; /* 0: 10: until the first request is complete */
 };
 

@@ -4,6 +4,7 @@
 cd "$(dirname "$0")/../.." || exit 1
 . test/run/hub_lib
 shop
+ulimit -n 1500 # connections: as many, less what the hub keeps for itself
 start --sandbox --no-tls
 node 0 >/dev/null
 python3 - "$run/hub.sock" "$pid" >"$dir/out" 2>&1 <<'PY'
@@ -19,7 +20,8 @@ def fds():
 def say(what, good):
     print(("yes " if good else "NO ") + what, flush=True)
 def ask(s, text, body=b"", method=b"GET"):
-    s.sendall(method + b" " + text + b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/merge-patch+json\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+    kind = b"application/json" if method == b"POST" else b"application/merge-patch+json"
+    s.sendall(method + b" " + text + b" HTTP/1.1\r\nHost: x\r\nContent-Type: " + kind + b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
     got = b""
     while b"\r\n\r\n" not in got:
         got += s.recv(65536)
@@ -83,10 +85,48 @@ say("a dripped request is cut after ten seconds", cut(drip, 14))
 say("a dripped body too", cut(body, 14))
 say("a connection that waits between requests is not", b"200" in ask(good, b"/version")[0].split(b"\r\n")[0])
 
+# Many watches of one object each: each is told of its own, all of it, and of no other's.
+def name(i):
+    return b"w%d" % i
+watches = []
+for i in range(1000):
+    s = conn()
+    watches.append(s)
+    s.sendall(b"GET /api/v1/namespaces/shop/configmaps?watch=true&fieldSelector=metadata.name=" + name(i) + b" HTTP/1.1\r\nHost: x\r\n\r\n")
+    while b"\r\n\r\n" not in s.recv(65536):
+        pass
+for turn in range(3):
+    for i in range(len(watches)):
+        body = json.dumps({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name(i).decode()}, "data": {"turn": str(turn)}}).encode()
+        if turn:
+            ask(good, b"/api/v1/namespaces/shop/configmaps/" + name(i), body, b"PATCH")
+        else:
+            ask(good, b"/api/v1/namespaces/shop/configmaps", body, b"POST")
+def told(i):
+    got = b""
+    while got.count(b'"turn":"') < 3:
+        got += watches[i].recv(65536)
+    return [l[9:].split(b'"')[0] for l in got.split(b"\n") if l.startswith(b'{"type":')] == [b"ADDED", b"MODIFIED", b"MODIFIED"] and \
+        got.count(b'"name":"') == got.count(b'"name":"' + name(i) + b'"') == 3
+say("a thousand watches are told of their own", all(told(i) for i in range(len(watches))))
+time.sleep(0.2)
+def silent(s):
+    s.setblocking(False)
+    try:
+        return s.recv(1) == b"never"
+    except BlockingIOError:
+        return True
+say("and of nothing else", all(silent(s) for s in watches))
+for s in watches:
+    s.close()
+end = time.monotonic() + 5
+while fds() > before + 20 and time.monotonic() < end:
+    time.sleep(0.05)
+
 # More connections than it takes: the others still serve, and it recovers.
 many = []
 try:
-    for _ in range(700):
+    for _ in range(1600):
         many.append(conn())
 except OSError:
     pass
@@ -103,7 +143,7 @@ while read -r answer what; do
 	*) ok "$answer $what" 1 ;;
 	esac
 done <"$dir/out"
-same "checks made" "$n" 8
+same "checks made" "$n" 10
 serving >/dev/null
 ok "the hub serves on" $?
 stop TERM

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Both ends of a probe with nothing around them. "serve" answers HTTP on one port and takes connections on another, in
- * each of the named network namespaces, by one loop. "ask" probes the same endpoints from where it stands by bare sockets
- * (half by HTTP, half by a connection alone) at a steady rate, and prints one JSON line: what was asked, and the CPU time
- * that it took. Called by bench/run beside the observer, which does the same with everything that a probe needs.
+ * Both ends of a probe with nothing around them. "serve" answers HTTP on one port and takes connections on
+ * another, in each of the named network namespaces, by one loop. "ask" probes the same endpoints from where
+ * it stands by bare sockets (half by HTTP, half by a connection alone) at a steady rate, and prints one JSON
+ * line: what was asked, and the CPU time that it took. Called by bench/run beside the observer, which does
+ * the same with everything that a probe needs.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -192,7 +193,8 @@ int main(int argc, char **argv)
 		serve(argv + 2);
 	if (argc >= 5 && !strcmp(argv[1], "ask") && atoi(argv[2]) > 0)
 		return ask((uint64_t)atoi(argv[2]), (uint64_t)atoi(argv[3]), argv + 4);
-	fputs("usage: bench-answer serve NAMESPACE...\n       bench-answer ask PER-SECOND SECONDS ADDRESS...\n",
-	      stderr);
+	fputs(
+	    "usage: bench-answer serve NAMESPACE...\n       bench-answer ask PER-SECOND SECONDS ADDRESS...\n",
+	    stderr);
 	return 2;
 }

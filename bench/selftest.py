@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from lib import api_change, layouts, report, stats  # noqa: E402
+from lib import api_change, layouts, report, rows, rows_hub, rows_probes, stats  # noqa: E402
 
 points = []
 
@@ -60,5 +60,17 @@ check("a change takes the old endpoint away", layouts.iptables_change(old, new).
 check("addresses of services differ", len({s.address for s in layouts.some(10000, 1)}) == 10000)
 check("addresses of endpoints differ", len({e for s in layouts.some(10000, 10) for e in s.endpoints}) == 100000)
 check("key of a service element", api_change.service_key("10.96.200.1", 81).hex() == "00000000000000000000ffff0a60c80100510600")
+promised = [p for r in rows.ROWS for p in r.promises]
+check("no two rows have one name, and no two promises are alike",
+      len({r.name for r in rows.ROWS}) == len(rows.ROWS) and len(set(promised)) == len(promised))
+check("a budget that the design does not have says so", all("(ours)" in b for w, b in promised if "hub" in w or "watches of" in w or "apply of" in w))
+histogram = [{"count": n, "buckets": [{"leMs": m, "count": c} for m, c in zip((1, 5, 10), b)]}
+             for n, b in ((100, (0, 50, 100)), (300, (197, 248, 299)))]
+check("99 of 100 tries began within, from two readings", rows_probes.late_p99(*histogram) == 5)
+check("later than the histogram reaches", rows_probes.late_p99({"count": 0, "buckets": [{"leMs": 1, "count": 0}]}, {"count": 2, "buckets": [{"leMs": 1, "count": 1}]}) is None)
+cast = rows_probes.probed_pod(0, 4)["spec"]["containers"]
+check("a container's two probes are of both sorts", all(("httpGet" in c["readinessProbe"]) != ("httpGet" in c["livenessProbe"]) for c in cast))
+check("what is applied is of four kinds, alike", [sum(o["kind"] == k for _, o in rows_hub.applied_objects(1000)) for k in
+      ("Service", "NetworkPolicy", "ConfigMap", "Deployment")] == [250] * 4)
 print(f"1..{len(points)}")
 sys.exit(0 if all(points) else 1)

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Many watches of the hub while objects change at a steady rate. Opens WATCHES watches of ConfigMaps ("own": each of one
- * object by a field selector, as kubelets watch their node; "all": each of all of them), changes the objects one after the
- * other by merge patches that carry their number and the time, and reads what the watches tell. Prints one JSON line:
- * changes made, events that had to come and that came, and how long after its request each came. The objects w0 … are
- * there before. Called by bench/run.
+ * Many watches of the hub while objects change at a steady rate. Opens WATCHES watches of ConfigMaps ("own":
+ * each of one object by a field selector, as kubelets watch their node; "all": each of all of them), changes
+ * the objects one after the other by merge patches that carry their number and the time, and reads what the
+ * watches tell. Prints one JSON line: changes made, events that had to come and that came, and how long after
+ * its request each came. The objects w0 … are there before. Called by bench/run.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +23,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WRITERS	 4
+#define WRITERS	 32
 #define OBJECTS	 1000
 #define BUCKETS	 200000 /* of 100 µs */
 #define BUFFER	 (256 << 10)
@@ -93,9 +93,11 @@ static void open_watch(struct watch *w, unsigned i, int all)
 	int n;
 
 	snprintf(selector, sizeof(selector), "&fieldSelector=metadata.name%%3Dw%u", i % OBJECTS);
-	n = snprintf(request, sizeof(request),
-		     "GET " PATH "?watch=1&timeoutSeconds=600%s HTTP/1.1\r\nHost: hub\r\nAccept: application/json\r\n\r\n",
-		     all ? "" : selector);
+	n = snprintf(
+	    request, sizeof(request),
+	    "GET " PATH
+	    "?watch=1&timeoutSeconds=600%s HTTP/1.1\r\nHost: hub\r\nAccept: application/json\r\n\r\n",
+	    all ? "" : selector);
 	w->fd = dial();
 	if (send(w->fd, request, (size_t)n, MSG_NOSIGNAL) != n)
 		die("send");
@@ -220,10 +222,12 @@ static int answer(int fd)
 static int change(int fd, uint64_t number)
 {
 	char request[512], body[128];
-	int n, b = snprintf(body, sizeof(body), "{\"data\":{\"at\":\"%" PRIu64 "\",\"n\":\"%" PRIu64 "\"}}", now(), number);
+	int n, b = snprintf(body, sizeof(body), "{\"data\":{\"at\":\"%" PRIu64 "\",\"n\":\"%" PRIu64 "\"}}",
+			    now(), number);
 
 	n = snprintf(request, sizeof(request),
-		     "PATCH " PATH "/w%u HTTP/1.1\r\nHost: hub\r\nContent-Type: application/merge-patch+json\r\n"
+		     "PATCH " PATH
+		     "/w%u HTTP/1.1\r\nHost: hub\r\nContent-Type: application/merge-patch+json\r\n"
 		     "Content-Length: %d\r\n\r\n%s",
 		     (unsigned)(number % OBJECTS), b, body);
 	if (send(fd, request, (size_t)n, MSG_NOSIGNAL) != n)
@@ -344,13 +348,15 @@ int main(int argc, char **argv)
 	while (atomic_load(&running))
 		gone += turn(ep, w, 10);
 	took = now() - began;
-	expected = all ? made * n : made * n / OBJECTS; /* n own watches: of as many objects, or of each alike */
+	expected =
+	    all ? made * n : made * n / OBJECTS; /* n own watches: of as many objects, or of each alike */
 	for (end = now() + 10000000000u; received < expected && now() < end;)
 		gone += turn(ep, w, 10);
 	for (int i = 0; i < WRITERS; i++)
 		pthread_join(thread[i], NULL);
 	printf("{\"made\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"expected\":%" PRIu64 ",\"received\":%" PRIu64
-	       ",\"ended\":%u,\"write_seconds\":%.3f,\"seconds\":%.3f,\"p50_ms\":%.1f,\"p99_ms\":%.1f,\"max_ms\":%.1f}\n",
+	       ",\"ended\":%u,\"write_seconds\":%.3f,\"seconds\":%.3f,\"p50_ms\":%.1f,\"p99_ms\":%.1f,\"max_"
+	       "ms\":%.1f}\n",
 	       made, refused, expected, received, gone, (double)took / 1e9, (double)(now() - began) / 1e9,
 	       percentile(0.5), percentile(0.99), (double)worst_us / 1000);
 	return 0;

@@ -3,7 +3,7 @@
 measures it. The budgets are those of the design."""
 from collections import namedtuple
 
-from . import rows_agent, rows_cluster, rows_kernel, rows_pods, rows_scale, rows_services
+from . import rows_agent, rows_cluster, rows_hub, rows_kernel, rows_pods, rows_probes, rows_scale, rows_services
 
 Row = namedtuple("Row", "name seconds sentence promises measure")
 
@@ -37,6 +37,10 @@ ROWS = [
     Row("change", 240, "one change among 10,000", rows_services.CHANGE, rows_services.change),
     Row("cold", 240, "cold start with 10,000 Services of 10 endpoints", rows_services.COLD, rows_services.cold),
     Row("verdict", 120, "the cost of a verdict", rows_kernel.VERDICT, rows_kernel.verdict),
+    Row("probes", 120, "10,000 probes on a node", rows_probes.PROBES, rows_probes.probes),
+    Row("hub", 120, "the hub: lists of 10,000 pods, memory", rows_hub.HUB, rows_hub.hub),
+    Row("watches", 120, "the hub: 1,000 watches", rows_hub.WATCHES, rows_hub.watches),
+    Row("apply", 60, "the hub: apply of 1,000 objects", rows_hub.APPLY, rows_hub.apply),
     Row("start", 60, "agent start to enforcing", rows_agent.START, rows_agent.start),
     Row("memory", 180, "memory of the agent's processes", rows_agent.MEMORY, rows_agent.memory),
     Row("scale", 420, "1 to 10,000 policies, 10,000 pods, 100 nodes", rows_scale.SCALE, rows_scale.scale),

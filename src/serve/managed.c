@@ -192,7 +192,7 @@ static json_t *judged_json(const struct object *o, const char *sub)
 int managed_update(struct object *now, const struct object *old, const struct writer *w)
 {
 	if (!*w->name) {
-		if (!now->meta.managed_fields.n && old)
+		if (!now->meta.managed_fields.n && old && old->meta.managed_fields.n)
 			now->meta.managed_fields = arena_str(&now->arena, old->meta.managed_fields);
 		return 0;
 	}

@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records as bytes: see report.h. What is read is checked: the hub takes it from other machines. */
+#include "observe/report.h"
+
+#include <endian.h>
+#include <errno.h>
+
+enum { HEAD = 40, COUNT_AT = 36, RECORD = 156, FORM = 1 };
+static const char magic[4] = {'W', 'F', 'R', FORM};
+
+static void add16(struct buf *b, uint16_t v)
+{
+	v = htole16(v);
+	buf_add(b, &v, sizeof(v));
+}
+
+static void add32(struct buf *b, uint32_t v)
+{
+	v = htole32(v);
+	buf_add(b, &v, sizeof(v));
+}
+
+static void add64(struct buf *b, uint64_t v)
+{
+	v = htole64(v);
+	buf_add(b, &v, sizeof(v));
+}
+
+static uint8_t take8(struct str *s)
+{
+	uint8_t v = (uint8_t)*s->p;
+
+	s->p++;
+	s->n--;
+	return v;
+}
+
+#define TAKE_NUMBER(bits)                                                                                    \
+	static uint##bits##_t take##bits(struct str *s)                                                      \
+	{                                                                                                    \
+		uint##bits##_t v;                                                                            \
+                                                                                                             \
+		memcpy(&v, s->p, sizeof(v));                                                                 \
+		s->p += sizeof(v);                                                                           \
+		s->n -= sizeof(v);                                                                           \
+		return le##bits##toh(v);                                                                     \
+	}
+TAKE_NUMBER(16)
+TAKE_NUMBER(32)
+TAKE_NUMBER(64)
+
+static struct addr take_addr(struct str *s)
+{
+	struct addr a;
+
+	memcpy(a.b, s->p, sizeof(a.b));
+	s->p += sizeof(a.b);
+	s->n -= sizeof(a.b);
+	return a;
+}
+
+void report_begin(struct buf *out, const struct report *r)
+{
+	buf_add(out, magic, sizeof(magic));
+	add32(out, r->epoch);
+	add64(out, r->first);
+	add64(out, r->lost);
+	add64(out, (uint64_t)r->at);
+	add32(out, 0);
+	add32(out, r->count);
+}
+
+void report_end(struct buf *out, uint32_t count)
+{
+	count = htole32(count);
+	if (!out->failed && out->n >= HEAD)
+		memcpy(out->p + COUNT_AT, &count, sizeof(count));
+}
+
+void report_add(struct buf *out, const struct record *r)
+{
+	struct str dns = r->dns;
+
+	if (dns.n > REPORT_DNS_MAX)
+		dns.n = REPORT_DNS_MAX;
+	add16(out, (uint16_t)(RECORD + dns.n));
+	buf_add(out, r->from.addr.b, 16);
+	buf_add(out, r->to.addr.b, 16);
+	buf_add(out, r->via.b, 16);
+	add16(out, r->from.port);
+	add16(out, r->to.port);
+	add16(out, r->via_port);
+	buf_addc(out, (char)r->kind);
+	buf_addc(out, (char)r->proto);
+	buf_addc(out, (char)r->verdict);
+	buf_addc(out, (char)r->state);
+	buf_addc(out, (char)r->ended);
+	buf_addc(out, (char)r->dns_code);
+	add16(out, r->reason);
+	add16(out, r->dns_type);
+	add32(out, r->cause);
+	add32(out, r->rule_egress);
+	add32(out, r->rule_ingress);
+	for (unsigned i = 0; i < 2; i++) {
+		add64(out, r->bytes[i]);
+		add64(out, r->packets[i]);
+	}
+	add64(out, (uint64_t)r->first);
+	add64(out, (uint64_t)r->last);
+	add64(out, r->id);
+	add32(out, r->epoch);
+	add32(out, r->handshake_us);
+	add32(out, r->rtt_us);
+	add32(out, r->retransmits);
+	add16(out, r->resets);
+	add16(out, r->zero_windows);
+	add16(out, (uint16_t)dns.n);
+	buf_adds(out, dns);
+}
+
+int report_read(struct str *s, struct report *out)
+{
+	if (s->n < HEAD || memcmp(s->p, magic, 3))
+		return -EINVAL;
+	if (s->p[3] != FORM)
+		return -EPROTO;
+	s->p += sizeof(magic);
+	s->n -= sizeof(magic);
+	out->epoch = take32(s);
+	out->first = take64(s);
+	out->lost = take64(s);
+	out->at = (int64_t)take64(s);
+	take32(s);
+	out->count = take32(s);
+	return out->count > REPORT_RECORDS_MAX ? -EINVAL : 0;
+}
+
+static int take_record(struct str s, struct record *out)
+{
+	out->from.addr = take_addr(&s);
+	out->to.addr = take_addr(&s);
+	out->via = take_addr(&s);
+	out->from.port = take16(&s);
+	out->to.port = take16(&s);
+	out->via_port = take16(&s);
+	out->kind = take8(&s);
+	out->proto = take8(&s);
+	out->verdict = take8(&s);
+	out->state = take8(&s);
+	out->ended = take8(&s);
+	out->dns_code = take8(&s);
+	out->reason = take16(&s);
+	out->dns_type = take16(&s);
+	out->cause = take32(&s);
+	out->rule_egress = take32(&s);
+	out->rule_ingress = take32(&s);
+	for (unsigned i = 0; i < 2; i++) {
+		out->bytes[i] = take64(&s);
+		out->packets[i] = take64(&s);
+	}
+	out->first = (int64_t)take64(&s);
+	out->last = (int64_t)take64(&s);
+	out->id = take64(&s);
+	out->epoch = take32(&s);
+	out->handshake_us = take32(&s);
+	out->rtt_us = take32(&s);
+	out->retransmits = take32(&s);
+	out->resets = take16(&s);
+	out->zero_windows = take16(&s);
+	out->dns.n = take16(&s);
+	out->dns.p = s.p;
+	if (out->dns.n > s.n || out->dns.n > REPORT_DNS_MAX || out->kind > RECORD_STAGED ||
+	    out->verdict > VERDICT_STAGED || out->state > STATE_CUT || out->last < out->first)
+		return -EINVAL;
+	return 0;
+}
+
+int report_next(struct str *s, struct record *out)
+{
+	struct str one;
+	uint16_t n;
+	int r;
+
+	*out = (struct record){};
+	if (s->n < sizeof(n))
+		return -EINVAL;
+	one = *s;
+	n = take16(&one);
+	if (n < RECORD || n > s->n)
+		return -EINVAL;
+	one.n = n - sizeof(n);
+	r = take_record(one, out);
+	s->p += n;
+	s->n -= n;
+	return r;
+}

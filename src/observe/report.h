@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Report: records on their way from a node to the hub, as bytes: numbers and addresses, no names (the hub
+ * knows who had which address when). Little endian; fields are only ever added at the end of a record, whose
+ * length is told. A report says how many records came before it, so that a lost one shows as a gap.
+ */
+#ifndef WEFT_OBSERVE_REPORT_H
+#define WEFT_OBSERVE_REPORT_H
+
+#include "filter/record.h"
+
+struct report {
+	uint32_t epoch; /* of the node's observer: another one after each start of its counting */
+	uint64_t first; /* number of the first record in it: records sent before it in this epoch */
+	uint64_t lost;	/* records of this epoch that the node could not keep until they were sent */
+	uint32_t count;
+	int64_t at; /* when it was made, ns since 1970 */
+};
+
+enum { REPORT_RECORDS_MAX = 65536, REPORT_DNS_MAX = 255 };
+
+/* Writes the head; its count is put right by report_end(). */
+void report_begin(struct buf *out, const struct report *r);
+/* Adds a record; names and node are left out. */
+void report_add(struct buf *out, const struct record *r);
+/* Sets the number of records that were added. */
+void report_end(struct buf *out, uint32_t count);
+
+/* Takes the head off. 0, -EINVAL (not a report), -EPROTO (a newer form that cannot be read). */
+int report_read(struct str *bytes, struct report *out);
+/* Takes the next record off; out->dns points into the bytes, names and node are unset. 0 or -EINVAL. */
+int report_next(struct str *bytes, struct record *out);
+
+#endif

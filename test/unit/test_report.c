@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Reports: what is written is read alike; what is cut, longer or out of range is refused or passed over. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/own.h"
+#include "observe/report.h"
+
+static struct record sample(unsigned i)
+{
+	struct record r = {.kind = RECORD_FLOW,
+			   .proto = 6,
+			   .state = STATE_RESET,
+			   .ended = true,
+			   .reason = 7,
+			   .cause = 8,
+			   .rule_egress = 9,
+			   .rule_ingress = 10,
+			   .bytes = {UINT64_MAX, 2},
+			   .packets = {3, 4},
+			   .first = 5,
+			   .last = INT64_MAX,
+			   .id = 1 + i,
+			   .epoch = 77,
+			   .handshake_us = 11,
+			   .rtt_us = 12,
+			   .retransmits = 13,
+			   .resets = 14,
+			   .zero_windows = 15,
+			   .dns = STR("web.shop"),
+			   .dns_type = 28,
+			   .dns_code = 3,
+			   .via_port = 443};
+
+	addr_parse(STR("10.0.0.1"), &r.from.addr);
+	addr_parse(STR("fd00::2"), &r.to.addr);
+	addr_parse(STR("10.96.0.1"), &r.via);
+	r.from.port = 40000;
+	r.to.port = 80;
+	return r;
+}
+
+static void write_report(struct buf *b, unsigned n)
+{
+	struct report head = {.epoch = 5, .first = 1000, .lost = 3, .at = -1};
+
+	report_begin(b, &head);
+	for (unsigned i = 0; i < n; i++) {
+		struct record r = sample(i);
+
+		report_add(b, &r);
+	}
+	report_end(b, n);
+	assert_false(b->failed);
+}
+
+static void reads_what_it_writes(void **state)
+{
+	AUTO_BUF b = {};
+	struct report head;
+	struct record r;
+
+	(void)state;
+	write_report(&b, 3);
+	struct str s = buf_str(&b);
+
+	assert_int_equal(report_read(&s, &head), 0);
+	assert_int_equal(head.epoch, 5);
+	assert_int_equal(head.first, 1000);
+	assert_int_equal(head.lost, 3);
+	assert_int_equal(head.count, 3);
+	assert_int_equal(head.at, -1);
+	for (unsigned i = 0; i < 3; i++) {
+		struct record want = sample(i);
+
+		assert_int_equal(report_next(&s, &r), 0);
+		assert_true(str_eq(r.dns, want.dns));
+		r.dns = want.dns;
+		assert_memory_equal(&r, &want, sizeof(r));
+	}
+	assert_int_equal(s.n, 0);
+	assert_int_equal(report_next(&s, &r), -EINVAL);
+}
+
+/* Cut anywhere, changed anywhere: refused or read, never beyond the end (AddressSanitizer watches). */
+static void takes_anything(void **state)
+{
+	AUTO_BUF b = {};
+	unsigned refused = 0;
+
+	(void)state;
+	write_report(&b, 2);
+	for (size_t n = 0; n < b.n; n++)
+		for (unsigned change = 0; change < 4; change++) {
+			char *copy = malloc(n + 1);
+			struct str s = {copy, n};
+			struct report head;
+			struct record r;
+
+			memcpy(copy, b.p, n);
+			if (n)
+				copy[(n * 7 + change * 13) % n] ^= (char)(change * 85);
+			int res = report_read(&s, &head);
+
+			while (!res)
+				res = report_next(&s, &r);
+			refused += res < 0;
+			free(copy);
+		}
+	assert_int_equal(refused, 4 * b.n);
+}
+
+static void longer_records_are_read(void **state)
+{
+	AUTO_BUF b = {};
+	AUTO_BUF longer = {};
+	struct report head;
+	struct record r;
+	uint16_t n;
+
+	(void)state;
+	write_report(&b, 1);
+	buf_add(&longer, b.p, 40);
+	memcpy(&n, b.p + 40, 2);
+	n = (uint16_t)(n + 6);
+	buf_add(&longer, &n, 2);
+	buf_add(&longer, b.p + 42, b.n - 42);
+	buf_addz(&longer, "newer!");
+	struct str s = buf_str(&longer);
+
+	assert_int_equal(report_read(&s, &head), 0);
+	assert_int_equal(report_next(&s, &r), 0);
+	assert_int_equal(r.id, 1);
+	assert_int_equal(s.n, 0);
+	longer.p[3]++;
+	s = buf_str(&longer);
+	assert_int_equal(report_read(&s, &head), -EPROTO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(reads_what_it_writes),
+	    cmocka_unit_test(takes_anything),
+	    cmocka_unit_test(longer_records_are_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -31,7 +31,8 @@ enum finding doctor_unbound(struct buf *found)
 enum finding doctor_programs(struct buf *found)
 {
 	static const char *const programs[] = {"weft-hub",     "weft-agent",	"weft-planner",
-					       "weft-applier", "weft-observer", "weft-standin"};
+					       "weft-applier", "weft-observer", "weft-standin",
+					       "weft-box"};
 	bool all = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {

@@ -9,8 +9,8 @@ files '*.c' '*.h' | grep -E '^src/[a-z]+/' | while read -r f; do
 	done
 done | awk '
 BEGIN {
-	split("base object filter store source compile observe apply serve hub agent cni sandbox cli standin reason", rooms)
-	split("0 1 2 3 4 4 4 5 5 6 6 6 6 6 6 5", ranks)
+	split("base object filter store source compile observe apply serve hub agent cni sandbox cli standin reason box", rooms)
+	split("0 1 2 3 4 4 4 5 5 6 6 6 6 6 6 5 6", ranks)
 	for (i in rooms) rank[rooms[i]] = ranks[i]
 	# A program that is partly a library of another one.
 	allowed["cli sandbox"] = allowed["cli hub"] = allowed["sandbox standin"] = 1

@@ -52,6 +52,9 @@ struct sandbox {
 	struct daemon hub;
 	struct api api;
 	struct mirror pods_seen, services, slices;
+	struct mirror configs, secrets; /* once a program needs them */
+	VEC(struct run_word *) runs;	/* what `weft run` said, in order */
+	struct streams *streams;
 	struct hash pods; /* "ns/name" → struct pod */
 	struct dns *dns;
 	struct control *control;

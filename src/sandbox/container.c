@@ -15,7 +15,12 @@
 #include "base/own.h"
 #include "sandbox/dns.h"
 #include "sandbox/files.h"
+#include "sandbox/output.h"
 #include "sandbox/pod.h"
+#include "sandbox/program.h"
+#include "sandbox/streams.h"
+
+enum { AFRESH_S = 2, LACKS_MS = 500 };
 
 static size_t add_list(struct pod *p, size_t at, const char *key, bool init)
 {
@@ -68,6 +73,7 @@ void containers_free(struct pod *p)
 {
 	struct grave *g = p->containers_len ? calloc(1, sizeof(*g)) : NULL;
 
+	streams_forget_pod(p);
 	if (!g) {
 		free(p->containers);
 	} else {
@@ -76,6 +82,8 @@ void containers_free(struct pod *p)
 			child_forget(&p->containers[i].child);
 			hook_drop(&p->containers[i].hook);
 			ear_drop(&p->containers[i]);
+			program_free(&p->containers[i]);
+			output_free(&p->containers[i]);
 			own_mem(&p->containers[i].end.why);
 			p->containers[i].timer.data = g;
 			uv_close((uv_handle_t *)&p->containers[i].timer, timer_closed);
@@ -114,9 +122,9 @@ static void restart(uv_timer_t *t)
 {
 	struct container *c = t->data;
 
+	c->restarts += c->state == RUN_ENDED;
 	c->state = RUN_WAITING;
 	c->back_off = false;
-	c->restarts++;
 	if (c->init && !c->sidecar)
 		pod_advance(c->pod);
 	else if (!container_start(c))
@@ -127,8 +135,22 @@ static void container_again(struct container *c)
 {
 	uint64_t wait = container_back_off(c);
 
+	if (c->afresh)
+		wait = c->back_off_ms = 0;
+	c->afresh = false;
 	c->back_off = wait > 0;
 	uv_timer_start(&c->timer, restart, wait, 0);
+}
+
+void container_afresh(struct container *c)
+{
+	c->afresh = true;
+	if (c->state == RUN_ALIVE) {
+		container_kill(c, AFRESH_S, "it is to run something else");
+		return;
+	}
+	if (c->state == RUN_ENDED || c->lacks)
+		container_again(c);
 }
 
 static void container_ended(struct child *child, int status)
@@ -138,6 +160,11 @@ static void container_ended(struct child *child, int status)
 	container_buried(c);
 	ear_drop(c);
 	c->state = RUN_ENDED;
+	output_end(c);
+	if (c->program)
+		program_ended(c);
+	else
+		own_mem(&c->end.message);
 	c->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 	c->exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	c->end.is = true;
@@ -147,7 +174,7 @@ static void container_ended(struct child *child, int status)
 	c->end.finished = clock_wall();
 	if (c->pod->node->down)
 		return;
-	if (c->pod->step < POD_ENDING && restarts_after(c))
+	if (c->pod->step < POD_ENDING && (c->afresh || restarts_after(c)))
 		container_again(c);
 	pod_advance(c->pod);
 }
@@ -159,7 +186,7 @@ void containers_lost(struct pod *p)
 
 		if (c->state != RUN_ALIVE)
 			continue;
-		child_signal(&c->child, SIGKILL);
+		container_signal(c, SIGKILL);
 		child_forget(&c->child);
 		container_ended(&c->child, SIGKILL);
 	}
@@ -169,9 +196,8 @@ void containers_lost(struct pod *p)
 static int start_process(struct container *c, const char *program, char *const *argv, int in)
 {
 	struct pod *p = c->pod;
-	char path[PATH_LEN + 80];
-	snprintf(path, sizeof(path), "%s/%s.log", p->dir, c->name);
-	AUTO_FD int log = file_append(path);
+	int fds[2] = {-1, -1}, r = output_open(c, false, fds);
+	AUTO_FD int out = fds[0];
 	char resolv[PATH_LEN + 32];
 	struct spawn s = {.program = program,
 			  .argv = argv,
@@ -181,14 +207,13 @@ static int start_process(struct container *c, const char *program, char *const *
 			  .resolv_conf = resolv,
 			  .unprivileged = true,
 			  .in = in,
-			  .out = log,
-			  .err = -1};
+			  .out = out,
+			  .err = -1,
+			  .daemon = true};
 
-	if (log < 0)
-		return log;
+	if (r)
+		return r;
 	snprintf(resolv, sizeof(resolv), "%s/etc-resolv.conf", p->dir);
-	c->child.owner = c;
-	c->child.ended = container_ended;
 	return child_start(&c->child, &p->sandbox->loop, &s);
 }
 
@@ -206,7 +231,7 @@ static void container_tell(struct container *c)
 {
 	char path[PATH_LEN + 80];
 
-	if (c->state != RUN_ALIVE || plays_to_end(c) || (c->pod->dns && !c->init))
+	if (c->state != RUN_ALIVE || c->program || plays_to_end(c) || (c->pod->dns && !c->init))
 		return;
 	spec_path(c, path, sizeof(path));
 	if (!container_write_spec(c, path))
@@ -258,6 +283,18 @@ static int start_standin(struct container *c)
 	return r;
 }
 
+/* What it needs is not there: asked again until it is. */
+static void container_waits(struct container *c)
+{
+	AUTO_MEM char *was = c->lacked;
+
+	c->lacked = strdup(c->lacks);
+	c->state = RUN_WAITING;
+	uv_timer_start(&c->timer, restart, LACKS_MS, 0);
+	if (!was || !c->lacked || strcmp(was, c->lacked) != 0)
+		pod_status_changed(c->pod);
+}
+
 int container_start(struct container *c)
 {
 	struct pod *p = c->pod;
@@ -265,7 +302,13 @@ int container_start(struct container *c)
 	char *unbound[] = {"unbound", "-d", "-c", conf, NULL};
 	int r;
 
-	if (p->dns && !c->init) {
+	c->child.owner = c;
+	c->child.ended = container_ended;
+	c->program = program_wanted(c);
+	c->killed = false;
+	if (c->program) {
+		r = program_start(c);
+	} else if (p->dns && !c->init) {
 		r = dns_pod_prepare(p, conf, sizeof(conf));
 		r = r ? r : start_process(c, dns_program(), unbound, -1);
 	} else {
@@ -273,6 +316,10 @@ int container_start(struct container *c)
 	}
 	c->started = clock_wall();
 	c->started_ms = clock_ms();
+	if (r == -EAGAIN && c->lacks) {
+		container_waits(c);
+		return r;
+	}
 	if (r) {
 		log_error("%s: container %s: %s", p->key, c->name, strerror(-r));
 		c->state = RUN_ENDED;

@@ -10,7 +10,9 @@
 #include "sandbox/control.h"
 #include "sandbox/fault.h"
 #include "sandbox/manifests.h"
+#include "sandbox/output.h"
 #include "sandbox/pod.h"
+#include "sandbox/run_word.h"
 
 enum { REQUEST_MAX = 64 << 20, CLIENTS_MAX = 64 };
 
@@ -119,17 +121,26 @@ static void answer_status(struct client *c)
 	struct sandbox *s = c->sandbox;
 	struct buf b = {0};
 	unsigned running = 0, ready = 0;
+	unsigned long long lost = 0; /* of logs */
 
-	HASH_EACH (&s->pods, slot)
-		running += ((const struct pod *)slot->value)->step == POD_RUNNING;
+	HASH_EACH (&s->pods, slot) {
+		const struct pod *p = slot->value;
+
+		running += p->step == POD_RUNNING;
+		for (size_t i = 0; i < p->containers_len; i++)
+			lost += output_lost(&p->containers[i]);
+	}
 	HASH_EACH (&s->pods_seen.objects, slot)
 		ready += pod_ready(slot->value);
 	buf_printf(&b, "{\"ok\":true,\"name\":\"%s\",\"pid\":%d,\"mode\":\"%s\",\"nodes\":[", s->opt->name,
 		   getpid(), s->opt->mode == SANDBOX_ROUTES ? "routes" : "vxlan");
 	for (unsigned i = 0; i < s->nodes_len; i++)
 		buf_printf(&b, "%s\"%s\"", i ? "," : "", s->nodes[i].name);
-	buf_printf(&b, "],\"pods\":%zu,\"wired\":%zu,\"running\":%u,\"ready\":%u,\"upUs\":%llu,\"remarks\":[",
-		   s->pods_seen.objects.len, s->pods.len, running, ready, (unsigned long long)s->wired_us);
+	buf_printf(
+	    &b,
+	    "],\"pods\":%zu,\"wired\":%zu,\"running\":%u,\"ready\":%u,\"logBytesLost\":%llu,\"upUs\":%llu,"
+	    "\"remarks\":[",
+	    s->pods_seen.objects.len, s->pods.len, running, ready, lost, (unsigned long long)s->wired_us);
 	VEC_EACH (&s->remarks, r) {
 		if (r != s->remarks.items)
 			buf_addc(&b, ',');
@@ -137,6 +148,29 @@ static void answer_status(struct client *c)
 	}
 	manifests_print(s, &b, s->remarks.len > 0);
 	buf_addz(&b, "]}\n");
+	client_send(c, &b);
+	client_end(c);
+}
+
+/* What `weft run` says; for pods to come too. */
+static void run_program(struct client *c, const json_t *o)
+{
+	struct sandbox *s = c->sandbox;
+	struct buf b = {0};
+	const char *error;
+	unsigned n;
+
+	if (run_word_add(s, json_text(json_object_get(o, "run")), &error)) {
+		client_error(c, error);
+		return;
+	}
+	n = run_word_apply(s);
+	if (!n) {
+		run_word_drop_last(s);
+		client_error(c, "no such pod, workload or container runs here; see weft get pods -A");
+		return;
+	}
+	buf_printf(&b, "{\"ok\":true,\"containers\":%u}\n", n);
 	client_send(c, &b);
 	client_end(c);
 }
@@ -155,11 +189,13 @@ static void request(struct client *c, struct str line)
 		reach_start(c, o);
 	} else if (!strcmp(op, "fault")) {
 		fault_request(c, o);
+	} else if (!strcmp(op, "run")) {
+		run_program(c, o);
 	} else if (!strcmp(op, "down")) {
 		c->control->down = c;
 		sandbox_stop(c->sandbox, 0);
 	} else {
-		client_error(c, "unknown op: it is status, reach, fault or down");
+		client_error(c, "unknown op: it is status, reach, fault, run or down");
 	}
 	json_decref(o);
 }

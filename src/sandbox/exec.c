@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Exec: programs that probes and hooks run in a container: in its pod's namespaces and cgroup, unprivileged,
- * with a time limit. A stand-in has no image, so the programs are this machine's. Called by runtime.c and
- * container.c.
+ * with a time limit; what a program is and where it is found: program.c. Called by runtime.c and hook.c.
  */
 #include <errno.h>
 #include <signal.h>
@@ -12,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "sandbox/program.h"
 #include "sandbox/runtime.h"
 
 enum { RUNS_MAX = 256, NOT_FOUND = 127, NOT_RUNNABLE = 126 };
@@ -84,7 +84,7 @@ static void on_limit(uv_timer_t *t)
 	kill_all(r);
 }
 
-static bool find_program(const char *name, char path[PATH_LEN])
+bool runtime_find_program(const char *name, char path[PATH_LEN])
 {
 	static const char *const folders[] = {"/usr/local/bin", "/usr/bin", "/bin", "/usr/sbin", "/sbin"};
 
@@ -99,17 +99,7 @@ static bool find_program(const char *name, char path[PATH_LEN])
 int runtime_exec(struct container *c, char *const *argv, uint64_t timeout_ms, runtime_done *done, void *ctx)
 {
 	struct pod *p = c->pod;
-	char path[PATH_LEN], resolv[PATH_LEN + 32];
-	struct spawn s = {.program = path,
-			  .argv = argv,
-			  .cgroup = p->cgroup,
-			  .netns = pod_netns(p),
-			  .mntns = p->sandbox->mounts.fd,
-			  .resolv_conf = resolv,
-			  .unprivileged = true,
-			  .in = -1,
-			  .out = -1,
-			  .err = -1};
+	const struct program_words w = {.argv = argv, .in = -1, .out = -1, .err = -1};
 	struct run *r;
 	int err = 0;
 
@@ -119,17 +109,16 @@ int runtime_exec(struct container *c, char *const *argv, uint64_t timeout_ms, ru
 	if (!r)
 		return -ENOMEM;
 	*r = (struct run){.pod = p, .done = done, .ctx = ctx, .child = {.pidfd = -1}, .next = runs};
-	snprintf(resolv, sizeof(resolv), "%s/etc-resolv.conf", p->dir);
 	uv_timer_init(&p->sandbox->loop, &r->limit);
 	runs = r;
 	runs_len++;
-	if (!find_program(argv[0], path)) {
-		r->result = -ENOENT;
+	r->child.owner = r;
+	r->child.ended = ended;
+	err = program_exec(c, &r->child, &w);
+	if (err == -ENOENT) {
+		r->result = err;
 		timeout_ms = 0;
-	} else {
-		r->child.owner = r;
-		r->child.ended = ended;
-		err = child_start(&r->child, &p->sandbox->loop, &s);
+		err = 0;
 	}
 	if (err)
 		drop(r);

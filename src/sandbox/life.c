@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "sandbox/pod.h"
+#include "sandbox/program.h"
 
 /* As kubelet has them: the first restart comes at once, the next after 10 s, then twice as long each time;
  * ten minutes without an end and all is forgotten. Whoever is asked to end has 2 s left after a long preStop.
@@ -54,7 +55,7 @@ static void kill_now(uv_timer_t *t)
 	struct container *c = t->data;
 
 	hook_drop(&c->hook);
-	child_signal(&c->child, SIGKILL);
+	container_signal(c, SIGKILL);
 }
 
 static void container_term(struct container *c)
@@ -65,7 +66,7 @@ static void container_term(struct container *c)
 	hook_drop(&c->hook);
 	if (hooked && left < GRACE_LEFT_MS)
 		left = GRACE_LEFT_MS;
-	child_signal(&c->child, left ? SIGTERM : SIGKILL);
+	container_signal(c, left ? SIGTERM : SIGKILL);
 	uv_timer_start(&c->timer, kill_now, left ? left : KILL_AGAIN_MS, KILL_AGAIN_MS);
 }
 

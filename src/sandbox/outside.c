@@ -112,7 +112,8 @@ static int start(struct outside *o)
 					   .unprivileged = true,
 					   .in = -1,
 					   .out = log,
-					   .err = -1});
+					   .err = -1,
+					   .daemon = true});
 }
 
 static void begin(struct outside *o)

@@ -37,6 +37,8 @@ void pod_trouble(const struct pod *p, char *why, size_t cap)
 		const struct container *c = &p->containers[i];
 
 		/* An init container that waits for another pod is at work; one that ended badly is not. */
+		if (c->lacks)
+			snprintf(why, cap, "container %s: %s", c->name, c->lacks);
 		if (c->state == RUN_ENDED && c->exit_code)
 			snprintf(why, cap, "container %s ended with status %d; see %s/%s.log", c->name,
 				 c->exit_code, p->dir, c->name);

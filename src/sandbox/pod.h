@@ -26,10 +26,12 @@ struct run_end {
 	int code, signal;
 	int64_t started, finished; /* wall clock, s */
 	char *why;		   /* it was told to end; or NULL. Owned */
+	char *message;		   /* a program's own last word; or NULL. Owned */
 };
 
 struct hook;
 struct ear;
+struct program_in;
 struct container {
 	struct pod *pod;
 	const json_t *spec; /* borrowed from pod->object's first version, kept in pod->spec */
@@ -45,8 +47,14 @@ struct container {
 	uint64_t back_off_ms, deadline_ms; /* wait before the next restart but one; when SIGKILL comes */
 	bool back_off, ending;		   /* waits to be started again; was told to end */
 	struct hook *hook;		   /* preStop under way */
-	struct ear *ear;		   /* while its stand-in does not listen yet */
-	uv_timer_t timer;		   /* while it ends: the grace; when it has ended: the back-off */
+	bool program, killed;		   /* this instance is an own program; weft-box was told to kill */
+	bool afresh;			   /* what it plays changed: it starts again, whatever its policy */
+	struct program_in *in;		   /* a program's stdin */
+	json_t *box;			   /* what weft-box was told of this instance, less its files */
+	char *lacks, *lacked;  /* why a program cannot start; what was told of it. Owned, or NULL */
+	struct output *output; /* what it prints; NULL until its first start */
+	struct ear *ear;       /* while its stand-in does not listen yet */
+	uv_timer_t timer;      /* while it ends: the grace; when it has ended: the back-off */
 };
 
 /* What `weft fault` asked of a pod. */
@@ -94,6 +102,8 @@ void pod_advance(struct pod *p);
 /* container.c */
 int containers_new(struct pod *p);
 int container_start(struct container *c);
+/* What it is to play has changed: ends it, and starts it again at once. */
+void container_afresh(struct container *c);
 void containers_free(struct pod *p);
 /* Services have come: values that named none may now. */
 void containers_look_again(struct pod *p);

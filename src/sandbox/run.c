@@ -26,6 +26,8 @@
 #include "sandbox/node.h"
 #include "sandbox/outside.h"
 #include "sandbox/pod.h"
+#include "sandbox/run_word.h"
+#include "sandbox/streams.h"
 #include "sandbox/teardown.h"
 
 enum { REMARKS_MAX = 1000, DOWN_TRIES = 250 };
@@ -65,7 +67,8 @@ void sandbox_remark(struct sandbox *s, const char *fmt, ...)
 bool sandbox_program(const struct sandbox *s, const char *program, char out[PATH_LEN])
 {
 	/* Installed, all lie in one folder; in a build tree, each in its room's. */
-	static const char *const places[] = {"%s/%s", "%s/../hub/%s", "%s/../agent/%s", "%s/../standin/%s"};
+	static const char *const places[] = {"%s/%s", "%s/../hub/%s", "%s/../agent/%s", "%s/../standin/%s",
+					     "%s/../box/%s"};
 
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 #pragma GCC diagnostic push
@@ -190,6 +193,7 @@ static int start_pods(struct sandbox *s)
 	nodes_register(s);
 	r = dns_start(s);
 	r = r ? r : kubelet_start(s);
+	r = r ? r : streams_start(s);
 	r = r ? r : control_start(s);
 	if (!r && s->opt->paths_len && manifests_start(s))
 		log_warn("errors in manifests that change are not shown here; they stand in %s/log/hub.log",
@@ -228,6 +232,8 @@ static void close_all(struct sandbox *s)
 	manifests_stop(s);
 	outside_stop(s);
 	kubelet_stop(s);
+	run_words_free(s);
+	streams_stop(s);
 	dns_stop(s);
 	nodes_close(s);
 	daemon_close(&s->hub);
@@ -305,6 +311,15 @@ int sandbox_run(const struct sandbox_options *o)
 	if (!o->nodes || o->nodes > NODES_MAX)
 		return -EINVAL;
 	snprintf(s.dir, sizeof(s.dir), RUN_DIR "/%s", o->name);
+	for (size_t i = 0; i < o->runs_len; i++) {
+		const char *error;
+
+		if (run_word_add(&s, o->runs[i], &error)) {
+			log_error("--run \"%s\": %s", o->runs[i], error);
+			run_words_free(&s);
+			return -EINVAL;
+		}
+	}
 	r = take_place(&s);
 	if (r)
 		return r;

@@ -19,6 +19,9 @@ int runtime_exec(struct container *c, char *const *argv, uint64_t timeout_ms, ru
 void runtime_forget(const void *ctx);
 void runtime_forget_pod(const struct pod *p);
 
+/* The path of a program of this machine, looked for as a shell would; false when there is none. */
+bool runtime_find_program(const char *name, char path[PATH_LEN]);
+
 /* The socket. 0 or -errno (told). */
 int runtime_start(struct node *n);
 void runtime_stop(struct node *n);

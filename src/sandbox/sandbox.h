@@ -36,14 +36,16 @@ struct sandbox_options {
 	unsigned nodes;	   /* 1 to 64 */
 	unsigned max_file; /* of a manifest, in MiB; 0: 64 */
 	enum sandbox_mode mode;
-	const char *libexec;  /* folder of weft-hub, weft-agent, weft-standin */
-	bool attach;	      /* one link from the caller's namespace to the fabric */
-	unsigned fast_probes; /* divides delays and periods of probes, back-offs, minReadySeconds; 0, 1: as
-				 they are */
-	bool no_external_ips; /* externalIPs of Services are not served */
-	bool strict;	      /* cuts connections that policies no longer allow, of every pod */
-	const char *entries;  /* "MAP=N,…": room of BPF maps; NULL: the defaults */
-	void *ctx;	      /* for the callbacks; each may be NULL; called on the thread of sandbox_run() */
+	const char *libexec;	 /* folder of weft-hub, weft-agent, weft-standin */
+	bool attach;		 /* one link from the caller's namespace to the fabric */
+	unsigned fast_probes;	 /* divides delays and periods of probes, back-offs, minReadySeconds; 0, 1: as
+				    they are */
+	bool no_external_ips;	 /* externalIPs of Services are not served */
+	bool strict;		 /* cuts connections that policies no longer allow, of every pod */
+	const char *const *runs; /* "[NS/]POD-OR-WORKLOAD[:CONTAINER]=COMMAND" each */
+	size_t runs_len;
+	const char *entries; /* "MAP=N,…": room of BPF maps; NULL: the defaults */
+	void *ctx;	     /* for the callbacks; each may be NULL; called on the thread of sandbox_run() */
 	void (*step)(void *ctx, const char *what, uint64_t us,
 		     bool done);		     /* us: since the step began, when done */
 	void (*remark)(void *ctx, const char *text); /* one line for the user */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -19,6 +20,8 @@
 #include "base/own.h"
 #include "sandbox/cluster.h"
 #include "sandbox/spawn.h"
+
+enum { MORE = 3 };
 
 static void fail(const char *what)
 {
@@ -30,9 +33,13 @@ static void wire_fds(const struct spawn *s)
 {
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	int in = s->in >= 0 ? s->in : null, out = s->out >= 0 ? s->out : null,
-	    err = s->err >= 0 ? s->err : out;
+	    err = s->err >= 0 ? s->err
+		  : s->apart  ? null
+			      : out;
 
 	if (dup2(err, STDERR_FILENO) < 0 || dup2(in, STDIN_FILENO) < 0 || dup2(out, STDOUT_FILENO) < 0)
+		_exit(127);
+	if (s->more > 0 && (s->more == MORE ? fcntl(MORE, F_SETFD, 0) : dup2(s->more, MORE)) < 0)
 		_exit(127);
 }
 
@@ -65,9 +72,14 @@ _Noreturn static void become(const struct spawn *s, char *const *env)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int sig = 1; sig < 32; sig++)
 		signal(sig, SIG_DFL);
-	signal(SIGHUP, SIG_IGN); /* a word for stand-ins, which may not have asked for it yet */
+	if (s->daemon) {
+		signal(SIGHUP, SIG_IGN);
+		signal(SIGPIPE, SIG_IGN); /* who reads its log may be killed */
+	}
 	setsid();
 	wire_fds(s);
+	if (s->terminal && ioctl(STDIN_FILENO, TIOCSCTTY, 0))
+		fail("terminal");
 	if (s->netns >= 0 && setns(s->netns, CLONE_NEWNET))
 		fail("network namespace");
 	if (s->mntns >= 0 && setns(s->mntns, CLONE_NEWNS))
@@ -127,7 +139,7 @@ int child_start(struct child *c, uv_loop_t *loop, const struct spawn *s)
 	}
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (!pid)
-		become(s, s->unprivileged ? pod_env : environ);
+		become(s, s->env ? s->env : s->unprivileged ? pod_env : environ);
 	if (pid < 0) {
 		free(poll);
 		return -errno;

@@ -21,6 +21,12 @@ struct spawn {
 	bool unprivileged;	 /* as nobody, without capabilities, never to gain any */
 	int in, out;		 /* become stdin, and stdout + stderr; -1: /dev/null */
 	int err;		 /* stderr where it differs; -1: as out */
+	char *const *env;	 /* NULL: the caller's, of the unprivileged a PATH alone */
+	int more;		 /* becomes descriptor 3; 0: none */
+	bool apart;		 /* an err of -1 is /dev/null all the same */
+	bool terminal;		 /* in is one, and shall control the session */
+	bool daemon; /* born deaf to SIGHUP and SIGPIPE: a stand-in, which may not have asked for the first
+			yet */
 };
 
 struct child {

@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "sandbox/files.h"
 #include "sandbox/pod.h"
+#include "sandbox/program.h"
 #include "standin/calls.h"
 
 /* How long a pod that ends may still be known to somebody: what is slow is a busy machine. */
@@ -70,36 +71,6 @@ static void find_calls(struct finder *f, const char *where, const char *value)
 	}
 }
 
-/* "$(NAME)" of earlier variables, as the API defines for values, commands and arguments. */
-static void expand(const json_t *env, const char *text, struct buf *out)
-{
-	while (*text) {
-		const char *end = text[0] == '$' && text[1] == '(' ? strchr(text, ')') : NULL;
-		const json_t *o;
-		size_t i;
-		bool found = false;
-
-		if (text[0] == '$' && text[1] == '$') {
-			buf_addc(out, '$');
-			text += 2;
-			continue;
-		}
-		json_array_foreach ((json_t *)env, i, o) {
-			const char *name = json_text(json_object_get(o, "name"));
-
-			if (!end || found || strlen(name) != (size_t)(end - text - 2) ||
-			    strncmp(name, text + 2, strlen(name)))
-				continue;
-			buf_addz(out, json_text(json_object_get(o, "value")));
-			found = true;
-		}
-		if (found)
-			text = end + 1;
-		else
-			buf_addc(out, *text++);
-	}
-}
-
 static void find_in_list(struct finder *f, const json_t *env, const char *list)
 {
 	const json_t *o;
@@ -113,7 +84,7 @@ static void find_in_list(struct finder *f, const json_t *env, const char *list)
 		if (!json_is_string(o) || strchr(json_string_value(o), '\n'))
 			continue;
 		snprintf(where, sizeof(where), "%s[%zu]", list, i);
-		expand(env, json_string_value(o), &text);
+		environ_expand(env, json_string_value(o), &text);
 		if (text.p)
 			find_calls(f, where, text.p);
 	}
@@ -128,7 +99,7 @@ static json_t *all_calls(const struct container *c, unsigned *unknown)
 	json_array_foreach ((json_t *)env, i, o) {
 		AUTO_BUF text = {0};
 
-		expand(env, json_text(json_object_get(o, "value")), &text);
+		environ_expand(env, json_text(json_object_get(o, "value")), &text);
 		if (text.p)
 			find_calls(&f, json_text(json_object_get(o, "name")), text.p);
 	}

@@ -11,6 +11,8 @@
 #include "base/own.h"
 #include "sandbox/pod.h"
 
+enum { BOX_FAILED = 128 }; /* weft-box could not start the program */
+
 static void status_send(struct pod *p);
 
 static json_t *time_of(int64_t t)
@@ -29,8 +31,10 @@ static json_t *end_of(const struct container *c)
 
 	if (e->signal)
 		json_object_set_new(o, "signal", json_integer(e->signal));
-	if (e->why)
-		json_object_set_new(o, "message", json_string(e->why));
+	if (c->program && e->code == BOX_FAILED)
+		json_object_set_new(o, "reason", json_string("StartError"));
+	if (e->message || e->why)
+		json_object_set_new(o, "message", json_string(e->message ? e->message : e->why));
 	return json_pack("{so}", "terminated", o);
 }
 
@@ -47,6 +51,9 @@ static json_t *state_of(const struct container *c)
 		return end_of(c);
 	if (p->error)
 		return json_pack("{s{ssss}}", "waiting", "reason", "NetworkNotReady", "message", p->error);
+	if (c->lacks)
+		return json_pack("{s{ssss}}", "waiting", "reason", "CreateContainerConfigError", "message",
+				 c->lacks);
 	return json_pack("{s{ss}}", "waiting", "reason",
 			 p->step == POD_INIT ? "PodInitializing" : "ContainerCreating");
 }

@@ -111,7 +111,8 @@ int daemon_start(struct daemon *d)
 			  .mntns = -1,
 			  .in = -1,
 			  .out = log,
-			  .err = -1};
+			  .err = -1,
+			  .daemon = true};
 	int r;
 
 	snprintf(cgroup, sizeof(cgroup), "%s/control", d->sandbox->cgroup);

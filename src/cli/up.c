@@ -241,6 +241,8 @@ int cmd_up(const struct options_up *o)
 				     .attach = o->attach,
 				     .strict = o->strict,
 				     .no_external_ips = o->no_external_ips,
+				     .runs = (const char *const *)o->runs.items,
+				     .runs_len = o->runs.n,
 				     .entries = o->entries};
 	AUTO_MEM char **paths = calloc((size_t)o->n_args + 1, sizeof(*paths));
 	AUTO_BUF libexec = {0}, lacks = {0};

@@ -187,7 +187,9 @@ static void status_done(void *ctx, int status, const json_t *reply)
 
 	if (status < 0)
 		later(n, REGISTER_AGAIN_MS);
-	else if (status != 200)
+	else if (status == 200)
+		node_beat(n); /* who never gave a word is not missed */
+	else
 		log_error("%s: the hub refused its status: %d %s", n->name, status,
 			  json_text(json_object_get(reply, "message")));
 }

@@ -21,7 +21,7 @@
 #include "sandbox/cluster.h"
 #include "sandbox/spawn.h"
 
-enum { MORE = 3 };
+enum { MORE = 3, STRAYS_MAX = 1024 };
 
 static void fail(const char *what)
 {
@@ -99,6 +99,18 @@ _Noreturn static void become(const struct spawn *s, char *const *env)
 	_exit(127);
 }
 
+/* Killed, but not dead yet when they were forgotten: reaped at the next occasion. Beyond the bound they stay
+ * until this process ends. */
+static pid_t strays[STRAYS_MAX];
+static size_t strays_len;
+
+static void reap_strays(void)
+{
+	for (size_t i = strays_len; i-- > 0;)
+		if (waitpid(strays[i], NULL, WNOHANG))
+			strays[i] = strays[--strays_len];
+}
+
 static void child_poll(uv_poll_t *p, int status, int events)
 {
 	struct child *c = p->data;
@@ -128,6 +140,7 @@ int child_start(struct child *c, uv_loop_t *loop, const struct spawn *s)
 	char *pod_env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", resolv, NULL};
 	long pid;
 
+	reap_strays();
 	if (s->resolv_conf)
 		snprintf(resolv, sizeof(resolv), "WEFT_RESOLV_CONF=%s", s->resolv_conf);
 	else
@@ -168,7 +181,9 @@ void child_forget(struct child *c)
 {
 	if (!c->pid)
 		return;
-	waitpid(c->pid, NULL, WNOHANG);
+	reap_strays();
+	if (!waitpid(c->pid, NULL, WNOHANG) && strays_len < STRAYS_MAX)
+		strays[strays_len++] = c->pid;
 	uv_poll_stop(c->poll);
 	uv_close((uv_handle_t *)c->poll, poll_closed);
 	c->poll = NULL;

@@ -14,7 +14,7 @@
 #include "sandbox/files.h"
 
 enum { TOLD_BYTES = 4000, TRIES_AT_START = 3 };
-enum { CALM_MS = 60000, WAIT_MIN_MS = 50, WAIT_MAX_MS = 5000 };
+enum { CALM_MS = 5000, WAIT_MIN_MS = 50, WAIT_MAX_MS = 5000 };
 
 int daemon_open(struct daemon *d, struct sandbox *s, const char *what, const char *program, const char *log)
 {

@@ -6,6 +6,8 @@
 #ifndef WEFT_CLI_COMMAND_H
 #define WEFT_CLI_COMMAND_H
 
+#include <stdio.h>
+
 #include "base/str.h"
 
 /* Of an option that may be given more than once. */
@@ -34,7 +36,7 @@ struct option_list {
 #undef COMMAND_END
 
 enum option_type { OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_NUMBER };
-enum argument_hint { HINT_NONE, HINT_PATHS, HINT_KIND, HINT_SCENES, HINT_SHELL, HINT_COMMANDS, HINT_ENDS };
+enum argument_hint { HINT_NONE, HINT_PATHS, HINT_KIND, HINT_SCENES, HINT_SHELL, HINT_COMMANDS, HINT_ENDS, HINT_POD, HINT_FAULT };
 
 struct option_desc {
 	enum option_type type;
@@ -73,9 +75,15 @@ const char *command_suggest(const char *name);
  * for. */
 int command_parse(const struct command_desc *c, int argc, char **argv, void *options, const char **args);
 
-/* Help of one command, or of all (c is NULL), to stdout; the man page as roff. */
+/* The words that may stand at the end of an unfinished line, see complete.c; an exit status. */
+int command_complete(int n, char *const *words);
+
+/* Help of one command, or of all (c is NULL), to stdout. */
 void help_print(const struct command_desc *c);
-void help_print_man(void);
+/* The manual page as roff: weft.1 where c is NULL, else weft-COMMAND.1. */
+void manual_print(FILE *to, const struct command_desc *c);
+/* Writes all pages into a folder that is there; an exit status, told. */
+int manual_write_all(const char *folder);
 
 /* One line "weft: text" on stderr, then "  hint" when it is not NULL. */
 void cli_error(const char *hint, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `weft help`: text for the terminal and the manual page as roff, both from the command table. Keeps no words
- * of its own about a command.
+ * `weft help`: text for the terminal, from the command table; manual pages are manual.c's. Keeps no words of its own
+ * about a command.
  */
 #include "cli/command.h"
 #include "cli/output.h"
@@ -88,10 +88,11 @@ void help_print(const struct command_desc *c)
 		printf("%sweft %s%s%s%s %s\n\n", output_style(STYLE_BOLD), c->name, output_style(STYLE_PLAIN),
 		       c->n_options ? " [OPTION…]" : "", "", c->arguments);
 		wrap(str_of(c->sentence), 0, 0);
-		if (*c->more) {
+		struct str more = str_of(c->more);
+		if (more.n)
 			putchar('\n');
-			wrap(str_of(c->more), 0, 0);
-		}
+		while (more.n)
+			wrap(str_cut(&more, '\n'), 0, 0);
 		print_options(c);
 		print_examples(c);
 		return;
@@ -105,95 +106,13 @@ void help_print(const struct command_desc *c)
 		printf("  %-12s", command_table[i].name);
 		wrap(str_of(command_table[i].sentence), 14, 15);
 	}
-	printf("\n`weft help COMMAND` tells more, with examples. Status: 0 ok, 1 failed, 2 wrong usage.\n");
-}
-
-/* Roff: a backslash and a leading dot or quote have to be escaped; a dash is written as one. */
-static void roff(struct str s)
-{
-	bool start = true;
-
-	for (size_t i = 0; i < s.n; i++) {
-		char ch = s.p[i];
-		if (start && (ch == '.' || ch == '\''))
-			printf("\\&");
-		start = ch == '\n';
-		if (ch == '\\')
-			printf("\\e");
-		else if (ch == '-')
-			printf("\\-");
-		else
-			putchar(ch);
-	}
-}
-
-static void roff_line(const char *macro, const char *text)
-{
-	printf("%s", macro);
-	roff(str_of(text));
-	putchar('\n');
-}
-
-static void man_command(const struct command_desc *c)
-{
-	struct str rest = str_of(c->examples);
-
-	printf(".SS weft %s%s %s\n", c->name, c->n_options ? " [OPTION…]" : "", c->arguments);
-	roff_line("", c->sentence);
-	if (*c->more)
-		roff_line(".PP\n", c->more);
-	for (size_t i = 0; i < c->n_options; i++) {
-		const struct option_desc *o = &c->options[i];
-		printf(".TP\n.B ");
-		if (o->letter)
-			printf("\\-%c, ", o->letter);
-		printf("\\-\\-");
-		roff(str_of(o->name));
-		if (o->type != OPTION_FLAG)
-			printf("%s%s", *o->metavar == '[' ? "" : " ", *o->values ? o->values : o->metavar);
-		putchar('\n');
-		roff_line("", o->sentence);
-	}
-	while (rest.n) {
-		struct str line = str_cut(&rest, '\n');
-		struct str command = str_cut(&line, '\t');
-		printf(".PP\n");
-		roff(line);
-		printf("\n.PP\n.RS\n.nf\n");
-		roff(command);
-		printf("\n.fi\n.RE\n");
-	}
-}
-
-void help_print_man(void)
-{
-	printf(".\\\" Made from tables/commands.def by `weft help --man`; do not edit.\n"
-	       ".TH WEFT 1 \"\" \"Weft %s\" \"Weft\"\n"
-	       ".SH NAME\nweft \\- a network for containers that you can see\n"
-	       ".SH SYNOPSIS\n.B weft\n.I COMMAND\n[\\fIOPTION\\fR…] [\\fIARGUMENT\\fR…]\n"
-	       ".SH DESCRIPTION\n"
-	       "Weft runs a Kubernetes cluster network on this machine from manifests: pods in network "
-	       "namespaces,\n"
-	       "Services, DNS and network policies in force in eBPF, in both address families.\n"
-	       ".SH COMMANDS\n",
-	       WEFT_VERSION);
-	for (size_t i = 0; i < command_count; i++)
-		man_command(&command_table[i]);
-	printf(
-	    ".SH EXIT STATUS\n0 when it went well, 1 when it failed, 2 when the command line was wrong.\n"
-	    ".SH ENVIRONMENT\n"
-	    ".TP\n.B NO_COLOR\nNo colours.\n"
-	    ".TP\n.B WEFT_LIBEXEC\nFolder of the private programs.\n"
-	    ".TP\n.B WEFT_LOG\nLevel of the log: error, warn, info or debug.\n"
-	    ".SH FILES\n.TP\n.I /run/weft/NAME/\nSockets, logs and the kubeconfig of a running cluster.\n");
+	printf("\n`weft help COMMAND` tells more, with examples; `man weft` the same as pages. Status: 0 ok, 1 failed, 2 wrong usage.\n");
 }
 
 int cmd_help(const struct options_help *o)
 {
-	if (o->man) {
-		help_print_man();
-		return EXIT_OK;
-	}
+	if (o->man_pages)
+		return manual_write_all(o->man_pages);
 	const struct command_desc *c = o->n_args ? command_find(o->args[0]) : NULL;
 	if (o->n_args && !c) {
 		AUTO_BUF hint = {0};
@@ -203,6 +122,9 @@ int cmd_help(const struct options_help *o)
 		cli_error(hint.p, "there is no command \"%s\"", o->args[0]);
 		return EXIT_USAGE;
 	}
-	help_print(c);
+	if (o->man)
+		manual_print(stdout, c);
+	else
+		help_print(c);
 	return EXIT_OK;
 }

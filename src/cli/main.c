@@ -18,6 +18,9 @@ int main(int argc, char **argv)
 	if (!strcmp(argv[1], "--version"))
 		argv[1] = (char[]){"version"};
 
+	if (!strcmp(argv[1], "__complete"))
+		return command_complete(argc - 2, argv + 2);
+
 	const struct command_desc *c = command_find(argv[1]);
 	if (!c) {
 		AUTO_BUF hint = {0};

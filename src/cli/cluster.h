@@ -29,12 +29,15 @@ long http_request(const char *socket_path, const char *method, const char *url, 
 		  struct str body, struct buf *out);
 /* GET that must succeed: the decoded answer (owned), or NULL after telling the server's message. */
 json_t *http_get_json(const char *socket_path, const char *url, const char *accept);
-/* Tells the message of a Kubernetes Status, or the bare code. */
+/* Tells the message of a Kubernetes Status, or the bare code; with what to do. */
 void http_tell(long code, struct str body);
+void http_tell_hint(const char *hint, long code, struct str body);
+/* GET that tells nothing: the status, or -1. */
+long http_ask(const char *socket_path, const char *url, const char *accept, struct buf *out);
 /* Streams a watch: fn gets each line decoded (borrowed); it ends when fn returns non-zero, or at the stream's
- * end. Returns fn's value, 0 at the end, -1 on failure (told). */
+ * end. Returns fn's value, 0 at the end, -1 on failure (not told). */
 typedef int http_line(void *ctx, const json_t *line);
-int http_watch(const char *socket_path, const char *url, const char *accept, http_line *fn, void *ctx);
+int http_follow(const char *socket_path, const char *url, const char *accept, http_line *fn, void *ctx);
 /* Appends s as one path or query part, percent-encoded. */
 void http_escape(struct buf *b, struct str s);
 

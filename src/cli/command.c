@@ -6,6 +6,8 @@
 #include "cli/command.h"
 
 #include "base/own.h"
+#include "cli/names.h"
+#include "cli/output.h"
 
 #include <stdio.h>
 
@@ -94,26 +96,14 @@ const struct command_desc *command_find(const char *name)
 	return NULL;
 }
 
-/* A word is near when a third of its letters, at least one, would have to change. */
-static bool is_near(const char *typed, const char *known, unsigned *best)
+bool command_suggest(struct buf *word, const char *name)
 {
-	unsigned d = str_distance(str_of(typed), str_of(known));
-
-	if (d > strlen(known) / 3 + 1 || d >= *best)
-		return false;
-	*best = d;
-	return true;
-}
-
-const char *command_suggest(const char *name)
-{
-	const char *found = NULL;
-	unsigned best = 64;
+	__attribute__((cleanup(near_fini))) struct near near = {.typed = str_of(name)};
 
 	for (size_t i = 0; i < command_count; i++)
-		if (is_near(name, command_table[i].name, &best))
-			found = command_table[i].name;
-	return found;
+		near_try(&near, str_of(command_table[i].name));
+	buf_adds(word, buf_str(&near.word));
+	return near.word.n != 0;
 }
 
 static const struct option_desc *find_option(const struct command_desc *c, struct str name)
@@ -134,17 +124,13 @@ static const struct option_desc *find_letter(const struct command_desc *c, char 
 
 static int unknown_option(const struct command_desc *c, const char *arg, struct str name)
 {
+	__attribute__((cleanup(near_fini))) struct near near = {.typed = name};
 	AUTO_BUF hint = {0};
-	AUTO_BUF typed = {0};
-	const char *found = NULL;
-	unsigned best = 64;
 
-	buf_adds(&typed, name);
 	for (size_t i = 0; name.n > 1 && i < c->n_options; i++)
-		if (is_near(typed.p ? typed.p : "", c->options[i].name, &best))
-			found = c->options[i].name;
-	if (found)
-		buf_printf(&hint, "did you mean --%s?", found);
+		near_try(&near, str_of(c->options[i].name));
+	if (near.word.n)
+		buf_printf(&hint, "did you mean --%s?", near.word.p);
 	else
 		buf_printf(&hint, "`weft help %s` lists its options", c->name);
 	cli_error(hint.p, "%s has no option %s", c->name, arg);
@@ -155,10 +141,26 @@ static bool is_value(const char *values, const char *text)
 {
 	struct str rest = str_of(values);
 
-	while (rest.n)
-		if (str_eqz(str_cut(&rest, '|'), text))
+	while (rest.n) {
+		struct str one = str_cut(&rest, '|');
+		if (str_eqz(one, text) || (str_ends(one, STR("=")) && str_starts(str_of(text), one)))
 			return true;
+	}
 	return false;
+}
+
+static int unknown_value(const struct option_desc *o, const char *value)
+{
+	__attribute__((cleanup(near_fini))) struct near near = {.typed = str_of(value)};
+	struct str rest = str_of(o->values);
+	AUTO_BUF hint = {0};
+
+	while (rest.n)
+		near_try(&near, str_cut(&rest, '|'));
+	if (near.word.n)
+		buf_printf(&hint, "did you mean %s?", near.word.p);
+	cli_error(hint.p, "--%s is one of %s, not \"%s\"", o->name, o->values, value);
+	return EXIT_USAGE;
 }
 
 static int set_option(const struct command_desc *c, const struct option_desc *o, void *options,
@@ -167,10 +169,8 @@ static int set_option(const struct command_desc *c, const struct option_desc *o,
 	char *at = (char *)options + o->offset;
 
 	if (o->type == OPTION_TEXT) {
-		if (*o->values && !is_value(o->values, value)) {
-			cli_error(NULL, "--%s is one of %s, not \"%s\"", o->name, o->values, value);
-			return EXIT_USAGE;
-		}
+		if (*o->values && !is_value(o->values, value))
+			return unknown_value(o, value);
 		memcpy(at, &value, sizeof(value));
 		return EXIT_OK;
 	}
@@ -252,6 +252,24 @@ static int take_letters(struct parse *p, const char *arg)
 	return EXIT_OK;
 }
 
+/* --color[=WHEN], of every command. */
+static bool is_color(const char *arg)
+{
+	struct str rest = str_of(arg), name = str_cut(&rest, '=');
+
+	return str_eqz(name, "--color") || str_eqz(name, "--colour");
+}
+
+static int take_color(const char *arg)
+{
+	const char *when = strchr(arg, '=');
+
+	if (!output_set_color(when ? when + 1 : "always"))
+		return 0;
+	cli_error(NULL, "--color is one of auto, always, never, not \"%s\"", when ? when + 1 : "");
+	return -1;
+}
+
 static int check_arguments(const struct command_desc *c, int n, const char *const *args)
 {
 	AUTO_BUF hint = {0};
@@ -281,6 +299,11 @@ int command_parse(const struct command_desc *c, int argc, char **argv, void *opt
 	for (p.i = 2; p.i < argc; p.i++) {
 		const char *arg = argv[p.i];
 		int r = EXIT_OK;
+		if (!only_arguments && is_color(arg)) {
+			if (take_color(arg))
+				return EXIT_USAGE;
+			continue;
+		}
 		if (only_arguments || arg[0] != '-' || !arg[1])
 			args[n++] = arg;
 		else if (!strcmp(arg, "--"))

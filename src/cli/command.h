@@ -36,7 +36,17 @@ struct option_list {
 #undef COMMAND_END
 
 enum option_type { OPTION_FLAG, OPTION_TEXT, OPTION_LIST, OPTION_NUMBER };
-enum argument_hint { HINT_NONE, HINT_PATHS, HINT_KIND, HINT_SCENES, HINT_SHELL, HINT_COMMANDS, HINT_ENDS, HINT_POD, HINT_FAULT };
+enum argument_hint {
+	HINT_NONE,
+	HINT_PATHS,
+	HINT_KIND,
+	HINT_SCENES,
+	HINT_SHELL,
+	HINT_COMMANDS,
+	HINT_ENDS,
+	HINT_POD,
+	HINT_FAULT
+};
 
 struct option_desc {
 	enum option_type type;
@@ -67,8 +77,8 @@ enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_TROUBLE = 2 };
 
 /* NULL when there is none of that name. */
 const struct command_desc *command_find(const char *name);
-/* The known word nearest to `name` when near enough to suggest, else NULL. */
-const char *command_suggest(const char *name);
+/* Appends the command nearest to `name` when one is near enough to suggest. */
+bool command_suggest(struct buf *word, const char *name);
 
 /* Parses argv[2…] by the command's options into `options` (c->size bytes). args (argc entries) takes the
  * arguments. EXIT_OK; EXIT_USAGE after telling on stderr what is wrong; or -1 when -h or --help was asked

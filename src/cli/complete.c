@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What may stand at the end of an unfinished command line: commands, options, their values, kinds, and names of a
- * running cluster. Called by the shells' scripts as `weft __complete WORD…`, the last word being the unfinished one;
- * prints a candidate a line, "word\tsentence", and at last ":files" where a file may stand there. Never tells an error:
- * somebody is typing.
+ * What may stand at the end of an unfinished command line: commands, options, their values, kinds, and names
+ * of a running cluster. Called by the shells' scripts as `weft __complete WORD…`, the last word being the
+ * unfinished one; prints a candidate a line, "word\tsentence", and at last ":files" where a file may stand
+ * there. Never tells an error: somebody is typing.
  */
 #include "cli/command.h"
 
@@ -16,10 +16,10 @@
 
 struct line {
 	const struct command_desc *c;
-	struct str word;       /* unfinished */
+	struct str word; /* unfinished */
 	const char *cluster, *ns;
-	bool files_asked;      /* -f was given: names are those of files */
-	const char *first;     /* the first argument that is no option, or NULL */
+	bool files_asked;  /* -f was given: names are those of files */
+	const char *first; /* the first argument that is no option, or NULL */
 	int n_args;
 	const struct option_desc *expects; /* the option whose value the last word is, or NULL */
 	bool after_dashes;
@@ -60,6 +60,7 @@ static void offer_options(const struct line *l)
 		offer(l, "", name.p, l->c->options[i].sentence);
 	}
 	offer(l, "", "--help", "Show help.");
+	offer_values(l, "--color=", "auto|always|never");
 }
 
 static void offer_names(const struct line *l, const char *before, enum kind k, const char *ns)
@@ -176,7 +177,9 @@ static void offer_kind_or_name(const struct line *l)
 	buf_add(&before, l->word.p, slash ? (size_t)(slash + 1 - l->word.p) : 0);
 	if (k && !l->files_asked)
 		offer_names(l, before.p ? before.p : "", k->kind,
-			    k->namespaced && l->ns && !*l->ns ? NULL : l->ns ? l->ns : "default");
+			    k->namespaced && l->ns && !*l->ns ? NULL
+			    : l->ns			      ? l->ns
+							      : "default");
 }
 
 static void offer_fault(const struct line *l)
@@ -269,7 +272,8 @@ static void take_words(struct line *l, char *const *words, int n)
 
 static void complete_word(struct line *l)
 {
-	const char *equals = l->word.n > 2 && str_starts(l->word, STR("--")) ? memchr(l->word.p, '=', l->word.n) : NULL;
+	const char *equals =
+	    l->word.n > 2 && str_starts(l->word, STR("--")) ? memchr(l->word.p, '=', l->word.n) : NULL;
 
 	if (l->expects) {
 		offer_value(l, l->expects, "");

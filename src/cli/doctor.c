@@ -39,7 +39,9 @@ static const struct check checks[] = {
     {"memlock", false, doctor_memlock, "ulimit -l unlimited"},
     {"unbound", true, doctor_unbound, "apt-get install --no-install-recommends unbound"},
     {"programs", true, doctor_programs, "build them all (make all), or set WEFT_LIBEXEC to their folder"},
+    {"kubectl", false, doctor_kubectl, "only for those who like it: 1.29 or later; weft get does without"},
     {"room", true, doctor_room, "make room: 64 MiB are needed in /run"},
+    {"leftovers", false, doctor_leftovers, "weft doctor --fix removes them; --dry-run only says what"},
 };
 
 static const char *word(enum finding f, bool needed)
@@ -51,6 +53,8 @@ static const char *word(enum finding f, bool needed)
 		return needed ? "missing" : "absent";
 	case FOUND_UNKNOWN:
 		return "unknown";
+	case FOUND_LEFT:
+		return "left";
 	}
 	return "";
 }
@@ -66,10 +70,17 @@ int cmd_doctor(const struct options_doctor *o)
 {
 	static const char *const headings[] = {"CHECK", "STATE", "FOUND", NULL};
 	AUTO_JSON list = json_array();
-	AUTO_TABLE t;
+	AUTO_TABLE t = {0};
 	AUTO_BUF todo = {0};
 	int missing = 0;
 
+	if ((o->dry_run || o->name) && !o->fix) {
+		cli_error("weft doctor --fix --dry-run", "--%s goes with --fix",
+			  o->name ? "name" : "dry-run");
+		return EXIT_USAGE;
+	}
+	if (o->fix)
+		return doctor_fix(o->dry_run, o->name);
 	table_init(&t, headings);
 	for (size_t i = 0; i < ARRAY_LEN(checks); i++) {
 		const struct check *c = &checks[i];

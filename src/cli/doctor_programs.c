@@ -30,9 +30,9 @@ enum finding doctor_unbound(struct buf *found)
 
 enum finding doctor_programs(struct buf *found)
 {
-	static const char *const programs[] = {"weft-hub",     "weft-agent",	"weft-planner",
-					       "weft-applier", "weft-observer", "weft-standin",
-					       "weft-box"};
+	static const char *const programs[] = {"weft-hub",	   "weft-agent",    "weft-planner",
+					       "weft-applier",	   "weft-observer", "weft-standin",
+					       "weft-standin-tls", "weft-box"};
 	bool all = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(programs); i++) {
@@ -45,6 +45,23 @@ enum finding doctor_programs(struct buf *found)
 	if (all)
 		libexec_find(found);
 	return all ? FOUND_OK : FOUND_MISSING;
+}
+
+enum finding doctor_kubectl(struct buf *found)
+{
+	struct str rest = str_of(getenv("PATH"));
+
+	while (rest.n) {
+		AUTO_BUF path = {0};
+		buf_adds(&path, str_cut(&rest, ':'));
+		buf_addz(&path, "/kubectl");
+		if (path.failed || access(path.p, X_OK))
+			continue;
+		buf_addz(found, path.p);
+		return FOUND_OK;
+	}
+	buf_addz(found, "not in PATH");
+	return FOUND_MISSING;
 }
 
 enum finding doctor_room(struct buf *found)

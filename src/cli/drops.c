@@ -9,6 +9,7 @@
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/drops.h"
+#include "cli/names.h"
 #include "cli/output.h"
 
 #include <stdio.h>
@@ -82,7 +83,10 @@ int drops_collect(const struct options_drops *o, const char *name, json_t *list)
 		}
 	}
 	if (!asked) {
-		cli_error(NULL, "there is no node%s%s", o->node ? " " : "", o->node ? o->node : "");
+		AUTO_BUF hint = {0};
+		if (o->node)
+			names_hint_node(&hint, name, o->node);
+		cli_error(hint.p, "there is no node%s%s", o->node ? " " : "", o->node ? o->node : "");
 		return EXIT_FAILED;
 	}
 	return silent ? EXIT_FAILED : EXIT_OK;

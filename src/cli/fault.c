@@ -9,6 +9,7 @@
 #include "base/vec.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
+#include "cli/names.h"
 #include "cli/output.h"
 
 #include <errno.h>
@@ -47,11 +48,20 @@ struct pod_names {
 	VEC(char *) list;
 };
 
-static void names_fini(struct pod_names *p)
+static void pod_names_fini(struct pod_names *p)
 {
 	VEC_EACH (&p->list, n)
 		free(*n);
 	vec_free(&p->list);
+}
+
+static void tell_nobody(const char *cluster, const char *ns, const char *name)
+{
+	AUTO_BUF hint = {0};
+
+	names_hint_pod(&hint, cluster, ns, name);
+	cli_error(hint.n ? hint.p : "weft get pods -A lists them", "there is no pod or workload %s/%s", ns,
+		  name);
 }
 
 static int find_pods(struct pod_names *out, const struct options_fault *o, const char *cluster)
@@ -79,7 +89,7 @@ static int find_pods(struct pod_names *out, const struct options_fault *o, const
 		key.p = NULL;
 	}
 	if (!out->list.len)
-		cli_error("weft get pods -A lists them", "there is no pod or workload %s/%s", ns, name);
+		tell_nobody(cluster, ns, name);
 	return out->list.len ? 0 : -1;
 }
 
@@ -195,7 +205,7 @@ int fault_run(const struct options_fault *o, const char *cluster)
 {
 	const char *what = o->n_args ? o->args[0] : NULL;
 	bool node = what && !strncmp(what, "node/", 5);
-	__attribute__((cleanup(names_fini))) struct pod_names pods = {0};
+	__attribute__((cleanup(pod_names_fini))) struct pod_names pods = {0};
 	AUTO_JSON request = NULL;
 	int r = EXIT_OK;
 

@@ -6,32 +6,25 @@
 #include "cli/get.h"
 
 #include "base/own.h"
+#include "cli/names.h"
 #include "cli/output.h"
 #include "cli/world.h"
 
 #include <stdio.h>
 
-static bool is_named(const struct options_get *o, const struct object *x)
-{
-	if (o->n_args < 2)
-		return true;
-	for (int i = 1; i < o->n_args; i++)
-		if (str_eqz(x->meta.name, o->args[i]))
-			return true;
-	return false;
-}
-
 /* The kind's objects that were asked for. */
-static int choose(const struct options_get *o, const struct store *s, const struct kind_desc *k,
+static int choose(const struct options_get *o, const struct store *s, const struct get_ask *a,
 		  const struct label_selector *labels, struct object_refs *out)
 {
+	const struct kind_desc *k = a->k;
 	struct object_refs all = {0};
 	struct str ns = str_of(o->all_ns || !k->namespaced ? NULL : o->ns ? o->ns : "default");
 	int r = store_list(s, k->kind, ns, &all);
 
 	for (size_t i = 0; !r && i < all.list.len; i++) {
 		const struct object *x = all.list.items[i];
-		if (is_named(o, x) && (!labels || selector_matches(labels, &x->meta.labels)))
+		if ((!a->name || str_eqz(x->meta.name, a->name)) &&
+		    (!labels || selector_matches(labels, &x->meta.labels)))
 			r = vec_push(&out->list, x);
 	}
 	vec_free(&all.list);
@@ -57,6 +50,7 @@ static void print_table(const struct options_get *o, const struct kind_desc *k,
 	AUTO_TABLE t;
 
 	table_init(&t, headings + !with_ns);
+	t.no_headings = o->no_headers;
 	VEC_EACH (&refs->list, x) {
 		const struct strmap *labels = &(*x)->meta.labels;
 		AUTO_BUF text = {0};
@@ -93,17 +87,34 @@ static void print_kind(const struct options_get *o, const struct kind_desc *k, c
 }
 
 /* One object alone as itself, more as a List. */
-static void print_all(const struct options_get *o, json_t *all)
+static int print_all(const struct options_get *o, bool alone, json_t *all)
 {
-	if (o->n_args == 2 && json_array_size(all) == 1) {
-		output_value(json_array_get(all, 0), o->output);
-		return;
-	}
+	if (alone && json_array_size(all) == 1)
+		return get_print_value(o, json_array_get(all, 0));
 	AUTO_JSON list = json_pack("{s:s,s:s,s:O}", "apiVersion", "v1", "kind", "List", "items", all);
-	output_value(list, o->output);
+	return get_print_value(o, list);
 }
 
-int get_from_files(const struct options_get *o, const struct get_kind_list *kinds)
+/* Of files, an object that is not there has the nearest name of its kind there. */
+static void tell_missing(const struct options_get *o, const struct store *s, const struct get_ask *a)
+{
+	__attribute__((cleanup(near_fini))) struct near near = {.typed = str_of(a->name)};
+	struct object_refs all = {0};
+	AUTO_BUF hint = {0};
+
+	(void)store_list(s, a->k->kind, (struct str){0}, &all);
+	VEC_EACH (&all.list, x)
+		if (str_eqz((*x)->meta.name, a->name))
+			buf_printf(&hint, "there is one in namespace " STR_FMT, STR_ARG((*x)->meta.ns));
+		else
+			near_try(&near, (*x)->meta.name);
+	if (!hint.n && near.word.n)
+		buf_printf(&hint, "did you mean %s?", near.word.p);
+	vec_free(&all.list);
+	cli_error(hint.n ? hint.p : NULL, "%s has no %s \"%s\"", o->files, a->k->singular, a->name);
+}
+
+int get_from_files(const struct options_get *o, const struct get_asks *asks)
 {
 	const struct world_files files = {.paths = &o->files, .n = 1, .max_file = (size_t)o->max_file};
 	struct label_selector *labels = NULL;
@@ -120,21 +131,25 @@ int get_from_files(const struct options_get *o, const struct get_kind_list *kind
 	}
 	if (world_from_files(&s, &files))
 		return EXIT_FAILED;
-	VEC_EACH (&kinds->list, k) {
+	VEC_EACH (&asks->list, a) {
 		struct object_refs refs = {0};
-		r |= choose(o, s, *k, labels, &refs) ? EXIT_FAILED : EXIT_OK;
-		if (refs.list.len && kinds->list.len > 1 && get_table(o))
-			printf("%s%s%s%s\n", shown ? "\n" : "", output_style(STYLE_DIM), (*k)->plural,
+		r |= choose(o, s, a, labels, &refs) ? EXIT_FAILED : EXIT_OK;
+		if (refs.list.len && asks->list.len > 1 && !a->name && get_table(o))
+			printf("%s%s%s%s\n", shown ? "\n" : "", output_style(STYLE_DIM), a->k->plural,
 			       output_style(STYLE_PLAIN));
 		if (refs.list.len)
-			print_kind(o, *k, &refs, all);
+			print_kind(o, a->k, &refs, all);
+		else if (a->name) {
+			tell_missing(o, s, a);
+			r = EXIT_FAILED;
+		}
 		shown += refs.list.len;
 		vec_free(&refs.list);
 	}
 	if (!get_table(o) && strcmp(o->output, "name") != 0)
-		print_all(o, all);
-	else if (!shown)
+		r |= print_all(o, asks->list.len == 1 && asks->list.items[0].name, all);
+	else if (!shown && !r)
 		fprintf(stderr, "No such objects in %s.\n", o->files);
 	store_free(&s);
-	return r || (o->n_args > 1 && !shown) ? EXIT_FAILED : EXIT_OK;
+	return r;
 }

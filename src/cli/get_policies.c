@@ -175,7 +175,7 @@ static void number_cell(struct table *t, const json_t *n, const char *unit)
 		table_cell(t, "–");
 }
 
-static void print_table(const json_t *list)
+static void print_table(const json_t *list, bool no_headers)
 {
 	static const char *const headings[] = {"NAMESPACE", "NAME", "KIND",	    "TIER",
 					       "MODE",	    "PODS", "WOULD REFUSE", "WOULD ALLOW",
@@ -185,6 +185,7 @@ static void print_table(const json_t *list)
 	size_t i;
 
 	table_init(&t, headings);
+	t.no_headings = no_headers;
 	json_array_foreach ((json_t *)(uintptr_t)list, i, v) {
 		const char *ns = json_string_value(json_object_get(v, "namespace")) ?: "";
 		const char *tier = json_string_value(json_object_get(v, "tier"));
@@ -246,9 +247,9 @@ int get_policies(const struct options_get *o)
 		gather(o, s, KIND_clusternetworkpolicy, staged, list);
 		gather(o, s, KIND_networkpolicy, staged, list);
 		if (!get_table(o))
-			output_value(list, o->output);
+			r = get_print_value(o, list);
 		else if (json_array_size(list))
-			print_table(list);
+			print_table(list, o->no_headers);
 		else
 			fprintf(stderr, "No policies.\n");
 	}

@@ -102,7 +102,7 @@ static void ago_cell(struct table *t, const char *at)
 	table_cellf(t, "%s ago", age);
 }
 
-static void print_table(const json_t *list)
+static void print_table(const json_t *list, bool no_headers)
 {
 	static const char *const headings[] = {"POD",	"CONTAINER", "KIND",   "HOW",  "STATE", "LAST",
 					       "CAUSE", "WHEN",	     "STREAK", "NEXT", NULL};
@@ -111,6 +111,7 @@ static void print_table(const json_t *list)
 	size_t i;
 
 	table_init(&t, headings);
+	t.no_headings = no_headers;
 	json_array_foreach ((json_t *)(uintptr_t)list, i, v) {
 		const json_t *next = json_object_get(v, "nextMs");
 		table_cell(&t, text(v, "pod"));
@@ -145,9 +146,9 @@ int get_probes(const struct options_get *o)
 		return EXIT_FAILED;
 	AUTO_JSON list = sorted(found);
 	if (!get_table(o))
-		output_value(list, o->output);
+		return get_print_value(o, list);
 	else if (json_array_size(list))
-		print_table(list);
+		print_table(list, o->no_headers);
 	else
 		fprintf(stderr, "No probes.\n");
 	return o->n_args > 1 && !json_array_size(list) ? EXIT_FAILED : EXIT_OK;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `weft help`: text for the terminal, from the command table; manual pages are manual.c's. Keeps no words of its own
- * about a command.
+ * `weft help`: text for the terminal, from the command table; manual pages are manual.c's. Keeps no words of
+ * its own about a command.
  */
 #include "cli/command.h"
 #include "cli/output.h"
@@ -48,8 +48,6 @@ static void option_heading(struct buf *b, const struct option_desc *o)
 
 static void print_options(const struct command_desc *c)
 {
-	if (!c->n_options)
-		return;
 	printf("\n%sOptions%s\n", output_style(STYLE_BOLD), output_style(STYLE_PLAIN));
 	for (size_t i = 0; i < c->n_options; i++) {
 		const struct option_desc *o = &c->options[i];
@@ -67,6 +65,8 @@ static void print_options(const struct command_desc *c)
 		}
 		wrap(buf_str(&text), at, 33);
 	}
+	printf("  %-30s ", "    --color[=auto|always|never]");
+	wrap(STR("Colours; auto, the default, looks at the terminal, NO_COLOR and CLICOLOR_FORCE."), 33, 33);
 }
 
 static void print_examples(const struct command_desc *c)
@@ -106,7 +106,8 @@ void help_print(const struct command_desc *c)
 		printf("  %-12s", command_table[i].name);
 		wrap(str_of(command_table[i].sentence), 14, 15);
 	}
-	printf("\n`weft help COMMAND` tells more, with examples; `man weft` the same as pages. Status: 0 ok, 1 failed, 2 wrong usage.\n");
+	printf("\n`weft help COMMAND` tells more, with examples; `man weft` the same as pages. Status: 0 ok, "
+	       "1 failed, 2 wrong usage.\n");
 }
 
 int cmd_help(const struct options_help *o)
@@ -116,9 +117,9 @@ int cmd_help(const struct options_help *o)
 	const struct command_desc *c = o->n_args ? command_find(o->args[0]) : NULL;
 	if (o->n_args && !c) {
 		AUTO_BUF hint = {0};
-		const char *near = command_suggest(o->args[0]);
-		if (near)
-			buf_printf(&hint, "did you mean `weft help %s`?", near);
+		AUTO_BUF near = {0};
+		if (command_suggest(&near, o->args[0]))
+			buf_printf(&hint, "did you mean `weft help %s`?", near.p);
 		cli_error(hint.p, "there is no command \"%s\"", o->args[0]);
 		return EXIT_USAGE;
 	}

@@ -55,17 +55,17 @@ static void tell_curl(CURLcode r, const char *socket_path)
 		cli_error(NULL, "%s: %s", socket_path, curl_easy_strerror(r));
 }
 
-long http_request(const char *socket_path, const char *method, const char *url, const char *accept,
-		  struct str body, struct buf *out)
+/* The status, or -1 with the cause in *failure. */
+static long perform(const char *socket_path, const char *method, const char *url, const char *accept,
+		    struct str body, struct buf *out, CURLcode *failure)
 {
 	struct curl_slist *headers = NULL;
 	CURL *c = prepare(socket_path, method, url, accept, &headers);
 	long code = -1;
 
-	if (!c) {
-		cli_error(NULL, "out of memory");
+	*failure = CURLE_OUT_OF_MEMORY;
+	if (!c)
 		return -1;
-	}
 	if (body.p) {
 		curl_easy_setopt(c, CURLOPT_POSTFIELDS, body.p);
 		curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, (long)body.n);
@@ -73,25 +73,46 @@ long http_request(const char *socket_path, const char *method, const char *url, 
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, collect);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, out);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, 10000L);
-	CURLcode r = curl_easy_perform(c);
-	if (r)
-		tell_curl(r, socket_path);
-	else
+	*failure = curl_easy_perform(c);
+	if (!*failure)
 		curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(c);
 	return code;
 }
 
+long http_request(const char *socket_path, const char *method, const char *url, const char *accept,
+		  struct str body, struct buf *out)
+{
+	CURLcode failure;
+	long code = perform(socket_path, method, url, accept, body, out, &failure);
+
+	if (code < 0)
+		tell_curl(failure, socket_path);
+	return code;
+}
+
+long http_ask(const char *socket_path, const char *url, const char *accept, struct buf *out)
+{
+	CURLcode failure;
+
+	return perform(socket_path, "GET", url, accept, (struct str){0}, out, &failure);
+}
+
 void http_tell(long code, struct str body)
+{
+	http_tell_hint(NULL, code, body);
+}
+
+void http_tell_hint(const char *hint, long code, struct str body)
 {
 	AUTO_JSON v = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
 	const char *message = json_string_value(json_object_get(v, "message"));
 
 	if (message)
-		cli_error(NULL, "%s", message);
+		cli_error(hint, "%s", message);
 	else
-		cli_error(NULL, "the server answered with status %ld", code);
+		cli_error(hint, "the server answered with status %ld", code);
 }
 
 json_t *http_get_json(const char *socket_path, const char *url, const char *accept)
@@ -142,30 +163,21 @@ static size_t take_stream(char *p, size_t size, size_t n, void *ctx)
 	return s->in.failed || s->in.n > ANSWER_MAX ? 0 : size * n;
 }
 
-int http_watch(const char *socket_path, const char *url, const char *accept, http_line *fn, void *ctx)
+int http_follow(const char *socket_path, const char *url, const char *accept, http_line *fn, void *ctx)
 {
 	struct curl_slist *headers = NULL;
 	CURL *c = prepare(socket_path, "GET", url, accept, &headers);
 	struct stream s = {.fn = fn, .ctx = ctx, .curl = c};
 	long code = 0;
 
-	if (!c) {
-		cli_error(NULL, "out of memory");
+	if (!c)
 		return -1;
-	}
 	curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_stream);
 	curl_easy_setopt(c, CURLOPT_WRITEDATA, &s);
 	CURLcode r = curl_easy_perform(c);
 	curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &code);
-	if (s.ended) {
-		r = CURLE_OK;
-	} else if (r) {
-		tell_curl(r, socket_path);
+	if (!s.ended && (r || code != 200))
 		s.result = -1;
-	} else if (code != 200) {
-		http_tell(code, buf_str(&s.in));
-		s.result = -1;
-	}
 	buf_fini(&s.in);
 	curl_slist_free_all(headers);
 	curl_easy_cleanup(c);

@@ -24,10 +24,10 @@ int main(int argc, char **argv)
 	const struct command_desc *c = command_find(argv[1]);
 	if (!c) {
 		AUTO_BUF hint = {0};
-		const char *near = command_suggest(argv[1]);
-		if (near)
-			buf_printf(&hint, "did you mean `weft %s`?", near);
-		cli_error(near ? hint.p : "`weft help` lists the commands", "there is no command \"%s\"",
+		AUTO_BUF near = {0};
+		if (command_suggest(&near, argv[1]))
+			buf_printf(&hint, "did you mean `weft %s`?", near.p);
+		cli_error(near.n ? hint.p : "`weft help` lists the commands", "there is no command \"%s\"",
 			  argv[1]);
 		return EXIT_USAGE;
 	}

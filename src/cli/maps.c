@@ -7,6 +7,7 @@
 #include "cli/agent_socket.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
+#include "cli/names.h"
 #include "cli/output.h"
 
 #include <bpf/bpf.h>
@@ -198,6 +199,16 @@ static void show_alarms(const struct options_maps *o, const char *name)
 	free(found);
 }
 
+static void tell_none(const struct options_maps *o, const char *name)
+{
+	AUTO_BUF hint = {0};
+
+	if (o->node)
+		names_hint_node(&hint, name, o->node);
+	cli_error(hint.p, "no BPF maps are pinned%s%s", o->node ? " by node " : "",
+		  o->node ? o->node : " by this cluster");
+}
+
 int cmd_maps(const struct options_maps *o)
 {
 	static const char *const wide[] = {"NODE", "MAP",    "TYPE",  "USED", "CAPACITY",
@@ -218,8 +229,7 @@ int cmd_maps(const struct options_maps *o)
 		if (geteuid())
 			cli_error("run it with sudo", "only root can read BPF maps");
 		else
-			cli_error(NULL, "no BPF maps are pinned%s%s", o->node ? " by node " : "",
-				  o->node ? o->node : " by this cluster");
+			tell_none(o, name);
 		return EXIT_FAILED;
 	}
 	if (o->output && !is_wide)

@@ -38,7 +38,7 @@ void names_of_kind(struct live_names *out, const char *cluster, const struct kin
 		http_escape(&url, str_of(ns));
 	}
 	buf_printf(&url, "/%s?limit=1000", k->plural);
-	if (url.failed || http_request(socket_path, "GET", url.p, NAMES_ACCEPT, (struct str){0}, &body) != 200)
+	if (url.failed || http_ask(socket_path, url.p, NAMES_ACCEPT, &body) != 200)
 		return;
 	AUTO_JSON v = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
 	json_array_foreach (json_object_get(v, "rows"), i, row) {
@@ -86,7 +86,8 @@ void near_fini(struct near *n)
 	buf_fini(&n->word);
 }
 
-void names_hint(struct buf *hint, const char *cluster, const struct kind_desc *k, const char *ns, const char *name)
+void names_hint(struct buf *hint, const char *cluster, const struct kind_desc *k, const char *ns,
+		const char *name)
 {
 	__attribute__((cleanup(near_fini))) struct near near = {.typed = str_of(name)};
 	const char *elsewhere = NULL;
@@ -123,4 +124,17 @@ void names_hint_namespace(struct buf *hint, const char *cluster, const char *ns)
 	buf_printf(hint, "there is no namespace %s", ns);
 	if (near.word.n)
 		buf_printf(hint, "; did you mean %s?", near.word.p);
+}
+
+void names_hint_pod(struct buf *hint, const char *cluster, const char *ns, const char *name)
+{
+	static const enum kind kinds[] = {KIND_deployment, KIND_statefulset, KIND_daemonset, KIND_pod};
+
+	for (size_t i = 0; i < ARRAY_LEN(kinds) && !hint->n; i++)
+		names_hint(hint, cluster, &kind_table[kinds[i]], ns, name);
+}
+
+void names_hint_node(struct buf *hint, const char *cluster, const char *node)
+{
+	names_hint(hint, cluster, &kind_table[KIND_node], NULL, node);
 }

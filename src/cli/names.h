@@ -32,10 +32,15 @@ struct near {
 void near_try(struct near *n, struct str candidate);
 void near_fini(struct near *n);
 
-/* Appends what to do about an object that is not there: "did you mean store-0?", "there is one in namespace shop:
- * -n shop", or nothing. ns may be NULL. */
-void names_hint(struct buf *hint, const char *cluster, const struct kind_desc *k, const char *ns, const char *name);
-/* Of a namespace that has nothing: appends "there is no namespace …" with the nearest, or nothing where it exists. */
+/* Appends what to do about an object that is not there: "did you mean store-0?", "there is one in namespace
+ * shop: -n shop", or nothing. ns may be NULL. */
+void names_hint(struct buf *hint, const char *cluster, const struct kind_desc *k, const char *ns,
+		const char *name);
+/* The same for a pod or a workload, and for a node. */
+void names_hint_pod(struct buf *hint, const char *cluster, const char *ns, const char *name);
+void names_hint_node(struct buf *hint, const char *cluster, const char *node);
+/* Of a namespace that has nothing: appends "there is no namespace …" with the nearest, or nothing where it
+ * exists. */
 void names_hint_namespace(struct buf *hint, const char *cluster, const char *ns);
 
 #endif

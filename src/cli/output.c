@@ -26,16 +26,47 @@ bool output_is_terminal(void)
 	return isatty(STDOUT_FILENO);
 }
 
+static enum { COLOR_AUTO, COLOR_ALWAYS, COLOR_NEVER } color;
+
+int output_set_color(const char *when)
+{
+	static const char *const words[] = {"auto", "always", "never"};
+
+	for (unsigned i = 0; i < ARRAY_LEN(words); i++)
+		if (!strcmp(when, words[i])) {
+			color = i;
+			return 0;
+		}
+	return -1;
+}
+
+/* Whether the variable is set to something that is neither nothing nor 0. */
+static bool is_set(const char *variable)
+{
+	const char *v = getenv(variable);
+
+	return v && *v && strcmp(v, "0") != 0;
+}
+
+static bool is_colored(void)
+{
+	const char *no = getenv("NO_COLOR"), *term = getenv("TERM"), *cli = getenv("CLICOLOR");
+
+	if (color != COLOR_AUTO)
+		return color == COLOR_ALWAYS;
+	if (no && *no)
+		return false;
+	if (is_set("CLICOLOR_FORCE"))
+		return true;
+	return output_is_terminal() && !(term && !strcmp(term, "dumb")) && !(cli && !strcmp(cli, "0"));
+}
+
 const char *output_style(enum style s)
 {
 	static const char *const codes[] = {"\033[0m",	"\033[1m",  "\033[2m",
 					    "\033[32m", "\033[31m", "\033[33m"};
-	const char *no = getenv("NO_COLOR");
-	const char *term = getenv("TERM");
 
-	if (!output_is_terminal() || (no && *no) || (term && !strcmp(term, "dumb")))
-		return "";
-	return codes[s];
+	return is_colored() ? codes[s] : "";
 }
 
 size_t output_columns(struct str s)

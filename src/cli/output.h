@@ -16,7 +16,10 @@ enum style { STYLE_PLAIN, STYLE_BOLD, STYLE_DIM, STYLE_GREEN, STYLE_RED, STYLE_Y
 /* Columns of the terminal that stdout is (else $COLUMNS, else unbounded: a large number). */
 int output_width(void);
 bool output_is_terminal(void);
-/* The escape sequence of a style, or "" where stdout is no terminal or NO_COLOR is set. Static. */
+/* "auto", "always" or "never", above the environment; -1: another word. */
+int output_set_color(const char *when);
+/* The escape sequence of a style, or "" where there are to be no colours: by --color, else by NO_COLOR, else
+ * CLICOLOR_FORCE, else where stdout is no terminal that can show them or CLICOLOR is 0. Static. */
 const char *output_style(enum style s);
 /* Columns that UTF-8 text takes: code points without combining marks; escape sequences count nothing. */
 size_t output_columns(struct str s);
@@ -26,7 +29,7 @@ struct table {
 	size_t columns;
 	VEC(char *) cells; /* the first `columns` are the headings; a heading NULL leaves the column out */
 	VEC(unsigned char) styles;
-	bool failed;
+	bool failed, no_headings;
 };
 /* headings: NULL-terminated list of names. */
 void table_init(struct table *t, const char *const *headings);
@@ -37,6 +40,9 @@ size_t table_rows(const struct table *t);
 /* Two spaces between columns. Where the rows are wider than the terminal, the widest columns are cut, with
  * "…". */
 void table_print(const struct table *t);
+/* The same without cutting, in columns at least as wide as `widths` (n of them), which take over what is
+ * wider: rows that come one after the other stay below each other. */
+void table_print_with(const struct table *t, size_t *widths, size_t n);
 void table_fini(struct table *t);
 #define AUTO_TABLE __attribute__((cleanup(table_fini))) struct table
 

@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "cli/command.h"
 #include "cli/judge.h"
+#include "cli/names.h"
 #include "cli/world.h"
 #include "reason/match.h"
 
@@ -167,6 +168,26 @@ static int add_outside(struct reach *r, const struct reach_filter *f)
 	return add_caller(r, &c);
 }
 
+/* Tells that nobody is called so, with the nearest pod or workload. */
+static int tell_nobody(const struct object_refs *pods, const struct store *s, const char *said,
+		       const char *hint, const char *what)
+{
+	__attribute__((cleanup(near_fini))) struct near near = {.typed = str_of(said)};
+	AUTO_BUF did = {0};
+
+	VEC_EACH (&pods->list, o) {
+		struct str names[] = {(*o)->meta.name, pod_workload(s, *o)};
+		for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+			AUTO_MEM char *path = strchr(said, '/') ? joined((*o)->meta.ns, names[i]) : NULL;
+			near_try(&near, path ? str_of(path) : names[i]);
+		}
+	}
+	if (near.word.n)
+		buf_printf(&did, "did you mean %s?", near.word.p);
+	cli_error(did.n ? did.p : hint, what, said);
+	return -1;
+}
+
 int reach_collect(struct reach *r, const struct store *s, const struct reach_filter *f)
 {
 	struct object_refs pods = {0}, nodes = {0};
@@ -179,23 +200,18 @@ int reach_collect(struct reach *r, const struct store *s, const struct reach_fil
 	e = e ? e : add_outside(r, f);
 	VEC_EACH (&nodes.list, o)
 		e = e ? e : add_node(r, *o, f);
+	if (e)
+		cli_error(NULL, "out of memory");
+	else if (f->from && !r->callers.len)
+		e = tell_nobody(&pods, s, f->from,
+				"a pod or workload as NS/NAME or NAME, \"outside\", or node:NAME",
+				"nobody is called \"%s\"");
+	else if (f->to && !r->targets.len)
+		e = tell_nobody(&pods, s, f->to, "a pod or workload as NS/NAME or NAME",
+				"\"%s\" is no pod or workload with declared ports");
 	vec_free(&pods.list);
 	vec_free(&nodes.list);
-	if (e) {
-		cli_error(NULL, "out of memory");
-		return -1;
-	}
-	if (f->from && !r->callers.len) {
-		cli_error("a pod or workload as NS/NAME or NAME, \"outside\", or node:NAME",
-			  "nobody is called \"%s\"", f->from);
-		return -1;
-	}
-	if (f->to && !r->targets.len) {
-		cli_error("a pod or workload as NS/NAME or NAME",
-			  "\"%s\" is no pod or workload with declared ports", f->to);
-		return -1;
-	}
-	return 0;
+	return e ? -1 : 0;
 }
 
 int reach_add_host(struct reach *r, const char *label, const char *host, uint8_t proto, uint16_t port)

@@ -96,6 +96,32 @@ static void print_cell(const char *text, enum style s, size_t width, bool last)
 		printf("%*s", (int)(width - columns) + 2, "");
 }
 
+/* Where the headings are not shown, they take no room. */
+static size_t first_cell(const struct table *t)
+{
+	return t->no_headings ? t->columns : 0;
+}
+
+static void measure(const struct table *t, size_t *widths, size_t n)
+{
+	for (size_t i = first_cell(t); i < t->cells.len; i++) {
+		size_t w = output_columns(str_of(t->cells.items[i])), col = i % t->columns;
+		if (col < n && w > widths[col])
+			widths[col] = w;
+	}
+}
+
+static void print_rows(const struct table *t, const size_t *widths, size_t n)
+{
+	for (size_t i = first_cell(t); i < t->cells.len; i++) {
+		size_t col = i % t->columns;
+		print_cell(t->cells.items[i], t->styles.items[i], col < n ? widths[col] : 0,
+			   col == t->columns - 1);
+		if (col == t->columns - 1)
+			putchar('\n');
+	}
+}
+
 void table_print(const struct table *t)
 {
 	AUTO_MEM size_t *widths = calloc(t->columns + 1, sizeof(*widths));
@@ -104,18 +130,17 @@ void table_print(const struct table *t)
 		fprintf(stderr, "weft: out of memory\n");
 		return;
 	}
-	for (size_t i = 0; i < t->cells.len; i++) {
-		size_t w = output_columns(str_of(t->cells.items[i]));
-		if (w > widths[i % t->columns])
-			widths[i % t->columns] = w;
-	}
+	measure(t, widths, t->columns);
 	shrink(widths, t->columns, (size_t)output_width());
-	for (size_t i = 0; i < t->cells.len; i++) {
-		size_t col = i % t->columns;
-		print_cell(t->cells.items[i], t->styles.items[i], widths[col], col == t->columns - 1);
-		if (col == t->columns - 1)
-			putchar('\n');
-	}
+	print_rows(t, widths, t->columns);
+}
+
+void table_print_with(const struct table *t, size_t *widths, size_t n)
+{
+	if (t->columns > n || t->failed)
+		return;
+	measure(t, widths, n);
+	print_rows(t, widths, n);
 }
 
 void table_fini(struct table *t)

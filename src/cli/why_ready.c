@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "cli/causes.h"
 #include "cli/cluster.h"
+#include "cli/names.h"
 #include "cli/output.h"
 
 #include <stdarg.h>
@@ -353,8 +354,11 @@ int why_ready(const struct options_why *o)
 	cluster_path(sock, cluster, "hub.sock");
 	AUTO_JSON docs = examine_all(cluster, ns, name, sock);
 	if (!json_array_size(docs)) {
-		cli_error("weft get pods -A", "no pod or workload %s in namespace " STR_FMT, name,
-			  STR_ARG(ns));
+		AUTO_MEM char *in = strndup(ns.p, ns.n);
+		AUTO_BUF hint = {0};
+		names_hint_pod(&hint, cluster, in, name);
+		cli_error(hint.n ? hint.p : "weft get pods -A", "no pod or workload %s in namespace %s", name,
+			  in);
 		return EXIT_USAGE;
 	}
 	if (o->output)

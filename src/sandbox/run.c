@@ -413,3 +413,14 @@ int sandbox_down(const char *name)
 	close(lock);
 	return r;
 }
+
+int sandbox_sweep(const char *name)
+{
+	int pid, lock = lock_take(name, false, &pid);
+
+	if (lock < 0)
+		return lock;
+	int r = teardown(name);
+	close(lock);
+	return r;
+}

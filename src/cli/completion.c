@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `weft completion SHELL`: what makes bash, zsh and fish ask `weft __complete` (complete.c) for the words that may
- * follow. The scripts hold no words of their own, so they stay right when Weft is upgraded.
+ * `weft completion SHELL`: what makes bash, zsh and fish ask `weft __complete` (complete.c) for the words
+ * that may follow. The scripts hold no words of their own, so they stay right when Weft is upgraded.
  */
 #include "cli/command.h"
 
@@ -49,20 +49,19 @@ static const char zsh_script[] =
     "}\n"
     "if [ \"$funcstack[1]\" = _weft ]; then _weft \"$@\"; else compdef _weft weft; fi\n";
 
-static const char fish_script[] =
-    "# fish completion of weft; made by `weft completion fish`\n"
-    "function __weft_complete\n"
-    "\tset -l words (commandline -opc)\n"
-    "\tset -l word (commandline -ct)\n"
-    "\tfor line in ($words[1] __complete $words[2..-1] \"$word\" 2>/dev/null)\n"
-    "\t\tif test \"$line\" = :files\n"
-    "\t\t\t__fish_complete_path \"$word\"\n"
-    "\t\telse\n"
-    "\t\t\techo -- $line\n"
-    "\t\tend\n"
-    "\tend\n"
-    "end\n"
-    "complete -c weft -f -a '(__weft_complete)'\n";
+static const char fish_script[] = "# fish completion of weft; made by `weft completion fish`\n"
+				  "function __weft_complete\n"
+				  "\tset -l words (commandline -opc)\n"
+				  "\tset -l word (commandline -ct)\n"
+				  "\tfor line in ($words[1] __complete $words[2..-1] \"$word\" 2>/dev/null)\n"
+				  "\t\tif test \"$line\" = :files\n"
+				  "\t\t\t__fish_complete_path \"$word\"\n"
+				  "\t\telse\n"
+				  "\t\t\techo -- $line\n"
+				  "\t\tend\n"
+				  "\tend\n"
+				  "end\n"
+				  "complete -c weft -f -a '(__weft_complete)'\n";
 
 int cmd_completion(const struct options_completion *o)
 {

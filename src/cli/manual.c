@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Manual pages as roff, from the command table: weft.1 with all commands, and weft-COMMAND.1 for each. Keeps no words of
- * its own about a command. Called by `weft help --man` and by what generates and installs them.
+ * Manual pages as roff, from the command table: weft.1 with all commands, and weft-COMMAND.1 for each. Keeps
+ * no words of its own about a command. Called by `weft help --man` and by what generates and installs them.
  */
 #include "cli/command.h"
 
@@ -23,7 +23,8 @@ static unsigned decode(const unsigned char *p, size_t n)
 	return v;
 }
 
-/* A backslash, a leading dot or quote and a dash have a meaning of their own to roff; what is not ASCII goes by number. */
+/* A backslash, a leading dot or quote and a dash have a meaning of their own to roff; what is not ASCII goes
+ * by number. */
 static void put(FILE *to, struct str s, bool start)
 {
 	for (size_t i = 0, n; i < s.n; i += n) {
@@ -61,7 +62,9 @@ static void head(FILE *to, const char *page, const char *sentence)
 
 	for (const char *p = page; *p; p++)
 		buf_addc(&title, *p >= 'a' && *p <= 'z' ? (char)(*p - 32) : *p);
-	fprintf(to, ".\\\" Made from tables/commands.def by `weft help --man`; do not edit.\n.TH %s 1 %s \"Weft %s\" Weft\n",
+	fprintf(to,
+		".\\\" Made from tables/commands.def by `weft help --man`; do not edit.\n.TH %s 1 %s \"Weft "
+		"%s\" Weft\n",
 		title.p, MANUAL_DATE, WEFT_VERSION);
 	fprintf(to, ".SH NAME\n");
 	put(to, str_of(page), true);
@@ -141,32 +144,37 @@ static void print_command(FILE *to, const struct command_desc *c)
 static void print_all(FILE *to)
 {
 	head(to, "weft", "a network for containers that you can see");
-	fprintf(to, ".SH SYNOPSIS\n.B weft\n\\fICOMMAND\\fR [\\fIOPTION\\fR]\\|.\\|.\\|. [\\fIARGUMENT\\fR]\\|.\\|.\\|.\n"
+	fprintf(to, ".SH SYNOPSIS\n.B weft\n\\fICOMMAND\\fR [\\fIOPTION\\fR]\\|.\\|.\\|. "
+		    "[\\fIARGUMENT\\fR]\\|.\\|.\\|.\n"
 		    ".SH DESCRIPTION\n"
-		    "Weft runs a Kubernetes cluster network on this machine from manifests: pods in network namespaces,\n"
+		    "Weft runs a Kubernetes cluster network on this machine from manifests: pods in network "
+		    "namespaces,\n"
 		    "Services, DNS and network policies in force in eBPF, in both address families.\n"
 		    ".SH COMMANDS\nEach has a page of its own, weft\\-\\fICOMMAND\\fR(1).\n");
 	for (size_t i = 0; i < command_count; i++) {
 		fprintf(to, ".TP\n.BR weft\\-%s (1)\n", command_table[i].name);
 		put_line(to, str_of(command_table[i].sentence));
 	}
-	fprintf(to,
-		".SH OPTIONS\n"
-		".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nHelp of weft or of a command, before or after its name.\n"
-		".TP\n\\fB\\-\\-version\\fR\nThe version.\n"
-		".TP\n\\fB\\-\\-color\\fR[=\\fIauto|always|never\\fR]\n"
-		"Of every command: colours on a terminal (auto), in any case, or not at all.\n"
-		".SH EXIT STATUS\n"
-		"0 when it went well; 1 when it failed, or the answer is no; 2 when the command line was wrong, or there is\n"
-		"no answer. Where a command means more by it, its page says so.\n"
-		".SH ENVIRONMENT\n"
-		".TP\n.B NO_COLOR\nNo colours, where it is set and not empty.\n"
-		".TP\n.B CLICOLOR_FORCE\nColours also where the output is no terminal, where it is set and not 0; NO_COLOR "
-		"goes before.\n"
-		".TP\n.B COLUMNS\nWidth of tables where the output is no terminal.\n"
-		".TP\n.B WEFT_LIBEXEC\nFolder of the private programs.\n"
-		".TP\n.B WEFT_LOG\nLevel of the log: error, warn, info or debug.\n"
-		".SH FILES\n.TP\n.I /run/weft/NAME/\nSockets, logs and the kubeconfig of a running cluster.\n");
+	fprintf(
+	    to,
+	    ".SH OPTIONS\n"
+	    ".TP\n\\fB\\-h\\fR, \\fB\\-\\-help\\fR\nHelp of weft or of a command, before or after its name.\n"
+	    ".TP\n\\fB\\-\\-version\\fR\nThe version.\n"
+	    ".TP\n\\fB\\-\\-color\\fR[=\\fIauto|always|never\\fR]\n"
+	    "Of every command: colours on a terminal (auto), in any case, or not at all.\n"
+	    ".SH EXIT STATUS\n"
+	    "0 when it went well; 1 when it failed, or the answer is no; 2 when the command line was wrong, "
+	    "or there is\n"
+	    "no answer. Where a command means more by it, its page says so.\n"
+	    ".SH ENVIRONMENT\n"
+	    ".TP\n.B NO_COLOR\nNo colours, where it is set and not empty.\n"
+	    ".TP\n.B CLICOLOR_FORCE\nColours also where the output is no terminal, where it is set and not "
+	    "0; NO_COLOR "
+	    "goes before.\n"
+	    ".TP\n.B COLUMNS\nWidth of tables where the output is no terminal.\n"
+	    ".TP\n.B WEFT_LIBEXEC\nFolder of the private programs.\n"
+	    ".TP\n.B WEFT_LOG\nLevel of the log: error, warn, info or debug.\n"
+	    ".SH FILES\n.TP\n.I /run/weft/NAME/\nSockets, logs and the kubeconfig of a running cluster.\n");
 }
 
 void manual_print(FILE *to, const struct command_desc *c)

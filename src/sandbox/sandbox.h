@@ -63,8 +63,8 @@ int sandbox_run(const struct sandbox_options *o);
  * was nothing, else -errno after telling what remained. */
 int sandbox_down(const char *name);
 
-/* Removes what a killed one left, and never stops one: -EBUSY when a process holds the cluster's lock, -ENOENT when there
- * is no lock file (then nothing says whose the folder is), else as sandbox_down(). */
+/* Removes what a killed one left, and never stops one: -EBUSY when a process holds the cluster's lock,
+ * -ENOENT when there is no lock file (then nothing says whose the folder is), else as sandbox_down(). */
 int sandbox_sweep(const char *name);
 
 #endif

@@ -218,8 +218,11 @@ int hub_run(struct hub *h, int unix_fd)
 	if (!r) {
 		/* What was deleted before the last run ended is not known any more. */
 		api_set_floor(h->api, floor);
+		if (h->opt.runtime)
+			r = api_set_runtime(h->api, &h->loop, h->opt.runtime);
 		struct http_options opt = {.handler = api_handle, .ctx = h->api};
-		r = http_new(&h->http, &h->loop, &opt);
+		if (!r)
+			r = http_new(&h->http, &h->loop, &opt);
 	}
 	if (!r)
 		r = start_objects(h);

@@ -12,6 +12,7 @@
 
 struct hub_options {
 	const char *name, *dir, *mode;
+	const char *runtime; /* socket of who runs the containers, or NULL */
 	bool sandbox, tls;
 	unsigned port;	/* 0: the one of the last run, else any */
 	unsigned nodes; /* that will join; 0: not known */

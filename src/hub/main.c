@@ -20,7 +20,7 @@
 
 static const char usage[] = "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
 			    "[--no-tls] [--port PORT]\n"
-			    "                [--nodes N] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
+			    "                [--nodes N] [--runtime SOCKET] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
 			    "                [--fast-probes N] [PATH...]\n"
 			    "\n"
 			    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
@@ -42,6 +42,7 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	    {"node-lost", required_argument, NULL, 'l'},
 	    {"node-evict", required_argument, NULL, 'e'},
 	    {"fast-probes", required_argument, NULL, 'F'},
+	    {"runtime", required_argument, NULL, 'r'},
 	    {"max-file", required_argument, NULL, 'f'},
 	    {NULL, 0, NULL, 0},
 	};
@@ -101,6 +102,9 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 				return 2;
 			}
 			opt->max_file = (unsigned)n;
+			break;
+		case 'r':
+			opt->runtime = optarg;
 			break;
 		case 'v':
 			puts("weft-hub " WEFT_VERSION);

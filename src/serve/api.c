@@ -7,6 +7,8 @@
 
 #include "base/clock.h"
 #include "serve/api_state.h"
+#include "serve/podstream.h"
+#include "serve/session.h"
 
 #define INTERNAL "/apis/weft.network/internal/"
 
@@ -42,6 +44,7 @@ void api_free(struct api **pa)
 		return;
 	store_unsubscribe(&a->sub);
 	printed_fini(&a->printed);
+	sessions_free(&a->sessions);
 	free(a);
 }
 
@@ -78,6 +81,8 @@ static void handle_resource(struct api *a, const struct target *t, const struct 
 {
 	if (t->events || t->leases)
 		virtual_handle(a, t, rq, rp, e);
+	else if (podstream_is(t))
+		podstream_handle(a, t, rq, rp, e);
 	else if (subresource_is(t))
 		subresource_handle(a, t, rq, rp, e);
 	else if (strcmp(rq->method, "GET"))

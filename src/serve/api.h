@@ -50,6 +50,9 @@ struct api_ops {
 
 struct api;
 int api_new(struct api **out, struct store *s, const struct api_ops *ops, void *ctx);
+/* exec, attach, logs and port-forward go to the runtime at this Unix socket (stream.h); without it they are
+ * refused. 0 or -ENOMEM. */
+int api_set_runtime(struct api *a, uv_loop_t *loop, const char *path);
 /* Streams must have ended (http_free) before. */
 void api_free(struct api **a);
 /* http_handler; ctx is the struct api. */

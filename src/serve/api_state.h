@@ -13,6 +13,7 @@ struct api {
 	void *ctx;
 	struct subscription *sub;
 	struct watch *watches;
+	struct sessions *sessions; /* NULL: there is no runtime */
 	uint64_t floor;
 	uint64_t dirty;	  /* kinds written since the last flush, a bit each */
 	uint64_t rest_us; /* no flush before */

@@ -7,6 +7,7 @@
 
 #include "base/own.h"
 #include "serve/api_state.h"
+#include "serve/podstream.h"
 
 #define VERBS "[\"create\",\"delete\",\"get\",\"list\",\"patch\",\"update\",\"watch\"]"
 #define READS "[\"get\",\"list\",\"watch\"]"
@@ -86,6 +87,8 @@ static void print_resource(struct buf *b, const struct kind_desc *k)
 		buf_addz(b,
 			 ",{\"name\":\"pods/eviction\",\"singularName\":\"\",\"namespaced\":true,\"group\":"
 			 "\"policy\",\"version\":\"v1\",\"kind\":\"Eviction\",\"verbs\":[\"create\"]}");
+	if (k->kind == KIND_pod)
+		podstream_discovery(b);
 }
 
 static void print_resources(struct buf *b, const struct group *g)

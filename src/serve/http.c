@@ -16,7 +16,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "serve/request.h"
+#include "serve/http_state.h"
 
 enum {
 	BODY_MAX = 3 << 20,
@@ -37,35 +37,15 @@ struct http_conn {
 	struct http_conn *next, **prev;
 };
 
-struct listener {
-	struct http_server *server;
-	struct MHD_Daemon *daemon;
-	uv_poll_t poll;
-	uv_timer_t timer;
-	bool tls;
-	int open_handles;
-	struct http_conn *conns;
-	struct listener *next;
-};
-
-struct http_server {
-	uv_loop_t *loop;
-	struct http_options opt;
-	struct listener *listeners;
-	struct http_stream *streams;
-	uv_timer_t tick; /* slow and dead clients */
-	bool closing;
-};
-
-struct exchange { /* one request and its answer */
-	struct request_parts parts;
-	struct buf body;
-	bool begun, too_large, bad;
-};
-
 static void listener_run(struct listener *l);
 
-static void on_timer(uv_timer_t *t)
+void listener_soon(struct listener *l)
+{
+	if (!l->server->closing)
+		uv_timer_start(&l->timer, listener_on_timer, 0, 0);
+}
+
+void listener_on_timer(uv_timer_t *t)
 {
 	listener_run(t->data);
 }
@@ -84,7 +64,7 @@ static void listener_run(struct listener *l)
 	if (l->server->closing)
 		return;
 	if (MHD_get_timeout(l->daemon, &ms) == MHD_YES)
-		uv_timer_start(&l->timer, on_timer, ms, 0);
+		uv_timer_start(&l->timer, listener_on_timer, ms, 0);
 	else
 		uv_timer_stop(&l->timer);
 }
@@ -140,8 +120,7 @@ void http_stream_wake(struct http_stream *s)
 		return;
 	s->asleep = false;
 	MHD_resume_connection(s->connection);
-	if (!l->server->closing)
-		uv_timer_start(&l->timer, on_timer, 0, 0);
+	listener_soon(l);
 }
 
 static struct MHD_Response *stream_response(struct listener *l, struct MHD_Connection *mc,
@@ -170,6 +149,8 @@ static enum MHD_Result answer(struct listener *l, struct MHD_Connection *mc, str
 {
 	struct MHD_Response *r = NULL;
 	const char *type = rp->content_type ? rp->content_type : "application/json";
+	if (rp->upgrade)
+		return upgrade_answer(l, mc, rp->upgrade);
 	if (rp->stream) {
 		r = stream_response(l, mc, rp->stream);
 	} else {
@@ -269,6 +250,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 {
 	struct listener *l = cls;
 	struct exchange *x = *ctx;
+	struct http_reply rp = {.status = 200};
 	(void)url;
 	(void)version;
 	if (!x)
@@ -285,6 +267,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 	if (x->too_large)
 		return refuse(l, mc, 413, "RequestEntityTooLarge",
 			      "the body is larger than this server takes");
+	if (x->later)
+		return later_answer(x, &rp) ? answer(l, mc, &rp) : MHD_NO;
 	struct http_request rq = {.method = method,
 				  .path = x->parts.path,
 				  .query = x->parts.query,
@@ -293,14 +277,21 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 				  .content_type = header(mc, "Content-Type"),
 				  .agent = header(mc, "User-Agent"),
 				  .body = buf_str(&x->body),
-				  .local = !l->tls};
-	struct http_reply rp = {.status = 200};
+				  .local = !l->tls,
+				  .client = client_of(l, mc),
+				  .connection = mc};
 	struct http_conn *hc = conn_of(mc);
 	if (x->body.failed)
 		return MHD_NO;
 	if (hc)
 		hc->busy = true;
 	l->server->opt.handler(l->server->opt.ctx, &rq, &rp);
+	if (rp.later) {
+		buf_fini(&rp.body);
+		later_begin(l, mc, x, rp.later);
+		return MHD_YES;
+	}
+	x->upgrade = rp.upgrade;
 	return answer(l, mc, &rp);
 }
 
@@ -329,6 +320,7 @@ static void on_completed(void *cls, struct MHD_Connection *mc, void **ctx,
 	}
 	if (!x)
 		return;
+	exchange_gone(x);
 	request_fini(&x->parts);
 	buf_fini(&x->body);
 	free(x);
@@ -431,8 +423,8 @@ int http_listen(struct http_server *s, int fd, const char *tls_key, const char *
 	struct listener *l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
-	unsigned flags =
-	    MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG | (tls_key ? MHD_USE_TLS : 0);
+	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG |
+			 (tls_key ? MHD_USE_TLS : 0);
 	struct MHD_OptionItem tls[] = {
 	    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)tls_key},
 	    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)tls_cert},
@@ -490,6 +482,7 @@ void http_free(struct http_server **ps)
 		st->gone = true;
 		http_stream_wake(st);
 	}
+	http_state_end(s);
 	for (struct listener *l = s->listeners, *next; l; l = next) {
 		next = l->next;
 		MHD_run(l->daemon);

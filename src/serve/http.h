@@ -23,8 +23,14 @@ struct http_request {
 	size_t query_len;
 	const char *accept, *content_type, *agent; /* "" when absent; agent: User-Agent */
 	struct str body;
-	bool local; /* came over the Unix socket */
+	bool local;	 /* came over the Unix socket */
+	uint64_t client; /* the same for all requests of one user (Unix socket) or one address */
+	void *connection;
 };
+/* The first header of that name, or "". */
+const char *http_header(const struct http_request *rq, const char *name);
+/* Whether a header of that name, any of them, has the word in its list. Letters' case does not matter. */
+bool http_header_has(const struct http_request *rq, const char *name, const char *word);
 
 /* An answer that goes on. The owner embeds it; `pull` is called on the loop when `out` has been sent: it
  * appends to `out`, sets `done`, or does nothing, and then waits for http_stream_wake(). `close` is called
@@ -43,13 +49,47 @@ struct http_stream {
 };
 void http_stream_wake(struct http_stream *s);
 
+/* An answer that is not known yet: the connection waits until http_later_wake(), then `answer` fills the
+ * reply. Either that or `gone` is called, once: the client is away, or the server ends. */
+struct http_reply;
+struct http_later {
+	void (*answer)(struct http_later *l, struct http_reply *rp);
+	void (*gone)(struct http_later *l);
+	/* private */
+	void *connection, *listener;
+	struct http_later *next, **prev;
+	bool asleep;
+};
+void http_later_wake(struct http_later *l);
+
+/* The connection becomes another protocol's after the answer 101. `opened` gets its socket (which stays the
+ * server's, until http_upgrade_close() ends it) and what the client sent too early; `gone` is called in place
+ * of it when that never came to be. `stop` is called when the server ends: close at once. */
+struct http_upgrade {
+	void (*opened)(struct http_upgrade *u, int fd, struct str early);
+	void (*gone)(struct http_upgrade *u);
+	void (*stop)(struct http_upgrade *u);
+	struct {
+		const char *name;
+		char value[64];
+	} headers[4];
+	size_t headers_len;
+	/* private */
+	void *listener, *handle;
+	struct http_upgrade *next, **prev;
+};
+void http_upgrade_header(struct http_upgrade *u, const char *name, const char *value);
+void http_upgrade_close(struct http_upgrade *u);
+
 struct http_reply {
 	int status;
-	const char *content_type;   /* NULL: application/json */
-	struct buf body;	    /* owned; freed by the server */
-	struct http_stream *stream; /* in place of a body */
-	VEC(char *) warnings;	    /* texts of Warning headers, owned */
-	bool retry;		    /* adds Retry-After: 1 */
+	const char *content_type;     /* NULL: application/json */
+	struct buf body;	      /* owned; freed by the server */
+	struct http_stream *stream;   /* in place of a body */
+	struct http_later *later;     /* in place of an answer */
+	struct http_upgrade *upgrade; /* in place of a body, with status 101 */
+	VEC(char *) warnings;	      /* texts of Warning headers, owned */
+	bool retry;		      /* adds Retry-After: 1 */
 };
 
 /* Fills the answer; called on the loop, must not block. */
@@ -70,7 +110,7 @@ int http_new(struct http_server **out, uv_loop_t *loop, const struct http_option
 int http_listen(struct http_server *s, int fd, const char *tls_key, const char *tls_cert, const char *tls_ca);
 /* Value of a query parameter, or NULL. */
 const char *http_query(const struct http_request *rq, const char *key);
-/* Ends all connections and streams; the loop must still run once for its handles to close. */
+/* Ends all connections, streams and upgrades; the loop must still run once for its handles to close. */
 void http_free(struct http_server **s);
 
 #endif

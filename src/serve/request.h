@@ -5,7 +5,7 @@
 
 #include "serve/http.h"
 
-enum { QUERY_MAX = 64 };
+enum { QUERY_MAX = 256 };
 
 struct request_parts {
 	char *text; /* owned; path and params point into it */

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the HTTP server share. Private to serve/http*.c. */
+#ifndef WEFT_SERVE_HTTP_STATE_H
+#define WEFT_SERVE_HTTP_STATE_H
+
+#include <microhttpd.h>
+
+#include "serve/request.h"
+
+struct listener {
+	struct http_server *server;
+	struct MHD_Daemon *daemon;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	bool tls;
+	int open_handles;
+	struct http_conn *conns;
+	struct listener *next;
+};
+
+struct http_server {
+	uv_loop_t *loop;
+	struct http_options opt;
+	struct listener *listeners;
+	struct http_stream *streams;
+	struct http_later *laters;
+	struct http_upgrade *upgrades;
+	uv_timer_t tick; /* slow and dead clients */
+	bool closing;
+};
+
+struct exchange { /* one request and its answer */
+	struct request_parts parts;
+	struct buf body;
+	bool begun, too_large, bad;
+	struct http_later *later;     /* asked, not answered */
+	struct http_upgrade *upgrade; /* answered, not opened */
+};
+
+/* http.c: has the daemon look at its connections on the next turn. */
+void listener_soon(struct listener *l);
+void listener_on_timer(uv_timer_t *t);
+
+/* http_upgrade.c */
+uint64_t client_of(const struct listener *l, struct MHD_Connection *mc);
+void later_begin(struct listener *l, struct MHD_Connection *mc, struct exchange *x, struct http_later *later);
+/* False: the server ends. */
+bool later_answer(struct exchange *x, struct http_reply *rp);
+enum MHD_Result upgrade_answer(struct listener *l, struct MHD_Connection *mc, struct http_upgrade *u);
+void exchange_gone(struct exchange *x);
+/* Ends all that waits or was upgraded: a daemon must not stop before. */
+void http_state_end(struct http_server *s);
+
+#endif

@@ -18,14 +18,15 @@
 #include "hub/privilege.h"
 #include "hub/run.h"
 
-static const char usage[] = "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
-			    "[--no-tls] [--port PORT]\n"
-			    "                [--nodes N] [--runtime SOCKET] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
-			    "                [--fast-probes N] [PATH...]\n"
-			    "\n"
-			    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
-			    "(RUNDIR/kubeconfig), with the objects of the\n"
-			    "manifests in PATH... and those made through the API. Started by `weft up`.\n";
+static const char usage[] =
+    "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
+    "[--no-tls] [--port PORT]\n"
+    "                [--nodes N] [--runtime SOCKET] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
+    "                [--fast-probes N] [PATH...]\n"
+    "\n"
+    "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
+    "(RUNDIR/kubeconfig), with the objects of the\n"
+    "manifests in PATH... and those made through the API. Started by `weft up`.\n";
 
 static int parse(int argc, char **argv, struct hub_options *opt)
 {

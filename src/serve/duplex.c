@@ -22,7 +22,7 @@ static void end(struct duplex *d)
 static void read_some(struct duplex *d)
 {
 	static char bytes[DUPLEX_READ];
-	ssize_t n = recv(d->fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+	ssize_t n = recv(d->fd, bytes, d->piece ? d->piece : sizeof(bytes), MSG_DONTWAIT);
 	if (n > 0)
 		d->ops->data(d, bytes, (size_t)n);
 	else if (!n || (errno != EAGAIN && errno != EINTR))

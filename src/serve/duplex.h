@@ -24,6 +24,7 @@ struct duplex_ops { /* all on the loop; each may close the duplex */
 struct duplex {
 	const struct duplex_ops *ops;
 	struct buf out; /* append here, then duplex_flush() */
+	size_t piece;	/* most bytes of one read; 0: DUPLEX_READ */
 	bool hangs_up;	/* the other side's end counts at once, even while nothing is read */
 	/* private */
 	uv_poll_t poll;

@@ -62,6 +62,7 @@ static void take_answer(struct flow *f, struct str line)
 			  message ? message : "the runtime refused without saying why");
 	} else {
 		f->state = FLOW_OPEN;
+		f->io.piece = 0;
 		buf_adds(&f->io.out, buf_str(&f->early));
 		f->io.out.failed |= f->early.failed;
 		buf_fini(&f->early);
@@ -173,6 +174,9 @@ int flow_new(struct flow **out, uv_loop_t *loop, const char *path, struct str re
 		return r;
 	}
 	TAKE_FD(fd);
+	/* Not a byte after the answer's line: what follows waits in the socket until its owner can take it.
+	 */
+	f->io.piece = 1;
 	f->ops = ops;
 	f->ctx = ctx;
 	f->since_ms = clock_ms();

@@ -157,6 +157,8 @@ static int start_hub(struct sandbox *s)
 	daemon_arg(d, "--sandbox");
 	daemon_arg(d, "--nodes");
 	daemon_arg(d, "%u", s->opt->nodes);
+	daemon_arg(d, "--runtime");
+	daemon_arg(d, "%s/streams.sock", s->dir);
 	if (s->opt->max_file) {
 		daemon_arg(d, "--max-file");
 		daemon_arg(d, "%u", s->opt->max_file);

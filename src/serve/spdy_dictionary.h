@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The dictionary that SPDY/3 packs header blocks with (SPDY protocol, draft 3, section 2.6.10.1): words, each with its
- * length in front as four bytes, then text. A unit test compares its checksum, which each first block carries.
+ * The dictionary that SPDY/3 packs header blocks with (SPDY protocol, draft 3, section 2.6.10.1): words, each
+ * with its length in front as four bytes, then text. A unit test compares its checksum, which each first
+ * block carries.
  */
 #ifndef WEFT_SERVE_SPDY_DICTIONARY_H
 #define WEFT_SERVE_SPDY_DICTIONARY_H

@@ -30,8 +30,16 @@ static void on_closed(uv_handle_t *h)
 
 	if (!--a->handles) {
 		attempt_grpc_free(a);
+		attempt_plain_free(a);
 		free(a);
 	}
+}
+
+void attempt_let_tcp_go(struct attempt *a)
+{
+	if (a->has_tcp)
+		uv_close((uv_handle_t *)&a->tcp, on_closed);
+	a->has_tcp = false;
 }
 
 static void release(struct attempt *a)
@@ -45,8 +53,7 @@ static void release(struct attempt *a)
 	}
 	curl_slist_free_all(a->headers);
 	a->headers = NULL;
-	if (a->has_tcp)
-		uv_close((uv_handle_t *)&a->tcp, on_closed);
+	attempt_let_tcp_go(a);
 	uv_close((uv_handle_t *)&a->limit, on_closed);
 }
 
@@ -112,6 +119,8 @@ static void on_connect(uv_connect_t *req, int status)
 			    status == UV_ECONNREFUSED ? "refused" : uv_strerror(status));
 	else if (a->grpc)
 		attempt_grpc_connected(a);
+	else if (a->plain)
+		attempt_plain_connected(a);
 	else
 		attempt_end(a, ATTEMPT_SUCCESS, 0, "connected");
 }
@@ -177,7 +186,11 @@ int attempt_start(struct attempt **out, struct curl_loop *curl, const struct att
 	a->deadline_us = clock_us() + spec->timeout_ms * 1000;
 	uv_timer_start(&a->limit, on_limit, spec->timeout_ms, 0);
 	if (spec->http) {
-		err = attempt_http(a, spec);
+		err = attempt_plain_new(a, spec);
+		if (err == -EOPNOTSUPP)
+			err = attempt_http(a, spec);
+		else if (!err)
+			err = connect_to(a, spec);
 	} else if (spec->exec) {
 		err = run_program(a, spec);
 	} else {

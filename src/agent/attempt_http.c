@@ -52,7 +52,6 @@ static enum attempt_cause cause_of(CURL *easy, CURLcode error)
 	case CURLE_PEER_FAILED_VERIFICATION:
 		return ATTEMPT_TLS;
 	case CURLE_URL_MALFORMAT:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 		return ATTEMPT_TARGET;
 	case CURLE_OUT_OF_MEMORY:
 	case CURLE_FAILED_INIT:
@@ -72,10 +71,26 @@ static void failed(struct attempt *a, CURLcode error)
 						   : curl_easy_strerror(error));
 }
 
+bool attempt_same_host(const char *url, const char *other)
+{
+	return str_eq(host_of(url), host_of(other));
+}
+
+void attempt_http_judge(struct attempt *a, long status, bool same, bool away)
+{
+	char why[96];
+
+	snprintf(why, sizeof(why), "status %ld%s", status,
+		 same	? "; warning: more than 10 redirects"
+		 : away ? "; warning: a redirect to another host"
+			: "");
+	attempt_end(a, status >= 200 && status < 400 ? ATTEMPT_SUCCESS : ATTEMPT_STATUS, (int)status, why);
+}
+
 static void on_done(struct transfer *t, long status, CURLcode error)
 {
 	struct attempt *a = CONTAINER_OF(t, struct attempt, transfer);
-	char *next = NULL, *url = NULL, why[96];
+	char *next = NULL, *url = NULL;
 	bool same = false;
 
 	if (error != CURLE_OK) {
@@ -84,7 +99,7 @@ static void on_done(struct transfer *t, long status, CURLcode error)
 	}
 	curl_easy_getinfo(t->easy, CURLINFO_REDIRECT_URL, &next);
 	curl_easy_getinfo(t->easy, CURLINFO_EFFECTIVE_URL, &url);
-	same = next && url && str_eq(host_of(next), host_of(url));
+	same = next && url && attempt_same_host(next, url);
 	if (same && a->redirects++ < REDIRECTS) {
 		AUTO_MEM char *copy = strdup(next);
 
@@ -93,11 +108,7 @@ static void on_done(struct transfer *t, long status, CURLcode error)
 			attempt_end(a, ATTEMPT_PROBER, 0, "out of memory");
 		return;
 	}
-	snprintf(why, sizeof(why), "status %ld%s", status,
-		 same	? "; warning: more than 10 redirects"
-		 : next ? "; warning: a redirect to another host"
-			: "");
-	attempt_end(a, status >= 200 && status < 400 ? ATTEMPT_SUCCESS : ATTEMPT_STATUS, (int)status, why);
+	attempt_http_judge(a, status, same, next && !same);
 }
 
 static bool is_user_agent(struct str name)
@@ -105,7 +116,7 @@ static bool is_user_agent(struct str name)
 	return name.n == 10 && !strncasecmp(name.p, "User-Agent", 10);
 }
 
-static int add_header(struct attempt *a, const char *line)
+int attempt_http_header(struct attempt *a, const char *line)
 {
 	struct curl_slist *more = line ? curl_slist_append(a->headers, line) : NULL;
 
@@ -118,7 +129,7 @@ static int add_header(struct attempt *a, const char *line)
 /* An empty value sends the header empty, but an empty User-Agent sends none. */
 static int add_headers(struct attempt *a, const struct http_get_action *h)
 {
-	int err = add_header(a, "Connection: close");
+	int err = attempt_http_header(a, "Connection: close");
 	bool agent = false;
 
 	VEC_EACH (&h->http_headers, x) {
@@ -130,31 +141,21 @@ static int add_headers(struct attempt *a, const struct http_get_action *h)
 		else
 			buf_printf(&b, STR_FMT "%c", STR_ARG(x->name), is_user_agent(x->name) ? ':' : ';');
 		if (!err)
-			err = b.failed ? -ENOMEM : add_header(a, b.p);
+			err = b.failed ? -ENOMEM : attempt_http_header(a, b.p);
 	}
-	curl_easy_setopt(a->transfer.easy, CURLOPT_HTTPHEADER, a->headers);
 	if (!agent)
 		curl_easy_setopt(a->transfer.easy, CURLOPT_USERAGENT, "weft-probe/" WEFT_VERSION);
 	return err;
 }
 
-int attempt_http(struct attempt *a, const struct attempt_spec *spec)
+static int begin(struct attempt *a, const char *url)
 {
-	const struct http_get_action *h = spec->http;
-	bool tls = str_eqz(h->scheme, "HTTPS"), is4 = addr_is4(&spec->addr);
-	char host[ADDR_TEXT];
-	AUTO_BUF url = {0};
-	CURL *easy;
+	CURL *easy = a->transfer.easy;
 
-	addr_print(&spec->addr, host);
-	buf_printf(&url, "%s://%s%s%s:%u%s" STR_FMT, tls ? "https" : "http", is4 ? "" : "[", host,
-		   is4 ? "" : "]", spec->port, h->path.n && h->path.p[0] == '/' ? "" : "/", STR_ARG(h->path));
-	easy = a->transfer.easy = curl_easy_init();
-	if (!easy || url.failed || add_headers(a, h))
-		return -ENOMEM;
 	a->transfer.body = on_body;
 	a->transfer.done = on_done;
-	curl_easy_setopt(easy, CURLOPT_URL, url.p);
+	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, a->headers);
+	curl_easy_setopt(easy, CURLOPT_URL, url);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
 	curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -164,4 +165,27 @@ int attempt_http(struct attempt *a, const struct attempt_spec *spec)
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, 4096L);
 	return transfer_begin(a->curl, &a->transfer);
+}
+
+int attempt_http(struct attempt *a, const struct attempt_spec *spec)
+{
+	const struct http_get_action *h = spec->http;
+	bool tls = str_eqz(h->scheme, "HTTPS"), is4 = addr_is4(&spec->addr);
+	char host[ADDR_TEXT];
+	AUTO_BUF url = {0};
+
+	addr_print(&spec->addr, host);
+	buf_printf(&url, "%s://%s%s%s:%u%s" STR_FMT, tls ? "https" : "http", is4 ? "" : "[", host,
+		   is4 ? "" : "]", spec->port, h->path.n && h->path.p[0] == '/' ? "" : "/", STR_ARG(h->path));
+	a->transfer.easy = curl_easy_init();
+	if (!a->transfer.easy || url.failed || add_headers(a, h))
+		return -ENOMEM;
+	return begin(a, url.p);
+}
+
+int attempt_http_follow(struct attempt *a, const char *url)
+{
+	a->redirects++;
+	a->transfer.easy = curl_easy_init();
+	return a->transfer.easy ? begin(a, url) : -ENOMEM;
 }

@@ -27,29 +27,29 @@ const struct probe *target_probe(const struct container *c, enum probe_kind k)
 				      : c->liveness_probe;
 }
 
-const struct container *target_container(const struct target *t, const struct container_status **status)
+/* Finds the container and its status in the pod's state. */
+static void find_container(struct target *t)
 {
 	const char *name = strchr(t->key, '/') + 1;
 	const struct pod_spec *spec = t->pod->pod->spec;
 	const struct pod_status *st = t->pod->pod->status;
-	const struct container *found = NULL;
 
-	*status = NULL;
+	t->container = NULL;
+	t->status = NULL;
 	VEC_EACH (&spec->containers, c)
 		if (str_eqz(c->name, name))
-			found = c;
+			t->container = c;
 	VEC_EACH (&spec->init_containers, c)
 		if (str_eqz(c->name, name))
-			found = c;
+			t->container = c;
 	if (!st)
-		return found;
+		return;
 	VEC_EACH (&st->container_statuses, s)
 		if (str_eqz(s->name, name))
-			*status = s;
+			t->status = s;
 	VEC_EACH (&st->init_container_statuses, s)
 		if (str_eqz(s->name, name))
-			*status = s;
-	return found;
+			t->status = s;
 }
 
 bool runner_allowed(const struct runner *r)
@@ -116,8 +116,7 @@ static void tell_change(const struct runner *r, bool success)
 void target_result(struct runner *r, bool success)
 {
 	struct target *t = r->t;
-	const struct container_status *status;
-	const struct container *c = target_container(t, &status);
+	const struct container *c = t->container;
 	const struct probe *probe = c ? target_probe(c, r->kind) : NULL;
 	struct probe_rule rule;
 	bool changed;
@@ -195,8 +194,8 @@ static void begin(struct target *t, const struct container *c, const struct cont
 
 static void look(struct target *t)
 {
-	const struct container_status *s;
-	const struct container *c = target_container(t, &s);
+	const struct container_status *s = t->status;
+	const struct container *c = t->container;
 	const struct pod_status *st = t->pod->pod->status;
 	bool ended = st && (str_eqz(st->phase, "Succeeded") || str_eqz(st->phase, "Failed"));
 	bool running = s && !ended && json_member(s->state, "running").p;
@@ -305,6 +304,7 @@ static void pod_changed(struct prober *p, const struct object *pod, const struct
 	}
 	object_unref(&t->pod);
 	t->pod = object_ref(pod);
+	find_container(t);
 	look(t);
 }
 

@@ -92,8 +92,7 @@ static const char *how(const struct probe *probe)
 static void print_runner(const struct runner *r, bool whole, struct buf *b)
 {
 	const struct target *t = r->t;
-	const struct container_status *status;
-	const struct container *c = target_container(t, &status);
+	const struct container *c = t->container;
 	const struct probe *probe = c ? target_probe(c, r->kind) : NULL;
 	uint64_t now = clock_ms();
 	char at[TRIGGER_TEXT];

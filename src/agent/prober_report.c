@@ -189,8 +189,7 @@ static void ask_kill(struct target *t)
 void target_kill(struct runner *r)
 {
 	struct target *t = r->t;
-	const struct container_status *status;
-	const struct container *c = target_container(t, &status);
+	const struct container *c = t->container;
 	const struct probe *probe = c ? target_probe(c, r->kind) : NULL;
 	const struct pod_spec *spec = t->pod->pod->spec;
 
@@ -218,11 +217,11 @@ static void on_reconcile(uv_timer_t *timer)
 
 	HASH_EACH (&p->targets, s) {
 		struct target *t = s->value;
-		const struct container_status *st;
+		const struct container_status *st = t->status;
 
 		if (t->killed && !t->kill_told && !t->killing && t->running)
 			ask_kill(t);
-		if (now - t->told_ms < RECONCILE_MS || !target_container(t, &st) || !st || !t->running)
+		if (now - t->told_ms < RECONCILE_MS || !st || !t->running)
 			continue;
 		if ((st->ready.set && st->ready.v != t->ready) ||
 		    (st->started.set && st->started.v != t->started))

@@ -42,8 +42,10 @@ struct runner {
 
 struct target {
 	struct prober *p;
-	char *key;	    /* "uid/container" */
-	struct object *pod; /* reference to the state last seen */
+	char *key;			       /* "uid/container" */
+	struct object *pod;		       /* reference to the state last seen */
+	const struct container *container;     /* of that state, as the next: */
+	const struct container_status *status; /* NULL: it has none yet */
 	char instance[INSTANCE_MAX];
 	int64_t restarts;
 	uint64_t running_ms; /* since when, as far as known */
@@ -81,7 +83,6 @@ struct prober {
 };
 
 /* prober.c */
-const struct container *target_container(const struct target *t, const struct container_status **status);
 const struct probe *target_probe(const struct container *c, enum probe_kind k);
 /* Whether this probe may be run now. */
 bool runner_allowed(const struct runner *r);

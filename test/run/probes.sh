@@ -47,6 +47,8 @@ say close close
 say redir 302 /f/redirected
 say away 302 http://198.51.100.99/elsewhere
 say loop 302 /f/loop
+RAW="chunked early endless fat bare empty noise mute short cut badchunk stall"
+for i in $RAW; do say "$i" "$i"; done
 touch "$dir/ok"
 http() { echo "httpGet: {host: $OUT, port: 8000, path: /f/$1}, periodSeconds: 1"; }
 pods() { # lines of NAME, the container's members, | those of the pod
@@ -61,6 +63,7 @@ mkdir "$dir/m"
 	printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: p}\n---\n'
 	printf 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny, namespace: p}\n'
 	printf 'spec: {podSelector: {}, policyTypes: [Ingress, Egress]}\n'
+	for i in $RAW; do echo "$i readinessProbe: {$(http "$i"), failureThreshold: 1}"; done | pods
 	pods <<PODS
 http readinessProbe: {httpGet: {port: web, path: /healthz, httpHeaders: [{name: Host, value: a.example}]}, periodSeconds: 1}
 tcp readinessProbe: {tcpSocket: {port: 80}, periodSeconds: 1}
@@ -149,7 +152,17 @@ comes timeout probe hang readiness cause
 ok "PR15 PR32 no answer within the time-out fails as such" $?
 comes closed probe close readiness cause
 ok "PR32 a connection that ends without an answer is told from all these" $?
-for p in refused status hang close; do ready $p && break; done; [ $? = 1 ]
+good=0 bad=0
+for p in chunked early endless fat bare; do comes "status 200" probe $p readiness last && good=$((good + 1)); done
+comes "status 204" probe empty readiness last
+[ $?$good = 05 ]
+ok "PR15 an answer counts once it is whole, however it is framed, and whether the connection ends or not" $?
+for p in noise mute badchunk; do comes protocol probe $p readiness cause && bad=$((bad + 1)); done
+for p in short cut; do comes closed probe $p readiness cause && bad=$((bad + 1)); done
+comes timeout probe stall readiness cause
+[ $?$bad = 05 ]
+ok "PR15 PR32 no HTTP, half an answer and an answer that stops fail, each with its cause" $?
+for p in refused status hang close noise mute short cut badchunk stall; do ready $p && break; done; [ $? = 1 ]
 ok "PR15 none of them is ready" $?
 comes no-target probe noport readiness cause && ! ready noport
 ok "PR20 PR22 a named port that nobody declares is no result, and the record says why" $?

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What probes.sh has its probes ask on the outside host. GET /f/NAME does what the first line of the file NAME says:
-   a status, "302 URL", "hang", "close", or "flap" (each third answer is 503). Logs every request, and how many bytes came
+   a status, "302 URL", "hang", "close", "flap" (each third answer is 503), or a name of RAW. Logs every request, and how many bytes came
    to port 8002, which speaks no protocol. Usage: server.py FOLDER (run inside the outside host's namespace)."""
 import http.server
 import os
@@ -12,6 +12,22 @@ import threading
 import time
 
 folder = sys.argv[1]
+OK = b"HTTP/1.1 200 OK\r\n"
+RAW = {  # answers byte by byte; those of KEPT leave the connection open
+    "chunked": OK + b"Transfer-Encoding: chunked\r\n\r\n4;x=y\r\nbody\r\n1a\r\n" + b"." * 26 + b"\r\n0\r\nTrailer: t\r\n\r\n",
+    "early": b"HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n" + OK + b"Content-Length: 2\r\n\r\nok",
+    "endless": OK + b"\r\n" + b"x" * 20000,
+    "fat": OK + b"X-Fat: " + b"y" * 9000 + b"\r\nContent-Length: 2\r\n\r\nok",
+    "bare": b"HTTP/1.0 200\n\nuntil it ends",
+    "empty": b"HTTP/1.1 204 No Content\r\n\r\n",
+    "noise": b"220 mail.example.com ESMTP\r\n",
+    "mute": b"220 mail",
+    "short": OK + b"Content-Length: 100\r\n\r\nnot a hundred",
+    "cut": OK + b"Transfer-Encoding: chunked\r\n\r\n4\r\nbo",
+    "badchunk": OK + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+    "stall": OK + b"Content-Length: 100\r\n\r\nand then nothing",
+}
+KEPT = {"chunked", "early", "endless", "fat", "empty", "noise", "badchunk", "stall"}
 count = {}
 lock = threading.Lock()
 
@@ -34,6 +50,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
             time.sleep(4)
             return
         if word[0] == "close":
+            return
+        if word[0] in RAW:
+            for i in range(0, len(RAW[word[0]]), 700):
+                self.wfile.write(RAW[word[0]][i:i + 700])
+            if word[0] in KEPT:
+                time.sleep(4)
             return
         if word[0] == "flap":
             count[name] = count.get(name, 0) + 1

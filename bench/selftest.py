@@ -53,6 +53,14 @@ check("iptables layout: the real endpoints are in the middle one", layouts.middl
 check("iptables layout: chances by what is left", "--probability 0.3333333333" in text and "--probability 0.5000000000" in text)
 text = layouts.nftables(services)
 check("nftables layout: a chain a service and an endpoint", text.count("chain service-") == 20 and text.count("chain endpoint-") == 59)
+parts = layouts.nftables_parts(layouts.some(1200, 2), "172.30.0.2")
+check("nftables layout by parts: the base, and 500 services each", len(parts) == 4 and "".join(parts).count("chain service-") == 1200)
+ported = layouts.some(5000, 1, node_ports=100)
+check("node ports: 100 around the middle one, all different",
+      len({s.node_port for s in ported if s.node_port}) == 100 and layouts.middle(ported).node_port and not ported[0].node_port)
+check("node ports in the iptables layout", layouts.iptables(ported).count("-A KUBE-NODEPORTS ") == 100)
+check("node ports in the nftables layout", layouts.nftables(ported).count(" : goto external-") == 100)
+check("one service has its node port too", layouts.some(1, 1, node_ports=100)[0].node_port == 30000)
 old = layouts.middle(services)
 new = layouts.Service(old.name, old.address, old.port, [old.endpoints[0], ("10.210.0.9", 8080)])
 check("a change takes the old endpoint away", layouts.iptables_change(old, new).count("-X KUBE-SEP-") == 1

@@ -25,7 +25,7 @@ def rounds(paths, count):
 
 def packet_cost(paths, count=9, ms=250, port=9, payload=64):
     """ns of CPU a packet, per path: {name: [one figure a round]}. The receiver drops and counts; a run that delivers
-    less than 98 % is no measurement."""
+    less than 98 % is no measurement. The sender sends to the path's own port, where it has one."""
     need("nft")
     flood = tool("bench-flood")
     for path in paths:
@@ -33,7 +33,7 @@ def packet_cost(paths, count=9, ms=250, port=9, payload=64):
     got = {path.name: [] for path in paths}
     for _, path in rounds(paths, count):
         before = sink_count(path.receiver)
-        out = run_json(path.sender, [flood, path.address, str(port), str(SENDER), str(ms), str(payload)], path.cgroup)
+        out = run_json(path.sender, [flood, path.address, str(path.port or port), str(SENDER), str(ms), str(payload)], path.cgroup)
         seen = sink_count(path.receiver) - before - 64  # the warm-up batch
         if out["sent"] == 0 or seen < 0.98 * out["sent"]:
             raise Failed(f"{path.name}: {max(0, seen)} of {out['sent']} packets arrived")

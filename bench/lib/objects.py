@@ -26,8 +26,11 @@ def deployment(name, replicas, port=8080):
             "containers": [{"name": "c", "image": "none", "ports": [{"containerPort": port}]}]}}}}
 
 
-def service(name, selector=None, port=80, target=8080, address=None):
-    spec = {"ports": [{"port": port, "targetPort": target, "protocol": "TCP"}]}
+def service(name, selector=None, port=80, target=8080, address=None, node_port=0, protocol="TCP"):
+    spec = {"ports": [{"port": port, "targetPort": target, "protocol": protocol}]}
+    if node_port:
+        spec["type"] = "NodePort"
+        spec["ports"][0]["nodePort"] = node_port
     if selector:
         spec["selector"] = selector
     if address:

@@ -17,6 +17,7 @@ class Path:
     device: str    # of the receiver
     cgroup: str = None           # of the sender's processes
     receiver_cgroup: str = None
+    port: int = 0                # where the sender sends to, when something translates it
 
 
 def bare(world, tag="bare"):

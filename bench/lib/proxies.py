@@ -6,7 +6,7 @@ import time
 
 from . import layouts
 from .measure import serve
-from .net import Failed, in_ns, mac, need, sysctl, veth
+from .net import PREFIX, Failed, in_ns, mac, need, sysctl, veth
 
 PORT = 8080
 
@@ -30,6 +30,29 @@ def node(world, tag, endpoints=3):
         pods.append((pod, addr))
     servers = [(pod, addr, serve(world, pod, PORT)) for pod, addr in pods[1:]]
     return n, pods[0][0], servers
+
+
+NODE = "172.30.0.2"
+
+
+def router_of(tag):
+    """The namespace of the router that outside() made."""
+    return f"{PREFIX}{tag}-router"
+
+
+def outside(world, tag, n):
+    """A host outside of node `n`, behind a router as in Weft's sandbox; its namespace. The node is NODE to it."""
+    host, router = world.space(f"{tag}-out"), world.space(f"{tag}-router")
+    veth(host, "eth0", router, "host0")
+    in_ns(router, "ip link add fab0 type bridge")
+    in_ns(router, "ip link set fab0 up")
+    veth(router, "node0", n, "uplink0")
+    in_ns(router, "ip link set node0 master fab0")
+    in_ns(host, ["sh", "-ec", "ip addr add 203.0.113.10/24 dev eth0; ip route add default via 203.0.113.1"])
+    in_ns(router, ["sh", "-ec", "ip addr add 203.0.113.1/24 dev host0; ip addr add 172.30.0.1/24 dev fab0"])
+    in_ns(n, ["sh", "-ec", f"ip addr add {NODE}/24 dev uplink0; ip route add default via 172.30.0.1"])
+    sysctl(router, "net/ipv4/ip_forward", 1)
+    return host
 
 
 def restore():
@@ -64,8 +87,15 @@ class Nftables:
 
     @staticmethod
     def load(ns, services, timeout=120):
+        """By parts, which is many times faster than at once."""
         need("nft")
-        return timed(ns, ["nft", "-f", "-"], layouts.nftables(services), timeout)
+        began = time.monotonic()
+        for text in layouts.nftables_parts(services, NODE):
+            left = timeout - (time.monotonic() - began)
+            if left <= 0:
+                raise Failed(f"nft took more than {timeout} s")
+            in_ns(ns, ["nft", "-f", "-"], stdin=text, timeout=left)
+        return time.monotonic() - began
 
     @staticmethod
     def change(ns, old, new):

@@ -3,7 +3,7 @@
 measures it. The budgets are those of the design."""
 from collections import namedtuple
 
-from . import rows_agent, rows_cluster, rows_hub, rows_kernel, rows_pods, rows_probes, rows_scale, rows_services
+from . import rows_agent, rows_cluster, rows_hub, rows_kernel, rows_pods, rows_probes, rows_scale, rows_services, rows_translated
 
 Row = namedtuple("Row", "name seconds sentence promises measure")
 
@@ -32,8 +32,9 @@ class Effort:
 ROWS = [
     Row("pods-same", 120, "pod to pod on one node", rows_pods.SAME, rows_pods.same_node),
     Row("pods-across", 180, "pod to pod across nodes", rows_pods.ACROSS, rows_pods.across_nodes),
-    Row("clusterip", 240, "connect, request, answer, close through a ClusterIP", rows_services.CLUSTERIP,
+    Row("clusterip", 300, "connect, request, answer, close through a ClusterIP and a NodePort", rows_services.CLUSTERIP,
         rows_services.clusterip),
+    Row("translated", 60, "what translating each packet costs", rows_translated.TRANSLATED, rows_translated.translated),
     Row("change", 240, "one change among 10,000", rows_services.CHANGE, rows_services.change),
     Row("cold", 240, "cold start with 10,000 Services of 10 endpoints", rows_services.COLD, rows_services.cold),
     Row("verdict", 120, "the cost of a verdict", rows_kernel.VERDICT, rows_kernel.verdict),

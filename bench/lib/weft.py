@@ -163,6 +163,10 @@ class Cluster:
     def node_netns(self, node):
         return f"weft-{self.name}-{node}"
 
+    def node_address(self, node):
+        addresses = self.api("GET", f"/api/v1/nodes/{node}")["status"]["addresses"]
+        return next(a["address"] for a in addresses if a["type"] == "InternalIP" and ":" not in a["address"])
+
     def cgroup(self, node, namespace, pod):
         return os.path.join(cgroup_root(), f"weft.{self.name}", node, f"{namespace}.{pod}")
 

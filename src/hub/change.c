@@ -137,9 +137,9 @@ static int create(struct hub *h, struct api_write *w, struct object **now, struc
 	if (there) {
 		AUTO_BUF at = {0};
 		pos_print(&at, there->pos);
-		return api_fail(e, 409, "AlreadyExists", "%s \"" STR_FMT "\" already exists%s%s",
-				o->desc->plural, STR_ARG(o->meta.name), at.n ? ", from " : "",
-				at.n ? at.p : "");
+		return api_fail(e, 409, "AlreadyExists", "%s%s%s \"" STR_FMT "\" already exists%s%s",
+				o->desc->plural, *o->desc->group ? "." : "", o->desc->group,
+				STR_ARG(o->meta.name), at.n ? ", from " : "", at.n ? at.p : "");
 	}
 	if (check_namespace(h, o, e) || prepare(h, o, NULL, true, e))
 		return -EINVAL;

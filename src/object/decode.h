@@ -44,6 +44,12 @@ int decode_json(struct file *file, const struct decoder_options *opt);
  * NULL. Honours a member "weftPositions" as object_print_json writes it. */
 int decode_json_object(struct str json, struct file *file, const struct decode_limits *limits,
 		       struct object **out, struct remarks *rs);
+/* An object in Kubernetes' protobuf form as JSON; of the kinds of tables/proto.def. 0, -ENOMEM, or -EINVAL
+ * with the reason in `why`. */
+int decode_proto_json(struct str body, struct buf *out, struct buf *why);
+/* The bytes of a message's field, the last of that number; empty when there is none. */
+struct str proto_field(struct str message, uint32_t number);
+
 /* The first document of a YAML text, a map, as compact JSON; nothing is known of its members. 0, -EINVAL with
  * remarks, -ENOMEM. */
 int decode_yaml_json(struct str yaml, struct buf *out, struct remarks *rs);

@@ -90,6 +90,7 @@ const struct kind_desc kind_table[KIND_COUNT] = {
 		       .namespaced = IS_##scope,                                                             \
 		       .opaque = IS_##role,                                                                  \
 		       .body = BODY_##role(id),                                                              \
+		       .members = &id##_desc,                                                                \
 		       .sentence = (sentence_)},
 #include "tables/kinds.def"
 #undef KIND

@@ -399,6 +399,9 @@ static int fill_opaque_object(struct fill *f, const struct value *map)
 	for (const struct link *l = map->first; l; l = l->next) {
 		if (is_header(l->key->text))
 			continue;
+		if (!field_named(f->object->desc->members, l->key->text) &&
+		    unknown(f, f->object->desc->members, l))
+			return -ENOMEM;
 		if (json.n > 1)
 			buf_addc(&json, ',');
 		buf_json(&json, l->key->text);

@@ -129,7 +129,8 @@ struct kind_desc {
 	const char *version;
 	const char *plural, *singular, *shorts, *categories; /* shorts: comma-separated */
 	bool namespaced, opaque;
-	const struct struct_desc *body; /* NULL for OPAQUE kinds */
+	const struct struct_desc *body;	   /* NULL for OPAQUE kinds */
+	const struct struct_desc *members; /* what it may have, of OPAQUE kinds too */
 	const char *sentence;
 };
 extern const struct kind_desc kind_table[KIND_COUNT];

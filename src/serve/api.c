@@ -3,9 +3,6 @@
 #include "serve/api.h"
 
 #include <errno.h>
-#include <stdio.h>
-
-#include "base/clock.h"
 #include "serve/api_state.h"
 #include "serve/podstream.h"
 #include "serve/session.h"
@@ -26,7 +23,6 @@ int api_new(struct api **out, struct store *s, const struct api_ops *ops, void *
 	a->store = s;
 	a->ops = ops;
 	a->ctx = ctx;
-	snprintf(a->instance, sizeof(a->instance), "%016llx", (unsigned long long)clock_us());
 	int r = store_subscribe(s, on_event, a, &a->sub);
 	if (r) {
 		free(a);
@@ -106,7 +102,9 @@ void api_handle(void *ctx, const struct http_request *rq, struct http_reply *rp)
 	else if (!strncmp(rq->path, INTERNAL, strlen(INTERNAL)))
 		handle_internal(a, rq, rp, &e);
 	else if (get && discovery_is(rq->path))
-		discovery_handle(a, rq, rp, &e);
+		discovery_handle(rq, rp, &e);
+	else if (review_is(rq->path))
+		review_handle(rq, rp, &e);
 	else if (target_parse(&t, rq->path))
 		api_fail(&e, 404, "NotFound", "the server could not find the requested resource");
 	else

@@ -18,7 +18,6 @@ struct api {
 	uint64_t dirty;	  /* kinds written since the last flush, a bit each */
 	uint64_t rest_us; /* no flush before */
 	struct printed printed;
-	char instance[17]; /* differs for each start; part of what clients cache by */
 };
 
 /* What a URL names. */
@@ -56,8 +55,19 @@ struct show {
 struct show show_of(const struct http_request *rq);
 
 void status_print(struct buf *b, const struct api_error *e, const struct target *t);
-void discovery_handle(struct api *a, const struct http_request *rq, struct http_reply *rp,
-		      struct api_error *e);
+/* Groups in order of first appearance. */
+enum { API_GROUPS_MAX = 16 };
+struct api_group {
+	const char *name, *version;
+};
+size_t api_groups(struct api_group out[API_GROUPS_MAX]);
+bool api_group_find(struct str name, struct str version, struct api_group *out); /* version may be empty */
+void discovery_handle(const struct http_request *rq, struct http_reply *rp, struct api_error *e);
+/* What follows /openapi/; false: there is no such document. */
+bool openapi_print(struct str rest, struct buf *b);
+/* SelfSubject reviews. */
+bool review_is(const char *path);
+void review_handle(const struct http_request *rq, struct http_reply *rp, struct api_error *e);
 bool discovery_is(const char *path);
 void read_list(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
 	       struct api_error *e);

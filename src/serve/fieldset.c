@@ -6,7 +6,7 @@
 #include <stdio.h>
 
 #include "base/own.h"
-#include "serve/rule.h"
+#include "object/rule.h"
 
 static json_t *child(json_t *node, const char *key)
 {

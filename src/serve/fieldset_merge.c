@@ -2,7 +2,7 @@
 /* Configurations merged into objects, and what nobody wants any more taken out of them. See fieldset.h. */
 #include "base/own.h"
 #include "serve/fieldset.h"
-#include "serve/rule.h"
+#include "object/rule.h"
 
 static size_t find(const json_t *list, const struct merge_rule *r, const char *key)
 {

@@ -8,7 +8,7 @@
 #include <jansson.h>
 
 #include "serve/patch.h"
-#include "serve/rule.h"
+#include "object/rule.h"
 
 enum { DEPTH_MAX = 64 };
 #define DELETE "$deleteFromPrimitiveList/"

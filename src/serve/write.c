@@ -108,6 +108,29 @@ static int check_type(const struct http_request *rq, struct api_error *e)
 	    type);
 }
 
+static bool is_proto(const struct http_request *rq)
+{
+	return !strncmp(rq->content_type, "application/vnd.kubernetes.protobuf", 35);
+}
+
+/* The body of a create, which some clients send as protobuf only. */
+static int decode_body(const struct http_request *rq, struct object **out, struct remarks *rs,
+		       struct api_error *e)
+{
+	AUTO_BUF json = {0};
+	AUTO_BUF why = {0};
+	if (!is_proto(rq))
+		return check_type(rq, e) ? -EINVAL : decode(rq->body, out, rs, e);
+	if (decode_proto_json(rq->body, &json, &why))
+		return api_fail(
+		    e, 415, "UnsupportedMediaType",
+		    "this protobuf body is not taken: " STR_FMT
+		    "; send application/json. With kubectl's imperative create: add --dry-run=client "
+		    "-o yaml and pipe into kubectl create -f -",
+		    STR_ARG(buf_str(&why)));
+	return decode(buf_str(&json), out, rs, e);
+}
+
 /* The body's kind, namespace and name agree with the URL. */
 static int check_place(const struct target *t, struct object *o, struct api_error *e)
 {
@@ -189,7 +212,7 @@ static void create(struct api *a, const struct target *t, const struct http_requ
 {
 	struct api_write w = {.verb = API_CREATE};
 	struct remarks rs = {0};
-	if (!check_type(rq, e) && !read_dry(rq, &w.dry, e) && !decode(rq->body, &w.object, &rs, e) &&
+	if (!read_dry(rq, &w.dry, e) && !decode_body(rq, &w.object, &rs, e) &&
 	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e)) {
 		snprintf(e->name, sizeof(e->name), STR_FMT, STR_ARG(w.object->meta.name));
 		run_owned(a, &w, 201, rq, "", rp, e);

@@ -41,6 +41,24 @@ out=$(k describe node node-1)
 has "describe node" "$out" "PodCIDRs:"
 hasnt "describe node finds its Lease" "$out" "Failed to get lease"
 
+# explain, from the schemas
+out=$(k explain deployment.spec.template.spec.containers)
+for part in "GROUP:      apps" "FIELD: containers <[]Container>" "livenessProbe	<Probe>" "Restarts the container when it fails."; do
+	has "explain: $part" "$out" "$part"
+done
+out=$(k explain netpol --recursive)
+has "explain --recursive" "$out" "      from	<[]NetworkPolicyPeer>"
+has "with required fields" "$out" "podSelector	<LabelSelector> -required-"
+has "explain of an opaque kind" "$(k explain cm)" "binaryData	<map[string]string>"
+has "explain of a kind of Weft's own" "$(k explain addresspool.spec)" "addresses	<[]string> -required-"
+has "explain of a field that is not there" "$(k explain pod.spec.nope)" 'field "nope" does not exist'
+
+# who may
+same "auth can-i" "$(k auth can-i delete pods)" yes
+has "auth can-i of what the hub makes itself" "$(k auth can-i create events)" "no - it can only be read"
+has "auth can-i --list" "$(k auth can-i --list)" "networkpolicies.networking.k8s.io"
+has "auth whoami" "$(k auth whoami)" "weft:admin"
+
 # watch: what is made and deleted shows as it happens
 kubectl get configmaps -n shop -w >"$dir/watch" 2>&1 &
 watcher=$!
@@ -58,8 +76,8 @@ spec: {containers: [{name: c, image: i, ports: [{containerPort: 80}]}]}
 YAML
 has "create -f --validate=false" "$(k create -f "$dir/new.yaml" --validate=false)" "pod/single created"
 has "create again: AlreadyExists" "$(k create -f "$dir/new.yaml" --validate=false)" "(AlreadyExists)"
+has "a typing error in a ConfigMap is told, with the word that was meant" "$(sed 's/name: fresh/name: typo/;s/data:/dta:/;/^---/,$d' "$dir/new.yaml" | k create -f -)" 'unknown field "dta" (did you mean "data"?)'
 has "create -f with validation" "$(sed 's/name: fresh/name: checked/;/^---/,$d' "$dir/new.yaml" | k create -f -)" created
-out=$(sed 's/name: fresh/name: typo/;s/data:/dta:/;/^---/,$d' "$dir/new.yaml" | k create -f -)
 has "apply of something new" "$(sed 's/name: fresh/name: applied/;/^---/,$d' "$dir/new.yaml" | k apply -f -)" created
 has "label" "$(k label cm fresh -n shop x=y)" labeled
 has "patch --type=merge" "$(k patch cm fresh -n shop --type=merge -p '{"data":{"c":"d"}}')" patched
@@ -73,7 +91,6 @@ has "delete of a file's object: Conflict with file and line" "$(k delete deploym
 has "edit of a file's object too" "$(k patch svc web -n shop --type=merge -p '{"spec":{"type":"ClusterIP"}}')" "manifests/shop.yaml:23:1: change it there"
 has "a pod that follows from it may go" "$(k delete pod "$pod" -n shop --wait=false)" deleted
 has "not found" "$(k get pod nope)" "(NotFound)"
-has "imperative create says what to do" "$(k create namespace foo)" "--dry-run=client -o yaml"
 has "invalid objects name the field" "$(k create --validate=false -f - <<'YAML'
 {"apiVersion":"v1","kind":"Service","metadata":{"name":"bad"},"spec":{"ports":[{"port":70000}]}}
 YAML
@@ -82,6 +99,23 @@ sleep 0.3
 has "the watch showed it" "$(cat "$dir/watch")" fresh
 kill $watcher 2>/dev/null
 wait $watcher 2>/dev/null
+
+# the imperative forms, whose bodies are protobuf since 1.32
+has "create namespace" "$(k create namespace lab)" "namespace/lab created"
+k create deployment many -n lab --image=i:1 --replicas=3 --port=80 >/dev/null
+same "create deployment" "$(k get deployment many -n lab -o jsonpath='{.spec.replicas} {.spec.template.spec.containers[0].name} {.spec.template.spec.containers[0].ports[0].containerPort} {.spec.selector.matchLabels}')" \
+	'3 i 80 {"app":"many"}'
+k create service nodeport np -n lab --tcp=80:http --node-port=30123 >/dev/null
+same "create service" "$(k get svc np -n lab -o jsonpath='{.spec.type} {.spec.ports[0].targetPort} {.spec.ports[0].nodePort}')" "NodePort http 30123"
+k create configmap text -n lab --from-literal=a=ü >/dev/null
+same "create configmap" "$(k get cm text -n lab -o jsonpath='{.data.a}')" ü
+k create secret generic key -n lab --from-literal=a=bcd >/dev/null
+same "create secret: bytes in base64" "$(api GET /api/v1/namespaces/lab/secrets/key | field 'o["data"]["a"]')" YmNk
+has "create serviceaccount" "$(k create sa who -n lab)" created
+k create job once -n lab --image=i:1 -- echo hi >/dev/null
+same "create job" "$(k get job once -n lab -o jsonpath='{.spec.template.spec.containers[0].command}')" '["echo","hi"]'
+has "create of what is there" "$(k create deployment many -n lab --image=i:1)" 'deployments.apps "many" already exists'
+has "a kind that is not there" "$(k create quota z -n lab)" "could not find the requested resource"
 
 # cluster policies: what is not known is refused to a client that asks for strict validation, else kept, closed and told
 cat >"$dir/cnp.yaml" <<'YAML'

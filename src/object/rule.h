@@ -3,8 +3,8 @@
  * How values merge, member by member, as the field tables say: for strategic merge patches, server-side
  * apply, the owners of fields, and the schemas that are published. Pure.
  */
-#ifndef WEFT_SERVE_RULE_H
-#define WEFT_SERVE_RULE_H
+#ifndef WEFT_OBJECT_RULE_H
+#define WEFT_OBJECT_RULE_H
 
 #include "object/object.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Rules from the field tables, and of the few lists inside of what the tables keep as text. See rule.h. */
-#include "serve/rule.h"
+#include "object/rule.h"
 
 #include "base/own.h"
 
@@ -72,5 +72,5 @@ struct merge_rule merge_rule_top(const struct kind_desc *k, const char *name)
 {
 	if (!strcmp(name, "metadata"))
 		return (struct merge_rule){.how = MERGE_MAP, .type = &metadata_desc};
-	return merge_rule(k->body, name);
+	return merge_rule(k->members, name);
 }

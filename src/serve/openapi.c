@@ -7,7 +7,7 @@
 
 #include "base/hash.h"
 #include "object/schema.h"
-#include "serve/api_state.h"
+#include "serve/podstream.h"
 
 static void print_gvk(struct buf *b, const struct kind_desc *k)
 {
@@ -87,6 +87,10 @@ static void print_kind(struct buf *b, const struct kind_desc *k)
 	print_operation(b, k, "patch", "patch", NULL, true);
 	print_operation(b, k, "delete", "delete", NULL, true);
 	buf_addc(b, '}');
+	if (k->kind == KIND_pod) {
+		buf_addc(b, ',');
+		podstream_openapi(b);
+	}
 }
 
 static void print_document(struct buf *b, const struct api_group *g)

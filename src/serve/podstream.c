@@ -15,13 +15,13 @@
 #define DEFAULT_CONTAINER "kubectl.kubernetes.io/default-container"
 
 static const struct {
-	const char *name, *kind, *verbs;
+	const char *name;
 	enum session_kind session;
 } subs[] = {
-    {"attach", "PodAttachOptions", "[\"create\",\"get\"]", SESSION_EXEC},
-    {"exec", "PodExecOptions", "[\"create\",\"get\"]", SESSION_EXEC},
-    {"log", "Pod", "[\"get\"]", SESSION_LOG},
-    {"portforward", "PodPortForwardOptions", "[\"create\",\"get\"]", SESSION_FORWARD},
+    {"attach", SESSION_EXEC},
+    {"exec", SESSION_EXEC},
+    {"log", SESSION_LOG},
+    {"portforward", SESSION_FORWARD},
 };
 
 bool podstream_is(const struct target *t)
@@ -304,25 +304,6 @@ int api_set_runtime(struct api *a, uv_loop_t *loop, const char *path)
 }
 
 /* Discovery */
-
-void podstream_discovery(struct buf *b)
-{
-	for (size_t i = 0; i < ARRAY_LEN(subs); i++)
-		buf_printf(b,
-			   ",{\"name\":\"pods/"
-			   "%s\",\"singularName\":\"\",\"namespaced\":true,\"kind\":\"%s\",\"verbs\":%s}",
-			   subs[i].name, subs[i].kind, subs[i].verbs);
-}
-
-void podstream_subresources(struct buf *b)
-{
-	for (size_t i = 0; i < ARRAY_LEN(subs); i++)
-		buf_printf(b,
-			   "%s{\"subresource\":\"%s\",\"responseKind\":{\"group\":\"\",\"version\":\"v1\","
-			   "\"kind\":\"%s\"},"
-			   "\"verbs\":%s}",
-			   i ? "," : "", subs[i].name, subs[i].kind, subs[i].verbs);
-}
 
 static void print_parameter(struct buf *b, const char *name, const char *in, const char *type, bool first)
 {

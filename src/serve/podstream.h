@@ -8,10 +8,7 @@
 bool podstream_is(const struct target *t);
 void podstream_handle(struct api *a, const struct target *t, const struct http_request *rq,
 		      struct http_reply *rp, struct api_error *e);
-/* Their rows of discovery, plain and aggregated, each beginning with a comma or not; their paths of OpenAPI.
- */
-void podstream_discovery(struct buf *b);
-void podstream_subresources(struct buf *b);
+/* Their paths of OpenAPI. */
 void podstream_openapi(struct buf *b);
 
 #endif

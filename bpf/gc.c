@@ -37,11 +37,22 @@ ALWAYS_INLINE int gc_is_gone4(__u32 v4)
 	return gc_is_gone(&a);
 }
 
-ALWAYS_INLINE __u64 gc_age(__u8 proto, __u32 flags)
+/* Of a connection whose answers pass elsewhere one way is seen: its client's second packet, other than the
+ * SYN again, answers something. */
+ALWAYS_INLINE int gc_is_answered(const struct conn_value *v)
 {
+	if (v->flags & CONN_DIRECT)
+		return v->there.packets > 1 + (__u64)v->retransmits;
+	return v->flags & CONN_ANSWERED;
+}
+
+ALWAYS_INLINE __u64 gc_age(__u8 proto, const struct conn_value *v)
+{
+	__u32 flags = v->flags;
+
 	if (flags & CONN_CUT && (proto == IPPROTO_TCP || proto == IPPROTO_SCTP))
 		return AGE_CUT;
-	if (!(flags & CONN_ANSWERED))
+	if (!gc_is_answered(v))
 		return flags & CONN_RST ? AGE_TCP_CLOSED : AGE_UNANSWERED;
 	if (proto == IPPROTO_UDP)
 		return AGE_UDP;
@@ -57,7 +68,7 @@ ALWAYS_INLINE int gc_is_over(const struct gc *g, __u8 proto, const struct conn_v
 	__u32 pod = v->ifindex;
 
 	/* signed: an entry may be younger than the clock that was read before it */
-	if ((__s64)(g->now - v->seen) > (__s64)gc_age(proto, v->flags))
+	if ((__s64)(g->now - v->seen) > (__s64)gc_age(proto, v))
 		return 1;
 	return pod && !bpf_map_lookup_elem(&iface, &pod);
 }

@@ -6,6 +6,7 @@
  * the tunnel's header.
  */
 #include "bpf/lib/inbound.h"
+#include "bpf/lib/reply.h"
 
 static const struct hook tunnel_hook = {
     .in = COUNTER_TUNNEL_IN,
@@ -26,7 +27,7 @@ static const struct hook stack_hook = {
 };
 
 /* The element of the node at the other end of the tunnel; NULL: a stranger. */
-ALWAYS_INLINE const struct address_value *tunnel_sender(struct __sk_buff *skb, struct packet *p)
+ALWAYS_INLINE const struct address_value *tunnel_sender(struct __sk_buff *skb, struct packet *p, __u32 *vni)
 {
 	struct bpf_tunnel_key key = {};
 	const struct address_value *a;
@@ -37,6 +38,7 @@ ALWAYS_INLINE const struct address_value *tunnel_sender(struct __sk_buff *skb, s
 		__builtin_memcpy(&p->look, key.remote_ipv6, sizeof(p->look));
 	else
 		return 0;
+	*vni = key.tunnel_id;
 	a = bpf_map_lookup_elem(&address, &p->look);
 	return a && (a->flags & ADDRESS_NODE) ? a : 0;
 }
@@ -52,7 +54,8 @@ ALWAYS_INLINE int tunnel_is_spoofed(const struct packet *p, const struct address
 ALWAYS_INLINE int tunnel_in(struct __sk_buff *skb, struct packet *p)
 {
 	const struct config_value *c = config_get();
-	const struct address_value *sender = tunnel_sender(skb, p), *a;
+	__u32 vni = 0;
+	const struct address_value *sender = tunnel_sender(skb, p, &vni), *a;
 	int step = parse(skb);
 
 	if (!sender || !c)
@@ -63,6 +66,11 @@ ALWAYS_INLINE int tunnel_in(struct __sk_buff *skb, struct packet *p)
 		return step;
 	if (tunnel_is_spoofed(p, sender))
 		return DROP_SPOOFED;
+	if (vni == (c->vni ^ DIRECT_VNI)) {
+		step = direct_read(skb, p, c);
+		if (step)
+			return step;
+	}
 	step = fragment_step(p);
 	if (step)
 		return step;
@@ -83,6 +91,12 @@ SEC("tc") int weft_tunnel_in(struct __sk_buff *skb)
 	if (!p)
 		return TC_ACT_SHOT;
 	return packet_end(p, &tunnel_hook, tunnel_in(skb, p));
+}
+
+/* Where the packet goes does not change by it: its destination stays. */
+ALWAYS_INLINE int tunnel_reply(struct __sk_buff *skb, struct packet *p)
+{
+	return fragment_step(p) ? 0 : reply_step(skb);
 }
 
 ALWAYS_INLINE int tunnel_out(struct __sk_buff *skb, struct packet *p)
@@ -111,13 +125,31 @@ ALWAYS_INLINE int tunnel_out(struct __sk_buff *skb, struct packet *p)
 			return DROP_NO_NODE;
 		p->node = r->node;
 	}
+	if (own_has_begun()) {
+		step = tunnel_reply(skb, p);
+		if (step)
+			return step;
+	}
 	p->action = TC_ACT_OK;
-	return send_tunnel(skb, p, c);
+	return send_tunnel(skb, p, c->vni);
+}
+
+/* Has another program of ours redirected it here? Then it has its header, and was counted there. */
+ALWAYS_INLINE int tunnel_is_set(struct __sk_buff *skb)
+{
+	struct bpf_tunnel_key key;
+
+	return !bpf_skb_get_tunnel_key(skb, &key, sizeof(key), 0) ||
+	       !bpf_skb_get_tunnel_key(skb, &key, sizeof(key), BPF_F_TUNINFO_IPV6);
 }
 
 SEC("tc") int weft_tunnel_out(struct __sk_buff *skb)
 {
-	struct packet *p = packet_begin(skb, &stack_hook);
+	struct packet *p;
+
+	if (tunnel_is_set(skb))
+		return TC_ACT_OK;
+	p = packet_begin(skb, &stack_hook);
 
 	if (!p)
 		return TC_ACT_SHOT;

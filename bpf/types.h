@@ -26,10 +26,11 @@ struct bpf_map; /* what callbacks of bpf_for_each_map_elem get */
 
 #define PKT_HOST 0 /* skb->pkt_type: for this machine */
 
-#define EPERM	     1
-#define ENODEV	     19
-#define ECONNREFUSED 111
-#define EEXIST	     17
-#define EINVAL	     22
+#define EPERM		1
+#define ENODEV		19
+#define ECONNREFUSED	111
+#define EEXIST		17
+#define EINVAL		22
+#define ESOCKTNOSUPPORT 94
 
 #endif

@@ -2,9 +2,11 @@
 /*
  * weft_uplink: tc ingress at the node's uplink. Refuses sources that cannot come from there, gives replies of
  * masqueraded connections and NodePorts to those whose they are, and leaves all else (the tunnel's own UDP,
- * the node's sockets, ARP) to the stack as it came.
+ * the node's sockets, ARP) to the stack as it came. weft_uplink_out: tc egress there, for what sockets of the
+ * node answer as backends of a Service.
  */
 #include "bpf/lib/inbound.h"
+#include "bpf/lib/reply.h"
 
 #define VXLAN_PORT 4789
 
@@ -57,4 +59,39 @@ SEC("tc") int weft_uplink(struct __sk_buff *skb)
 	if (!p)
 		return TC_ACT_SHOT;
 	return packet_end(p, &uplink_hook, uplink(skb, p));
+}
+
+static const struct hook leave_hook = {
+    .in = COUNTER_LEAVE_IN,
+    .drop = COUNTER_LEAVE_DROP,
+    .way = {[WAY_STACK] = COUNTER_LEAVE_TO_UPLINK,
+	    [WAY_POD] = COUNTER_LEAVE_TO_UPLINK,
+	    [WAY_TUNNEL] = COUNTER_LEAVE_TO_UPLINK,
+	    [WAY_UPLINK] = COUNTER_LEAVE_TO_UPLINK},
+};
+
+/* Most of what leaves is none of such answers: the tunnel's own UDP, pods' packets, other sockets'. */
+ALWAYS_INLINE int uplink_out(struct __sk_buff *skb, struct packet *p)
+{
+	const struct address_value *a;
+
+	if (parse(skb) || p->is_nd)
+		return STEP_STACK;
+	a = bpf_map_lookup_elem(&address, &p->t.src);
+	if (!a || !(a->flags & ADDRESS_SELF) || fragment_step(p))
+		return STEP_STACK;
+	p->action = TC_ACT_OK;
+	return reply_step(skb);
+}
+
+SEC("tc") int weft_uplink_out(struct __sk_buff *skb)
+{
+	struct packet *p;
+
+	if (!own_has_begun())
+		return TC_ACT_OK;
+	p = packet_begin(skb, &leave_hook);
+	if (!p)
+		return TC_ACT_OK;
+	return packet_end(p, &leave_hook, uplink_out(skb, p));
 }

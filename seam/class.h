@@ -50,9 +50,11 @@ struct range_value {
 };
 WEFT_SEAM_SIZE(struct range_value, 8);
 
-struct node_value { /* BPF map node: __u32 → this; where a node is reached on the underlay */
+#define NODE_WIDE6 1u /* its IPv6 pods differ in more than 64 bits: none can be named by half an address */
+struct node_value {   /* BPF map node: __u32 → this; where a node is reached on the underlay */
 	struct addr16 v4, v6;
+	__u32 flags; /* NODE_… */
 };
-WEFT_SEAM_SIZE(struct node_value, 32);
+WEFT_SEAM_SIZE(struct node_value, 36);
 
 #endif

@@ -28,8 +28,9 @@ struct config_value {
 	__u8 block_lens6[BLOCK_LENS]; /* the same; length 0 (::/0) is stored as 255 */
 	__u32 block_trie;	      /* 1: use the trie instead */
 	__u32 vni;
-	__u32 flags; /* CONFIG_… */
+	__u32 flags;	/* CONFIG_… */
+	__u32 pods6[2]; /* upper half of the IPv6 addresses of this node's pods; 0: their range is wider */
 };
-WEFT_SEAM_SIZE(struct config_value, 92);
+WEFT_SEAM_SIZE(struct config_value, 100);
 
 #endif

@@ -33,6 +33,7 @@ WEFT_SEAM_SIZE(struct conn6_key, 40);
 #define CONN_RST	  32u
 #define CONN_RECHECK	  64u  /* policies changed: the next packet is judged again, see weft_gc */
 #define CONN_CUT	  128u /* no longer allowed at a strict pod: drops all until it is allowed again */
+#define CONN_DIRECT	  256u /* handed to the backend's node, whose answers pass elsewhere: one way is seen */
 
 struct conn_way {
 	__u64 bytes, packets;
@@ -72,8 +73,9 @@ WEFT_SEAM_SIZE(struct nat_key, 40);
 #define NAT_SNAT  2u /* key: as judged; value: from an address and port of this node */
 #define NAT_REPLY 4u /* the way back of either */
 #define NAT_ROLE  7u
-#define NAT_LIST                                                                                             \
-	(~NAT_ROLE) /* upper bits of the list that the backend came from (NAT_DNAT without NAT_REPLY) */
+#define NAT_DIRECT                                                                                           \
+	8u /* with NAT_DNAT: goes on as it came, and the backend's node translates (bpf/lib/direct.h) */
+#define NAT_LIST (~15u) /* upper bits of the list that the backend came from (NAT_DNAT without NAT_REPLY) */
 struct nat_value {
 	struct addr16 src, dst;
 	__u16 sport, dport;

@@ -15,6 +15,7 @@
 #define SERVICE_RANGES	   8u  /* outside clients only from BPF map source_range (SV42) */
 #define SERVICE_INSIDE_NOT 16u /* callers in the cluster are not translated: ipMode Proxy (SV43) */
 #define SERVICE_MAGLEV	   32u /* the lists are Maglev tables: connect() chooses by the client, too */
+#define SERVICE_DIRECT	   64u /* what other nodes' pods serve is answered by their nodes: bpf/lib/direct.h */
 
 struct service_key { /* BPF map service */
 	struct addr16 addr;

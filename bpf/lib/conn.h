@@ -99,6 +99,8 @@ __attribute__((noinline)) int conn_open(int translated)
 	v->flags = source_is_a(&p->t, p->v6) ? 0 : CONN_STARTED_BY_B;
 	if (translated)
 		v->flags |= CONN_NAT;
+	if (p->direct)
+		v->flags |= CONN_DIRECT;
 	v->rule_egress = p->rule_egress;
 	v->rule_ingress = p->rule_ingress;
 	v->ifindex = p->ifindex;

@@ -160,7 +160,7 @@ ALWAYS_INLINE int write_hop(struct __sk_buff *skb, const struct packet *p, const
 	return 0;
 }
 
-ALWAYS_INLINE int send_tunnel(struct __sk_buff *skb, struct packet *p, const struct config_value *c)
+ALWAYS_INLINE int send_tunnel(struct __sk_buff *skb, struct packet *p, __u32 vni)
 {
 	const struct node_value *n = bpf_map_lookup_elem(&node, &p->node);
 	struct bpf_tunnel_key key = {};
@@ -168,7 +168,7 @@ ALWAYS_INLINE int send_tunnel(struct __sk_buff *skb, struct packet *p, const str
 
 	if (!n)
 		return DROP_NO_NODE;
-	key.tunnel_id = c->vni;
+	key.tunnel_id = vni;
 	key.tunnel_ttl = 64;
 	if (n->v4.w[3]) {
 		key.remote_ipv4 = bpf_ntohl(n->v4.w[3]); /* host order, unlike everything else */
@@ -180,6 +180,30 @@ ALWAYS_INLINE int send_tunnel(struct __sk_buff *skb, struct packet *p, const str
 	}
 	if (bpf_skb_set_tunnel_key(skb, &key, sizeof(key), flags))
 		return DROP_TUNNEL;
+	return 0;
+}
+
+/* To the backend's node as it came; p->t is what that node will judge. */
+__attribute__((noinline)) int send_direct(struct __sk_buff *skb, int hop)
+{
+	struct packet *p = packet_get();
+	const struct config_value *c = config_get();
+	struct direct_head h;
+	int step;
+
+	if (!p || !c)
+		return DROP_TUNNEL;
+	step = fault_step(c, FAULT_UPLINK);
+	if (step)
+		return step;
+	direct_head_set(&h, &p->t);
+	step = write_hop(skb, p, h.to, h.from, hop);
+	if (!step)
+		step = send_tunnel(skb, p, c->vni ^ DIRECT_VNI);
+	if (step)
+		return step;
+	count(COUNTER_DIRECT_OUT);
+	p->action = (int)bpf_redirect(c->tunnel, 0);
 	return 0;
 }
 
@@ -209,7 +233,7 @@ ALWAYS_INLINE int send(struct __sk_buff *skb, struct packet *p, const struct con
 	case WAY_TUNNEL:
 		step = write_hop(skb, p, c->gateway_mac, c->gateway_mac, hop);
 		if (!step)
-			step = send_tunnel(skb, p, c);
+			step = send_tunnel(skb, p, c->vni);
 		if (!step)
 			p->action = (int)bpf_redirect(c->tunnel, 0);
 		break;

@@ -75,6 +75,7 @@ __attribute__((noinline)) int icmp_related(struct __sk_buff *skb)
 	p->t = p->nk;
 	p->translated = 0;
 	p->backward = 0;
+	p->direct = 0;
 	return 0;
 }
 

@@ -11,11 +11,13 @@
 #include "bpf/lib/fragment.h"
 #include "bpf/lib/learn_step.h"
 #include "bpf/lib/recheck.h"
+#include "bpf/lib/refuse.h"
 
 /* A NodePort whose backend is elsewhere: its replies must come back through this node (SV11). */
 ALWAYS_INLINE int inbound_snat(struct __sk_buff *skb, struct packet *p)
 {
-	if (p->backward || p->way == WAY_POD || !addr_same(&p->out.src, &p->t.src))
+	if (p->backward || p->direct || p->way == WAY_POD || p->way == WAY_STACK ||
+	    !addr_same(&p->out.src, &p->t.src))
 		return 0;
 	return nat_snat(skb);
 }
@@ -53,6 +55,18 @@ ALWAYS_INLINE int inbound_left(struct packet *p)
 	return s && s->flags & SERVICE_OUTSIDE_TOO ? DROP_NO_BACKEND : STEP_STACK;
 }
 
+/* Tells the sender how big a packet may be that goes to another node (RFC 1191, RFC 8201). */
+ALWAYS_INLINE int inbound_too_big(struct __sk_buff *skb, __u32 mtu)
+{
+	struct packet *p = packet_get();
+
+	if (!p || !refuse_big(skb, mtu))
+		return DROP_TOO_BIG;
+	p->refuse = 1;
+	p->action = (int)bpf_redirect(skb->ifindex, 0);
+	return DROP_TOO_BIG;
+}
+
 /* After parse(). STEP_STACK: it is neither for a pod of this node nor translated here. */
 ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct config_value *c)
 {
@@ -61,6 +75,8 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 	int step, hop = 1;
 
 	if (!p->is_error || !icmp_related(skb)) {
+		if (p->is_error && p->told)
+			return DROP_NO_BACKEND; /* what it is about is over here */
 		p->is_error = 0;
 		conn = conn_find(p);
 		if (!conn && may_begin(p))
@@ -68,7 +84,7 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 		if (!to)
 			conn = translate(p, conn, SERVICE_OUTSIDE);
 		if (!to && !conn && !p->translated) {
-			step = service_step(skb, SERVICE_OUTSIDE);
+			step = p->told ? direct_step() : service_step(skb, SERVICE_OUTSIDE);
 			if (step)
 				return step;
 		}
@@ -77,6 +93,8 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 		to = bpf_map_lookup_elem(&endpoint, &p->t.dst);
 	if (!to && !p->translated)
 		return inbound_left(p);
+	if (!to && p->told)
+		return DROP_NO_ENDPOINT; /* not to be sent on: it might come back */
 	if (skb->ifindex == c->uplink && fault_step(c, FAULT_UPLINK))
 		return DROP_FAULT;
 	if (!p->is_error) {
@@ -92,8 +110,10 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 		if (step)
 			return step;
 	}
-	if (p->way == WAY_STACK && !p->backward)
-		return DROP_NO_BACKEND; /* a datagram for this node's own namespace, see own.h */
+	if (p->way != WAY_TUNNEL)
+		p->direct = 0;
+	if (p->way == WAY_STACK)
+		own_begin(); /* a backend in this node's own namespace */
 	if (!p->is_error) {
 		if (p->translated) {
 			step = inbound_snat(skb, p);
@@ -113,7 +133,9 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 		learn_step(skb, p, c);
 	/* the outer packet may be cut where the inner one allows it */
 	if (p->way == WAY_TUNNEL && !fits(skb, p, c) && (p->v6 || (p->fragment_flags & IPV4_DONT_FRAG)))
-		return DROP_TOO_BIG;
+		return inbound_too_big(skb, c->mtu);
+	if (p->direct)
+		return send_direct(skb, hop);
 	return send(skb, p, c, hop);
 }
 

@@ -105,7 +105,8 @@ __attribute__((noinline)) int nat_dnat(void)
 	}
 	if (step)
 		return step == STEP_NEXT ? DROP_SNAT_PORTS : step;
-	nat_value_set(&p->nv, &p->t, NAT_DNAT | (p->backend_list & NAT_LIST), p->now);
+	nat_value_set(&p->nv, &p->t, NAT_DNAT | (p->direct ? NAT_DIRECT : 0) | (p->backend_list & NAT_LIST),
+		      p->now);
 	if (bpf_map_update_elem(&nat, &p->raw, &p->nv, BPF_ANY))
 		return DROP_NAT_FULL;
 	p->out = p->t;

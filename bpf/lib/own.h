@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Backends in this node's own namespace (pods with hostNetwork), for clients from outside (SV49). What the
- * node's sockets send out of the uplink passes no hook that could translate it back, so TCP is not translated
- * at all: the packet is given to the socket that listens for the backend, and the connection that comes of it
- * has the address and port that the client asked for. Datagram sockets answer from their own port, so those
- * are dropped. Called by service.h.
+ * Backends in this node's own namespace (pods with hostNetwork), for clients from outside (SV49). TCP is not
+ * translated: the packet is given to the socket that listens for the backend, and the connection that comes
+ * of it has the address and port that the client asked for. Datagram sockets and SCTP answer from their own
+ * port, so those are translated, and what the node's sockets send is looked through from then on; see
+ * reply.h. Called by service.h and inbound.h.
  */
 #ifndef WEFT_BPF_OWN_H
 #define WEFT_BPF_OWN_H
@@ -67,12 +67,13 @@ ALWAYS_INLINE int own_is_local(struct __sk_buff *skb, const struct packet *p)
 	return bpf_fib_lookup(skb, &f, sizeof(f), 0) == BPF_FIB_LKUP_RET_NOT_FWDED;
 }
 
-/* Gives the packet to the socket behind p->chosen: STEP_STACK, or a drop reason. */
+/* Gives the packet to the socket behind p->chosen: STEP_STACK, or a drop reason. STEP_NEXT: the kernel cannot
+ * (before 6.6 not to a socket with SO_REUSEPORT), so it is to be translated. */
 __attribute__((noinline)) int own_take(struct __sk_buff *skb)
 {
 	struct packet *p = packet_get();
 	struct bpf_sock *sk;
-	long err;
+	int err;
 
 	if (!p || !own_is_local(skb, p))
 		return DROP_NO_BACKEND;
@@ -81,9 +82,28 @@ __attribute__((noinline)) int own_take(struct __sk_buff *skb)
 		p->refuse = 1; /* nobody listens: the stack says so */
 		return DROP_NO_BACKEND;
 	}
-	err = sk->state == TCP_LISTENS ? bpf_sk_assign(skb, sk, 0) : -EINVAL;
+	err = sk->state == TCP_LISTENS ? (int)bpf_sk_assign(skb, sk, 0) : -EINVAL;
 	bpf_sk_release(sk);
+	if (err == -ESOCKTNOSUPPORT)
+		return STEP_NEXT;
 	return err ? DROP_NO_BACKEND : STEP_STACK;
+}
+
+/* From now on answers of the node's own sockets are looked for. */
+ALWAYS_INLINE void own_begin(void)
+{
+	__u32 zero = 0, *on = bpf_map_lookup_elem(&serving, &zero);
+
+	if (on && !*on)
+		*on = 1;
+}
+
+ALWAYS_INLINE int own_has_begun(void)
+{
+	__u32 zero = 0;
+	const __u32 *on = bpf_map_lookup_elem(&serving, &zero);
+
+	return on && *on;
 }
 
 /* Is the chosen backend in this node's own namespace? */

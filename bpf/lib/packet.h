@@ -59,6 +59,8 @@ struct packet {
 	__u8 masquerade; /* needs SNAT before it leaves */
 	__u8 is_pod;	 /* t.dst is a pod's, not of this node */
 	__u8 known;	 /* an open connection is judged again: what its name was stays (CN16) */
+	__u8 direct;	 /* goes on as it came, to the backend's node; see direct.h */
+	__u8 told;	 /* came so from another node, which chose p->chosen */
 	__u8 target_mac[6];
 	/* keys and values of look-ups, so that the stack stays free */
 	struct conn4_key k4 __attribute__((aligned(8)));

@@ -15,9 +15,12 @@
 #define TCP_LEN		  20
 #define ICMP_LEN	  8
 #define QUOTED_LEN	  8 /* of the transport header, RFC 792 */
+#define FRAGMENT_LEN	  8 /* of IPv6's fragment header */
 #define REFUSED_TTL	  64
 #define ICMP4_UNREACHABLE 0x0303 /* type and code: port unreachable */
 #define ICMP6_UNREACHABLE 0x0104
+#define ICMP4_TOO_BIG	  0x0304 /* fragmentation needed, RFC 1191 */
+#define ICMP6_TOO_BIG	  0x0200
 
 struct tcp_head { /* RFC 9293, 3.1 */
 	__u16 sport, dport;
@@ -28,7 +31,7 @@ struct tcp_head { /* RFC 9293, 3.1 */
 
 struct icmp_head {
 	__u16 kind, sum;
-	__u32 zero;
+	__u32 word;
 };
 
 /* The IP header of the refusal, and after it the transport's own; by words, for sums. */
@@ -120,20 +123,25 @@ ALWAYS_INLINE int refuse_tcp(struct __sk_buff *skb, const struct packet *p, stru
 	return !bpf_skb_store_bytes(skb, L3 + ip_len, &r->tcp, TCP_LEN, 0);
 }
 
-/* RFC 792 and RFC 4443, 3.1: port unreachable, quoting the IP header and 8 bytes. */
-ALWAYS_INLINE int refuse_udp(struct __sk_buff *skb, struct packet *p, struct refusal *r, __u32 ip_len)
+/* An ICMP error (RFC 792, RFC 4443) that quotes the IP header and 8 bytes of transport; `word` follows its
+ * sum. */
+ALWAYS_INLINE int refuse_icmp(struct __sk_buff *skb, struct packet *p, struct refusal *r, __u32 ip_len,
+			      __u16 kind, __u32 word)
 {
 	__u8 proto = p->v6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
 	__u32 sum, quoted = ip_len + QUOTED_LEN;
 
+	if (p->v6 && p->fragment != FRAGMENT_NONE)
+		quoted += FRAGMENT_LEN;
 	if (refusal_ip(skb, p, r, ICMP_LEN + quoted, proto))
 		return 0;
 	sum = p->v6 ? refusal_pseudo(p, r, ICMP_LEN + quoted, proto) : 0;
-	r->icmp.kind = bpf_htons(p->v6 ? ICMP6_UNREACHABLE : ICMP4_UNREACHABLE);
+	r->icmp.kind = bpf_htons(kind);
+	r->icmp.word = bpf_htonl(word);
 	if (p->v6) {
-		if (bpf_skb_load_bytes(skb, L3, p->diff_old, IPV6_LEN + QUOTED_LEN))
+		if (bpf_skb_load_bytes(skb, L3, p->diff_old, quoted))
 			return 0;
-		sum = (__u32)bpf_csum_diff(0, 0, p->diff_old[0].w, IPV6_LEN + QUOTED_LEN, sum);
+		sum = (__u32)bpf_csum_diff(0, 0, p->diff_old[0].w, quoted, sum);
 	} else {
 		if (bpf_skb_load_bytes(skb, L3, p->diff_old, IPV4_LEN + QUOTED_LEN))
 			return 0;
@@ -144,6 +152,13 @@ ALWAYS_INLINE int refuse_udp(struct __sk_buff *skb, struct packet *p, struct ref
 	    bpf_skb_adjust_room(skb, (__s32)(ip_len + ICMP_LEN), BPF_ADJ_ROOM_MAC, 0))
 		return 0;
 	return !bpf_skb_store_bytes(skb, L3 + ip_len, &r->icmp, ICMP_LEN, 0);
+}
+
+ALWAYS_INLINE int refusal_close(struct __sk_buff *skb, const struct packet *p, const struct refusal *r)
+{
+	if (p->v6)
+		return !bpf_skb_store_bytes(skb, L3, &r->v6, IPV6_LEN, 0);
+	return !bpf_skb_store_bytes(skb, L3, &r->v4, IPV4_LEN, 0);
 }
 
 /* 1: the packet has become its refusal. A packet that is half written then is dropped by the caller's
@@ -163,14 +178,28 @@ __attribute__((noinline)) int refuse(struct __sk_buff *skb)
 	if (p->t.proto == IPPROTO_TCP)
 		made = refuse_tcp(skb, p, &r, ip_len);
 	else if (p->t.proto == IPPROTO_UDP)
-		made = refuse_udp(skb, p, &r, ip_len);
-	if (!made)
+		made = refuse_icmp(skb, p, &r, ip_len, p->v6 ? ICMP6_UNREACHABLE : ICMP4_UNREACHABLE, 0);
+	return made && refusal_close(skb, p, &r);
+}
+
+/* 1: the packet has become the answer that `mtu` bytes fit, for whoever sent the frame. */
+__attribute__((noinline)) int refuse_big(struct __sk_buff *skb, __u32 mtu)
+{
+	struct packet *p = packet_get();
+	struct refusal r = {};
+	__u8 macs[12];
+	__u32 ip_len;
+
+	if (!p || p->fragment == FRAGMENT_LATER || p->is_error)
 		return 0;
-	if (p->v6)
-		made = !bpf_skb_store_bytes(skb, L3, &r.v6, IPV6_LEN, 0);
-	else
-		made = !bpf_skb_store_bytes(skb, L3, &r.v4, IPV4_LEN, 0);
-	return made;
+	ip_len = p->v6 ? IPV6_LEN : IPV4_LEN;
+	if (p->l4 != L3 + ip_len + (p->v6 && p->fragment ? FRAGMENT_LEN : 0) ||
+	    bpf_skb_load_bytes(skb, 0, macs, sizeof(macs)))
+		return 0;
+	if (!refuse_icmp(skb, p, &r, ip_len, p->v6 ? ICMP6_TOO_BIG : ICMP4_TOO_BIG, mtu) ||
+	    !refusal_close(skb, p, &r))
+		return 0;
+	return !bpf_skb_store_bytes(skb, 0, macs + 6, 6, 0) && !bpf_skb_store_bytes(skb, 6, macs, 6, 0);
 }
 
 #endif

@@ -9,6 +9,7 @@
 #define WEFT_BPF_SERVICE_H
 
 #include "bpf/lib/affinity.h"
+#include "bpf/lib/direct.h"
 #include "bpf/lib/own.h"
 
 #define SERVICE_ANY 0 /* the client is a pod of this node or the node: every Service, `list` */
@@ -82,7 +83,7 @@ __attribute__((noinline)) int service_step(struct __sk_buff *skb, int which)
 {
 	struct packet *p = packet_get();
 	const struct service_value *s;
-	int found;
+	int found, step;
 
 	if (!p)
 		return 0;
@@ -104,8 +105,12 @@ __attribute__((noinline)) int service_step(struct __sk_buff *skb, int which)
 		p->refuse = !s || !(s->flags & (which == SERVICE_OUTSIDE ? SERVICE_DROP_OUT : SERVICE_DROP));
 		return DROP_NO_BACKEND;
 	}
-	if (which == SERVICE_OUTSIDE && p->t.proto == IPPROTO_TCP && own_is_chosen(p))
-		return own_take(skb);
+	if (which == SERVICE_OUTSIDE && p->t.proto == IPPROTO_TCP && own_is_chosen(p)) {
+		step = own_take(skb);
+		if (step != STEP_NEXT)
+			return step;
+	}
+	p->direct = which == SERVICE_OUTSIDE && s && s->flags & SERVICE_DIRECT && direct_may(skb, p);
 	p->raw = p->t;
 	p->t.dst = p->chosen.addr;
 	p->t.dport = p->chosen.port;
@@ -124,7 +129,7 @@ __attribute__((noinline)) int service_list_keeps(__u32 list, __u32 count)
 	s.port = p->nv.dport;
 	if (!scan_finds(&s, count))
 		return 0;
-	p->nv.flags = NAT_DNAT | (list & NAT_LIST);
+	p->nv.flags = NAT_DNAT | (p->nv.flags & NAT_DIRECT) | (list & NAT_LIST);
 	bpf_map_update_elem(&nat, &p->t, &p->nv, BPF_EXIST);
 	return 1;
 }

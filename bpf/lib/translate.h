@@ -25,11 +25,13 @@ __attribute__((noinline)) int translate_follow(int which)
 	role = n->flags & NAT_ROLE;
 	if (role == NAT_DNAT && (p->t.proto == IPPROTO_UDP || is_syn(p))) {
 		p->nv = *n;
-		if (!service_keeps(which)) {
+		if (p->told ? !direct_keeps(p) : !service_keeps(which)) {
 			bpf_map_delete_elem(&nat, &p->t);
 			return 0;
 		}
 	}
+	if (role == NAT_DNAT && n->flags & NAT_DIRECT)
+		p->direct = 1;
 	n->seen = p->now;
 	p->raw = p->t;
 	p->out = p->t;

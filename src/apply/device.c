@@ -69,6 +69,8 @@ int device_open(struct applier *a, const char *uplink, struct buf *why)
 	nl_batch_init(b, a->route_fd);
 	tc_clsact(b, l.index, &set);
 	tc_filter(b, l.index, false, a->kernel.program[PROG_UPLINK], program_table[PROG_UPLINK].name, &set);
+	tc_filter(b, l.index, true, a->kernel.program[PROG_UPLINK_OUT], program_table[PROG_UPLINK_OUT].name,
+		  &set);
 	nl_send(b);
 	if (set)
 		return say(why, set, "cannot filter at the uplink", uplink, b->text);
@@ -80,8 +82,10 @@ void device_clean(struct applier *a)
 	struct nl_batch *b = a->batch;
 
 	nl_batch_init(b, a->route_fd);
-	if (a->uplink)
+	if (a->uplink) {
 		tc_filter_del(b, a->uplink, false, NULL);
+		tc_filter_del(b, a->uplink, true, NULL);
+	}
 	if (a->tunnel)
 		link_del(b, a->tunnel, NULL);
 	nl_send(b);
@@ -99,8 +103,10 @@ void device_faults(const struct applier *a, struct buf *out)
 {
 	struct link_info l;
 
-	if (a->uplink)
+	if (a->uplink) {
 		check(a, a->uplink, false, PROG_UPLINK, out);
+		check(a, a->uplink, true, PROG_UPLINK_OUT, out);
+	}
 	if (!a->tunnel)
 		return;
 	check(a, a->tunnel, false, PROG_TUNNEL_IN, out);

@@ -72,6 +72,16 @@ static int guard_config(const struct applier *a, const uint8_t *value, struct bu
 	return 0;
 }
 
+static int guard_node(uint32_t number, const uint8_t *value, struct buf *why)
+{
+	struct node_value v;
+
+	memcpy(&v, value, sizeof(v));
+	if (!number)
+		return no(why, -EPERM, "node: number 0 means this node");
+	return v.flags & ~NODE_WIDE6 ? no(why, -EPERM, "node: flags are out of range") : 0;
+}
+
 static int guard_endpoint(const struct applier *a, const uint8_t *value, struct buf *why)
 {
 	struct endpoint_value v;
@@ -150,7 +160,7 @@ static int guard_map(const struct applier *a, const struct change *c, struct buf
 			   ? no(why, -EPERM, "block: the class is not one of addresses")
 			   : 0;
 	case PLAN_MAP_node:
-		return word ? 0 : no(why, -EPERM, "node: number 0 means this node");
+		return guard_node(word, value, why);
 	case PLAN_MAP_policy:
 	case PLAN_MAP_port:
 	case PLAN_MAP_name:

@@ -11,7 +11,7 @@
 
 #define SERVICE_FLAGS                                                                                        \
 	(SERVICE_OUTSIDE_TOO | SERVICE_DROP | SERVICE_DROP_OUT | SERVICE_RANGES | SERVICE_INSIDE_NOT |       \
-	 SERVICE_MAGLEV)
+	 SERVICE_MAGLEV | SERVICE_DIRECT)
 
 enum { BACKENDS_MAX = 65536, AFFINITY_MAX = 86400, SOURCE_BITS = 32 };
 

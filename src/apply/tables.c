@@ -39,6 +39,7 @@ const struct program_desc program_table[PROG_COUNT] = {
     [PROG_FROM_POD] = {"weft_from_pod", 0},
     [PROG_TO_POD] = {"weft_to_pod", 0},
     [PROG_UPLINK] = {"weft_uplink", 0},
+    [PROG_UPLINK_OUT] = {"weft_uplink_out", 0},
     [PROG_TUNNEL_IN] = {"weft_tunnel_in", 0},
     [PROG_TUNNEL_OUT] = {"weft_tunnel_out", 0},
     [PROG_GC] = {"weft_gc", 0},

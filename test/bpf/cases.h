@@ -10,7 +10,7 @@
 
 #include "world.h"
 
-enum at { FROM_A = 1, FROM_B, FROM_R, TO_A, TO_B, UPLINK, TUNNEL_OUT };
+enum at { FROM_A = 1, FROM_B, FROM_R, TO_A, TO_B, UPLINK, TUNNEL_OUT, LEAVE };
 
 enum expect {
 	POD,	  /* handed to a pod */
@@ -44,7 +44,7 @@ struct bpf_case {
 };
 
 extern const struct bpf_case path_cases[], policy_cases[], port_cases[], change_cases[], names_cases[],
-    learn_cases[], service_cases[], client_cases[], state_cases[]; /* end with a NULL name */
+    learn_cases[], service_cases[], client_cases[], direct_cases[], state_cases[]; /* end with a NULL name */
 
 extern int run_v6; /* the family of the present run */
 const char *here(const char *v4_text);

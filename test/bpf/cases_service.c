@@ -82,12 +82,41 @@ static void node_port_to_b(void)
 
 static void node_port_to_a(void)
 {
-	node_port_to(A, LIST + 8);
+	node_port_to(A, LIST + 16);
 }
 
 static void node_port_to_r(void)
 {
-	node_port_to(R, LIST + 16);
+	node_port_to(R, LIST + 32);
+}
+
+static void node_port_to_own(void)
+{
+	char text[64];
+
+	node_port_to(N1, LIST + 64);
+	snprintf(text, sizeof(text), "%s 8080", here(N1));
+	set_service(here(N1), NODE_PORT, IPPROTO_SCTP, SERVICE_OUTSIDE_TOO, LIST + 80, text);
+}
+
+/* As on a node whose sockets never served a Service so. */
+static void serve_nothing(void)
+{
+	uint32_t zero = 0, off = 0;
+
+	bpf_map_update_elem(bpf_map__fd(world->maps.serving), &zero, &off, BPF_ANY);
+}
+
+static int own_is_counted(void)
+{
+	struct spec s = {UDP, here(N1), here(WORLD), 8080, 1000};
+	uint8_t frame[PACKET_MAX];
+	struct run r;
+
+	serve_nothing();
+	if (world_run(world->progs.weft_uplink_out, IF_UPLINK, frame, packet_build(&s, frame), 0, 1, &r))
+		return 1;
+	return must_be("looked at", read_counter(COUNTER_LEAVE_IN), 4);
 }
 
 static void node_port_routes(void)
@@ -176,6 +205,10 @@ static int spread_is_even(void)
 	return must_be("second round to b", read_counter(COUNTER_POD_TO_POD), pods * 2);
 }
 
+static const struct spec node_port_big = {
+    UDP, WORLD, N1, 45001, NODE_PORT, .payload = 1440, .dont_fragment = 1, .cut = 1440};
+static const struct spec own_asked = {UDP, WORLD, N1, 1000, 8080},
+			 port_asked = {UDP, WORLD, N1, 1000, NODE_PORT};
 static const struct spec masqueraded = {UDP, N1, WORLD, 40001, 53, .ttl = 60, .payload = 8};
 static const struct spec masqueraded_back = {UDP, A, WORLD, 40001, 53, .ttl = 60, .payload = 8};
 static const struct spec at_backend = {UDP, A, B, 1000, 5353, .ttl = 63, .payload = 8};
@@ -412,8 +445,39 @@ const struct bpf_case service_cases[] = {
      {{UPLINK, {TCP, WORLD, N1, 45001, NODE_PORT, SYN}, TUNNEL, .out = {TCP, N1, R, 45001, 8080, SYN}},
       {UPLINK,
        {UDP, WORLD, N1, 45001, NODE_PORT, .payload = 1440, .dont_fragment = 1},
-       DROPPED,
-       DROP_TOO_BIG}}},
+       ANSWERED,
+       DROP_TOO_BIG,
+       .out = {ICMP_ERROR, N1, WORLD, .icmp_type = 3, .icmp_code = 4, .mtu = 1450, .inner = &node_port_big,
+	       .dont_fragment = 1}}}},
+    {"SV49 a datagram for the node's own sockets, and their answer",
+     BOTH,
+     node_port_to_own,
+     {{UPLINK, {UDP, WORLD, N1, 1000, NODE_PORT}, STACK, .out = {UDP, WORLD, N1, 1000, 8080}},
+      {LEAVE, {UDP, N1, WORLD, 8080, 1000}, STACK, .out = {UDP, N1, WORLD, NODE_PORT, 1000}},
+      {LEAVE, {UDP, N1, WORLD, 8080, 1001}, STACK},
+      {LEAVE, {TCP, N1, WORLD, 8080, 1000, ACK}, STACK},
+      {LEAVE, {UDP, A, WORLD, 8080, 1000}, STACK},
+      {UPLINK, {UDP, WORLD, N1, 1000, NODE_PORT}, STACK, .out = {UDP, WORLD, N1, 1000, 8080}}},
+     own_is_counted},
+    {"SV49 SV62 what the stack says about it quotes the node port",
+     BOTH,
+     node_port_to_own,
+     {{UPLINK, {UDP, WORLD, N1, 1000, NODE_PORT}, STACK, .out = {UDP, WORLD, N1, 1000, 8080}},
+      {LEAVE,
+       {ICMP_ERROR, N1, WORLD, .icmp_type = 3, .icmp_code = 3, .inner = &own_asked},
+       STACK,
+       .out = {ICMP_ERROR, N1, WORLD, .icmp_type = 3, .icmp_code = 3, .inner = &port_asked}}}},
+    {"SV49 SV64 SCTP to the node's own sockets",
+     BOTH,
+     node_port_to_own,
+     {{UPLINK,
+       {SCTP, WORLD, N1, 1000, NODE_PORT, .payload = 40},
+       STACK,
+       .out = {SCTP, WORLD, N1, 1000, 8080, .payload = 40}},
+      {LEAVE,
+       {SCTP, N1, WORLD, 8080, 1000, .payload = 40},
+       STACK,
+       .out = {SCTP, N1, WORLD, NODE_PORT, 1000, .payload = 40}}}},
     {"SV52 a datagram sender to a NodePort moves with its backend",
      BOTH,
      node_port_to_b,

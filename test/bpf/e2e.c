@@ -170,6 +170,26 @@ static const struct line services[] = {
      SEEN("10.2.0.7", "192.0.2.1", 30085), 0},
     {"SV49 NodePort to the node's own sockets, from another node", "node2", "tcp", "2001:db8::1", 30085, BULK,
      SEEN("2001:db8::2", "2001:db8::1", 30085), 0},
+    {"SV49 a datagram to the node's own sockets", "out", "udp", "192.0.2.1", 30085, 0,
+     SEEN("192.0.2.9", "192.0.2.1", 30085), 0},
+    {"SV49 a datagram to the node's own sockets", "out", "udp", "2001:db8::1", 30085, 100,
+     SEEN("2001:db8::9", "2001:db8::1", 30085), 0},
+    {"SV49 SV63 fragments to the node's own sockets", "out", "udp", "192.0.2.1", 30085, 5000,
+     SEEN("192.0.2.9", "192.0.2.1", 30085), 0},
+    {"SV49 SV63 fragments to the node's own sockets", "out", "udp", "2001:db8::1", 30085, 5000,
+     SEEN("2001:db8::9", "2001:db8::1", 30085), 0},
+    {"SV49 a datagram to the node's own sockets, from a pod elsewhere", "r", "udp", "192.0.2.1", 30085, 100,
+     SEEN("10.2.0.7", "192.0.2.1", 30085), 0},
+    {"SV49 a datagram to the node's own sockets, from a pod elsewhere", "r", "udp", "2001:db8::1", 30085, 100,
+     SEEN("fd00:2::7", "2001:db8::1", 30085), 0},
+    {"SV49 a datagram to the node's own sockets, from another node", "node2", "udp", "192.0.2.1", 30085, 100,
+     SEEN("192.0.2.2", "192.0.2.1", 30085), 0},
+    {"SV49 the same socket asked by its own port", "out", "udp", "192.0.2.1", P, 100,
+     SEEN("192.0.2.9", "192.0.2.1", 8080), 0},
+    {"SV49 SV62 a datagram to a port that the node does not serve", "out", "error", "192.0.2.1", 30086, 9,
+     "icmp 3 3 from 192.0.2.1 mtu 0", 0},
+    {"SV49 SV62 a datagram to a port that the node does not serve", "out", "error", "2001:db8::1", 30086, 9,
+     "icmp 1 4 from 2001:db8::1 mtu 0", 0},
     {"SV06 a NodePort to a port that the node does not serve", "out", "tcp", "192.0.2.1", 30086, 0, "refused",
      0},
     {"SV49 a host-network pod at connect()", "node1", "tcp", "10.96.0.1", 80, BULK,
@@ -265,6 +285,69 @@ static void path_mtu(const struct lab *l)
 	must_print(l, "the pod gets a larger MTU", "a", "ip link set eth0 mtu 1500", "");
 	must_print(l, "at both ends", "node1", "ip link set wp101 mtu 1500", "");
 	SAY_ALL(l, too_big);
+}
+
+/* 30087 leads to r, 30088 to a closed port of r; the pod's policy lets the client's own address in and no
+ * node. */
+static void direct_return(const struct lab *l)
+{
+	static const struct line lines[] = {
+	    {"SV10 direct return", "out", "tcp", "192.0.2.1", 30087, BULK,
+	     SEEN("192.0.2.9", "192.0.2.1", 30087), 0},
+	    {"SV10 direct return", "out", "tcp", "2001:db8::1", 30087, BULK,
+	     SEEN("2001:db8::9", "2001:db8::1", 30087), 0},
+	    {"SV10 direct return", "out", "udp", "192.0.2.1", 30087, 1300,
+	     SEEN("192.0.2.9", "192.0.2.1", 30087), 0},
+	    {"SV10 direct return", "out", "udp", "2001:db8::1", 30087, 1300,
+	     SEEN("2001:db8::9", "2001:db8::1", 30087), 0},
+	    {"SV10 direct return of a refusal", "out", "tcp", "192.0.2.1", 30088, 0, "refused", 0},
+	    {"SV10 SV62 direct return of an error", "out", "error", "192.0.2.1", 30088, 9,
+	     "icmp 3 3 from 192.0.2.1 mtu 0", 0},
+	    {"SV10 SV62 direct return of an error", "out", "error", "2001:db8::1", 30088, 9,
+	     "icmp 1 4 from 2001:db8::1 mtu 0", 0},
+	    {"too big for the tunnel is told to the client", "out", "error", "192.0.2.1", 30087, 1440,
+	     "icmp 3 4 from 192.0.2.1 mtu 1450", 0},
+	    {"too big for the tunnel is told to the client", "out", "error", "2001:db8::1", 30087, 1440,
+	     "icmp 2 0 from 2001:db8::1 mtu 1450", 0},
+	    {"SV10 SV63 direct return of fragments", "out", "udp", "192.0.2.1", 30087, 5000,
+	     SEEN("192.0.2.9", "192.0.2.1", 30087), 0},
+	    {"SV10 SV63 direct return of fragments", "out", "udp", "2001:db8::1", 30087, 5000,
+	     SEEN("2001:db8::9", "2001:db8::1", 30087), 0},
+	    {"SV11 clients of the cluster are translated", "b", "tcp", "192.0.2.2", 30087, BULK,
+	     SEEN("192.0.2.2", "192.0.2.2", 30087), 0},
+	};
+	static const struct line cut[] = {
+	    {"fragments that are too big are told", "out", "udp", "2001:db8::1", 30087, 5000, "timeout", 0},
+	    {"and fit then", "out", "udp", "2001:db8::1", 30087, 5000,
+	     SEEN("2001:db8::9", "2001:db8::1", 30087), 0},
+	};
+	uint64_t back;
+	char got[64];
+
+	world = l->node2;
+	set_pod("r", 100, 0);
+	set_block("192.0.2.9", 32, CLASS_NET);
+	set_block("2001:db8::9", 128, CLASS_NET);
+	set_policy(100, CLASS_NET, PORTSET_ALL, 300);
+	add_service("192.0.2.2", "2001:db8::2", 30087, SERVICE_OUTSIDE_TOO | SERVICE_DIRECT, 384,
+		    "10.1.0.5 8080", "fd00:1::5 8080");
+	world = l->node1;
+	add_service("192.0.2.1", "2001:db8::1", 30087, SERVICE_OUTSIDE_TOO | SERVICE_DIRECT, 320,
+		    "10.2.0.7 8080", "fd00:2::7 8080");
+	add_service("192.0.2.1", "2001:db8::1", 30088, SERVICE_OUTSIDE_TOO | SERVICE_DIRECT, 352,
+		    "10.2.0.7 9", "fd00:2::7 9");
+	back = read_counter(COUNTER_TUNNEL_TO_UPLINK);
+	SAY_ALL(l, lines);
+	must_print(l, "the client forgets what it was told", "out", "ip -6 route flush cache", "");
+	SAY_ALL(l, cut);
+	back = read_counter(COUNTER_TUNNEL_TO_UPLINK) - back;
+	snprintf(got, sizeof(got), "%llu packets", (unsigned long long)back);
+	result(back != 0, "SV10 no answer passes the node that took the packets", got, "none");
+	result(!read_counter(COUNTER_DIRECT_OUT), "it handed them over as they came", "none", "some");
+	world = l->node2;
+	result(!read_counter(COUNTER_DIRECT_IN), "and the other node took them so", "none", "some");
+	set_pod("r", 0, 0);
+	world = l->node1;
 }
 
 static void forget_v4(struct weft *w, uint32_t node)
@@ -500,6 +583,8 @@ static int run_mode(uint32_t mode)
 	to_itself(&l);
 	choices(&l);
 	pings(&l);
+	if (mode == MODE_VXLAN)
+		direct_return(&l);
 	if (mode == MODE_VXLAN)
 		path_mtu(&l);
 	if (mode == MODE_VXLAN)

@@ -134,6 +134,7 @@ static int attach_node(const struct lab *l, const char *node, struct weft *w, co
 		err = err ? err : attach(*pods, BPF_TC_EGRESS, w->progs.weft_to_pod);
 	}
 	err = err ? err : attach("uplink0", BPF_TC_INGRESS, w->progs.weft_uplink);
+	err = err ? err : attach("uplink0", BPF_TC_EGRESS, w->progs.weft_uplink_out);
 	if (mode == MODE_VXLAN) {
 		err = err ? err : attach("weft-vxlan", BPF_TC_INGRESS, w->progs.weft_tunnel_in);
 		err = err ? err : attach("weft-vxlan", BPF_TC_EGRESS, w->progs.weft_tunnel_out);
@@ -190,6 +191,7 @@ static void see_from_node2(void)
 
 	c->node4 = addr("192.0.2.2");
 	c->node6 = addr("2001:db8::2");
+	memcpy(c->pods6, addr("fd00:2::").w, sizeof(c->pods6));
 	config_put(c);
 	bpf_map_update_elem(bpf_map__fd(world->maps.node), &one, &n1, BPF_ANY);
 	remove_pod("a");

@@ -87,8 +87,10 @@ static size_t build_icmp(const struct spec *s, uint8_t *p, int v6)
 	p[1] = s->icmp_code;
 	if (s->proto == PING || s->proto == PONG)
 		put16(p + 4, s->sport);
+	else
+		put16(p + 6, s->mtu);
 	if (s->inner)
-		n += build_ip(s->inner, p + 8);
+		n += build_ip(s->inner, p + 8) - (size_t)s->inner->cut;
 	return n;
 }
 

@@ -33,6 +33,7 @@ struct spec {
 	uint32_t ack;	       /* TCP; with a window of 0, as a reset has it */
 	uint8_t ttl;	       /* 0: 64 */
 	uint8_t icmp_type, icmp_code;
+	uint16_t mtu;		  /* ICMP_ERROR: in its second word */
 	uint16_t payload;	  /* bytes after the last header */
 	const struct body *body;  /* the same, in place of `payload` */
 	const struct spec *inner; /* what an ICMP_ERROR quotes */

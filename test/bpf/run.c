@@ -70,6 +70,8 @@ static const struct hook_counters hooks[] = {
 		COUNTER_UPLINK_TO_STACK, COUNTER_UPLINK_DROP},
     [TUNNEL_OUT] = {COUNTER_STACK_IN, COUNTER_MAX, COUNTER_MAX, COUNTER_MAX, COUNTER_STACK_TO_TUNNEL,
 		    COUNTER_STACK_DROP},
+    [LEAVE] = {COUNTER_LEAVE_IN, COUNTER_MAX, COUNTER_MAX, COUNTER_MAX, COUNTER_LEAVE_TO_UPLINK,
+	       COUNTER_LEAVE_DROP},
 };
 
 static const struct hook_counters *hook_of(enum at at)
@@ -139,13 +141,13 @@ static int check_frame(const struct step *s, const struct run *r)
 static int run_step(const struct step *s)
 {
 	static const uint32_t ifindex[] = {
-	    [FROM_A] = IF_A, [FROM_B] = IF_B,	   [FROM_R] = IF_R,	    [TO_A] = IF_A,
-	    [TO_B] = IF_B,   [UPLINK] = IF_UPLINK, [TUNNEL_OUT] = IF_TUNNEL};
+	    [FROM_A] = IF_A, [FROM_B] = IF_B,	   [FROM_R] = IF_R,	     [TO_A] = IF_A,
+	    [TO_B] = IF_B,   [UPLINK] = IF_UPLINK, [TUNNEL_OUT] = IF_TUNNEL, [LEAVE] = IF_UPLINK};
 	const struct bpf_program *const programs[] = {
-	    [FROM_A] = world->progs.weft_from_pod,	[FROM_B] = world->progs.weft_from_pod,
-	    [FROM_R] = world->progs.weft_from_pod,	[TO_A] = world->progs.weft_to_pod,
-	    [TO_B] = world->progs.weft_to_pod,		[UPLINK] = world->progs.weft_uplink,
-	    [TUNNEL_OUT] = world->progs.weft_tunnel_out};
+	    [FROM_A] = world->progs.weft_from_pod,	 [FROM_B] = world->progs.weft_from_pod,
+	    [FROM_R] = world->progs.weft_from_pod,	 [TO_A] = world->progs.weft_to_pod,
+	    [TO_B] = world->progs.weft_to_pod,		 [UPLINK] = world->progs.weft_uplink,
+	    [TUNNEL_OUT] = world->progs.weft_tunnel_out, [LEAVE] = world->progs.weft_uplink_out};
 	static const int verdicts[] = {
 	    [POD] = TC_ACT_REDIRECT,	 [TUNNEL] = TC_ACT_REDIRECT, [OUT] = TC_ACT_REDIRECT,
 	    [STACK] = TC_ACT_OK,	 [DROPPED] = TC_ACT_SHOT,    [REFUSED] = TC_ACT_OK,
@@ -178,10 +180,10 @@ static int run_step(const struct step *s)
 
 static int sums_differ(void)
 {
-	static const enum at all[] = {FROM_A, TO_A, UPLINK, TUNNEL_OUT};
+	static const enum at all[] = {FROM_A, TO_A, UPLINK, TUNNEL_OUT, LEAVE};
 	int bad = 0;
 
-	for (size_t i = 0; i < 4; i++) {
+	for (size_t i = 0; i < 5; i++) {
 		const struct hook_counters *h = &hooks[all[i]];
 		const uint32_t out[] = {h->pod, h->tunnel, h->out, h->stack, h->drop};
 		uint64_t sum = 0;
@@ -309,6 +311,7 @@ int main(void)
 	failed += run_cases(learn_cases, &number);
 	failed += run_cases(service_cases, &number);
 	failed += run_cases(client_cases, &number);
+	failed += run_cases(direct_cases, &number);
 	failed += run_cases(state_cases, &number);
 	printf("1..%d\n", number);
 	return failed != 0;

@@ -265,7 +265,8 @@ void world_reset(void)
 				 .snat_low = 40000,
 				 .snat_high = 49999,
 				 .gateway_mac = {2, 0x57, 0x45, 0x46, 0x54, 1},
-				 .vni = 7};
+				 .vni = 7,
+				 .pods6 = {htonl(0xfd000001), 0}};
 	struct node_value n2 = {.v4 = addr("192.0.2.2"), .v6 = addr("2001:db8::2")};
 	uint64_t zeros[512] = {0};
 	struct bpf_map *map;

@@ -362,6 +362,8 @@ static void print_service(const json_t *t, size_t n)
 		printf(", a client stays for %lld s", number(t, "affinitySeconds"));
 	if (flag(t, "maglev"))
 		printf(", by Maglev");
+	if (flag(t, "direct"))
+		printf(", answered directly");
 	print_place(t);
 }
 

@@ -77,6 +77,22 @@ static void put_way(struct compiler *c, struct cnode *n, const struct prefix *to
 	put_route(c, &n->owner, to, &v, &n->src, member);
 }
 
+/* Direct return names a pod by the lower half of its address. */
+bool node_is_wide6(const struct cnode *n)
+{
+	VEC_EACH (&n->ranges, p)
+		if (!addr_is4(&p->addr) && p->len < 64)
+			return true;
+	return false;
+}
+
+static void own_half6(const struct cnode *n, uint32_t half[2])
+{
+	VEC_EACH (&n->ranges, p)
+		if (!addr_is4(&p->addr) && p->len >= 64)
+			memcpy(half, &p->addr, 2 * sizeof(*half));
+}
+
 static void node_rows(struct compiler *c, struct cnode *n)
 {
 	owner_begin(&n->owner);
@@ -91,6 +107,7 @@ static void node_rows(struct compiler *c, struct cnode *n)
 			struct node_value v;
 			memcpy(&v.v4, &n->v4, sizeof(v.v4));
 			memcpy(&v.v6, &n->v6, sizeof(v.v6));
+			v.flags = node_is_wide6(n) ? NODE_WIDE6 : 0;
 			put_map(c, &n->owner, PLAN_MAP_node, &n->number, &v, &n->src, &n->o->node->status);
 		}
 	}
@@ -243,6 +260,7 @@ static void put_config(struct compiler *c)
 	if (c->self) {
 		memcpy(&v.node4, &c->self->v4, sizeof(v.node4));
 		memcpy(&v.node6, &c->self->v6, sizeof(v.node6));
+		own_half6(c->self, v.pods6);
 	}
 	v.flags = c->names_live ? CONFIG_NAMES : 0;
 	v.block_trie = blocks_lens(&c->blocks, v.block_lens4, v.block_lens6);

@@ -200,6 +200,7 @@ static void print_node(struct buf *b, const struct row *r, const struct plan_nam
 	put_addr(b, &v.v4);
 	buf_addc(b, ' ');
 	put_addr(b, &v.v6);
+	buf_addz(b, v.flags & NODE_WIDE6 ? ", wide" : "");
 }
 
 static void print_policy(struct buf *b, const struct row *r, const struct plan_names *n)
@@ -292,6 +293,8 @@ static void put_outside(struct buf *b, const struct plan_names *n, const struct 
 	}
 	if (v->flags & SERVICE_DROP_OUT)
 		buf_addz(b, ", dropped");
+	if (v->flags & SERVICE_DIRECT)
+		buf_addz(b, ", direct return");
 	if (v->flags & SERVICE_RANGES)
 		buf_printf(b, ", from service:%08x", v->service);
 }

@@ -199,6 +199,11 @@ static bool taken_outside(const struct service_spec *spec)
 	return has_node_ports(spec) || spec->external_ips.len;
 }
 
+bool service_is_outside(const struct cservice *s)
+{
+	return taken_outside(s->o->service->spec);
+}
+
 static struct offer make_offer(struct compiler *c, struct cservice *s, const struct service_port *sp,
 			       bool four)
 {
@@ -221,6 +226,8 @@ static struct offer make_offer(struct compiler *c, struct cservice *s, const str
 	set_list(&of.outside.list, &of.outside.count, p.all); /* SV09 */
 	set_list(&of.outside.out_list, &of.outside.out_count, out_local ? p.local : p.all);
 	of.outside.flags |= SERVICE_OUTSIDE_TOO;
+	if (outside && direct_is_on(c, s))
+		of.outside.flags |= SERVICE_DIRECT;
 	if (out_local && !p.local && p.any)
 		of.outside.flags |= SERVICE_DROP_OUT;
 	return of;

@@ -53,6 +53,12 @@ bool endpoint_ending(const struct endpoint *e); /* ends and still serves (SV04) 
 bool maglev_wanted(const struct object *service);
 void maglev_table(struct compiler *c, struct backends *b);
 
+/* service_direct.c: backends of other nodes answer clients from outside by themselves. */
+#define DIRECT_ANNOTATION "weft.network/forwarding"
+bool direct_wanted(const struct object *service);
+bool direct_is_on(const struct compiler *c, const struct cservice *s);
+void advise_direct(struct compiler *c, const struct cservice *s);
+
 /* service_announce.c: the node that answers for an address; NULL: none of ours does. */
 const struct cnode *announcer(const struct compiler *c, const struct cservice *s, const struct addr *a);
 /* true: the address lies in a pool, so that some node announces it. */
@@ -60,7 +66,8 @@ bool announce_rows(struct compiler *c, struct cservice *s, const struct addr *a)
 void pools_read(struct compiler *c);
 
 /* service.c */
-bool service_served(const struct cservice *s); /* has rows */
+bool service_served(const struct cservice *s);	   /* has rows */
+bool service_is_outside(const struct cservice *s); /* some address of it is taken from outside */
 bool service_has_family(const struct cservice *s, bool four);
 bool service_is_proxied(const struct balancer_ingress *in);		     /* ipMode Proxy */
 bool service_address(struct str text, struct addr *out);		     /* false: no address */

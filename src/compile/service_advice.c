@@ -95,6 +95,7 @@ void advise_service(struct compiler *c, const struct cservice *s)
 	advise_external(c, s);
 	advise_claims(c, &s->owner, s->o);
 	advise_annotation(c, s);
+	advise_direct(c, s);
 }
 
 /* A range of node ports is the object's own remark (SV47). */

@@ -65,12 +65,14 @@ static void advise_parts(struct compiler *c, const struct cservice *s, struct po
 	const struct cnode *wide = service_has_family(s, false) ? wide_node(c) : NULL;
 	if (host)
 		remark_add(c->remarks, REMARK_HINT, at, "run its pods without hostNetwork",
-			   "endpoint " STR_FMT " is on its node's own network: what it serves for other nodes "
+			   "endpoint " STR_FMT
+			   " is on its node's own network: what it serves for other nodes "
 			   "returns through them, and it sees their addresses",
 			   STR_ARG(*host));
 	if (wide)
 		remark_add(c->remarks, REMARK_HINT, at, "give nodes IPv6 pod ranges of /64 or longer",
-			   "the IPv6 pod range of node " STR_FMT " is wider than /64: IPv6 answers of its pods "
+			   "the IPv6 pod range of node " STR_FMT
+			   " is wider than /64: IPv6 answers of its pods "
 			   "return through the node that took the packet",
 			   STR_ARG(wide->name));
 }

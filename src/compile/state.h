@@ -405,6 +405,7 @@ void addrs_classify(struct compiler *c);
 
 /* node.c */
 struct cnode *node_get(struct compiler *c, struct str name);
+bool node_is_wide6(const struct cnode *n);
 void node_tell(struct compiler *c, struct str key, const struct object *o);
 void settings_rows(struct compiler *c);
 void nodes_fini(struct compiler *c);

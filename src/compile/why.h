@@ -110,6 +110,7 @@ struct why_answer {
 	struct str announced_by; /* the node that answers for a balancer's address; empty: none of ours */
 	uint32_t affinity;	 /* seconds that a client stays with its backend; 0: it does not */
 	bool maglev;
+	bool direct;	   /* backends of other nodes answer by themselves */
 	struct str no_way; /* why there are no flows; empty: the Service has no endpoint and is refused */
 	VEC(struct why_flow) flows; /* none with a service: it has no endpoint */
 	struct arena arena;

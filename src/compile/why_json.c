@@ -221,6 +221,8 @@ static void json_service(struct buf *b, const struct why_answer *a)
 		buf_printf(b, ",\"affinitySeconds\":%u", a->affinity);
 	if (a->maglev)
 		buf_addz(b, ",\"maglev\":true");
+	if (a->direct)
+		buf_addz(b, ",\"direct\":true");
 }
 
 void why_answer_json(struct buf *b, const struct why_answer *a)

@@ -120,6 +120,7 @@ static int translate(const struct compiler *c, const struct why_question *q, con
 	say_what(c, q, said->src->o, out);
 	out->affinity = v->affinity;
 	out->maglev = v->flags & SERVICE_MAGLEV;
+	out->direct = q->outside && v->flags & SERVICE_DIRECT;
 	if (q->outside && (v->flags & SERVICE_RANGES) && !let_in(c, v->service, &q->src))
 		out->no_way = STR("the client is in none of loadBalancerSourceRanges: dropped");
 	else if (!count && drops)

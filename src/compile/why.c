@@ -267,7 +267,17 @@ static uint32_t range_of(const struct compiler *c, const struct addr *a)
 	return 0;
 }
 
-static void way_of(const struct compiler *c, const struct why_question *q, struct why_flow *f)
+/* Does the client keep its address on its way from outside to this flow's end? */
+static bool keeps_source(const struct compiler *c, const struct why_question *q, const struct why_flow *f,
+			 const struct cnode *node, bool direct)
+{
+	if (f->way == WAY_HERE || f->way == WAY_OWN_NODE)
+		return true;
+	return direct && f->way == WAY_OVER_TUNNEL && !pod_at(c, &q->src) && !node_at(c, &q->src) &&
+	       (addr_is4(&q->src) || !node_is_wide6(node));
+}
+
+static void way_of(const struct compiler *c, const struct why_question *q, bool direct, struct why_flow *f)
 {
 	const struct cpod *pod = pod_at(c, &f->dst), *from = pod_at(c, &q->src);
 	const struct cnode *node = pod ? pod->node : node_at(c, &f->dst);
@@ -290,7 +300,7 @@ static void way_of(const struct compiler *c, const struct why_question *q, struc
 		f->masquerade = from && !range;
 	}
 	/* SV11: what came to a NodePort for a pod elsewhere must come back this way. */
-	f->masquerade |= q->outside && f->way != WAY_HERE;
+	f->masquerade |= q->outside && !keeps_source(c, q, f, node, direct);
 	if (f->masquerade && c->self)
 		f->seen_src = addr_is4(&q->src) ? c->self->v4 : c->self->v6;
 }
@@ -308,7 +318,7 @@ int why_add_flow(const struct compiler *c, const struct why_question *q, const s
 			return -ENOMEM;
 	}
 	f.self = translated && addr_eq(dst, &q->src);
-	way_of(c, q, &f);
+	way_of(c, q, out->direct, &f);
 	if (vec_push(&out->flows, f))
 		return -ENOMEM;
 	if (!from || !from->local)

@@ -173,6 +173,10 @@ why 0 -f "$f" outside "node:$here:30081" && says "stays 203.0.113.10: an ipBlock
 	why 0 -f "$f" outside "node:$away:30081" && says "the node's: an ipBlock with the client's address cannot match" &&
 	why 0 -f "$f" --node "$away" outside app/web:80 && says "enters    at node port 30081 of $away"
 ok "a node port tells whether the client's address survives (NP39)" $?
+sed '/^metadata: {name: web, namespace: app}$/s/}$/, annotations: {weft.network\/forwarding: direct-return}}/' "$f/all.yaml" >"$tmp/direct.yaml"
+why 0 -f "$tmp/direct.yaml" outside "node:$away:30081" && says 'answered directly' &&
+	says "stays 203.0.113.10: an ipBlock with the client's address can match"
+ok "it does with direct return (NP39, SV10)" $?
 why 0 -f "$f" outside app/web:8080 && says 'would be refused: 1 policy isolates app/web' && says '(allows nothing) (staged)'
 ok "what a staged policy would do" $?
 why 0 -f "$f" db/sql app/svc/web && says 'becomes   Service app/web: 1 endpoint' && why 0 -f "$f" db/sql web.app.svc.cluster.local:http && says 'Service app/web'

@@ -242,6 +242,7 @@ static void beat(uv_timer_t *t)
 
 	for (unsigned i = 0; i < s->nodes_len; i++)
 		node_beat(&s->nodes[i]);
+	child_reap();
 }
 
 void nodes_register(struct sandbox *s)

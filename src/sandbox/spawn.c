@@ -99,12 +99,11 @@ _Noreturn static void become(const struct spawn *s, char *const *env)
 	_exit(127);
 }
 
-/* Killed, but not dead yet when they were forgotten: reaped at the next occasion. Beyond the bound they stay
- * until this process ends. */
+/* Killed, but not dead yet when they were forgotten. Beyond the bound they stay until this process ends. */
 static pid_t strays[STRAYS_MAX];
 static size_t strays_len;
 
-static void reap_strays(void)
+void child_reap(void)
 {
 	for (size_t i = strays_len; i-- > 0;)
 		if (waitpid(strays[i], NULL, WNOHANG))
@@ -140,7 +139,6 @@ int child_start(struct child *c, uv_loop_t *loop, const struct spawn *s)
 	char *pod_env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", resolv, NULL};
 	long pid;
 
-	reap_strays();
 	if (s->resolv_conf)
 		snprintf(resolv, sizeof(resolv), "WEFT_RESOLV_CONF=%s", s->resolv_conf);
 	else
@@ -181,7 +179,6 @@ void child_forget(struct child *c)
 {
 	if (!c->pid)
 		return;
-	reap_strays();
 	if (!waitpid(c->pid, NULL, WNOHANG) && strays_len < STRAYS_MAX)
 		strays[strays_len++] = c->pid;
 	uv_poll_stop(c->poll);

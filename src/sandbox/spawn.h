@@ -41,7 +41,9 @@ struct child {
 int child_start(struct child *c, uv_loop_t *loop, const struct spawn *s);
 /* By pidfd, so never a stranger; no effect when it has ended. */
 void child_signal(struct child *c, int sig);
-/* Forgets the child without waiting; ended() will not be called. For teardown. Reaps it if it is a zombie. */
+/* Forgets the child without waiting; ended() will not be called. child_reap() takes its status. */
 void child_forget(struct child *c);
+/* Takes the status of those that were forgotten and have ended since. Called now and then. */
+void child_reap(void);
 
 #endif

@@ -49,6 +49,8 @@ node_is() { [ "$(get "/api/v1/nodes/$1" "$is_ready")" = "$2" ]; }
 out() { ip netns exec "weft-$name-outside" curl -s -o /dev/null -m 1 -w '%{http_code}' "$@"; }
 near() { ip netns exec "weft-$name-node-1" curl -s -o /dev/null -m 2 "$@"; }
 endpoints() { [ "$(get '/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices' 'sum(bool(e["conditions"]["ready"]) for s in o["items"] if s["addressType"]=="IPv4" for e in s["endpoints"])')" = "$1" ]; }
+# A node that never gave a word is not missed.
+same "each node has given its first word" "$(get /api/v1/nodes '" ".join(c["reason"] for n in o["items"] for c in n["status"]["conditions"] if c["type"]=="Ready")')" "AgentHeard AgentHeard"
 wait_for ready a True && wait_for ready b True && wait_for endpoints 2
 ok "both pods are ready" $?
 A=$(pod a 'o["status"]["podIP"]') B=$(pod b 'o["status"]["podIP"]')

@@ -53,7 +53,8 @@ class Map:
         if got < 0 and why != 2:  # ENOENT: all of it was read
             raise OSError(why, "BPF map %s" % self.where)
         n = struct.unpack_from("I", attr, 32)[0]
-        return [(k.raw[i * self.key:(i + 1) * self.key], v.raw[i * self.value:(i + 1) * self.value]) for i in range(n)]
+        keys, values = memoryview(k)[:n * self.key].tobytes(), memoryview(v)[:n * self.value].tobytes()
+        return [(keys[i * self.key:(i + 1) * self.key], values[i * self.value:(i + 1) * self.value]) for i in range(n)]
 
 
 class Origin:
@@ -82,6 +83,26 @@ class Nat:
         return text(value[16:32]) if value else None
 
 
+class Connections:
+    """How many there are, and how many were made and removed, all read within a moment."""
+
+    def __init__(self, run, node, names):
+        with open("/sys/devices/system/cpu/possible", encoding="ascii") as f:
+            self.cpus = int(f.read().strip().split("-")[-1]) + 1
+        self.counter = Map(run, node, "counter", 4, 8 * self.cpus)
+        self.tables = (Map(run, node, "conn4", 16, 88), Map(run, node, "conn6", 40, 88))
+        self.made, self.removed = names.index("CONN_INSERTED"), names.index("CONN_REMOVED")
+
+    def count(self, which):
+        return sum(struct.unpack("%dQ" % self.cpus, self.counter.get(struct.pack("I", which))))
+
+    def read(self):
+        """(made, removed, there), or None while they change."""
+        before = self.count(self.made), self.count(self.removed)
+        there = sum(len(t.items()) for t in self.tables)
+        return (*before, there) if before == (self.count(self.made), self.count(self.removed)) else None
+
+
 class Backends:
     """Addresses to which new calls are led on that node (BPF map backend)."""
 
@@ -89,4 +110,4 @@ class Backends:
         self.map = Map(run, node, "backend", 8, 20)
 
     def addresses(self):
-        return {text(value[:16]) for _, value in self.map.items(16384)}
+        return {text(value[:16]) for _, value in self.map.items(4096)}

@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "../services")]
 from chaos import APPS, NODES, Chaos, Pods, agent, app, now, ready, whole  # pylint: disable=wrong-import-position
 from cluster import NAME, RUN, WEFT, api, ok, same, wait  # pylint: disable=wrong-import-position
+from kernel import Connections  # pylint: disable=wrong-import-position
 from verdict import CLASSES, judge, out_of  # pylint: disable=wrong-import-position
 
 SECONDS, SEED, DIR = float(os.environ["WEFT_SECONDS"]), int(os.environ["WEFT_SEED"]), os.environ["WEFT_DIR"]
@@ -104,11 +105,12 @@ def window(chaos, way, disturbed):
 
 
 def slow(chaos):
-    """Deaths that a node took long to learn, from when the cluster knew: two seconds and more."""
+    """Deaths that a node took long to learn, from when the cluster knew: two seconds and more, with power all the time."""
     for d in chaos.deaths:
         f = next((f for f in chaos.faults if d.uid in f.deaths and f.deaths[d.uid] is d), None)
         known = (f.known or d.begun) if f else d.begun
-        late = {n: "%.1f s" % (t - known) for n, t in d.out.items() if t - known > 2}
+        late = {n: "%.1f s" % (t - known) for n, t in d.out.items() if t - known > 2
+                and not any(f.node == n and f.begun < t and (f.over is None or f.over > d.begun) for f in chaos.faults)}
         if late:
             say("learned late: %s on %s, %s at %.1f, known %.1f s later, out later by %s; back %s" % (
                 d.name, d.node, d.way, d.begun, known - d.begun, late, d.back and "%.1f s later" % (d.back - d.begun)))
@@ -172,16 +174,14 @@ HOOKS = ("POD", "HOST", "UPLINK", "TUNNEL", "STACK")
 
 def sums_of(node):
     """What does not add up on that node: of each hook what came in, and connections; None while they change."""
-    before = counters(node)
-    told = json.loads(subprocess.run([WEFT, "maps", "--name", NAME, "--node", node, "-o", "json"], stdout=subprocess.PIPE, check=True).stdout)
-    live = sum(m["used"] for m in told if m["map"] in ("conn4", "conn6"))
     c = counters(node)
-    if before["CONN_INSERTED"] != c["CONN_INSERTED"] or before["CONN_REMOVED"] != c["CONN_REMOVED"]:
-        return None
     bad = ["%s in %d, out %d" % (h, c[h + "_IN"], out) for h in HOOKS
            if (out := sum(n for k, n in c.items() if k.startswith(h + "_") and k != h + "_IN")) != c[h + "_IN"]]
-    bad += ["%d connections made, %d removed, %d there" % (c["CONN_INSERTED"], c["CONN_REMOVED"], live)] * (
-        c["CONN_INSERTED"] - c["CONN_REMOVED"] != live)
+    seen = Connections(RUN, node, list(c)).read()
+    if seen is None:
+        return None
+    made, removed, there = seen
+    bad += ["%d connections made, %d removed, %d there" % seen] * (made - removed != there)
     return bad + [k for k in ("EVENTS_LOST", "DROPS_UNTOLD", "STAGED_UNTOLD") if c[k]]
 
 
@@ -201,6 +201,14 @@ def drops():
 
 def differences():
     return {n: told for n in NODES if (told := agent(n, op="readback").get("text", "nothing was answered"))}
+
+
+def zombies():
+    """Dead children that the sandbox has not taken leave of."""
+    with open(RUN + "/lock", encoding="ascii") as f:
+        sandbox = f.read().strip()
+    told = subprocess.run(["ps", "--no-headers", "-o", "stat,comm", "--ppid", sandbox], stdout=subprocess.PIPE, text=True, check=False).stdout
+    return [line for line in told.splitlines() if line.startswith("Z")]
 
 
 def ends():
@@ -257,6 +265,7 @@ def main():
     after = drops()
     say("dropped: " + (", ".join("%s %d" % (r, n) for r, n in sorted(after.items())) or "nothing"))
     same("nothing was dropped for a reason that no death explains", sorted(set(after) - EXPECTED), [])
+    same("the sandbox has reaped its dead", wait(lambda: not zombies()) and zombies(), [])
     same("no program ended but by our hand", ends(), [])
     return pods
 

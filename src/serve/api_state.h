@@ -77,6 +77,11 @@ void watch_start(struct api *a, const struct target *t, const struct http_reques
 		 struct api_error *e);
 void write_handle(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
 		  struct api_error *e);
+/* DELETE of all that selectors match. */
+void collection_delete(struct api *a, const struct target *t, const struct http_request *rq,
+		       struct http_reply *rp, struct api_error *e);
+/* Reads DeleteOptions into w, whose old may be NULL. */
+int read_delete(const struct http_request *rq, struct api_write *w, struct api_error *e);
 /* Events (always empty) and Leases (made of Nodes). */
 void virtual_handle(struct api *a, const struct target *t, const struct http_request *rq,
 		    struct http_reply *rp, struct api_error *e);

@@ -3,7 +3,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
-#include "serve/api_state.h"
+#include "serve/snapshot.h"
 #include "serve/table.h"
 
 bool query_true(const struct http_request *rq, const char *key)
@@ -35,40 +35,85 @@ const struct object *api_find(struct api *a, const struct target *t, struct api_
 	return o;
 }
 
+/* The objects of the piece, in place of all. `rest` is set when more follow, to their number. */
+static const struct object *cut_piece(struct object_refs *all, const struct page *p, const struct select *sel,
+				      size_t *rest)
+{
+	size_t n = 0, i = 0;
+	*rest = 0;
+	VEC_EACH (&all->list, o) {
+		i++;
+		if (page_skips(p, *o) || !select_matches(sel, *o))
+			continue;
+		if (p->limit && n == p->limit) {
+			*rest = all->list.len - i + 1;
+			break;
+		}
+		all->list.items[n++] = *o;
+	}
+	all->list.len = n;
+	return n ? all->list.items[n - 1] : NULL;
+}
+
+/* What the list says of itself: its version, and how to go on. */
+static void print_list_meta(struct buf *b, const struct page *p, const struct select *sel,
+			    const struct object *last, size_t rest)
+{
+	buf_printf(b, "{\"resourceVersion\":\"%llu\"", (unsigned long long)p->version);
+	if (rest) {
+		buf_addz(b, ",\"continue\":");
+		page_token(b, p, last);
+		if (!sel->labels && !sel->n)
+			buf_printf(b, ",\"remainingItemCount\":%zu", rest);
+	}
+	buf_addc(b, '}');
+}
+
+static void print_list(struct buf *b, const struct target *t, const struct show *show,
+		       const struct object_refs *all, struct str meta)
+{
+	if (show->table)
+		table_begin_meta(b, t->kind->kind, meta);
+	else
+		buf_printf(b,
+			   "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":" STR_FMT ",\"items\":[",
+			   t->kind->name, kind_api_version(t->kind), STR_ARG(meta));
+	VEC_EACH (&all->list, o) {
+		if (o != all->list.items)
+			buf_addc(b, ',');
+		if (show->table)
+			table_row(b, *o, clock_wall(), show->whole, show->print);
+		else
+			object_print_json(b, *o, show->print);
+	}
+	buf_addz(b, "]}\n");
+}
+
 void read_list(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
 	       struct api_error *e)
 {
 	struct select sel = {0};
 	struct object_refs all = {0};
 	struct show show = show_of(rq);
-	if (select_parse(&sel, t, rq, e)) {
-		select_fini(&sel);
-		return;
-	}
-	if (store_list(a->store, t->kind->kind, str_of(t->ns), &all))
+	struct page page;
+	size_t rest = 0;
+	AUTO_BUF meta = {0};
+	int r = select_parse(&sel, t, rq, e) || page_read(&page, a, rq, e)
+		    ? -EINVAL
+		    : snapshot_list(a, t->kind->kind, str_of(t->ns), page.version, &all);
+	if (r == -ESTALE)
+		api_fail(e, 410, "Expired",
+			 "the version of this list, %llu, is too old: what changed since is no longer known; "
+			 "list from "
+			 "the beginning",
+			 (unsigned long long)page.version);
+	else if (r && !e->code)
 		api_fail(e, 500, "InternalError", "out of memory");
-	struct buf *b = &rp->body;
-	if (show.table)
-		table_begin(b, t->kind->kind, store_version(a->store));
-	else
-		buf_printf(b,
-			   "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%"
-			   "llu\"},\"items\":[",
-			   t->kind->name, kind_api_version(t->kind),
-			   (unsigned long long)store_version(a->store));
-	bool first = true;
-	VEC_EACH (&all.list, o) {
-		if (!select_matches(&sel, *o))
-			continue;
-		if (!first)
-			buf_addc(b, ',');
-		first = false;
-		if (show.table)
-			table_row(b, *o, clock_wall(), show.whole, show.print);
-		else
-			object_print_json(b, *o, show.print);
+	if (!r) {
+		const struct object *last = cut_piece(&all, &page, &sel, &rest);
+		print_list_meta(&meta, &page, &sel, last, rest);
+		print_list(&rp->body, t, &show, &all, buf_str(&meta));
 	}
-	buf_addz(b, "]}\n");
 	vec_free(&all.list);
 	select_fini(&sel);
 }

@@ -14,18 +14,11 @@ static void print_column(struct buf *b, const struct column *c)
 		   c->name, c->type, c->format, c->priority);
 }
 
-static void print_head(struct buf *b, uint64_t version)
-{
-	buf_printf(b,
-		   "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/"
-		   "v1\",\"metadata\":{\"resourceVersion\":\"%llu\"},",
-		   (unsigned long long)version);
-}
-
-void table_begin(struct buf *b, enum kind k, uint64_t version)
+void table_begin_meta(struct buf *b, enum kind k, struct str meta)
 {
 	const struct cell_table *t = cells_of(k);
-	print_head(b, version);
+	buf_printf(b, "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":" STR_FMT ",",
+		   STR_ARG(meta));
 	buf_addz(b, "\"columnDefinitions\":[");
 	print_column(b, &(struct column){"Name", "string", "name", 0});
 	for (size_t i = 0; i < t->n; i++) {
@@ -35,10 +28,19 @@ void table_begin(struct buf *b, enum kind k, uint64_t version)
 	buf_addz(b, "],\"rows\":[");
 }
 
+void table_begin(struct buf *b, enum kind k, uint64_t version)
+{
+	AUTO_BUF meta = {0};
+	buf_printf(&meta, "{\"resourceVersion\":\"%llu\"}", (unsigned long long)version);
+	table_begin_meta(b, k, buf_str(&meta));
+}
+
 void table_begin_bare(struct buf *b, uint64_t version)
 {
-	print_head(b, version);
-	buf_addz(b, "\"columnDefinitions\":null,\"rows\":[");
+	buf_printf(b,
+		   "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{\"resourceVersion\":"
+		   "\"%llu\"},\"columnDefinitions\":null,\"rows\":[",
+		   (unsigned long long)version);
 }
 
 /* The printer shows metadata of an object without a body. */

@@ -10,6 +10,8 @@
 
 /* Opens a Table up to the "[" of rows; rows follow, separated by commas, then "]}". */
 void table_begin(struct buf *b, enum kind k, uint64_t version);
+/* The same with the list's metadata, as JSON. */
+void table_begin_meta(struct buf *b, enum kind k, struct str meta);
 /* The same without column definitions, for later events of a watch. */
 void table_begin_bare(struct buf *b, uint64_t version);
 /* now: seconds since 1970, for ages. whole: the object in full rather than its metadata. */

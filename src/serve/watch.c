@@ -159,6 +159,8 @@ static int start_version(struct api *a, const struct http_request *rq, uint64_t 
 	if (str_to_i64(str_of(text), 0, INT64_MAX, &v))
 		return api_fail(e, 400, "BadRequest", "resourceVersion \"%s\" is not a number", text);
 	*since = (uint64_t)v;
+	if (query_true(rq, "sendInitialEvents") && *since <= store_version(a->store))
+		return 0;
 	if (*since < a->floor || *since < store_oldest(a->store) || *since > store_version(a->store))
 		return api_fail(e, 410, "Expired",
 				"resource version %s is too old or not of this cluster; list again", text);
@@ -179,8 +181,11 @@ void watch_start(struct api *a, const struct target *t, const struct http_reques
 	w->api = a;
 	w->kind = t->kind;
 	w->show = show_of(rq);
-	if (query_true(rq, "sendInitialEvents"))
-		api_fail(e, 422, "Invalid", "sendInitialEvents is not offered; list, then watch");
+	w->initial_end = query_true(rq, "sendInitialEvents");
+	if (w->initial_end && (!http_query(rq, "resourceVersionMatch") ||
+			       strcmp(http_query(rq, "resourceVersionMatch"), "NotOlderThan")))
+		api_fail(e, 422, "Invalid",
+			 "sendInitialEvents: resourceVersionMatch must be NotOlderThan where it is given");
 	if (timeout && str_to_i64(str_of(timeout), 1, TIMEOUT_SECONDS * 24, &seconds))
 		api_fail(e, 400, "BadRequest", "timeoutSeconds \"%s\" is not a number of seconds", timeout);
 	if (e->code || select_parse(&w->select, t, rq, e) || start_version(a, rq, &w->since, &initial, e)) {
@@ -189,6 +194,12 @@ void watch_start(struct api *a, const struct target *t, const struct http_reques
 		return;
 	}
 	w->bookmarks = query_true(rq, "allowWatchBookmarks");
+	/* The state first, whatever the version, and a bookmark that says where it ends. */
+	if (w->initial_end) {
+		initial = true;
+		w->since = store_version(a->store);
+		w->bookmark_due = w->bookmarks;
+	}
 	w->end_ms = clock_ms() + (uint64_t)seconds * 1000;
 	w->bookmark_ms = clock_ms() + BOOKMARK_SECONDS * 1000;
 	w->stream.pull = watch_pull;

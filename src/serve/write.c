@@ -352,7 +352,7 @@ static void patch(struct api *a, const struct target *t, const struct http_reque
 }
 
 /* DeleteOptions: body and query say the same things. */
-static int read_delete(const struct http_request *rq, struct api_write *w, struct api_error *e)
+int read_delete(const struct http_request *rq, struct api_write *w, struct api_error *e)
 {
 	const char *query = http_query(rq, "gracePeriodSeconds"),
 		   *policy = http_query(rq, "propagationPolicy");
@@ -372,7 +372,7 @@ static int read_delete(const struct http_request *rq, struct api_write *w, struc
 	const json_t *dry = json_object_get(j, "dryRun");
 	if (!json_is_object(j))
 		api_fail(e, 400, "BadRequest", "the body of a delete is a DeleteOptions object");
-	else if (uid && !str_eqz(w->old->meta.uid, uid))
+	else if (uid && w->old && !str_eqz(w->old->meta.uid, uid))
 		api_fail(e, 409, "Conflict",
 			 "the uid in the precondition, %s, is not that of the object, " STR_FMT, uid,
 			 STR_ARG(w->old->meta.uid));
@@ -408,7 +408,9 @@ void write_handle(struct api *a, const struct target *t, const struct http_reque
 		  struct api_error *e)
 {
 	bool post = !strcmp(rq->method, "POST");
-	if (post != !t->named) {
+	if (!strcmp(rq->method, "DELETE") && !t->named)
+		collection_delete(a, t, rq, rp, e);
+	else if (post != !t->named) {
 		api_fail(e, 405, "MethodNotAllowed", "%s is not possible on %s", rq->method, rq->path);
 	} else if (post) {
 		create(a, t, rq, rp, e);

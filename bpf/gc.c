@@ -6,6 +6,7 @@
  * judged again. Process context: it does not touch the packet programs' scratch element.
  */
 #include "bpf/lib/affinity.h"
+#include "bpf/lib/ended.h"
 #include "bpf/lib/learned_gc.h"
 
 /* Idle times. A half-closed connection may still deliver long after (SV56). */
@@ -63,14 +64,15 @@ ALWAYS_INLINE __u64 gc_age(__u8 proto, const struct conn_value *v)
 	return flags & (CONN_FIN_A | CONN_FIN_B) ? AGE_TCP_HALF : AGE_TCP;
 }
 
+/* 0, or ENDED_…. */
 ALWAYS_INLINE int gc_is_over(const struct gc *g, __u8 proto, const struct conn_value *v)
 {
 	__u32 pod = v->ifindex;
 
 	/* signed: an entry may be younger than the clock that was read before it */
 	if ((__s64)(g->now - v->seen) > (__s64)gc_age(proto, v))
-		return 1;
-	return pod && !bpf_map_lookup_elem(&iface, &pod);
+		return ENDED_AGED;
+	return pod && !bpf_map_lookup_elem(&iface, &pod) ? ENDED_GONE : 0;
 }
 
 /* What an entry that stays gets. */
@@ -83,30 +85,38 @@ ALWAYS_INLINE void gc_mark(const struct gc *g, struct conn_value *v)
 /* 1: it was removed. */
 ALWAYS_INLINE int gc_4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
 {
-	int over = gc_is_over(g, key->proto, v);
+	int over = gc_is_over(g, key->proto, v), removed;
+	struct ended *e;
 
-	if (!over && g->order & GC_GONE)
-		over = gc_is_gone4(key->a) || gc_is_gone4(key->b);
-	if (!over)
+	if (!over && g->order & GC_GONE && (gc_is_gone4(key->a) || gc_is_gone4(key->b)))
+		over = ENDED_GONE;
+	if (!over) {
 		gc_mark(g, v);
-	if (!over || bpf_map_delete_elem(map, key))
 		return 0;
-	g->removed++;
-	return 1;
+	}
+	e = ended_4(key, v, over);
+	removed = !bpf_map_delete_elem(map, key);
+	ended_tell(e, removed);
+	g->removed += removed;
+	return removed;
 }
 
 ALWAYS_INLINE int gc_6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
 {
-	int over = gc_is_over(g, key->proto, v);
+	int over = gc_is_over(g, key->proto, v), removed;
+	struct ended *e;
 
-	if (!over && g->order & GC_GONE)
-		over = gc_is_gone(&key->a) || gc_is_gone(&key->b);
-	if (!over)
+	if (!over && g->order & GC_GONE && (gc_is_gone(&key->a) || gc_is_gone(&key->b)))
+		over = ENDED_GONE;
+	if (!over) {
 		gc_mark(g, v);
-	if (!over || bpf_map_delete_elem(map, key))
 		return 0;
-	g->removed++;
-	return 1;
+	}
+	e = ended_6(key, v, over);
+	removed = !bpf_map_delete_elem(map, key);
+	ended_tell(e, removed);
+	g->removed += removed;
+	return removed;
 }
 
 static long gc_conn4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)

@@ -30,6 +30,13 @@
 #define MAP_PERCPU_ARRAY(...) MAP_PLAIN(__VA_ARGS__)
 #define MAP_LPM_TRIE(...)     MAP_PLAIN(__VA_ARGS__)
 
+/* A ring has neither keys nor sizes of values. */
+#define MAP_RING(id, TYPE, key_type, value_type, entries, flags)                                             \
+	struct {                                                                                             \
+		__uint(type, BPF_MAP_TYPE_RINGBUF);                                                          \
+		__uint(max_entries, entries);                                                                \
+	} id SEC(".maps");
+
 struct ring {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, 262144);

@@ -61,6 +61,19 @@ struct conn_value {
 };
 WEFT_SEAM_SIZE(struct conn_value, 88);
 
+/* A connection that is over, as it was then. Ring ended. */
+#define ENDED_AGED     1u /* it was closed, or fell silent */
+#define ENDED_GONE     2u /* the pod of an end is gone, or the address has another owner */
+#define ENDED_REPLACED 3u /* its ends began anew */
+struct ended {
+	struct conn6_key key; /* IPv4 as v4-mapped */
+	struct conn_value value;
+	__u64 at;  /* monotonic ns */
+	__u32 why; /* ENDED_… */
+	__u32 pad;
+};
+WEFT_SEAM_SIZE(struct ended, 144);
+
 /* Translations per packet. BPF map nat: the tuple as it arrives → the tuple as it goes on. */
 struct nat_key {
 	struct addr16 src, dst;

@@ -7,7 +7,7 @@
 #ifndef WEFT_BPF_CONN_H
 #define WEFT_BPF_CONN_H
 
-#include "bpf/lib/exit.h"
+#include "bpf/lib/ended.h"
 #include "bpf/lib/packet.h"
 
 #define CONN_CLOSED(flags)                                                                                   \
@@ -150,15 +150,26 @@ __attribute__((noinline)) int conn_answer(void)
 __attribute__((noinline)) int conn_forget(void)
 {
 	struct packet *p = packet_get();
+	struct conn_value *v;
+	struct ended *e = 0;
+	int removed, half;
 
 	if (!p)
 		return 0;
-	if (p->v6 ? !bpf_map_delete_elem(&conn6, &p->k6) : !bpf_map_delete_elem(&conn4, &p->k4))
-		count(COUNTER_CONN_REMOVED);
-	if (p->v6)
-		bpf_map_delete_elem(&half6, &p->k6);
+	v = p->v6 ? bpf_map_lookup_elem(&conn6, &p->k6) : bpf_map_lookup_elem(&conn4, &p->k4);
+	half = !v;
+	if (half)
+		v = p->v6 ? bpf_map_lookup_elem(&half6, &p->k6) : bpf_map_lookup_elem(&half4, &p->k4);
+	if (!v)
+		return 0;
+	e = p->v6 ? ended_6(&p->k6, v, ENDED_REPLACED) : ended_4(&p->k4, v, ENDED_REPLACED);
+	if (half)
+		removed = p->v6 ? !bpf_map_delete_elem(&half6, &p->k6) : !bpf_map_delete_elem(&half4, &p->k4);
 	else
-		bpf_map_delete_elem(&half4, &p->k4);
+		removed = p->v6 ? !bpf_map_delete_elem(&conn6, &p->k6) : !bpf_map_delete_elem(&conn4, &p->k4);
+	ended_tell(e, removed);
+	if (removed && !half)
+		count(COUNTER_CONN_REMOVED);
 	return 0;
 }
 

@@ -59,6 +59,7 @@ static void on_descriptors(uv_poll_t *poll, int status, int events)
 			close(fds[--n]);
 		return;
 	}
+	reporter_observe(ob->reporter, fresh);
 	observed_free(&ob->observed);
 	ob->observed = fresh;
 }
@@ -154,6 +155,8 @@ static int setup(struct observer *ob)
 		err = curl_loop_init(&ob->curl, &ob->loop, dial, ob);
 	if (!err)
 		err = observer_seen_start(ob);
+	if (!err)
+		err = reporter_new(&ob->reporter, &ob->curl, ob->o.node);
 	if (!err)
 		err = runtime_new(&po.runtime, &ob->loop, dial_runtime, ob);
 	po.store = ob->store;

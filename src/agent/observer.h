@@ -10,6 +10,7 @@
 #include "agent/hub.h"
 #include "agent/options.h"
 #include "agent/prober.h"
+#include "agent/reporter.h"
 
 struct observed;
 struct flows;
@@ -27,6 +28,7 @@ struct observer {
 	struct answers *answers;
 	struct observed *observed; /* NULL until the applier gave its descriptors */
 	struct flows *flows;	   /* seen since the start */
+	struct reporter *reporter;
 	char selector[200];
 };
 

@@ -348,8 +348,10 @@ int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX])
 		if (err)
 			break;
 	}
-	for (unsigned i = 0; !err && i < a->kernel.rings; i++, n++) {
-		fds[n] = dup(a->kernel.ring[i]);
+	/* Who reads a ring moves its end: that takes more than reading. First the ended, then each CPU's
+	 * events. */
+	for (unsigned i = 0; !err && i <= a->kernel.rings; i++, n++) {
+		fds[n] = dup(i ? a->kernel.ring[i - 1] : a->kernel.map[PLAN_MAP_ended]);
 		err = fds[n] < 0 ? -errno : 0;
 		if (err)
 			break;

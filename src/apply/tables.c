@@ -20,13 +20,16 @@
 #define TYPE_PERCPU_ARRAY BPF_MAP_TYPE_PERCPU_ARRAY
 #define TYPE_LPM_TRIE	  BPF_MAP_TYPE_LPM_TRIE
 #define TYPE_RINGS	  BPF_MAP_TYPE_ARRAY_OF_MAPS
+#define TYPE_RING	  BPF_MAP_TYPE_RINGBUF
 
 const struct map_desc map_table[PLAN_MAP_COUNT] = {
 #define BPF_MAP(id, TYPE, key, value, n, f, w, sentence)                                                     \
 	[PLAN_MAP_##id] = {.name = #id,                                                                      \
 			   .type = TYPE_##TYPE,                                                              \
-			   .key_size = sizeof(key),                                                          \
-			   .value_size = TYPE_##TYPE == TYPE_RINGS ? sizeof(__u32) : sizeof(value),          \
+			   .key_size = TYPE_##TYPE == TYPE_RING ? 0 : sizeof(key),                           \
+			   .value_size = TYPE_##TYPE == TYPE_RING    ? 0                                     \
+					 : TYPE_##TYPE == TYPE_RINGS ? sizeof(__u32)                         \
+								     : sizeof(value),                        \
 			   .entries = (n),                                                                   \
 			   .flags = (f),                                                                     \
 			   .writer = WRITER_##w,                                                             \

@@ -15,9 +15,9 @@ enum map_writer { WRITER_PLAN, WRITER_KERNEL, WRITER_BOTH };
 
 struct map_desc {
 	const char *name;
-	uint32_t type; /* enum bpf_map_type; ARRAY_OF_MAPS for rings */
+	uint32_t type; /* enum bpf_map_type; ARRAY_OF_MAPS for rings, RINGBUF for a ring */
 	uint32_t key_size, value_size;
-	uint32_t entries; /* rings: bytes of each */
+	uint32_t entries; /* rings, ring: bytes of each */
 	uint32_t flags;
 	enum map_writer writer;
 	bool rings;

@@ -48,14 +48,15 @@ struct record {
 	struct record_end from, to; /* the initiator, the responder: after translation */
 	struct addr via;	    /* the Service address that was called; zero: none */
 	uint16_t via_port;
-	const struct identity *service;	    /* behind via; NULL: none */
-	const char *node;		    /* that saw it; borrowed, lives as long as the history */
-	uint8_t proto;			    /* IP protocol */
-	uint8_t verdict;		    /* enum record_verdict */
-	uint8_t state;			    /* enum record_state; flows only */
-	bool ended;			    /* nothing will be added */
-	uint16_t reason;		    /* enum drop_reason; 0: none */
-	uint32_t cause;			    /* drops: as in seam/event.h */
+	const struct identity *service; /* behind via; NULL: none */
+	const char *node;		/* that saw it; borrowed, lives as long as the history */
+	uint8_t proto;			/* IP protocol */
+	uint8_t verdict;		/* enum record_verdict */
+	uint8_t state;			/* enum record_state; flows only */
+	bool ended;			/* nothing will be added */
+	bool again;	 /* the caller's node, another one, has a record of the same connection */
+	uint16_t reason; /* enum drop_reason; 0: none */
+	uint32_t cause;	 /* drops: as in seam/event.h */
 	uint32_t rule_egress, rule_ingress; /* that let it in; 0: none */
 	uint64_t bytes[2], packets[2];	    /* from the initiator, back to it */
 	int64_t first, last;		    /* ns since 1970: first packet, last packet so far */

@@ -15,7 +15,7 @@
 #include "hub/offline.h"
 #include "hub/tls.h"
 
-enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200 };
+enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200, FLOW_RECORDS = 1 << 18 };
 
 /* The loop turns, which is all that is wanted. */
 static void on_flush_timer(uv_timer_t *t)
@@ -82,6 +82,7 @@ static void on_tick(uv_timer_t *t)
 	if (r)
 		log_error("tick: %s", strerror(-r));
 	api_tick(h->api);
+	flows_tick(h->flows);
 }
 
 static void on_signal(uv_signal_t *s, int number)
@@ -190,6 +191,7 @@ static void stop(struct hub *h)
 	if (h->persist)
 		save_all(h);
 	api_free(&h->api);
+	flows_free(&h->flows);
 	if (h->sub)
 		store_unsubscribe(&h->sub);
 	VEC_EACH (&h->waiting_pods.list, o)
@@ -213,6 +215,8 @@ int hub_run(struct hub *h, int unix_fd)
 		return r;
 	r = start_store(h);
 	uint64_t floor = h->store ? store_version(h->store) : 0;
+	if (!r)
+		r = flows_new(&h->flows, h->store, FLOW_RECORDS);
 	if (!r)
 		r = api_new(&h->api, h->store, &hub_api_ops, h);
 	if (!r) {

@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "hub/cluster.h"
+#include "hub/flows.h"
 #include "hub/persist.h"
 #include "serve/api.h"
 #include "source/dir.h"
@@ -32,6 +33,7 @@ struct hub {
 	struct source_dir *source;
 	struct api *api;
 	struct http_server *http;
+	struct flows *flows;
 	struct remarks remarks;		 /* of the last look at the files */
 	struct remarks running;		 /* of the controllers, and of refused files since */
 	struct object_refs waiting_pods; /* of files, references: what they replace has not ended yet */

@@ -132,5 +132,10 @@ int internal_request(struct hub *h, const char *method, const char *name, struct
 	}
 	if (!strcmp(name, "heartbeat") && !strcmp(method, "PUT"))
 		return put_heartbeat(h, body, answer, e);
-	return api_fail(e, 404, "NotFound", "there are GET remarks, PUT readiness and PUT heartbeat");
+	if (!strncmp(name, "flows/", 6) && !strcmp(method, "POST"))
+		return flows_take(h->flows, str_of(name + 6), body, answer, e);
+	if (!strcmp(name, "flows") && !strcmp(method, "POST"))
+		return flows_ask(h->flows, body, answer, e);
+	return api_fail(e, 404, "NotFound",
+			"there are GET remarks, PUT readiness, PUT heartbeat, POST flows and POST flows/NODE");
 }

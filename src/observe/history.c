@@ -34,7 +34,7 @@ struct kept {
 	uint32_t handshake_us, rtt_us, retransmits;
 	uint16_t from_port, to_port, via_port, reason, resets, zero_windows, node, dns_type;
 	uint8_t proto, verdict, state, dns_code;
-	uint8_t kind, ended, pad[6];
+	uint8_t kind, ended, again, pad[5];
 };
 _Static_assert(sizeof(struct kept) == 128, "a record of history");
 
@@ -260,7 +260,8 @@ static int pack(struct history *h, const struct record *r, struct kept *k)
 			   .state = r->state,
 			   .dns_code = r->dns_code,
 			   .kind = (uint8_t)r->kind,
-			   .ended = r->ended};
+			   .ended = r->ended,
+			   .again = r->again};
 	if (node_number(h, r->node, &k->node))
 		return -ENOMEM;
 	k->from = end_get(h, &r->from.addr, named(h, r->from.who, &r->from.addr, r->first));
@@ -399,6 +400,7 @@ static void unpack(const struct history *h, const struct kept *k, struct record 
 			     .verdict = k->verdict,
 			     .state = k->state,
 			     .ended = k->ended,
+			     .again = k->again,
 			     .reason = k->reason,
 			     .cause = k->cause,
 			     .rule_egress = k->rule_egress,
@@ -433,6 +435,8 @@ static int consider(struct asking *a, const struct kept *k)
 	struct record r;
 	int res;
 
+	if (k->again && !a->q->again)
+		return 0;
 	if (k->last < a->q->since || (a->q->until && k->first >= a->q->until))
 		return 0;
 	unpack(a->h, k, &r);

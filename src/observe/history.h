@@ -29,6 +29,7 @@ struct history_query {
 	int64_t since, until; /* ns since 1970: records with a packet in [since, until); until 0: now */
 	uint32_t limit;	      /* 0: none */
 	bool open_only;
+	bool again; /* also records of connections that the caller's node has one of */
 };
 /* Calls fn with each, newest end first (open ones before all); stops when it returns non-0 (returned). The
  * record is valid during the call. */

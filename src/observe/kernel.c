@@ -36,16 +36,32 @@ struct observed {
 	VEC(int) ring_fds;
 	struct event events[OBSERVE_EVENTS];
 	uint64_t taken;
+	observed_end *on_end; /* may be NULL */
+	void *on_end_ctx;
+	observed_told *on_drop; /* may be NULL */
+	void *on_drop_ctx;
 };
+
+static void make_seen(struct seen *out, const struct event *e);
 
 static int on_event(void *ctx, void *data, size_t n)
 {
 	struct observed *o = ctx;
 
-	if (n >= sizeof(struct event))
-		memcpy(&o->events[o->taken++ % OBSERVE_EVENTS], data, sizeof(struct event));
+	const struct event *e = data;
+	struct seen s;
+
+	if (n < sizeof(*e))
+		return 0;
+	memcpy(&o->events[o->taken++ % OBSERVE_EVENTS], e, sizeof(*e));
+	if (o->on_drop) {
+		make_seen(&s, e);
+		o->on_drop(o->on_drop_ctx, &s);
+	}
 	return 0;
 }
+
+static int on_ended(void *ctx, void *data, size_t n);
 
 int observed_new(struct observed **out, const int *fds, unsigned n)
 {
@@ -61,8 +77,8 @@ int observed_new(struct observed **out, const int *fds, unsigned n)
 	if (o->cpus < 1 || o->cpus > CPUS_MAX)
 		err = -ERANGE;
 	for (unsigned i = TABLES; i < n && !err; i++) {
-		if (!o->rings) {
-			o->rings = ring_buffer__new(fds[i], on_event, o, NULL);
+		if (!o->rings) { /* the first one is that of the ended */
+			o->rings = ring_buffer__new(fds[i], on_ended, o, NULL);
 			err = o->rings ? 0 : -errno;
 		} else {
 			err = ring_buffer__add(o->rings, fds[i], on_event, o);
@@ -224,6 +240,31 @@ static void make_conn(struct conn *c, bool is4, const uint8_t *key, const struct
 	}
 }
 
+static int on_ended(void *ctx, void *data, size_t n)
+{
+	struct observed *o = ctx;
+	const struct ended *e = data;
+	struct conn c;
+
+	if (n < sizeof(*e) || !o->on_end)
+		return 0;
+	make_conn(&c, false, (const uint8_t *)&e->key, &e->value);
+	o->on_end(o->on_end_ctx, &c, e->at, e->why);
+	return 0;
+}
+
+void observed_on_end(struct observed *o, observed_end *fn, void *ctx)
+{
+	o->on_end = fn;
+	o->on_end_ctx = ctx;
+}
+
+void observed_on_drop(struct observed *o, observed_told *fn, void *ctx)
+{
+	o->on_drop = fn;
+	o->on_drop_ctx = ctx;
+}
+
 static int table_conns(const struct observed *o, enum table t, int (*fn)(void *ctx, const struct conn *c),
 		       void *ctx)
 {
@@ -320,13 +361,8 @@ int observed_poll(struct observed *o)
 	return n < 0 ? n : 0;
 }
 
-bool observed_event(const struct observed *o, unsigned i, struct seen *out)
+static void make_seen(struct seen *out, const struct event *e)
 {
-	const struct event *e;
-
-	if (i >= OBSERVE_EVENTS || i >= o->taken)
-		return false;
-	e = &o->events[(o->taken - 1 - i) % OBSERVE_EVENTS];
 	*out = (struct seen){.at = e->at,
 			     .ifindex = e->ifindex,
 			     .cause = e->cause,
@@ -339,6 +375,13 @@ bool observed_event(const struct observed *o, unsigned i, struct seen *out)
 			     .to_pod = e->direction == DIR_TO_POD};
 	memcpy(&out->src, &e->src, sizeof(out->src));
 	memcpy(&out->dst, &e->dst, sizeof(out->dst));
+}
+
+bool observed_event(const struct observed *o, unsigned i, struct seen *out)
+{
+	if (i >= OBSERVE_EVENTS || i >= o->taken)
+		return false;
+	make_seen(out, &o->events[(o->taken - 1 - i) % OBSERVE_EVENTS]);
 	return true;
 }
 

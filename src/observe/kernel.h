@@ -16,7 +16,8 @@ enum { OBSERVE_RINGS_MAX = 64, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 
 
 struct observed; /* zero or more tables and rings */
 /* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, staged,
- * learned, nat, then rings. Takes them over on success. 0, -EINVAL (too few), -errno. */
+ * learned, nat, then the rings: ended, and events of each CPU. Takes them over on success. 0, -EINVAL (too
+ * few), -errno. */
 int observed_new(struct observed **out, const int *fds, unsigned n);
 void observed_free(struct observed **o);
 
@@ -51,6 +52,10 @@ struct conn {
 int observed_conns(const struct observed *o, bool answered, int (*fn)(void *ctx, const struct conn *c),
 		   void *ctx);
 
+/* What is called from observed_poll() for each connection that ended, with its last counts. */
+typedef void observed_end(void *ctx, const struct conn *c, uint64_t at, uint32_t why);
+void observed_on_end(struct observed *o, observed_end *fn, void *ctx);
+
 struct translation {		  /* of the source: NodePort, masquerade */
 	struct addr from, as, to; /* who sends, which address of this node it has on the wire, to whom */
 	uint16_t from_port, as_port, to_port; /* host order */
@@ -75,6 +80,9 @@ struct seen {	     /* one event of the kernel side */
 	bool to_pod;
 	bool staged; /* it went on: staged policies would have judged otherwise (reason 0: allowed) */
 };
+/* What is called from observed_poll() for each event that is taken. */
+typedef void observed_told(void *ctx, const struct seen *s);
+void observed_on_drop(struct observed *o, observed_told *fn, void *ctx);
 /* i = 0 is the newest; false behind the oldest kept. */
 bool observed_event(const struct observed *o, unsigned i, struct seen *out);
 uint64_t observed_events(const struct observed *o); /* taken since the start */

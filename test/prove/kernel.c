@@ -92,6 +92,8 @@ static int says(enum libbpf_print_level level, const char *format, va_list args)
 static void make_small(struct bpf_map *map)
 {
 	uint32_t most = PLANNED_MAX;
+	if (bpf_map__type(map) == BPF_MAP_TYPE_RINGBUF)
+		return; /* bytes, not elements */
 	for (int m = 0; m < PLAN_MAP_COUNT; m++)
 		if (!shapes[m].planned && !strcmp(plan_map_name((enum plan_map)m), bpf_map__name(map)))
 			most = KERNEL_MAX;

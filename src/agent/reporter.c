@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Flows and drops to the hub: see reporter.h. */
+#include "agent/reporter.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "observe/report.h"
+#include "seam/event.h"
+
+enum {
+	TELL_MS = 250,	       /* a report at most so often */
+	SWEEP_MS = 1000,       /* a look at the open ones */
+	WAITING_MAX = 8 << 20, /* bytes of records that wait for the hub */
+	BATCH_MAX = 4096,      /* records in one report */
+	GRACE_NS = 50000000,   /* what changed just before the last look may not have been seen by it */
+};
+
+struct reporter {
+	struct curl_loop *curl;
+	struct observed *o; /* NULL: not yet */
+	uv_timer_t tell, sweep;
+	struct transfer transfer;
+	char path[128];
+	uint32_t epoch;
+	uint64_t first; /* records told before the one under way */
+	uint64_t lost;
+	struct buf waiting;  /* records */
+	VEC(uint32_t) sizes; /* of each of them, bytes */
+	struct buf body;     /* under way: the head and the records */
+	uint32_t body_records;
+	bool busy;
+	uint64_t swept; /* monotonic ns of the last look */
+	int64_t offset; /* from monotonic to wall time, ns */
+	uint64_t now;
+};
+
+static int64_t wall_of(const struct reporter *r, uint64_t mono)
+{
+	return (int64_t)mono + r->offset;
+}
+
+static uint64_t set_clocks(struct reporter *r)
+{
+	struct timespec wall;
+
+	clock_gettime(CLOCK_REALTIME, &wall);
+	r->now = clock_us() * 1000;
+	r->offset = (int64_t)wall.tv_sec * 1000000000 + wall.tv_nsec - (int64_t)r->now;
+	return r->now;
+}
+
+static void add(struct reporter *r, const struct record *record)
+{
+	size_t before = r->waiting.n;
+
+	if (before >= WAITING_MAX || vec_reserve(&r->sizes, r->sizes.len + 1)) {
+		r->lost++;
+		return;
+	}
+	report_add(&r->waiting, record);
+	if (r->waiting.failed) { /* out of memory: begin anew, the lost ones counted */
+		r->lost += r->sizes.len + 1;
+		r->sizes.len = 0;
+		buf_fini(&r->waiting);
+		r->waiting = (struct buf){};
+		return;
+	}
+	r->sizes.items[r->sizes.len++] = (uint32_t)(r->waiting.n - before);
+}
+
+/* --- records --------------------------------------------------------------------------------------- */
+
+static uint8_t state_of(const struct conn_value *v, bool ended)
+{
+	if (v->flags & CONN_CUT)
+		return STATE_CUT;
+	if (v->flags & CONN_RST)
+		return STATE_RESET;
+	if (!(v->flags & CONN_ANSWERED))
+		return STATE_UNANSWERED;
+	if (ended || (v->flags & (CONN_FIN_A | CONN_FIN_B)) == (CONN_FIN_A | CONN_FIN_B))
+		return STATE_CLOSED;
+	return STATE_OPEN;
+}
+
+static uint64_t id_of(const struct conn *c)
+{
+	struct {
+		struct addr from, to;
+		uint64_t born;
+		uint16_t from_port, to_port;
+		uint32_t proto;
+	} key = {c->from, c->to, c->value.born, c->from_port, c->to_port, c->proto};
+	uint64_t id = hash_bytes(&key, sizeof(key), 0);
+
+	return id ? id : 1;
+}
+
+static void add_conn(struct reporter *r, const struct conn *c, bool ended)
+{
+	const struct conn_value *v = &c->value;
+	struct record record = {
+	    .kind = RECORD_FLOW,
+	    .from = {.addr = c->from, .port = c->from_port},
+	    .to = {.addr = c->to, .port = c->to_port},
+	    .proto = c->proto,
+	    .verdict = VERDICT_FORWARDED,
+	    .state = state_of(v, ended),
+	    .ended = ended,
+	    .rule_egress = v->rule_egress,
+	    .rule_ingress = v->rule_ingress,
+	    .bytes = {v->there.bytes, v->back.bytes},
+	    .packets = {v->there.packets, v->back.packets},
+	    .first = wall_of(r, v->born),
+	    .last = wall_of(r, v->seen > v->born ? v->seen : v->born), /* seen is by a coarse clock */
+	    .id = id_of(c),
+	    .epoch = r->epoch,
+	    .handshake_us = v->flags & CONN_ANSWERED ? v->handshake_us : 0,
+	    .retransmits = v->retransmits,
+	    .dns_code = 255,
+	};
+
+	add(r, &record);
+}
+
+static void on_end(void *ctx, const struct conn *c, uint64_t at, uint32_t why)
+{
+	struct reporter *r = ctx;
+
+	(void)at;
+	(void)why;
+	add_conn(r, c, true);
+}
+
+static int on_open(void *ctx, const struct conn *c)
+{
+	struct reporter *r = ctx;
+
+	if (c->value.seen + GRACE_NS >= r->swept || c->value.born + GRACE_NS >= r->swept)
+		add_conn(r, c, false);
+	return 0;
+}
+
+static void on_sweep(uv_timer_t *t)
+{
+	struct reporter *r = t->data;
+	uint64_t began;
+
+	if (!r->o)
+		return;
+	began = set_clocks(r);
+	if (observed_conns(r->o, false, on_open, r) || observed_conns(r->o, true, on_open, r))
+		log_warn("the connections cannot be read: flows are late");
+	else
+		r->swept = began;
+}
+
+static void on_drop(void *ctx, const struct seen *s)
+{
+	struct reporter *r = ctx;
+	struct record record = {
+	    .kind = s->staged ? RECORD_STAGED : RECORD_DROP,
+	    .from = {.addr = s->src, .port = s->sport},
+	    .to = {.addr = s->dst, .port = s->dport},
+	    .proto = s->proto,
+	    .verdict = s->staged ? VERDICT_STAGED : VERDICT_DROPPED,
+	    .ended = true,
+	    .reason = s->reason,
+	    .cause = s->cause,
+	    .bytes = {s->len, 0},
+	    .packets = {1, 0},
+	    .first = wall_of(r, s->at),
+	    .last = wall_of(r, s->at),
+	    .epoch = r->epoch,
+	    .dns_code = 255,
+	};
+
+	add(r, &record);
+}
+
+/* --- to the hub ------------------------------------------------------------------------------------ */
+
+static size_t on_body(struct transfer *t, const char *p, size_t n)
+{
+	(void)t;
+	(void)p;
+	return n;
+}
+
+static void take_batch(struct reporter *r)
+{
+	struct report head = {
+	    .epoch = r->epoch, .first = r->first, .lost = r->lost, .at = wall_of(r, set_clocks(r))};
+	uint32_t n = r->sizes.len < BATCH_MAX ? (uint32_t)r->sizes.len : BATCH_MAX;
+	size_t bytes = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		bytes += r->sizes.items[i];
+	buf_clear(&r->body);
+	report_begin(&r->body, &head);
+	buf_add(&r->body, r->waiting.p, bytes);
+	report_end(&r->body, n);
+	if (r->body.failed) {
+		buf_fini(&r->body);
+		r->body = (struct buf){};
+		return;
+	}
+	buf_drop(&r->waiting, bytes);
+	memmove(r->sizes.items, r->sizes.items + n, (r->sizes.len - n) * sizeof(*r->sizes.items));
+	r->sizes.len -= n;
+	r->body_records = n;
+}
+
+static void on_tell(uv_timer_t *t)
+{
+	struct reporter *r = t->data;
+
+	if (r->busy)
+		return;
+	if (!r->body_records)
+		take_batch(r);
+	if (!r->body.n || (!r->transfer.easy && !(r->transfer.easy = curl_easy_init())))
+		return;
+	curl_easy_setopt(r->transfer.easy, CURLOPT_CUSTOMREQUEST, "POST");
+	curl_easy_setopt(r->transfer.easy, CURLOPT_POSTFIELDSIZE, (long)r->body.n);
+	curl_easy_setopt(r->transfer.easy, CURLOPT_POSTFIELDS, r->body.p);
+	curl_easy_setopt(r->transfer.easy, CURLOPT_TIMEOUT_MS, 5000L);
+	r->busy = !transfer_start(r->curl, &r->transfer, r->path);
+}
+
+/* What a hub did not take is told again, under the same numbers: a hub that took it after all knows them. */
+static void on_told(struct transfer *t, long status, CURLcode error)
+{
+	struct reporter *r = CONTAINER_OF(t, struct reporter, transfer);
+
+	(void)error;
+	r->busy = false;
+	if (status >= 400 && status < 500) {
+		log_error("the hub refuses a report of flows: HTTP %ld", status);
+		r->lost += r->body_records;
+		status = 200;
+	}
+	if (status != 200)
+		return;
+	r->first += r->body_records;
+	r->body_records = 0;
+	buf_clear(&r->body);
+	if (r->sizes.len >= BATCH_MAX)
+		on_tell(&r->tell);
+}
+
+int reporter_new(struct reporter **out, struct curl_loop *curl, const char *node)
+{
+	struct reporter *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return -ENOMEM;
+	r->curl = curl;
+	snprintf(r->path, sizeof(r->path), "/apis/weft.network/internal/flows/%s", node);
+	set_clocks(r);
+	/* Another one after each start: seconds since 1970 do, as a start takes longer. */
+	r->epoch = (uint32_t)clock_wall();
+	r->transfer.body = on_body;
+	r->transfer.done = on_told;
+	uv_timer_init(curl->loop, &r->tell);
+	uv_timer_init(curl->loop, &r->sweep);
+	r->tell.data = r->sweep.data = r;
+	uv_timer_start(&r->tell, on_tell, TELL_MS, TELL_MS);
+	uv_timer_start(&r->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	*out = r;
+	return 0;
+}
+
+void reporter_observe(struct reporter *r, struct observed *o)
+{
+	r->o = o;
+	if (!o)
+		return;
+	set_clocks(r);
+	observed_on_end(o, on_end, r);
+	observed_on_drop(o, on_drop, r);
+}
+
+void reporter_stats(const struct reporter *r, struct buf *b)
+{
+	buf_printf(b, "{\"epoch\":%u,\"told\":%" PRIu64 ",\"waiting\":%zu,\"lost\":%" PRIu64 "}", r->epoch,
+		   r->first, r->sizes.len + r->body_records, r->lost);
+}

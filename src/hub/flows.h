@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The nodes' flows, joined: takes their reports, gives each end the name that it had at the time, keeps the
+ * newest records, answers questions with a filter. A node that says nothing is told as unknown, never as
+ * without traffic. On the hub's loop.
+ */
+#ifndef WEFT_HUB_FLOWS_H
+#define WEFT_HUB_FLOWS_H
+
+#include "serve/api.h"
+
+struct flows;
+/* Follows the store's pods, nodes and Services; keeps that many records. 0 or -errno. */
+int flows_new(struct flows **out, struct store *s, uint32_t records);
+void flows_free(struct flows **f);
+/* A report of a node. Returns and errors as of api_ops.internal. */
+int flows_take(struct flows *f, struct str node, struct str body, struct buf *answer, struct api_error *e);
+/* {"filter":…,"since":ns,"until":ns,"limit":n,"open":b,"again":b} → {"flows":[…],"nodes":[…],…}, newest
+ * first. */
+int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_error *e);
+/* About once a second: forgets names that no record needs. */
+void flows_tick(struct flows *f);
+
+#endif

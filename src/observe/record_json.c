@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Records as JSON: see record_json.h. */
+#include "observe/record_json.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+
+static const char *reason_of(uint16_t reason)
+{
+	static const char *const names[] = {
+#define DROP(id, number, text, advice) [number] = text,
+#include "tables/drops.def"
+#undef DROP
+	};
+
+	return !reason ? "" : reason < ARRAY_LEN(names) && names[reason] ? names[reason] : "unknown";
+}
+
+static const char *name_of(const char *const *names, size_t n, unsigned i)
+{
+	return i < n ? names[i] : "unknown";
+}
+
+const char *record_verdict(const struct record *r)
+{
+	static const char *const names[] = {"forwarded", "dropped", "staged"};
+
+	return name_of(names, ARRAY_LEN(names), r->verdict);
+}
+
+const char *record_state(const struct record *r)
+{
+	static const char *const names[] = {"unanswered", "open", "closed", "reset", "cut"};
+
+	return name_of(names, ARRAY_LEN(names), r->state);
+}
+
+const char *record_kind(const struct record *r)
+{
+	static const char *const names[] = {"flow", "drop", "staged"};
+
+	return name_of(names, ARRAY_LEN(names), r->kind);
+}
+
+void record_protocol(uint8_t proto, char out[8])
+{
+	const char *name = proto == 1	  ? "ICMP"
+			   : proto == 6	  ? "TCP"
+			   : proto == 17  ? "UDP"
+			   : proto == 58  ? "ICMPv6"
+			   : proto == 132 ? "SCTP"
+					  : NULL;
+
+	if (name)
+		snprintf(out, 8, "%s", name);
+	else
+		snprintf(out, 8, "%u", proto);
+}
+
+void record_time(int64_t ns, char out[31])
+{
+	char seconds[21];
+
+	if (ns < 0)
+		ns = 0;
+	clock_rfc3339(ns / 1000000000, seconds);
+	snprintf(out, 31, "%.19s.%09uZ", seconds, (unsigned)(ns % 1000000000));
+}
+
+static void text(struct buf *b, const char *key, struct str s)
+{
+	if (!s.n)
+		return;
+	buf_printf(b, ",\"%s\":", key);
+	buf_json(b, s);
+}
+
+static void number(struct buf *b, const char *key, uint64_t n)
+{
+	if (n)
+		buf_printf(b, ",\"%s\":%" PRIu64, key, n);
+}
+
+static void who_json(struct buf *b, const struct identity *w)
+{
+	static const char *const kinds[] = {"unknown", "pod", "node", "service", "outside"};
+
+	text(b, "kind", str_of(kinds[w->kind]));
+	text(b, "namespace", w->ns);
+	text(b, "name", w->name);
+	text(b, "workloadKind", w->workload_kind);
+	text(b, "workload", w->workload);
+	text(b, "node", w->node);
+	text(b, "domain", w->domain);
+	for (unsigned i = 0; i < w->labels_len; i++) {
+		buf_addz(b, i ? "," : ",\"labels\":{");
+		buf_json(b, w->labels[2 * i]);
+		buf_addc(b, ':');
+		buf_json(b, w->labels[2 * i + 1]);
+	}
+	buf_addz(b, w->labels_len ? "}" : "");
+}
+
+static void end_json(struct buf *b, const char *key, const struct addr *a, uint16_t port,
+		     const struct identity *who)
+{
+	char address[ADDR_TEXT];
+
+	addr_print(a, address);
+	buf_printf(b, ",\"%s\":{\"address\":\"%s\"", key, address);
+	number(b, "port", port);
+	if (who)
+		who_json(b, who);
+	buf_addc(b, '}');
+}
+
+void record_json(struct buf *b, const struct record *r)
+{
+	char first[31], last[31], proto[8];
+
+	record_time(r->first, first);
+	record_time(r->last, last);
+	record_protocol(r->proto, proto);
+	buf_printf(b, "{\"record\":\"%s\",\"verdict\":\"%s\"", record_kind(r), record_verdict(r));
+	if (r->kind == RECORD_FLOW)
+		buf_printf(b, ",\"state\":\"%s\",\"ended\":%s", record_state(r), r->ended ? "true" : "false");
+	text(b, "reason", str_of(reason_of(r->reason)));
+	buf_printf(b, ",\"first\":\"%s\",\"last\":\"%s\",\"protocol\":\"%s\"", first, last, proto);
+	end_json(b, "from", &r->from.addr, r->from.port, r->from.who);
+	end_json(b, "to", &r->to.addr, r->to.port, r->to.who);
+	if (!addr_is_zero(&r->via) || r->service)
+		end_json(b, "service", &r->via, r->via_port, r->service);
+	buf_printf(b,
+		   ",\"bytes\":{\"there\":%" PRIu64 ",\"back\":%" PRIu64 "},\"packets\":{\"there\":%" PRIu64
+		   ",\"back\":%" PRIu64 "}",
+		   r->bytes[0], r->bytes[1], r->packets[0], r->packets[1]);
+	number(b, "handshakeMicroseconds", r->handshake_us);
+	number(b, "roundTripMicroseconds", r->rtt_us);
+	number(b, "retransmits", r->retransmits);
+	number(b, "resets", r->resets);
+	number(b, "zeroWindows", r->zero_windows);
+	number(b, "cause", r->cause);
+	number(b, "ruleEgress", r->rule_egress);
+	number(b, "ruleIngress", r->rule_ingress);
+	text(b, "dnsName", r->dns);
+	text(b, "seenBy", str_of(r->node));
+	if (r->id)
+		buf_printf(b, ",\"id\":\"%016" PRIx64 "\"", r->id);
+	buf_addc(b, '}');
+}

@@ -66,7 +66,7 @@ void filter_complete(struct str text, void (*fn)(void *ctx, const char *word, co
 		path = (struct str){text.p + begin, end - begin};
 		if (str_starts(path, STR("src.")) || str_starts(path, STR("dst.")))
 			path = (struct str){path.p + 4, path.n - 4};
-		f = field_find(path);
+		f = filter_field(path);
 	}
 	if (f >= 0) {
 		c.sentence = filter_fields[f].sentence;

@@ -105,14 +105,14 @@ void type_names(enum filter_type t, void (*fn)(void *ctx, const char *name), voi
 		fn(ctx, n->text);
 }
 
-int field_find(struct str path)
+int filter_field(struct str path)
 {
 	for (int i = 0; i < FIELD_MAX; i++)
 		if (str_eqz(path, filter_fields[i].path))
 			return i;
 	for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
 		if (str_eqz(path, aliases[i].path))
-			return field_find(str_of(aliases[i].of));
+			return filter_field(str_of(aliases[i].of));
 	return -1;
 }
 
@@ -127,7 +127,7 @@ static void nearer(struct str path, const char *candidate, unsigned *best, const
 	}
 }
 
-const char *field_near(struct str path)
+const char *filter_field_near(struct str path)
 {
 	unsigned best = 4;
 	const char *out = NULL;
@@ -149,7 +149,7 @@ bool type_has_order(enum filter_type t)
 	return t == TYPE_NUMBER || t == TYPE_SIZE || t == TYPE_MICROSECONDS || t == TYPE_NANOSECONDS;
 }
 
-uint64_t field_top(enum field_id f)
+uint64_t filter_field_top(enum field_id f)
 {
 	switch (f) {
 	case FIELD_PORT:
@@ -367,7 +367,7 @@ int value_parse(struct value *v, enum field_id f, struct str word, struct arena 
 			return -EINVAL;
 	}
 	*why = "is more than this field can be";
-	return v->hi > field_top(f) ? -EINVAL : 0;
+	return v->hi > filter_field_top(f) ? -EINVAL : 0;
 }
 
 /* --- values as text -------------------------------------------------------------------------------- */

@@ -53,9 +53,9 @@ struct field {
 extern const struct field filter_fields[FIELD_MAX];
 
 /* Index of the field of that path without src. or dst., or of its alias; -1: none. */
-int field_find(struct str path);
+int filter_field(struct str path);
 /* The field or alias nearest to a path that is none, or NULL. */
-const char *field_near(struct str path);
+const char *filter_field_near(struct str path);
 
 /* One element of a set: a range of numbers or addresses (lo = hi: one), or a text. */
 struct value {
@@ -73,7 +73,7 @@ int value_parse(struct value *out, enum field_id f, struct str word, struct aren
 /* Prints so that value_parse() reads the same. */
 void value_print(struct buf *out, enum field_id f, const struct value *v);
 /* The largest number that a field can have. */
-uint64_t field_top(enum field_id f);
+uint64_t filter_field_top(enum field_id f);
 /* Calls fn for each name that values of the type can have. */
 void type_names(enum filter_type t, void (*fn)(void *ctx, const char *name), void *ctx);
 

@@ -186,7 +186,7 @@ static void print_test(struct buf *out, const struct node *n, bool not )
 {
 	enum filter_type t = filter_fields[n->field].type;
 	const struct value *v = n->values;
-	uint64_t top = field_top(n->field);
+	uint64_t top = filter_field_top(n->field);
 
 	if (!n->values_len) {
 		buf_addz(out, not ? "!" : "");

@@ -211,11 +211,11 @@ static bool parse_field(struct parser *p, struct node *n)
 		n->side = path.p[0] == 's' ? SIDE_SRC : SIDE_DST;
 		path = (struct str){path.p + 4, path.n - 4};
 	}
-	f = field_find(path);
+	f = filter_field(path);
 	if (f < 0 || (n->side && !filter_fields[f].sided)) {
-		near = f < 0 ? field_near(path) : filter_fields[f].path;
+		near = f < 0 ? filter_field_near(path) : filter_fields[f].path;
 		if (near) {
-			int nf = field_find(str_of(near));
+			int nf = filter_field(str_of(near));
 
 			buf_printf(&hint, "did you mean %s%s?",
 				   n->side && nf >= 0 && filter_fields[nf].sided
@@ -246,7 +246,7 @@ static bool parse_field(struct parser *p, struct node *n)
 /* The set of numbers that `OP v` means. False: no such operator on this type. */
 static bool order(struct parser *p, const struct node *n, struct str op, size_t from, struct value *v)
 {
-	uint64_t bound = v->lo, top = field_top(n->field);
+	uint64_t bound = v->lo, top = filter_field_top(n->field);
 	bool empty;
 
 	if (!type_has_order(filter_fields[n->field].type) || v->lo != v->hi) {

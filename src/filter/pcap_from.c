@@ -229,7 +229,7 @@ static struct node *bound(struct reader *r, bool less)
 		return cannot(r, r->word, "has no native form");
 	advance(r);
 	return less ? numbers(r, FIELD_LEN, SIDE_EITHER, 0, (uint64_t)n)
-		    : numbers(r, FIELD_LEN, SIDE_EITHER, (uint64_t)n, field_top(FIELD_LEN));
+		    : numbers(r, FIELD_LEN, SIDE_EITHER, (uint64_t)n, filter_field_top(FIELD_LEN));
 }
 
 static bool direction(struct reader *r, struct quals *q)

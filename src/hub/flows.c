@@ -138,7 +138,7 @@ static void note_object(struct flows *f, const struct object *o, bool gone, int6
 	struct str labels[2 * LABELS_MAX];
 	const struct identity *who;
 
-	switch (o->desc->id) {
+	switch (o->desc->kind) {
 	case KIND_pod:
 		like.kind = IDENTITY_POD;
 		set_workload(f, o, &like);
@@ -176,7 +176,7 @@ static void on_event(void *ctx, const struct event *e)
 {
 	struct flows *f = ctx;
 
-	f->ranges_stale = f->ranges_stale || e->object->desc->id == KIND_node;
+	f->ranges_stale = f->ranges_stale || e->object->desc->kind == KIND_node;
 	note_object(f, e->object, e->type == EVENT_DELETED, now_ns());
 }
 

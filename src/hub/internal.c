@@ -136,6 +136,7 @@ int internal_request(struct hub *h, const char *method, const char *name, struct
 		return flows_take(h->flows, str_of(name + 6), body, answer, e);
 	if (!strcmp(name, "flows") && !strcmp(method, "POST"))
 		return flows_ask(h->flows, body, answer, e);
-	return api_fail(e, 404, "NotFound",
-			"there are GET remarks, PUT readiness, PUT heartbeat, POST flows and POST flows/NODE");
+	return api_fail(
+	    e, 404, "NotFound",
+	    "there are GET remarks, PUT readiness, PUT heartbeat, POST flows and POST flows/NODE");
 }

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -54,6 +55,18 @@ static void read_spec(struct box *b)
 	if (b->base < BOX_UIDS)
 		box_fail("the uids of programs begin at %u: too low", b->base);
 	snprintf(b->place, sizeof(b->place), "%s", box_text(b, "place"));
+}
+
+/* So that /dev/stdout and its like can be opened by name. */
+static void give_ends(const struct box *b)
+{
+	unsigned uid = b->base + (unsigned)json_integer_value(json_object_get(b->spec, "uid"));
+	unsigned gid = b->base + (unsigned)json_integer_value(json_object_get(b->spec, "gid"));
+	struct stat st;
+
+	for (int fd = 0; fd < SPEC; fd++)
+		if (!fstat(fd, &st) && (S_ISFIFO(st.st_mode) || isatty(fd)) && fchown(fd, uid, gid))
+			box_fail("descriptor %d: %s", fd, strerror(errno));
 }
 
 /* The keeper's own end where signals are waited for. */
@@ -231,6 +244,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	read_spec(&b);
+	give_ends(&b);
 	if (!strcmp(argv[1], "run"))
 		run(&b);
 	exec_in(&b);

@@ -161,12 +161,13 @@ static void container_ended(struct child *child, int status)
 	ear_drop(c);
 	c->state = RUN_ENDED;
 	output_end(c);
+
+	c->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+	c->exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	if (c->program)
 		program_ended(c);
 	else
 		own_mem(&c->end.message);
-	c->exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-	c->exit_signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 	c->end.is = true;
 	c->end.code = c->exit_code;
 	c->end.signal = c->exit_signal;
@@ -186,7 +187,7 @@ void containers_lost(struct pod *p)
 
 		if (c->state != RUN_ALIVE)
 			continue;
-		container_signal(c, SIGKILL);
+		child_signal(&c->child, SIGKILL);
 		child_forget(&c->child);
 		container_ended(&c->child, SIGKILL);
 	}

@@ -17,6 +17,7 @@
 #include "sandbox/fabric.h"
 #include "sandbox/node.h"
 #include "sandbox/pod.h"
+#include "sandbox/program.h"
 
 enum { POWER_MS = 200, SLOW_MAX_MS = 600000, MILLION = 1000000 };
 
@@ -134,7 +135,7 @@ static void fault_pod(struct fault_wait *w, struct pod *p, const json_t *o)
 	if (loss || (clear && had_loss))
 		set_loss(w, p, (unsigned)json_integer_value(loss));
 	for (size_t i = 0; json_is_true(json_object_get(o, "crash")) && i < p->containers_len; i++)
-		child_signal(&p->containers[i].child, SIGKILL);
+		container_signal(&p->containers[i], SIGKILL);
 }
 
 static int node_down(struct sandbox *s, struct node *n)

@@ -131,9 +131,10 @@ static bool is_over(const struct log_reader *r)
 
 int log_read(struct log_reader *r, struct buf *out, size_t room, bool *err)
 {
+	size_t from = out->n;
 	bool first = true;
 
-	while (out->n < room && r->left) {
+	while (out->n - from < room && r->left) {
 		size_t n = whole(r);
 		bool is_err;
 
@@ -143,7 +144,7 @@ int log_read(struct log_reader *r, struct buf *out, size_t room, bool *err)
 
 			if (fill(r))
 				continue;
-			return out->n ? 1 : over ? -1 : 0;
+			return out->n > from ? 1 : over ? -1 : 0;
 		}
 		if (!n)
 			continue;
@@ -158,11 +159,11 @@ int log_read(struct log_reader *r, struct buf *out, size_t room, bool *err)
 			else
 				give(r, r->in.p + r->at, n, out);
 			*err = is_err;
-			first = !out->n;
+			first = out->n == from;
 		}
 		r->at += n;
 	}
-	return out->n || r->left ? 1 : -1;
+	return out->n > from || r->left ? 1 : -1;
 }
 
 /* Lines that are there and wanted. */

@@ -94,7 +94,17 @@ static json_t *parse(const char *text)
 				break;
 			}
 	}
-	return o ? o : json_pack("[sss]", "/bin/sh", "-c", text);
+	if (o)
+		return o;
+	/* The shell knows the variables itself, and means its own by "$$" and "$(…)". */
+	AUTO_BUF line = {0};
+
+	for (; *text; text++) {
+		if (*text == '$')
+			buf_addc(&line, '$');
+		buf_addc(&line, *text);
+	}
+	return line.failed ? NULL : json_pack("[sss]", "/bin/sh", "-c", line.n ? line.p : "");
 }
 
 json_t *program_command(const struct container *c)

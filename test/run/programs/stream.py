@@ -6,11 +6,13 @@ TEXT". stdin: text that is sent, then closed; "-": nothing is sent, and stdin st
 """
 import json
 import select
+import signal
 import socket
 import struct
 import sys
 import time
 
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)
 where, request = sys.argv[1], json.loads(sys.argv[2])
 text = sys.argv[3] if len(sys.argv) > 3 else "-"
 seconds = float(sys.argv[4]) if len(sys.argv) > 4 else 20

@@ -14,10 +14,11 @@
 enum { FULL = 64 << 10 };
 
 struct program_in {
-	uv_pipe_t pipe; /* first: freed with it */
+	uv_pipe_t pipe;	     /* first: freed with it */
+	struct container *c; /* NULL: closed */
 	struct session *writer;
 	size_t queued;
-	bool closing;
+	bool last; /* it ends when all is written */
 };
 
 struct word {
@@ -52,22 +53,17 @@ int program_stdin_open(struct container *c)
 		uv_close((uv_handle_t *)&in->pipe, freed);
 		return -1;
 	}
+	in->c = c;
 	c->in = in;
 	return ends[0];
-}
-
-static void shut(struct program_in *in)
-{
-	if (!in->closing)
-		uv_close((uv_handle_t *)&in->pipe, freed);
-	in->closing = true;
 }
 
 void program_stdin_close(struct container *c)
 {
 	if (!c->in)
 		return;
-	shut(c->in);
+	c->in->c = NULL;
+	uv_close((uv_handle_t *)&c->in->pipe, freed);
 	c->in = NULL;
 }
 
@@ -83,7 +79,11 @@ static void written(uv_write_t *w, int status)
 
 	in->queued -= d->n;
 	free(d);
-	if (status >= 0 && in->writer && in->queued < FULL)
+	if (!in->c)
+		return;
+	if (in->last && !in->queued)
+		program_stdin_close(in->c);
+	else if (status >= 0 && in->writer && in->queued < FULL)
 		session_resume(in->writer);
 }
 
@@ -96,7 +96,8 @@ void program_stdin(struct container *c, struct session *s, const char *p, size_t
 	if (!in || (in->writer && in->writer != s))
 		return;
 	if (!len) {
-		if (json_is_true(json_object_get(c->spec, "stdinOnce")) && !in->queued)
+		in->last = json_is_true(json_object_get(c->spec, "stdinOnce"));
+		if (in->last && !in->queued)
 			program_stdin_close(c);
 		return;
 	}
@@ -121,7 +122,8 @@ void program_stdin_left(struct container *c, const struct session *s)
 {
 	if (c && c->in && c->in->writer == s) {
 		c->in->writer = NULL;
-		if (json_is_true(json_object_get(c->spec, "stdinOnce")))
+		c->in->last = json_is_true(json_object_get(c->spec, "stdinOnce"));
+		if (c->in->last && !c->in->queued)
 			program_stdin_close(c);
 	}
 }

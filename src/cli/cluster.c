@@ -151,3 +151,17 @@ int control_request(const char *name, const json_t *request, http_line *fn, void
 	}
 	return 0;
 }
+
+static int take_strict(void *ctx, const json_t *line)
+{
+	*(bool *)ctx = json_is_true(json_object_get(line, "strict"));
+	return 0;
+}
+
+int cluster_strict(const char *name, bool *strict)
+{
+	AUTO_JSON request = json_pack("{s:s}", "op", "status");
+
+	*strict = false;
+	return request && !control_request(name, request, take_strict, strict) ? 0 : -1;
+}

@@ -41,6 +41,9 @@ int http_follow(const char *socket_path, const char *url, const char *accept, ht
 /* Appends s as one path or query part, percent-encoded. */
 void http_escape(struct buf *b, struct str s);
 
+/* Whether the cluster was started with --strict: every pod's open connections are cut. 0 or -1 (told). */
+int cluster_strict(const char *name, bool *strict);
+
 /* A request to the sandbox's control socket: fn gets each line until {"done"} or the end. Same returns; an
  * {"ok":false} line is told and gives -1. */
 int control_request(const char *name, const json_t *request, http_line *fn, void *ctx);

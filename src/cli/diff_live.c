@@ -91,9 +91,9 @@ static const struct end *end_at(const struct end_index *x, const struct ends *e,
 	return NULL;
 }
 
-static bool is_strict(const struct compared *c, const struct end *end)
+static bool is_strict(const struct live *l, const struct compared *c, const struct end *end)
 {
-	return end->kind == END_POD && engine_strict(c->engines[1], &end->addr[1][end->has[0] ? 0 : 1]);
+	return end->kind == END_POD && (l->strict || engine_strict(c->engines[1], &end->addr[1][end->has[0] ? 0 : 1]));
 }
 
 /* 0, or -ENOMEM. *refused: after the change the connection would not be allowed. */
@@ -141,7 +141,7 @@ static int count_connections(struct live *l, const struct compared *c, const cha
 		l->connections += f->live;
 		r = judge_flow(c, f, src, dst, &refused);
 		l->refused += refused ? f->live : 0;
-		l->cut += refused && (is_strict(c, src) || is_strict(c, dst)) ? f->live : 0;
+		l->cut += refused && (is_strict(l, c, src) || is_strict(l, c, dst)) ? f->live : 0;
 	}
 	hash_fini(&index.by_address);
 	seen_fini(&seen);
@@ -214,7 +214,7 @@ int live_new(struct live *out, const struct compared *c, const char *cluster)
 {
 	struct object_refs nodes = {0};
 	struct live l = {0};
-	int r = count_connections(&l, c, cluster);
+	int r = cluster_strict(cluster, &l.strict) ? -1 : count_connections(&l, c, cluster);
 
 	if (!r)
 		r = store_list(c->stores[0], KIND_node, STR(""), &nodes);
@@ -242,7 +242,9 @@ void live_print(const struct live *l)
 
 	printf("%zu of %zu open connections would no longer be allowed", l->refused, l->connections);
 	if (l->refused)
-		printf(": %zu at strict pods are cut, the others go on until they end", l->cut);
+		printf(l->strict ? ": all are cut, since the cluster was started with --strict"
+				 : ": %zu at strict pods are cut, the others go on until they end",
+		       l->cut);
 	putchar('\n');
 	if (l->unknown)
 		printf("%zu open connections of pods that are not compared\n", l->unknown);
@@ -275,7 +277,7 @@ json_t *live_json(const struct live *l)
 				    m->map, "now", (json_int_t)m->before, "then", (json_int_t)m->after,
 				    "capacity", (json_int_t)m->capacity, "added", (json_int_t)m->added,
 				    "removed", (json_int_t)m->removed, "changed", (json_int_t)m->changed));
-	return json_pack("{s:I, s:I, s:I, s:I, s:o}", "connections", (json_int_t)l->connections, "refused",
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:o}", "strict", l->strict, "connections", (json_int_t)l->connections, "refused",
 			 (json_int_t)l->refused, "cut", (json_int_t)l->cut, "notCompared",
 			 (json_int_t)l->unknown, "maps", list);
 }

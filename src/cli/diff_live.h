@@ -15,6 +15,7 @@ struct live_map { /* a BPF map of a node */
 struct live {
 	size_t connections;  /* open and answered, between ends that are compared */
 	size_t refused, cut; /* of them: no longer allowed; at a strict pod, where they are cut at once */
+	bool strict;	     /* the cluster was started so: every pod is */
 	size_t unknown;	     /* open, with an end that is not compared */
 	VEC(struct live_map) maps; /* that policies fill */
 };

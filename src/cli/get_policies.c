@@ -14,6 +14,11 @@
 
 #include <stdio.h>
 
+struct cluster_word { /* what the running cluster says; of files nothing */
+	json_t *staged;
+	bool strict; /* started with --strict: all policies are */
+};
+
 struct counted {			      /* what a staged policy would have done */
 	json_int_t refused, allowed, seconds; /* seconds since the last; -1: not known */
 };
@@ -128,10 +133,11 @@ static json_t *collect(const char *cluster)
 	return all;
 }
 
-static json_t *describe(const struct store *s, const struct object *o, const json_t *staged)
+static json_t *describe(const struct store *s, const struct object *o, const struct cluster_word *word)
 {
 	bool cluster = o->desc->kind == KIND_clusternetworkpolicy,
 	     is_staged = annotated(o, STR("weft.network/staged"));
+	const json_t *staged = word->staged;
 	struct counted c = count(staged, o);
 	AUTO_BUF tier = {0};
 	AUTO_BUF place = {0};
@@ -142,7 +148,7 @@ static json_t *describe(const struct store *s, const struct object *o, const jso
 	json_t *v =
 	    json_pack("{s:s%,s:s%,s:s,s:b,s:b,s:I,s:s}", "namespace", o->meta.ns.p ? o->meta.ns.p : "",
 		      o->meta.ns.n, "name", o->meta.name.p, o->meta.name.n, "kind", o->desc->name, "staged",
-		      is_staged, "strict", annotated(o, STR("weft.network/strict")), "pods",
+		      is_staged, "strict", word->strict || annotated(o, STR("weft.network/strict")), "pods",
 		      (json_int_t)selected(s, o), "at", place.p ? place.p : "");
 	if (tier.n) {
 		json_object_set_new(v, "tier", json_string(tier.p));
@@ -206,7 +212,7 @@ static void print_table(const json_t *list, bool no_headers)
 	table_print(&t);
 }
 
-static void gather(const struct options_get *o, const struct store *s, enum kind k, const json_t *staged,
+static void gather(const struct options_get *o, const struct store *s, enum kind k, const struct cluster_word *word,
 		   json_t *out)
 {
 	struct object_refs all = {0};
@@ -217,12 +223,12 @@ static void gather(const struct options_get *o, const struct store *s, enum kind
 		for (int i = 1; i < o->n_args; i++)
 			wanted |= str_eqz((*p)->meta.name, o->args[i]);
 		if (wanted)
-			json_array_append_new(out, describe(s, *p, staged));
+			json_array_append_new(out, describe(s, *p, word));
 	}
 	vec_free(&all.list);
 }
 
-static int load(const struct options_get *o, struct store **s, json_t **staged)
+static int load(const struct options_get *o, struct store **s, struct cluster_word *word)
 {
 	const struct world_files files = {
 	    .paths = &o->files, .n = 1, .nodes = 2, .quiet = true, .max_file = (size_t)o->max_file};
@@ -230,22 +236,22 @@ static int load(const struct options_get *o, struct store **s, json_t **staged)
 
 	if (o->files)
 		return world_from_files(s, &files);
-	if (!name || !cluster_need(name) || world_from_cluster(s, name))
+	if (!name || !cluster_need(name) || cluster_strict(name, &word->strict) || world_from_cluster(s, name))
 		return -1;
-	*staged = collect(name);
-	return *staged ? 0 : -1;
+	word->staged = collect(name);
+	return word->staged ? 0 : -1;
 }
 
 int get_policies(const struct options_get *o)
 {
-	AUTO_JSON staged = NULL;
+	struct cluster_word word = {0};
 	AUTO_JSON list = json_array();
 	struct store *s = NULL;
-	int r = load(o, &s, &staged) ? EXIT_FAILED : EXIT_OK;
+	int r = load(o, &s, &word) ? EXIT_FAILED : EXIT_OK;
 
 	if (!r) {
-		gather(o, s, KIND_clusternetworkpolicy, staged, list);
-		gather(o, s, KIND_networkpolicy, staged, list);
+		gather(o, s, KIND_clusternetworkpolicy, &word, list);
+		gather(o, s, KIND_networkpolicy, &word, list);
 		if (!get_table(o))
 			r = get_print_value(o, list);
 		else if (json_array_size(list))
@@ -253,6 +259,7 @@ int get_policies(const struct options_get *o)
 		else
 			fprintf(stderr, "No policies.\n");
 	}
+	json_decref(word.staged);
 	store_free(&s);
 	return r || (o->n_args > 1 && !json_array_size(list)) ? EXIT_FAILED : EXIT_OK;
 }

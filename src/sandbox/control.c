@@ -132,8 +132,9 @@ static void answer_status(struct client *c)
 	}
 	HASH_EACH (&s->pods_seen.objects, slot)
 		ready += pod_ready(slot->value);
-	buf_printf(&b, "{\"ok\":true,\"name\":\"%s\",\"pid\":%d,\"mode\":\"%s\",\"nodes\":[", s->opt->name,
-		   getpid(), s->opt->mode == SANDBOX_ROUTES ? "routes" : "vxlan");
+	buf_printf(&b, "{\"ok\":true,\"name\":\"%s\",\"pid\":%d,\"mode\":\"%s\",\"strict\":%s,\"nodes\":[",
+		   s->opt->name, getpid(), s->opt->mode == SANDBOX_ROUTES ? "routes" : "vxlan",
+		   s->opt->strict ? "true" : "false");
 	for (unsigned i = 0; i < s->nodes_len; i++)
 		buf_printf(&b, "%s\"%s\"", i ? "," : "", s->nodes[i].name);
 	buf_printf(

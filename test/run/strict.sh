@@ -78,14 +78,47 @@ case_of() { # CHECK KIND ANNOTATION WORDS
 }
 open_again() { ! refused; }
 
+# What the commands say before: an open connection of the caller to the server near, against a policy that refuses it.
+told() { # STRICT(True|False)
+	put_policy in "" "[{}]"
+	wait_for open_again
+	rm -f "$dir/held"
+	nsenter --net="$(ns caller)" python3 -c '
+import socket, sys, time
+s = socket.create_connection((sys.argv[1], 7000), 5)
+open(sys.argv[2], "w").close()
+time.sleep(60)' "$(address near 4)" "$dir/held" &
+	holder=$!
+	wait_for test -e "$dir/held"
+	mkdir -p "$dir/next"
+	cp "$dir/cluster/pods.yaml" "$dir/next"
+	policy in "" "[]" >"$dir/next/policy.yaml"
+	"$weft" diff --live "$dir/next" --name $name -o json >"$dir/live.json" 2>"$dir/error"
+	python3 -c '
+import json, sys
+live, strict = json.load(open(sys.argv[1]))["live"], sys.argv[2] == "True"
+assert live["strict"] == strict and live["refused"] >= 1 and live["cut"] == (live["refused"] if strict else 0), live' "$dir/live.json" "$1" 2>>"$dir/error"
+	ok "diff --live tells whether open connections are cut (--strict: $1)" $? || sed 's/^/# /' "$dir/error"
+	kill $holder 2>/dev/null
+	wait $holder 2>/dev/null
+	"$weft" get policies --name $name -n default -o json >"$dir/policies.json" 2>"$dir/error"
+	python3 -c '
+import json, sys
+p = json.load(open(sys.argv[1]))
+assert p and all(x["strict"] == (sys.argv[2] == "True") for x in p), p' "$dir/policies.json" "$1" 2>>"$dir/error"
+	ok "get policies tells it, too (--strict: $1)" $? || sed 's/^/# /' "$dir/error"
+}
+
 strict='weft.network/strict: "true"'
 begin
+told False
 case_of kept in "" "a policy at the servers"
 case_of kept out "" "a policy at the caller"
 case_of cut in "$strict" "a strict policy at the servers"
 case_of cut out "$strict" "a strict policy at the caller"
 "$weft" down --name $name >/dev/null 2>&1
 begin --strict
+told True
 case_of cut in "" "a policy at the servers of a strict cluster"
 case_of cut out "" "a policy at the caller of a strict cluster"
 "$weft" down --name $name >/dev/null 2>&1

@@ -98,6 +98,19 @@ static int status_of(const struct options_check *o, const struct findings *f)
 	return n.errors || (o->strict && n.warnings) ? EXIT_FAILED : EXIT_OK;
 }
 
+static json_t *checks_json(void)
+{
+	static const char *const levels[] = {"error", "warning", "hint"};
+	json_t *list = json_array();
+
+	for (int i = 0; i < CHECK_COUNT; i++)
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:s}", "name", check_table[i].name, "level",
+						levels[check_table[i].level], "what", check_table[i].sentence,
+						"advice", check_table[i].advice));
+	return list;
+}
+
 static void list_checks(void)
 {
 	static const char *const levels[] = {"error", "warning", "hint"};
@@ -179,6 +192,15 @@ int cmd_check(const struct options_check *o)
 	struct store *s = NULL;
 	int r = EXIT_TROUBLE;
 
+	if (o->list && o->output && !strcmp(o->output, "sarif")) {
+		cli_error("weft check --list -o json", "a list of checks is no SARIF log");
+		return EXIT_USAGE;
+	}
+	if (o->list && o->output) {
+		AUTO_JSON list = checks_json();
+		output_value(list, o->output);
+		return EXIT_OK;
+	}
 	if (o->list) {
 		list_checks();
 		return EXIT_OK;

@@ -29,6 +29,14 @@ struct showing {
 	int parent;	   /* pipe to who waits for a detached cluster, or -1 */
 };
 
+/* Whether a line can be written over: colours have nothing to do with it. */
+static bool can_redraw(void)
+{
+	const char *term = getenv("TERM");
+
+	return output_is_terminal() && term && strcmp(term, "dumb") != 0;
+}
+
 static void show_step(void *ctx, const char *what, uint64_t us, bool done)
 {
 	struct showing *s = ctx;
@@ -143,7 +151,7 @@ static int run(const struct options_up *o, const struct sandbox_options *base, i
 	struct showing s = {.o = o,
 			    .json = o->output != NULL,
 			    .fast_probes = base->fast_probes,
-			    .terminal = output_is_terminal() && *output_style(STYLE_DIM),
+			    .terminal = can_redraw(),
 			    .parent = parent};
 
 	so.ctx = &s;

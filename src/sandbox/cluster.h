@@ -65,6 +65,7 @@ struct sandbox {
 	uv_timer_t quiet,
 	    later;	   /* kubelet: nothing moved for a while; try again what the hub could not take */
 	uint64_t wired_us; /* when the last pod was wired */
+	uint64_t shown_us; /* when it was last told how many pods run */
 	bool kubelet_open, dns_asked, dns_ours, ready_told, stopping, attached;
 	int status; /* what sandbox_run() returns */
 	VEC(char *) remarks;

@@ -12,7 +12,7 @@
 #include "sandbox/outside.h"
 #include "sandbox/pod.h"
 
-enum { QUIET_MS = 60, LATER_MS = 100, GIVE_UP_MS = 30000 };
+enum { QUIET_MS = 60, LATER_MS = 100, GIVE_UP_MS = 30000, PROGRESS_US = 100000 };
 
 static bool finished(const json_t *object)
 {
@@ -238,10 +238,27 @@ static void quiet(uv_timer_t *t)
 	}
 }
 
+/* How far the start is, for who watches: at most ten times a second. */
+static void tell_progress(struct sandbox *s)
+{
+	uint64_t now = clock_us();
+	unsigned running = 0;
+	char text[64];
+
+	if (!s->opt->step || now - s->shown_us < PROGRESS_US)
+		return;
+	HASH_EACH (&s->pods, slot)
+		running += ((const struct pod *)slot->value)->step == POD_RUNNING;
+	s->shown_us = now;
+	snprintf(text, sizeof(text), "pods: %u of %zu", running, s->pods_seen.objects.len);
+	s->opt->step(s->opt->ctx, text, 0, false);
+}
+
 void kubelet_check(struct sandbox *s)
 {
 	if (s->ready_told || !s->kubelet_open)
 		return;
+	tell_progress(s);
 	uv_timer_start(&s->quiet, quiet, QUIET_MS, 0);
 }
 

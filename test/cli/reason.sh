@@ -42,6 +42,8 @@ done >"$tmp/unseen"
 ok "and every check is seen there ($(tr '\n' ' ' <"$tmp/unseen"))" $?
 run 0 check --list && says rule-redundant && [ "$(grep -c '^[a-z]' "$tmp/out")" = "$(grep -c '^CHECK(' tables/checks.def)" ]
 ok "check --list names them" $?
+run 0 check --list -o json && python3 -c 'import json,sys; d=json.load(open(sys.argv[1])); assert {"rule-redundant"} <= {c["name"] for c in d} and all(c["what"] and c["advice"] for c in d)' "$tmp/out" && run 2 check --list -o sarif
+ok "and as JSON" $?
 run 1 check -o sarif test/cli/reason/suspicious.yaml && python3 - "$tmp/out" <<'P'
 import json, sys
 log = json.load(open(sys.argv[1]))

@@ -93,7 +93,8 @@ static const struct end *end_at(const struct end_index *x, const struct ends *e,
 
 static bool is_strict(const struct live *l, const struct compared *c, const struct end *end)
 {
-	return end->kind == END_POD && (l->strict || engine_strict(c->engines[1], &end->addr[1][end->has[0] ? 0 : 1]));
+	return end->kind == END_POD &&
+	       (l->strict || engine_strict(c->engines[1], &end->addr[1][end->has[0] ? 0 : 1]));
 }
 
 /* 0, or -ENOMEM. *refused: after the change the connection would not be allowed. */
@@ -277,7 +278,7 @@ json_t *live_json(const struct live *l)
 				    m->map, "now", (json_int_t)m->before, "then", (json_int_t)m->after,
 				    "capacity", (json_int_t)m->capacity, "added", (json_int_t)m->added,
 				    "removed", (json_int_t)m->removed, "changed", (json_int_t)m->changed));
-	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:o}", "strict", l->strict, "connections", (json_int_t)l->connections, "refused",
-			 (json_int_t)l->refused, "cut", (json_int_t)l->cut, "notCompared",
-			 (json_int_t)l->unknown, "maps", list);
+	return json_pack("{s:b, s:I, s:I, s:I, s:I, s:o}", "strict", l->strict, "connections",
+			 (json_int_t)l->connections, "refused", (json_int_t)l->refused, "cut",
+			 (json_int_t)l->cut, "notCompared", (json_int_t)l->unknown, "maps", list);
 }

@@ -212,8 +212,8 @@ static void print_table(const json_t *list, bool no_headers)
 	table_print(&t);
 }
 
-static void gather(const struct options_get *o, const struct store *s, enum kind k, const struct cluster_word *word,
-		   json_t *out)
+static void gather(const struct options_get *o, const struct store *s, enum kind k,
+		   const struct cluster_word *word, json_t *out)
 {
 	struct object_refs all = {0};
 
@@ -236,7 +236,8 @@ static int load(const struct options_get *o, struct store **s, struct cluster_wo
 
 	if (o->files)
 		return world_from_files(s, &files);
-	if (!name || !cluster_need(name) || cluster_strict(name, &word->strict) || world_from_cluster(s, name))
+	if (!name || !cluster_need(name) || cluster_strict(name, &word->strict) ||
+	    world_from_cluster(s, name))
 		return -1;
 	word->staged = collect(name);
 	return word->staged ? 0 : -1;

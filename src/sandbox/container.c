@@ -185,6 +185,7 @@ void containers_lost(struct pod *p)
 	for (size_t i = 0; i < p->containers_len; i++) {
 		struct container *c = &p->containers[i];
 
+		uv_timer_stop(&c->timer); /* who waits for his next start does not get it there */
 		if (c->state != RUN_ALIVE)
 			continue;
 		child_signal(&c->child, SIGKILL);

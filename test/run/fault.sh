@@ -137,7 +137,15 @@ served() { [ "$(out http://172.31.0.11:30080/)" = 200 ]; }
 wait_for served
 ok "and it serves" $?
 
-# a node's power
+# a node's power, while a container there waits to be started again
+fault shop/plain-b --crash
+again() { [ "$(pod plain-b 'o["status"]["containerStatuses"][0]["restartCount"]')" = "$1" ]; }
+wait_for again 1
+fault shop/plain-b --crash
+backs_off() { [ "$(pod plain-b 'o["status"]["containerStatuses"][0]["state"]["waiting"]["reason"]')" = CrashLoopBackOff ]; }
+wait_for backs_off
+ok "a container that ended twice backs off" $?
+backed_off=$(date +%s)
 uid=$(pod b 'o["metadata"]["uid"]')
 fault node/node-2 --down
 ok "a node loses its power" $?
@@ -149,9 +157,15 @@ lost node-2
 ok "it is NotReady" $?
 wait_for endpoints 1
 ok "PR12 its endpoint has left" $?
+runs_there() { find /sys/fs/cgroup -path "*/weft.$name/node-2/*" -name cgroup.procs -exec cat {} + 2>/dev/null | grep -q .; }
+until runs_there || [ "$(date +%s)" -gt $((backed_off + 12)) ]; do sleep 0.1; done
+! runs_there
+ok "and for the time of its back-off nothing was started there" $?
 fault node/node-2 --clear
 wait_for node_is node-2 True
 ok "with power it is Ready" $?
+wait_for ready plain-b True
+same "what backed off runs again, once" "$(cat /sys/fs/cgroup/weft.$name/node-2/shop.plain-b/cgroup.procs /sys/fs/cgroup/*/weft.$name/node-2/shop.plain-b/cgroup.procs 2>/dev/null | wc -l)" 1
 wait_for ready b True
 ok "its pod runs again" $?
 same "it is the same pod, its container was started again" "$(pod b 'o["metadata"]["uid"] + " " + str(o["status"]["containerStatuses"][0]["restartCount"])')" "$uid 1"

@@ -82,7 +82,8 @@ void collection_delete(struct api *a, const struct target *t, const struct http_
 		       struct http_reply *rp, struct api_error *e);
 /* Reads DeleteOptions into w, whose old may be NULL. */
 int read_delete(const struct http_request *rq, struct api_write *w, struct api_error *e);
-/* Events (always empty) and Leases (made of Nodes). */
+void events_list(struct api *a, const struct target *t, const struct http_request *rq, struct buf *b);
+/* Events (derived) and Leases (made of Nodes). */
 void virtual_handle(struct api *a, const struct target *t, const struct http_request *rq,
 		    struct http_reply *rp, struct api_error *e);
 /* scale of workloads, eviction of pods: see subresource.c. */

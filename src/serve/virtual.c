@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Resources that are not kept: Events, of which there are none yet, and each Node's Lease, which clients look
- * at to see that it lives. Read only.
+ * Resources that are not kept: Events (events.c), and each Node's Lease, which clients look at to see that it
+ * lives. Read only.
  */
 #include "base/clock.h"
 #include "serve/api_state.h"
@@ -33,6 +33,10 @@ static void lease_get(struct api *a, const struct target *t, struct buf *b, stru
 static void print_list(struct api *a, const struct target *t, const struct http_request *rq, struct buf *b)
 {
 	unsigned long long version = store_version(a->store);
+	if (t->events) {
+		events_list(a, t, rq, b);
+		return;
+	}
 	if (show_of(rq).table) {
 		buf_printf(b,
 			   "{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/"
@@ -43,10 +47,11 @@ static void print_list(struct api *a, const struct target *t, const struct http_
 			   version);
 		return;
 	}
-	buf_printf(
-	    b,
-	    "{\"kind\":\"%s\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"},\"items\":[",
-	    t->events ? "EventList" : "LeaseList", t->events ? "v1" : "coordination.k8s.io/v1", version);
+	buf_printf(b,
+		   "{\"kind\":\"LeaseList\",\"apiVersion\":\"coordination.k8s.io/"
+		   "v1\",\"metadata\":{\"resourceVersion\":"
+		   "\"%llu\"},\"items\":[",
+		   version);
 	struct object_refs nodes = {0};
 	bool all = t->leases && (!*t->ns || !strcmp(t->ns, "kube-node-lease"));
 	if (all && !store_list(a->store, KIND_node, STR(""), &nodes))
@@ -57,6 +62,15 @@ static void print_list(struct api *a, const struct target *t, const struct http_
 		}
 	vec_free(&nodes.list);
 	buf_addz(b, "]}\n");
+}
+
+static void list(struct api *a, const struct target *t, const struct http_request *rq, struct http_reply *rp,
+		 struct api_error *e)
+{
+	struct select sel = {0};
+	if (!select_parse(&sel, t, rq, e))
+		print_list(a, t, rq, &rp->body);
+	select_fini(&sel);
 }
 
 void virtual_handle(struct api *a, const struct target *t, const struct http_request *rq,
@@ -71,5 +85,5 @@ void virtual_handle(struct api *a, const struct target *t, const struct http_req
 	else if (t->named)
 		api_fail(e, 404, "NotFound", "events \"%s\" not found", t->name);
 	else
-		print_list(a, t, rq, &rp->body);
+		list(a, t, rq, rp, e);
 }

@@ -27,7 +27,9 @@ same "unknown resource" "$(code GET /api/v1/unicorns)" 404
 same "discovery names networkpolicies" "$(api GET /apis/networking.k8s.io/v1 | field 'o["resources"][0]["name"]')" networkpolicies
 has "positions on request" "$(api GET "/apis/apps/v1/namespaces/shop/deployments/web?positions=true")" weftPositions
 hasnt "and only then" "$(api GET /apis/apps/v1/namespaces/shop/deployments/web)" weftPositions
-same "events are an empty list" "$(api GET /api/v1/events | field 'o["kind"], o["items"]')" "('EventList', [])"
+same "events tell where pods were put" "$(api GET "/api/v1/events?fieldSelector=involvedObject.kind%3DPod,reason%3DScheduled,involvedObject.name%3D$pod" | field 'o["kind"], len(o["items"]), o["items"][0]["message"].startswith("Successfully assigned shop/")')" "('EventList', 1, True)"
+same "and what a Deployment wants" "$(api GET "/api/v1/namespaces/shop/events?fieldSelector=involvedObject.kind%3DDeployment" | field '[(e["reason"], e["message"][-4:]) for e in o["items"]]')" "[('ScalingReplicaSet', 'to 2')]"
+same "none of another object" "$(api GET "/api/v1/events?fieldSelector=involvedObject.name!%3D$pod,involvedObject.uid%3D$uid" | field 'o["items"]')" "[]"
 same "each node has a Lease" "$(api GET /apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/node-1 |
 	field 'o["spec"]["holderIdentity"]')" node-1
 

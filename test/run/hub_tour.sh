@@ -120,7 +120,9 @@ kubectl get configmap words -n lab -o yaml >"$dir/words.yaml"
 tour '^configmap/words replaced$' replace -f "$dir/words.yaml"
 tour '^configmap/words replaced$' replace --force -f "$dir/words.yaml"
 tour '^pod/single created$' run single --image=i -n lab
-tour '^Name: +single$' describe pod single -n lab
+tour '^  Normal +Scheduled +[^ ]+ +default-scheduler +Successfully assigned lab/single to node-[12]$' describe pod single -n lab
+tour '^LAST SEEN +TYPE +REASON +OBJECT +MESSAGE$' get events -n lab
+tour '^ *[^ ]+ +Normal +ScalingReplicaSet +Deployment/web +Scaled replica set web-[a-z0-9]+ to [0-9]+$' events -n lab
 tour '^pod "single" deleted$' delete pod single -n lab --now --wait=false
 tour '^node/node-1 cordoned$' cordon node-1
 tour "^node-1 +Ready,SchedulingDisabled +<none> +$age" get nodes

@@ -6,12 +6,12 @@
 #include "serve/http.h"
 
 #include <errno.h>
-#include <gnutls/gnutls.h>
 #include <microhttpd.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -25,16 +25,6 @@ enum {
 	REQUEST_SECONDS = 10,
 	IDLE_SECONDS = 120,
 	STREAM_BLOCK = 32 << 10
-};
-
-struct http_conn {
-	struct listener *listener;
-	int fd;
-	uint64_t since_ms; /* when the request now coming in could have begun */
-	bool served;	   /* one request was complete */
-	bool busy;	   /* a request is being answered */
-	bool trusted;	   /* its client certificate was checked */
-	struct http_conn *next, **prev;
 };
 
 static void listener_run(struct listener *l);
@@ -190,19 +180,6 @@ static enum MHD_Result refuse(struct listener *l, struct MHD_Connection *mc, int
 	return answer(l, mc, &rp);
 }
 
-static bool client_trusted(struct http_conn *hc, struct MHD_Connection *mc)
-{
-	const union MHD_ConnectionInfo *info;
-	unsigned status = 1;
-	if (!hc || hc->trusted)
-		return hc != NULL;
-	info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-	if (!info || !info->tls_session)
-		return false;
-	hc->trusted = !gnutls_certificate_verify_peers2(info->tls_session, &status) && status == 0;
-	return hc->trusted;
-}
-
 static const char *header(struct MHD_Connection *mc, const char *name)
 {
 	const char *v = MHD_lookup_connection_value(mc, MHD_HEADER_KIND, name);
@@ -233,7 +210,7 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *mc, stru
 	int64_t n = 0;
 	const char *length = header(mc, "Content-Length");
 	x->begun = true;
-	if (l->tls && !client_trusted(hc, mc))
+	if (l->tls && !(hc && hc->trusted))
 		return refuse(l, mc, 401, "Unauthorized",
 			      "a client certificate of this cluster is needed; use its kubeconfig");
 	MHD_get_connection_values(mc, MHD_HEADER_KIND, count_length, &lengths);
@@ -339,6 +316,8 @@ static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx,
 		if (!hc)
 			return;
 		hc->listener = l;
+		hc->trusted = l->trusted;
+		hc->address = l->address;
 		hc->fd = info ? info->connect_fd : -1;
 		hc->since_ms = clock_ms();
 		hc->next = l->conns;
@@ -418,35 +397,51 @@ static void on_error(void *cls, const char *fmt, va_list ap)
 	log_debug("http: " STR_FMT, STR_ARG(str_trim(buf_str(&b))));
 }
 
+/* One whose TLS is done. */
+static int on_front(void *ctx, int fd, bool trusted, uint32_t address)
+{
+	struct listener *l = ctx;
+	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	l->trusted = trusted;
+	l->address = address;
+	if (l->server->closing) {
+		close(fd);
+		return -ECANCELED;
+	}
+	/* It closes the socket when it fails. */
+	if (MHD_add_connection(l->daemon, fd, (struct sockaddr *)&at, sizeof(at)) != MHD_YES)
+		return -EIO;
+	listener_soon(l);
+	return 0;
+}
+
 int http_listen(struct http_server *s, int fd, const char *tls_key, const char *tls_cert, const char *tls_ca)
 {
 	struct listener *l = calloc(1, sizeof(*l));
 	if (!l)
 		return -ENOMEM;
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG |
-			 (tls_key ? MHD_USE_TLS : 0);
-	struct MHD_OptionItem tls[] = {
-	    {MHD_OPTION_HTTPS_MEM_KEY, 0, (void *)(uintptr_t)tls_key},
-	    {MHD_OPTION_HTTPS_MEM_CERT, 0, (void *)(uintptr_t)tls_cert},
-	    {MHD_OPTION_HTTPS_MEM_TRUST, 0, (void *)(uintptr_t)tls_ca},
-	    {MHD_OPTION_HTTPS_PRIORITIES, 0, (void *)(uintptr_t) "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1"},
-	    {MHD_OPTION_END, 0, NULL},
-	};
-	struct MHD_OptionItem none[] = {{MHD_OPTION_END, 0, NULL}};
+			 (tls_key ? MHD_USE_NO_LISTEN_SOCKET : 0);
 	l->server = s;
 	l->tls = tls_key != NULL;
 	l->daemon = MHD_start_daemon(
 	    flags, 0, NULL, NULL, on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_error, NULL,
-	    MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_URI_LOG_CALLBACK, on_uri, l, MHD_OPTION_NOTIFY_COMPLETED,
-	    on_completed, l, MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT,
-	    s->opt.connections, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS,
-	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)(64 << 10), MHD_OPTION_STRICT_FOR_CLIENT, 1,
-	    MHD_OPTION_ARRAY, tls_key ? tls : none, MHD_OPTION_END);
+	    MHD_OPTION_URI_LOG_CALLBACK, on_uri, l, MHD_OPTION_NOTIFY_COMPLETED, on_completed, l,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT, s->opt.connections,
+	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+	    (size_t)(64 << 10), MHD_OPTION_STRICT_FOR_CLIENT, 1,
+	    tls_key ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_END);
 	const union MHD_DaemonInfo *info =
 	    l->daemon ? MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-	if (!info) {
+	int r = info ? 0 : -EIO;
+	if (!r && tls_key)
+		r = tls_front_new(&l->front, s->loop, fd, tls_key, tls_cert, tls_ca, s->opt.connections,
+				  on_front, l);
+	if (r) {
+		if (l->daemon)
+			MHD_stop_daemon(l->daemon);
 		free(l);
-		return -EIO;
+		return r;
 	}
 	uv_poll_init(s->loop, &l->poll, info->epoll_fd);
 	uv_timer_init(s->loop, &l->timer);
@@ -492,6 +487,7 @@ void http_free(struct http_server **ps)
 		uv_close((uv_handle_t *)&l->poll, on_closed);
 		uv_close((uv_handle_t *)&l->timer, on_closed);
 		MHD_stop_daemon(l->daemon);
+		tls_front_free(&l->front);
 	}
 	uv_timer_stop(&s->tick);
 	uv_close((uv_handle_t *)&s->tick, on_server_closed);

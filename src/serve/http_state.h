@@ -6,6 +6,18 @@
 #include <microhttpd.h>
 
 #include "serve/request.h"
+#include "serve/tls_front.h"
+
+struct http_conn {
+	struct listener *listener;
+	int fd;
+	uint64_t since_ms; /* when the request now coming in could have begun */
+	bool served;	   /* one request was complete */
+	bool busy;	   /* a request is being answered */
+	bool trusted;	   /* its client certificate was checked */
+	uint32_t address;  /* of its client, IPv4 */
+	struct http_conn *next, **prev;
+};
 
 struct listener {
 	struct http_server *server;
@@ -13,6 +25,9 @@ struct listener {
 	uv_poll_t poll;
 	uv_timer_t timer;
 	bool tls;
+	struct tls_front *front; /* NULL: plain */
+	bool trusted;		 /* of the connection that is being added */
+	uint32_t address;
 	int open_handles;
 	struct http_conn *conns;
 	struct listener *next;

@@ -1,17 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * Answers that come later, and connections that change their protocol. With TLS the library hands out one end
- * of a socket pair and does the encryption in its own runs; else it is the client's socket itself. See
- * http.h.
- */
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+/* Answers that come later, and connections that change their protocol. See http.h. */
 #include <stdio.h>
 #include <sys/socket.h>
 
 #include "serve/http_state.h"
-
-enum { DEAD_PEER_MS = 60000 };
 
 struct header_search {
 	const char *name, *word;
@@ -47,17 +39,16 @@ bool http_header_has(const struct http_request *rq, const char *name, const char
 
 uint64_t client_of(const struct listener *l, struct MHD_Connection *mc)
 {
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct sockaddr_in at = {0};
+	const union MHD_ConnectionInfo *info =
+	    MHD_get_connection_info(mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	const struct http_conn *hc = info ? info->socket_context : NULL;
 	struct ucred who = {0};
-	socklen_t len = sizeof(who), at_len = sizeof(at);
-	if (!info)
+	socklen_t len = sizeof(who);
+	if (!hc)
 		return 0;
-	if (!l->tls)
-		return getsockopt(info->connect_fd, SOL_SOCKET, SO_PEERCRED, &who, &len)
-			   ? 0
-			   : 1ULL << 32 | who.uid;
-	return getpeername(info->connect_fd, (struct sockaddr *)&at, &at_len) ? 0 : ntohl(at.sin_addr.s_addr);
+	if (l->tls)
+		return hc->address;
+	return getsockopt(hc->fd, SOL_SOCKET, SO_PEERCRED, &who, &len) ? 0 : 1ULL << 32 | who.uid;
 }
 
 void later_begin(struct listener *l, struct MHD_Connection *mc, struct exchange *x, struct http_later *later)
@@ -123,9 +114,7 @@ static void on_upgrade(void *cls, struct MHD_Connection *mc, void *ctx, const ch
 	struct http_upgrade *u = cls;
 	struct exchange *x = ctx;
 	struct listener *l = u->listener;
-	const union MHD_ConnectionInfo *info = MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
-	unsigned ms = DEAD_PEER_MS;
-	int one = 1;
+	(void)mc;
 	x->upgrade = NULL;
 	u->handle = handle;
 	u->next = l->server->upgrades;
@@ -133,11 +122,6 @@ static void on_upgrade(void *cls, struct MHD_Connection *mc, void *ctx, const ch
 		u->next->prev = &u->next;
 	u->prev = &l->server->upgrades;
 	l->server->upgrades = u;
-	/* Both fail on a Unix socket, whose peer cannot be away without its end being closed. */
-	if (info && l->tls) {
-		setsockopt(info->connect_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
-		setsockopt(info->connect_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-	}
 	u->opened(u, fd, (struct str){extra, extra_n});
 }
 

@@ -22,6 +22,7 @@ done >"$manifests/pods.yaml"
 printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: two}\nspec: {containers: [{name: a, image: i}, {name: b, image: i}]}\n' \
 	>>"$manifests/pods.yaml"
 runtime() {
+	rm -f "$run/streams.sock"
 	python3 test/run/hub_runtime.py "$run/streams.sock" "$dir/rt" >"$dir/rt.log" 2>&1 &
 	others="$others $!"
 	rt=$!
@@ -83,7 +84,7 @@ wait $follow
 ok "logs -f ends with the log" $?
 
 # exec
-head -c 1000000 /dev/urandom >"$dir/big"
+head -c 10000000 /dev/urandom >"$dir/big"
 sum=$(md5sum <"$dir/big")
 for ws in true false; do
 	export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$ws KUBECTL_PORT_FORWARD_WEBSOCKETS=$ws
@@ -93,9 +94,9 @@ for ws in true false; do
 	same "$way: exec: output" "$(cat "$dir/out")" out
 	has "$way: exec: errors" "$(cat "$dir/err")" "err
 command terminated with exit code 3"
-	same "$way: exec -i: 1 MB in" "$(timeout 60 kubectl exec -i one -- md5sum <"$dir/big")" "$sum"
-	same "$way: exec: 1 MB out" "$(timeout 60 kubectl exec one -- cat "$dir/big" | md5sum)" "$sum"
-	same "$way: exec -i: 1 MB through" "$(timeout 60 kubectl exec -i one -- cat <"$dir/big" | md5sum)" "$sum"
+	same "$way: exec -i: 10 MB in" "$(timeout 60 kubectl exec -i one -- md5sum <"$dir/big")" "$sum"
+	same "$way: exec: 10 MB out" "$(timeout 60 kubectl exec one -- cat "$dir/big" | md5sum)" "$sum"
+	same "$way: exec -i: 10 MB through" "$(timeout 60 kubectl exec -i one -- cat <"$dir/big" | md5sum)" "$sum"
 	has "$way: exec of what is not there" "$(k exec one -- /none)" "/none: No such file or directory"
 	same "$way: exec -it has a terminal of the right size" "$(python3 test/run/hub_pty.py 40 100 kubectl exec -it one -- sh -c \
 		'sleep 0.3; stty size; tty >/dev/null && echo terminal' | tr -d '\r')" "40 100
@@ -115,7 +116,7 @@ terminal"
 	others="$others $fw"
 	wait_for grep -q 'Forwarding from 127.0.0.1:.* -> 18437' "$dir/forward"
 	port=$(sed -n 's/.*127.0.0.1:\([0-9]*\) -> 18437/\1/p' "$dir/forward")
-	same "$way: port-forward: 1 MB" "$(curl -s "http://127.0.0.1:$port/big" | md5sum)" "$sum"
+	same "$way: port-forward: 10 MB" "$(curl -s "http://127.0.0.1:$port/big" | md5sum)" "$sum"
 	for i in 1 2 3 4 5 6 7 8; do
 		(for j in 1 2 3 4; do curl -s --max-time 60 "http://127.0.0.1:$port/rt.log" -o /dev/null -w '%{http_code}\n'; done) >"$dir/par.$i" &
 		pars="${pars:-} $!"

@@ -89,21 +89,26 @@ static bool overlay(const char *lower, const char *up, const char *work, const c
 	return !mount("weft", at, "overlay", MS_NOSUID | MS_NODEV, options);
 }
 
-/* The root as it is, read-only, and above it the folders of the layer that begin empty. */
-static void plain(const char *lower, const char *up, const char *at)
+static void lay_over(const char *up, const char *root, const char *folder)
 {
 	char from[PATH_MAX], to[PATH_MAX];
 	struct stat st;
 
+	join(from, up, folder);
+	join(to, root, folder);
+	if (!stat(from, &st) && !stat(to, &st) && mount(from, to, NULL, MS_BIND, NULL))
+		box_fail("%s: %s", to, strerror(errno));
+}
+
+/* The root as it is, read-only, and above it the folders of the layer that begin empty. */
+static void plain(const char *lower, const char *up, const char *at)
+{
 	if (mount(lower, at, NULL, MS_BIND, NULL) ||
 	    mount(NULL, at, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV, NULL))
 		box_fail("root %s: %s", lower, strerror(errno));
-	for (size_t i = 0; skeleton_fresh[i]; i++) {
-		join(from, up, skeleton_fresh[i]);
-		join(to, at, skeleton_fresh[i]);
-		if (!stat(from, &st) && !stat(to, &st) && mount(from, to, NULL, MS_BIND, NULL))
-			box_fail("%s: %s", to, strerror(errno));
-	}
+	lay_over(up, at, "/srv"); /* a place for volumes */
+	for (size_t i = 0; skeleton_fresh[i]; i++)
+		lay_over(up, at, skeleton_fresh[i]);
 }
 
 void root_make(const struct box *b)

@@ -193,7 +193,7 @@ wait_for ready probed && sh_in probed 'rm /tmp/ok' >/dev/null && wait_for is Fal
 ok "an exec probe runs in the program's own root" $?
 gone() { [ "$(api GET "/api/v1/namespaces/p/pods/$1" | grep -c NotFound)" = 1 ] && [ -z "$(group "$1")" ]; }
 wait_for logged slow here && wait_for logged deaf here
-stream '{"do":"logs","namespace":"p","pod":"slow","container":"","follow":true,"tail":-1,"limit":-1,"since":0}' - 10 >"$dir/slow" &
+stream '{"do":"logs","namespace":"p","pod":"slow","container":"","follow":true,"tail":-1,"limit":-1,"since":0}' - 60 >"$dir/slow" &
 follower=$!
 python3 - "$dir/m/p.yaml" <<'P'
 import os, sys
@@ -223,7 +223,7 @@ ok "and the stand-in comes back, each a restart" $?
 ok "a name that nobody has, and a word that is none, are refused" $?
 
 # bad luck
-box() { for p in $(cat "$(group "$1")"); do [ "$(tr '\0' ' ' </proc/"$p"/cmdline)" = "weft-box run " ] && awk '/^Uid/ { exit $2 != 0 }' /proc/"$p"/status && echo "$p"; done; }
+box() { for p in $(cat "$(group "$1")"); do [ "$(tr '\0' ' ' </proc/"$p"/cmdline)" = "weft-box run " ] && awk '/^Uid/ { exit $2 != 0 }' /proc/"$p"/status && echo "$p"; done 2>/dev/null; }
 restarts=$(pod probed 'c["restartCount"]')
 kill -9 "$(box probed)"
 more() { [ "$(pod probed 'c["restartCount"]')" -gt "$restarts" ] && ready probed; }

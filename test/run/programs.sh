@@ -195,6 +195,7 @@ gone() { [ "$(api GET "/api/v1/namespaces/p/pods/$1" | grep -c NotFound)" = 1 ] 
 wait_for logged slow here && wait_for logged deaf here
 stream '{"do":"logs","namespace":"p","pod":"slow","container":"","follow":true,"tail":-1,"limit":-1,"since":0}' - 60 >"$dir/slow" &
 follower=$!
+wait_for grep -q here "$dir/slow"
 python3 - "$dir/m/p.yaml" <<'P'
 import os, sys
 parts = open(sys.argv[1]).read().split("---\n")

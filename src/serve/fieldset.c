@@ -31,9 +31,9 @@ json_t *fieldset_read(const json_t *v1)
 	if (set && !json_object_size(v1))
 		set_member(set);
 	json_object_foreach ((json_t *)(uintptr_t)v1, key, value) {
-		bool dot = !strcmp(key, ".");
-		json_t *below = dot ? json_object() : fieldset_read(value);
-		if ((!dot && key[0] && key[1] != ':') || !below || json_object_set_new(set, key, below)) {
+		bool dot = !strcmp(key, "."), known = dot || !key[0] || key[1] == ':';
+		json_t *below = !known ? NULL : dot ? json_object() : fieldset_read(value);
+		if (!below || json_object_set_new(set, key, below)) {
 			json_decref(set);
 			return NULL;
 		}

@@ -116,6 +116,21 @@ static bool pod_ready(const json_t *object)
 	return false;
 }
 
+/* Agents that do not run, and for how long. */
+static void add_away(struct sandbox *s, struct buf *b)
+{
+	unsigned n = 0;
+
+	buf_addz(b, "],\"away\":[");
+	for (unsigned i = 0; i < s->nodes_len; i++) {
+		int64_t ms = daemon_away_ms(&s->nodes[i].daemon);
+
+		if (ms >= 0)
+			buf_printf(b, "%s{\"node\":\"%s\",\"ms\":%lld}", n++ ? "," : "", s->nodes[i].name,
+				   (long long)ms);
+	}
+}
+
 static void answer_status(struct client *c)
 {
 	struct sandbox *s = c->sandbox;
@@ -137,6 +152,7 @@ static void answer_status(struct client *c)
 		   s->opt->strict ? "true" : "false");
 	for (unsigned i = 0; i < s->nodes_len; i++)
 		buf_printf(&b, "%s\"%s\"", i ? "," : "", s->nodes[i].name);
+	add_away(s, &b);
 	buf_printf(
 	    &b,
 	    "],\"pods\":%zu,\"wired\":%zu,\"running\":%u,\"ready\":%u,\"logBytesLost\":%llu,\"upUs\":%llu,"

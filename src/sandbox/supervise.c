@@ -14,7 +14,7 @@
 #include "sandbox/files.h"
 
 enum { TOLD_BYTES = 4000, TRIES_AT_START = 3 };
-enum { CALM_MS = 5000, WAIT_MIN_MS = 50, WAIT_MAX_MS = 5000 };
+enum { CALM_MS = 5000, SHORT_MS = 2000, WAIT_MIN_MS = 50, WAIT_MAX_MS = 5000 };
 
 int daemon_open(struct daemon *d, struct sandbox *s, const char *what, const char *program, const char *log)
 {
@@ -57,7 +57,25 @@ void daemon_arg(struct daemon *d, const char *fmt, ...)
 
 static void daemon_again(uv_timer_t *t)
 {
-	daemon_start(t->data);
+	/* No process, descriptor or memory just now: the next try may find them. */
+	if (daemon_start(t->data))
+		uv_timer_start(t, daemon_again, WAIT_MAX_MS, 0);
+}
+
+static void note_gone(struct daemon *d)
+{
+	uint64_t now = clock_ms();
+
+	if (!d->gone_ms || now - d->started_ms > SHORT_MS)
+		d->gone_ms = now;
+}
+
+int64_t daemon_away_ms(const struct daemon *d)
+{
+	uint64_t now = clock_ms();
+	bool runs = d->child.pid && (!d->gone_ms || now - d->started_ms > SHORT_MS);
+
+	return runs ? -1 : (int64_t)(now - (d->gone_ms ? d->gone_ms : d->started_ms));
 }
 
 /* What the last run said, for a program that never came up. */
@@ -78,6 +96,7 @@ static void daemon_ended(struct child *c, int status)
 	struct daemon *d = c->owner;
 	uint64_t wait = 0;
 
+	note_gone(d);
 	if (d->stopping || d->held || d->sandbox->stopping)
 		return;
 	d->fast_ends = clock_ms() - d->started_ms > CALM_MS ? 0 : d->fast_ends + 1;
@@ -130,6 +149,7 @@ int daemon_start(struct daemon *d)
 void daemon_hold(struct daemon *d)
 {
 	d->held = true;
+	note_gone(d);
 	uv_timer_stop(&d->timer);
 	child_signal(&d->child, SIGKILL);
 	child_forget(&d->child);

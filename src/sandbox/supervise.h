@@ -20,6 +20,7 @@ struct daemon {
 	struct child child;
 	uv_timer_t timer;
 	uint64_t started_ms;
+	uint64_t gone_ms;   /* when it ended last after a run of some length; 0: never */
 	size_t log_from;    /* where this run's output begins */
 	unsigned fast_ends; /* in a row */
 	bool needed;	    /* nothing goes without it: give up where it never comes up */
@@ -34,6 +35,8 @@ int daemon_start(struct daemon *d);
 /* Kills it and leaves it dead until daemon_resume(). */
 void daemon_hold(struct daemon *d);
 int daemon_resume(struct daemon *d);
+/* For how long it has not run, in ms; short runs in between do not count. -1: it runs. */
+int64_t daemon_away_ms(const struct daemon *d);
 /* Stops supervising; the process itself ends with the cluster's cgroup. */
 void daemon_close(struct daemon *d);
 

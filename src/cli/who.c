@@ -12,10 +12,16 @@
 
 #include <stdio.h>
 
-/* "10.0.0.1:80" or "[fd00::1]:80" into the query. */
+/* "10.0.0.1:80" or "[fd00::1]:80" into the query; an address alone asks who has most of its ports. */
 static int read_end(const char *text, struct buf *path)
 {
 	const char *colon = strrchr(text, ':');
+	struct addr whole;
+
+	if (!addr_parse(str_of(text), &whole)) {
+		buf_printf(path, "/nat?users=1&address=%s", text);
+		return path->failed ? EXIT_USAGE : EXIT_OK;
+	}
 	struct str host = {.p = text, .n = colon ? (size_t)(colon - text) : 0};
 	char address[ADDR_TEXT];
 	struct addr a;
@@ -24,13 +30,19 @@ static int read_end(const char *text, struct buf *path)
 	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
 		host = (struct str){.p = host.p + 1, .n = host.n - 2};
 	if (!colon || addr_parse(host, &a) || str_to_i64(str_of(colon + 1), 1, 65535, &port)) {
-		cli_error("give an address and a port, such as 172.31.0.10:40123 or [fd00::1]:40123",
-			  "\"%s\" is no address with a port", text);
+		cli_error("give an address and a port, such as 172.31.0.10:40123 or [fd00::1]:40123, or an "
+			  "address alone",
+			  "\"%s\" is no address", text);
 		return EXIT_USAGE;
 	}
 	addr_print(&a, address);
 	buf_printf(path, "/nat?address=%s&port=%d", address, (int)port);
 	return path->failed ? EXIT_USAGE : EXIT_OK;
+}
+
+static bool by_user(const char *path)
+{
+	return strstr(path, "users=1") != NULL;
 }
 
 static int collect(const char *name, const char *path, json_t *list)
@@ -48,7 +60,8 @@ static int collect(const char *name, const char *path, json_t *list)
 				  "the observer of %s does not answer", json_string_value(v));
 			r = EXIT_TROUBLE;
 		}
-		json_array_foreach (json_object_get(answer, "translations"), k, one) {
+		json_array_foreach (json_object_get(answer, by_user(path) ? "users" : "translations"), k,
+				    one) {
 			json_object_set(one, "node", v);
 			json_array_append(list, one);
 		}
@@ -80,18 +93,26 @@ static const char *protocol(const json_t *one)
 
 static void show(const json_t *list)
 {
-	static const char *const columns[] = {"NODE", "PROTO", "POD", "FROM", "TO", NULL};
+	static const char *const ends[] = {"NODE", "PROTO", "POD", "FROM", "TO", NULL};
+	static const char *const users[] = {"NODE", "PROTO", "POD", "FROM", "TO", "CONNECTIONS", NULL};
+	bool counts = json_object_get(json_array_get(list, 0), "connections") != NULL;
 	AUTO_TABLE t;
 	json_t *one;
 	size_t i;
 
-	table_init(&t, columns);
+	table_init(&t, counts ? users : ends);
 	json_array_foreach ((json_t *)(uintptr_t)list, i, one) {
 		table_cell(&t, json_string_value(json_object_get(one, "node")));
 		table_cell(&t, protocol(one));
 		table_cell(&t, json_string_value(json_object_get(one, "pod")) ?: "–");
-		end_cell(&t, one, "from", "fromPort");
+		if (counts)
+			table_cell(&t, json_string_value(json_object_get(one, "from")));
+		else
+			end_cell(&t, one, "from", "fromPort");
 		end_cell(&t, one, "to", "toPort");
+		if (counts)
+			table_cellf(&t, "%lld",
+				    (long long)json_integer_value(json_object_get(one, "connections")));
 	}
 	table_print(&t);
 }

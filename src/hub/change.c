@@ -402,7 +402,7 @@ static int erase(struct hub *h, struct api_write *w, struct object **now, struct
 static int write_one(void *ctx, struct api_write *w, struct object **now, struct api_error *e)
 {
 	struct hub *h = ctx;
-	cluster_time(h->cluster, clock_wall());
+	cluster_clock(h->cluster, clock_wall(), clock_ms());
 	switch (w->verb) {
 	case API_CREATE:
 		return create(h, w, now, e);

@@ -8,6 +8,7 @@
 #include <errno.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "hub/balancer.h"
 #include "hub/copy.h"
 #include "hub/nodelife.h"
@@ -16,7 +17,7 @@
 #include "hub/note.h"
 #include "hub/rollout.h"
 
-enum { ROUNDS_MAX = 200 };
+enum { ROUNDS_MAX = 200, JUMP_SECONDS = 2 };
 
 /* What is in the store already counts as added. */
 static int note_all(struct cluster *c, enum kind k)
@@ -80,6 +81,37 @@ void cluster_time(struct cluster *c, int64_t seconds)
 {
 	c->now_s = seconds;
 	clock_rfc3339(seconds, c->now);
+}
+
+void cluster_clock(struct cluster *c, int64_t seconds, uint64_t steady_ms)
+{
+	int64_t by = c->clock_ms ? seconds - c->now_s - (int64_t)((steady_ms - c->clock_ms) / 1000) : 0;
+
+	c->clock_ms = steady_ms;
+	if (by > JUMP_SECONDS || by < -JUMP_SECONDS) {
+		if (c->n_jumps == CLUSTER_JUMPS)
+			memmove(c->jumps, c->jumps + 1, --c->n_jumps * sizeof(c->jumps[0]));
+		c->jumps[c->n_jumps++] = (struct clock_jump){.before = seconds - by, .by = by};
+		log_warn("the clock was set %s by %lld s; whatever waits, waits as long as before",
+			 by > 0 ? "forward" : "back", (long long)(by > 0 ? by : -by));
+	}
+	cluster_time(c, seconds);
+}
+
+/* Where a stamp may be of before and after a clock was set back, it counts as the later one. */
+int64_t cluster_since(const struct cluster *c, int64_t stamp)
+{
+	int64_t now = c->now_s, gone = 0;
+
+	for (unsigned i = c->n_jumps; i-- > 0;) {
+		const struct clock_jump *j = &c->jumps[i];
+
+		if (stamp >= j->before + j->by && stamp <= now)
+			return gone + now - stamp;
+		gone += now - (j->before + j->by);
+		now = j->before;
+	}
+	return stamp <= now ? gone + now - stamp : -1;
 }
 
 uint64_t cluster_life(const struct cluster *c)

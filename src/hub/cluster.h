@@ -35,6 +35,8 @@ struct node_load {
 	struct hash host_ports; /* "TCP:80@0.0.0.0" → number */
 };
 
+enum { CLUSTER_JUMPS = 8 };
+
 struct cluster {
 	struct store *store;
 	struct cluster_config cfg;
@@ -42,8 +44,13 @@ struct cluster {
 	struct subscription *sub;
 	char now[21]; /* RFC 3339; empty offline */
 	int64_t now_s;
-	bool hold_pods; /* nodes are still joining: place nothing yet */
-	bool failed;	/* out of memory in a note: what is dirty is no longer known */
+	struct clock_jump {	    /* the clock was set while we ran */
+		int64_t before, by; /* what it said last, s; by how much it was set */
+	} jumps[CLUSTER_JUMPS];	    /* the oldest first */
+	unsigned n_jumps;
+	uint64_t clock_ms; /* of a clock that does not jump, when the time was told last; 0: never */
+	bool hold_pods;	   /* nodes are still joining: place nothing yet */
+	bool failed;	   /* out of memory in a note: what is dirty is no longer known */
 
 	struct keyset workloads; /* "KIND/ns/name" of kinds that expand into others */
 	struct keyset pending;	 /* pods without node or addresses */
@@ -70,6 +77,12 @@ int cluster_new(struct cluster **out, struct store *s, const struct cluster_conf
 void cluster_free(struct cluster **c);
 /* Tells the time, seconds since 1970; before each pass and write. */
 void cluster_time(struct cluster *c, int64_t seconds);
+/* The same, with milliseconds of a clock that does not jump beside it: when the first was set, durations
+ * know. */
+void cluster_clock(struct cluster *c, int64_t seconds, uint64_t steady_ms);
+/* Seconds that went by since an object was stamped with that time, whatever the clock was set to meanwhile;
+ * -1: the stamp is of a time that is to come. */
+int64_t cluster_since(const struct cluster *c, int64_t stamp);
 
 /* About once a second: what waits for time to pass is dirty afterwards, nodes that say nothing are lost. */
 int cluster_tick(struct cluster *c, int64_t mono);

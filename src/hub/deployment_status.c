@@ -56,7 +56,7 @@ static int64_t still_for(struct cluster *c, const struct condition *progressing)
 	if (!progressing || !*c->now)
 		return 0;
 	snprintf(text, sizeof(text), STR_FMT, STR_ARG(progressing->last_update_time));
-	return clock_parse(text, &at) ? 0 : c->now_s - at;
+	return clock_parse(text, &at) ? 0 : cluster_since(c, at);
 }
 
 static int fill_progress(struct cluster *c, struct object *o, const struct object *d, const struct rollout *w)

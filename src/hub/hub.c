@@ -28,7 +28,7 @@ static void settle(struct hub *h)
 	files_settle(h);
 	if (cluster_is_dirty(h->cluster)) {
 		struct remarks rs = {0};
-		cluster_time(h->cluster, clock_wall());
+		cluster_clock(h->cluster, clock_wall(), clock_ms());
 		int r = cluster_pass(h->cluster, &rs);
 		*h->cluster->trigger = 0;
 		if (r)
@@ -59,7 +59,7 @@ static void on_prepare(uv_prepare_t *p)
 static void on_files_timer(uv_timer_t *t)
 {
 	struct hub *h = t->data;
-	cluster_time(h->cluster, clock_wall());
+	cluster_clock(h->cluster, clock_wall(), clock_ms());
 	int r = files_load(h, false);
 	if (r)
 		log_error("files: %s", strerror(-r));
@@ -77,7 +77,7 @@ static void on_files(uv_poll_t *p, int status, int events)
 static void on_tick(uv_timer_t *t)
 {
 	struct hub *h = t->data;
-	cluster_time(h->cluster, clock_wall());
+	cluster_clock(h->cluster, clock_wall(), clock_ms());
 	int r = cluster_tick(h->cluster, (int64_t)(clock_ms() / 1000));
 	if (r)
 		log_error("tick: %s", strerror(-r));
@@ -128,7 +128,7 @@ static int start_store(struct hub *h)
 		r = cluster_new(&h->cluster, h->store, &cfg);
 	if (r)
 		return r;
-	cluster_time(h->cluster, clock_wall());
+	cluster_clock(h->cluster, clock_wall(), clock_ms());
 	r = save_load(h);
 	if (!r)
 		r = save_start(h);

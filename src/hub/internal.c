@@ -51,7 +51,7 @@ static int put_readiness(struct hub *h, const json_t *j, struct api_error *e)
 	/* Without a word on it, what is ready has started. */
 	bool begun = started ? json_is_true(started) : json_is_true(ready);
 	const json_t *restarts = json_object_get(j, "restartCount");
-	cluster_time(h->cluster, clock_wall());
+	cluster_clock(h->cluster, clock_wall(), clock_ms());
 	if (!podstatus_probe(h->cluster, pod->meta.uid, str_of(container), json_is_true(ready), begun,
 			     restarts ? json_integer_value(restarts) : -1))
 		return 0;
@@ -98,7 +98,7 @@ static int put_heartbeat(struct hub *h, struct str body, struct buf *answer, str
 {
 	json_t *j = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
 	const char *node = json_string_value(json_object_get(j, "node"));
-	cluster_time(h->cluster, clock_wall());
+	cluster_clock(h->cluster, clock_wall(), clock_ms());
 	int r = node ? cluster_heartbeat(h->cluster, str_of(node)) : -EINVAL;
 	if (r == -EINVAL)
 		api_fail(e, 400, "BadRequest", "a heartbeat needs node");

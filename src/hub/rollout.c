@@ -55,10 +55,13 @@ bool pod_is_available(struct cluster *c, const struct object *owner, const struc
 	if (!min_ready->set || min_ready->v <= 0 || !*c->now)
 		return true;
 	int64_t faster = c->cfg.faster ? c->cfg.faster : 1, wait = (min_ready->v + faster - 1) / faster;
-	/* A clock that was set back makes nobody wait longer. */
+	/* A stamp of a time to come, from before a restart: nobody waits for that. */
 	const struct condition *ready = condition_find(&pod->pod->status->conditions, "Ready");
 	snprintf(text, sizeof(text), STR_FMT, STR_ARG(ready->last_transition_time));
-	if (clock_parse(text, &since) || c->now_s - since >= wait || since > c->now_s)
+	if (clock_parse(text, &since))
+		return true;
+	since = cluster_since(c, since);
+	if (since < 0 || since >= wait)
 		return true;
 	note_later(c, owner);
 	return false;

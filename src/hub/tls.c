@@ -15,7 +15,7 @@
 #include "base/log.h"
 #include "base/own.h"
 
-enum { DAYS = 3650, BACKDATE_SECONDS = 3600 };
+enum { DAYS = 3650, BACKDATE_SECONDS = 30 * 86400 };
 enum role { ROLE_CA, ROLE_SERVER, ROLE_CLIENT };
 static const char *const role_names[] = {"ca", "server", "client"};
 

@@ -161,6 +161,49 @@ static void recreate_and_deadline(void **state)
 	world_free(&w);
 }
 
+/* Both clocks of the cluster, told together: `wall` beside START. */
+static void clocks(struct world *w, int64_t wall, int64_t steady)
+{
+	cluster_clock(w->cluster, START + wall, (uint64_t)(steady + 1000) * 1000);
+	assert_int_equal(cluster_tick(w->cluster, steady), 0);
+	pass(w);
+}
+
+/* A clock that is set by hours, forward and back, changes no duration. */
+static void clock_is_set(void **state)
+{
+	(void)state;
+	struct world w;
+	size_t ready;
+	world_make(&w, true, 1);
+	const char *more = "replicas: 1\n  minReadySeconds: 50\n  progressDeadlineSeconds: 90";
+	clocks(&w, 0, 0);
+	put_workload(&w, "Deployment", more, 1);
+	while (start_any(&w))
+		;
+	clocks(&w, 60, 60);
+	put_workload(&w, "Deployment", more, 2);
+	clocks(&w, 62, 62);
+	while (start_any(&w))
+		;
+	clocks(&w, 18065, 65); /* five hours ahead */
+	assert_int_equal(cluster_since(w.cluster, START + 62), 3);
+	assert_int_equal(cluster_since(w.cluster, START + 60), 5);
+	clocks(&w, 18095, 95);
+	assert_int_equal(cluster_since(w.cluster, START + 18070), 25);
+	assert_int_equal(count_of(&w, "v", "1", &ready), 1); /* the new one is not available yet */
+	clocks(&w, -17900, 100);			     /* five hours back from where it began */
+	assert_int_equal(cluster_since(w.cluster, START + 18070), 30);
+	assert_int_equal(cluster_since(w.cluster, START + 62), 38);
+	const struct object *d = store_get(w.store, KIND_deployment, STR("default"), STR("x"));
+	assert_true(condition_true(&d->deployment->status->conditions, "Progressing"));
+	assert_int_equal(count_of(&w, "v", "1", &ready), 1);
+	clocks(&w, -17885, 115);
+	assert_int_equal(count_of(&w, "v", "1", &ready), 0);
+	assert_int_equal(cluster_since(w.cluster, START + 40000), -1);
+	world_free(&w);
+}
+
 /* minReadySeconds: ready is not yet available, and the old pod stays until it is. */
 static void min_ready(void **state)
 {
@@ -425,11 +468,17 @@ static void lost_nodes(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(surge_keeps_all_ready),	 cmocka_unit_test(unavailable_by_percent),
-	    cmocka_unit_test(recreate_and_deadline),	 cmocka_unit_test(min_ready),
-	    cmocka_unit_test(statefulsets_in_order),	 cmocka_unit_test(daemonsets_roll),
-	    cmocka_unit_test(hints_sv32_sv33),		 cmocka_unit_test(slices_keep_pods_sv19),
-	    cmocka_unit_test(conditions_sv03_sv16_sv17), cmocka_unit_test(lost_nodes),
+	    cmocka_unit_test(surge_keeps_all_ready),
+	    cmocka_unit_test(unavailable_by_percent),
+	    cmocka_unit_test(recreate_and_deadline),
+	    cmocka_unit_test(clock_is_set),
+	    cmocka_unit_test(min_ready),
+	    cmocka_unit_test(statefulsets_in_order),
+	    cmocka_unit_test(daemonsets_roll),
+	    cmocka_unit_test(hints_sv32_sv33),
+	    cmocka_unit_test(slices_keep_pods_sv19),
+	    cmocka_unit_test(conditions_sv03_sv16_sv17),
+	    cmocka_unit_test(lost_nodes),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

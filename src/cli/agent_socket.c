@@ -13,12 +13,12 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
-enum { WAIT_SECONDS = 10, PIECE_MAX = 1 << 17 };
+enum { WAIT_SECONDS = 10, STATUS_SECONDS = 3, PIECE_MAX = 1 << 17 };
 
-static int dial(const char *path)
+static int dial(const char *path, int seconds)
 {
 	struct sockaddr_un to = {.sun_family = AF_UNIX};
-	const struct timeval limit = {.tv_sec = WAIT_SECONDS};
+	const struct timeval limit = {.tv_sec = seconds};
 	AUTO_FD int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 
 	if (fd < 0 || strlen(path) >= sizeof(to.sun_path))
@@ -62,7 +62,7 @@ static int ask(const char *cluster, const char *node, const json_t *question, co
 
 	buf_printf(&file, "%s/agent.sock", node);
 	cluster_path(path, cluster, file.p ? file.p : "");
-	AUTO_FD int fd = dial(path);
+	AUTO_FD int fd = dial(path, WAIT_SECONDS);
 	if (fd < 0 || !in || !out) {
 		cli_error("is the cluster running, and are you who ran `weft up`?",
 			  "cannot connect to the agent of %s: %s", node, strerror(fd < 0 ? -fd : ENOMEM));
@@ -85,4 +85,20 @@ int agent_alarm(const char *cluster, const char *node, struct buf *alarm)
 	AUTO_JSON question = json_pack("{s:i,s:s}", "id", 1, "op", "status");
 
 	return question ? ask(cluster, node, question, "alarm", alarm) : -1;
+}
+
+json_t *agent_status(const char *cluster, const char *node)
+{
+	static const char question[] = "{\"id\":1,\"op\":\"status\"}";
+	char path[CLUSTER_PATH];
+	AUTO_BUF file = {0};
+	AUTO_MEM char *in = malloc(PIECE_MAX);
+
+	buf_printf(&file, "%s/agent.sock", node);
+	cluster_path(path, cluster, file.p ? file.p : "");
+	AUTO_FD int fd = in ? dial(path, STATUS_SECONDS) : -1;
+	if (fd < 0 || send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL) < 0)
+		return NULL;
+	ssize_t n = recv(fd, in, PIECE_MAX, 0);
+	return n > 0 ? json_loadb(in, (size_t)n, 0, NULL) : NULL;
 }

@@ -12,5 +12,7 @@
 int agent_ask_text(const char *cluster, const char *node, const json_t *question, struct buf *text);
 /* Why the node's plan is not in force; nothing when it is. Same returns. */
 int agent_alarm(const char *cluster, const char *node, struct buf *alarm);
+/* The whole answer to "status" (owned), or NULL, untold: nobody answers within a few seconds. */
+json_t *agent_status(const char *cluster, const char *node);
 
 #endif

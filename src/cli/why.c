@@ -91,6 +91,34 @@ static void add_learned(const char *cluster, const char *node, const char *addre
 				json_object_set(name, "seconds", json_object_get(v, "seconds"));
 }
 
+/* Packets of that node which found no port or no room to be translated: the next may be one. */
+static void add_untranslated(struct asking *k, const char *node)
+{
+	const char *cluster = why_source_cluster(k->src);
+	json_t *troubles = why_source_troubles(k->src), *v;
+	size_t i;
+
+	json_array_foreach (troubles, i, v)
+		if (!strcmp(text(v, "node"), node) && (flag(v, "away") || json_object_get(v, "untranslated")))
+			return;
+	AUTO_JSON seen = cluster ? observer_get(cluster, node, "/drops") : NULL;
+	json_array_foreach (json_object_get(seen, "drops"), i, v) {
+		const char *reason = text(v, "reason");
+		json_int_t n = json_integer_value(json_object_get(v, "packets"));
+		AUTO_BUF b = {0};
+
+		if (!n || (strcmp(reason, "snat-ports") && strcmp(reason, "nat-full")))
+			continue;
+		buf_printf(&b,
+			   "of its packets %lld could not be translated since its start: %s. %.*s `weft who` "
+			   "with its address says who has most",
+			   (long long)n, reason, (int)strlen(text(v, "advice")), text(v, "advice"));
+		json_array_append_new(troubles,
+				      json_pack("{s:s,s:s,s:I,s:s}", "node", node, "text", b.p ? b.p : "",
+						"untranslated", n, "reason", reason));
+	}
+}
+
 /* --- one flow --- */
 
 static bool flow_allowed(const json_t *flow)
@@ -135,6 +163,8 @@ static void finish_flow(struct asking *k, const char *at, json_t *flow, const st
 	}
 	q.port = (uint16_t)json_integer_value(json_object_get(flow, "port"));
 	note_side(k, at, text(flow, "address"), json_object_get(flow, "egress"));
+	if (flag(flow, "masquerade"))
+		add_untranslated(k, at);
 	if (*text(flow, "pod") && *node) {
 		json_t *in = why_source_ask(k->src, node, &q, true);
 		k->failed |= !in;
@@ -350,6 +380,10 @@ static json_t *family_answer(struct asking *k)
 	json_array_foreach (json_object_get(v, "flows"), i, flow)
 		yes += flag(flow, "allowed");
 	n = json_array_size(json_object_get(v, "flows"));
+	k->differs |= flag(v, "differs");
+	if (!n && !*text(v, "noWay") && json_object_get(v, "translation"))
+		why_out_add(v, why_source_cluster(k->src), k->store,
+			    k->a->to.kind == END_SERVICE ? k->a->to.o : NULL);
 	set_text(v, "family", k->family ? "IPv6" : "IPv4");
 	set_text(v, "source", src);
 	set_text(v, "destination", dst);
@@ -418,6 +452,8 @@ json_t *why_answer_make(struct why_source *src, const struct store *s, const str
 	    json_pack("{s:o,s:o,s:s,s:i,s:O,s:b,s:b}", "from", end_json(&a->from), "to", end_json(&a->to),
 		      "protocol", proto_word(a->proto), "port", a->port, "families", families, "allowed", all,
 		      "online", why_source_cluster(src) != NULL);
+	if (json_array_size(why_source_troubles(src)))
+		json_object_set(doc, "troubles", why_source_troubles(src));
 	commits_join(doc);
 	if (k.differs)
 		json_object_set_new(doc, "differs", json_true());

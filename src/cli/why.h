@@ -46,6 +46,19 @@ const char *why_source_cluster(const struct why_source *s); /* NULL: offline */
 /* What a node says, decoded (owned), or NULL (told). to: about ingress of the pod at q->dst. */
 json_t *why_source_ask(struct why_source *s, const char *node, const struct why_question *q, bool to);
 
+/* What is wrong with the nodes that were asked (borrowed array; empty: nothing). */
+json_t *why_source_troubles(struct why_source *s);
+
+/* Why a node's word may not be what its kernel does: {"node","text", "away" or "alarm"} (owned); NULL:
+ * nothing is. */
+json_t *why_trouble(const char *cluster, const char *node);
+/* Adds "kernel" to the node's answer about a Service: what its BPF maps hold beside it. True where they
+ * differ. */
+bool why_kernel_add(json_t *answer, const char *cluster, const struct why_question *q);
+/* Adds "outs" to an answer about a Service without endpoints: each pod of its selector with what keeps it
+ * out. cluster NULL: offline. */
+void why_out_add(json_t *answer, const char *cluster, const struct store *s, const struct object *service);
+
 /* The answer to all of it: a document (owned) with "allowed" and, where something differs, "differs". */
 json_t *why_answer_make(struct why_source *src, const struct store *s, const struct why_asked *a,
 			const struct options_why *o);

@@ -23,6 +23,8 @@ struct why_source {
 	const char *cluster; /* NULL: offline */
 	const struct store *store;
 	uint32_t mode;
+	json_t *looked;	  /* node → true: it was looked at */
+	json_t *troubles; /* what was found */
 	VEC(struct compiled) nodes;
 };
 
@@ -36,6 +38,8 @@ int why_source_new(struct why_source **out, const struct store *s, const struct 
 	}
 	src->cluster = o->files ? NULL : cluster_name(o->name);
 	src->store = s;
+	src->looked = json_object();
+	src->troubles = json_array();
 	src->mode = o->mode && !strcmp(o->mode, "routes") ? MODE_ROUTES : MODE_VXLAN;
 	*out = src;
 	return 0;
@@ -53,6 +57,8 @@ void why_source_free(struct why_source **sp)
 		free(n->node);
 	}
 	vec_free(&s->nodes);
+	json_decref(s->looked);
+	json_decref(s->troubles);
 	free(s);
 }
 
@@ -121,15 +127,50 @@ static int online(const struct why_source *s, const char *node, const struct why
 	return agent_ask_text(s->cluster, node, ask, out);
 }
 
+json_t *why_source_troubles(struct why_source *s)
+{
+	return s->troubles;
+}
+
+static const json_t *trouble_of(struct why_source *s, const char *node)
+{
+	json_t *t;
+	size_t i;
+
+	if (!json_object_get(s->looked, node)) {
+		json_object_set_new(s->looked, node, json_true());
+		t = why_trouble(s->cluster, node);
+		if (t)
+			json_array_append_new(s->troubles, t);
+	}
+	json_array_foreach (s->troubles, i, t)
+		if (!strcmp(json_string_value(json_object_get(t, "node")) ?: "", node))
+			return t;
+	return NULL;
+}
+
+/* Where the agent is away, the objects answer for it. */
+static bool is_away(struct why_source *s, const char *node)
+{
+	const json_t *t = trouble_of(s, node);
+	const char *mode = json_string_value(json_object_get(t, "mode"));
+
+	if (mode)
+		s->mode = strcmp(mode, "routes") ? MODE_VXLAN : MODE_ROUTES;
+	return json_is_true(json_object_get(t, "away"));
+}
+
 json_t *why_source_ask(struct why_source *s, const char *node, const struct why_question *q, bool to)
 {
 	AUTO_BUF text = {0};
 	json_error_t e;
 	json_t *v;
 
-	if (s->cluster ? online(s, node, q, to, &text) : offline(s, node, q, to, &text))
+	if (s->cluster && !is_away(s, node) ? online(s, node, q, to, &text) : offline(s, node, q, to, &text))
 		return NULL;
 	v = text.failed ? NULL : json_loadb(text.p ? text.p : "", text.n, 0, &e);
+	if (v && !to && s->cluster && trouble_of(s, node) && why_kernel_add(v, s->cluster, q))
+		json_object_set_new(v, "differs", json_true());
 	if (!v)
 		cli_error(NULL, "the answer of %s cannot be read", node);
 	return v;

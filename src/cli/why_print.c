@@ -367,6 +367,51 @@ static void print_service(const json_t *t, size_t n)
 	print_place(t);
 }
 
+/* What the node's kernel does beside what the objects say. */
+static void print_kernel(const json_t *answer)
+{
+	const json_t *k = json_object_get(answer, "kernel"), *v;
+	size_t i;
+
+	if (!k)
+		return;
+	if (!flag(k, "known"))
+		printf("  kernel    %s does not know this address of the Service yet\n", text(k, "node"));
+	json_array_foreach (json_object_get(k, "stale"), i, v)
+		printf("  kernel    %s still sends to %s%s%s, which is no endpoint now\n", text(k, "node"),
+		       output_style(STYLE_RED), json_string_value(v), output_style(STYLE_PLAIN));
+	json_array_foreach (json_object_get(k, "missing"), i, v)
+		if (flag(k, "known"))
+			printf("  kernel    %s does not send to %s yet\n", text(k, "node"),
+			       json_string_value(v));
+}
+
+/* Why nobody serves: the Service's pods, one by one. */
+static void print_outs(const json_t *answer)
+{
+	const json_t *outs = json_object_get(answer, "outs"), *v, *why;
+	long long n = number(answer, "selected");
+	size_t i, k;
+
+	if (!outs)
+		return;
+	if (*text(answer, "noSelector"))
+		printf("  endpoints %s\n", text(answer, "noSelector"));
+	else if (!n)
+		printf("  endpoints its selector %s means no pod\n", text(answer, "selector"));
+	else
+		printf("  endpoints its selector %s means %lld pod%s, and none serves:\n",
+		       text(answer, "selector"), n, n == 1 ? "" : "s");
+	json_array_foreach (outs, i, v) {
+		printf("            %s:", text(v, "pod"));
+		json_array_foreach (json_object_get(v, "why"), k, why)
+			printf("%s %s", k ? ";" : "", json_string_value(why));
+		putchar('\n');
+	}
+	if (n > (long long)json_array_size(outs))
+		printf("            and %lld more\n", n - (long long)json_array_size(outs));
+}
+
 static void print_translation(const json_t *answer, const json_t *flows)
 {
 	const json_t *t = json_object_get(answer, "translation");
@@ -383,6 +428,18 @@ static void print_translation(const json_t *answer, const json_t *flows)
 		printf("  way       %snone%s: the Service has no endpoint that is ready; it is refused at "
 		       "once\n",
 		       output_style(STYLE_RED), output_style(STYLE_PLAIN));
+	print_outs(answer);
+	print_kernel(answer);
+}
+
+static void print_troubles(const json_t *doc)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach (json_object_get(doc, "troubles"), i, v)
+		printf("  %snotice%s    %s: %s.\n", output_style(STYLE_YELLOW), output_style(STYLE_PLAIN),
+		       text(v, "node"), text(v, "text"));
 }
 
 static void print_answer(const json_t *answer, bool from_outside)
@@ -421,7 +478,10 @@ static bool families_alike(const json_t *families)
 	size_t i, n = json_array_size(json_object_get(a, "flows"));
 	AUTO_BUF x = {0}, y = {0};
 
-	if (n != json_array_size(other))
+	if (n != json_array_size(other) ||
+	    json_array_size(json_object_get(a, "outs")) != json_array_size(json_object_get(b, "outs")))
+		return false;
+	if (flag(a, "differs") || flag(b, "differs"))
 		return false;
 	json_array_foreach (json_object_get(a, "flows"), i, v) {
 		sign_flow(&x, v);
@@ -482,7 +542,8 @@ void why_print(const json_t *doc)
 		print_ends(doc, v);
 		print_answer(v, outside);
 	}
-	if (flag(doc, "differs"))
+	print_troubles(doc);
+	if (flag(doc, "differs") && !json_object_get(doc, "troubles"))
 		printf("\n%sThe kernel does not hold what the policies say.%s The log of the node in "
 		       "/run/weft/NAME/log may tell why.\n",
 		       output_style(STYLE_RED), output_style(STYLE_PLAIN));

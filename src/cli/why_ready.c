@@ -222,6 +222,18 @@ static json_t *examine(const char *cluster, const json_t *pod, const json_t *sli
 	return doc;
 }
 
+json_t *why_ready_reasons(const char *cluster, struct str ns, struct str name)
+{
+	char sock[CLUSTER_PATH];
+	AUTO_BUF url = {0};
+
+	buf_printf(&url, "/api/v1/namespaces/" STR_FMT "/pods/" STR_FMT, STR_ARG(ns), STR_ARG(name));
+	cluster_path(sock, cluster, "hub.sock");
+	AUTO_JSON pod = url.failed ? NULL : http_get_json(sock, url.p, NULL);
+	AUTO_JSON doc = pod ? examine(cluster, pod, NULL) : NULL;
+	return json_incref(json_object_get(doc, "reasons"));
+}
+
 /* --- text --- */
 
 static void print_ago(const char *then)

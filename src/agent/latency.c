@@ -23,6 +23,20 @@ void latency_add(struct latency *l, uint64_t us)
 		}
 }
 
+uint64_t latency_quantile(const struct latency *l, unsigned percent)
+{
+	uint64_t rank = (l->count * percent + 99) / 100, sum = 0;
+
+	for (unsigned i = 0; i < LATENCY_BOUNDS; i++) {
+		uint64_t bound = bounds_ms[i] * 1000ull;
+
+		sum += l->within[i];
+		if (sum >= rank)
+			return bound < l->max_us ? bound : l->max_us;
+	}
+	return l->max_us;
+}
+
 void latency_print(const struct latency *l, struct buf *b)
 {
 	uint64_t sum = 0;
@@ -35,7 +49,8 @@ void latency_print(const struct latency *l, struct buf *b)
 		buf_printf(b, "%s{\"leMs\":%u,\"count\":%llu}", i ? "," : "", bounds_ms[i],
 			   (unsigned long long)sum);
 	}
-	buf_addz(b, "]}");
+	buf_printf(b, "],\"p50Us\":%llu,\"p99Us\":%llu}", (unsigned long long)latency_quantile(l, 50),
+		   (unsigned long long)latency_quantile(l, 99));
 }
 
 int64_t wall_us(void)

@@ -16,7 +16,10 @@ struct latency {
 	uint64_t within[LATENCY_BOUNDS]; /* not cumulated; above all bounds: count less their sum */
 };
 void latency_add(struct latency *l, uint64_t us);
-/* {"count":…,"sumUs":…,"maxUs":…,"lastUs":…,"buckets":[{"leMs":1,"count":…},…]}, counts cumulated. */
+/* The bound below which so many percent lie, by the buckets; 0 without any. */
+uint64_t latency_quantile(const struct latency *l, unsigned percent);
+/* {"count":…,"sumUs":…,"maxUs":…,"lastUs":…,"buckets":[{"leMs":1,"count":…},…],"p50Us":…,"p99Us":…}, counts
+ * cumulated. */
 void latency_print(const struct latency *l, struct buf *b);
 
 int64_t wall_us(void); /* since 1970 */

@@ -65,6 +65,7 @@ static void on_change(void *ctx, const struct event *e)
 	if (!p->noted_us)
 		p->noted_us = clock_us();
 	p->dirty = true;
+	p->events++;
 	p->health_dirty |= e->object->desc->kind == KIND_service;
 	programming_note(p, e);
 	if (p->compiler && compiler_tell(p->compiler, e->old, e->type == EVENT_DELETED ? NULL : e->object))

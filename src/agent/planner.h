@@ -63,6 +63,7 @@ struct planner {
 	/* programming.c: when slices changed, as their causes say: not yet planned; on their way */
 	VEC(int64_t) noted, sent;
 	struct latency programming; /* from the cause until it is in force */
+	uint64_t events, commits;   /* changes of objects that came; commits in force that they went into */
 	/* health.c */
 	struct listener *listeners;
 	bool health_dirty; /* Services changed since the ports were looked at */

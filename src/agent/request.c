@@ -303,7 +303,8 @@ static void answer_status(struct client *c, json_int_t id)
 	    (long long)id, p->enforcing && p->state != APPLIER_AWAY ? "true" : "false", p->rows, p->links,
 	    p->hub && hub_connected(p->hub) ? "true" : "false", p->state != APPLIER_AWAY ? "true" : "false");
 	buf_json(&b, buf_str(&p->alarm));
-	buf_addz(&b, ",\"programming\":");
+	buf_printf(&b, ",\"events\":%llu,\"commits\":%llu,\"programming\":", (unsigned long long)p->events,
+		   (unsigned long long)p->commits);
 	latency_print(&p->programming, &b);
 	buf_addc(&b, '}');
 	client_send(c, &b);

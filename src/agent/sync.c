@@ -332,6 +332,7 @@ void sync_done(struct planner *p, const struct wire_done *d, struct str text)
 	}
 	end_delta(p);
 	if (d->status == WIRE_APPLIED) {
+		p->commits++;
 		programming_done(p);
 		settled(p);
 	}

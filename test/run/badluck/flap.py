@@ -78,8 +78,9 @@ def flap():
     calm = [(ip, 80) for ip in vips("calm")]
     settles("another Service is served", "near", calm, "web-1+web-2", n=30)
     same("a thousand pods are made", make(line), 0)
-    ips = {int(p["metadata"]["name"][6:]): p["status"]["podIP"] for p in api("GET", WHERE["Pod"])["items"]
-           if p["metadata"]["name"].startswith("ghost-")}
+    ips = wait(lambda: {int(p["metadata"]["name"][6:]): p["status"]["podIP"] for p in api("GET", WHERE["Pod"])["items"]
+                        if p["metadata"]["name"].startswith("ghost-")}, 20)
+    same("each has an address", len(ips or {}), PODS)
     same("all of them are endpoints", wait(lambda: len(in_slices()) == PODS, 20), True)
     ok("and in force on node-1", wait(lambda: len(planned("node-1")) == PODS and readback("node-1") == "", 20))
     began, memory = agent("node-1", "status"), resident("node-1", "weft-planner")

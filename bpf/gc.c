@@ -85,8 +85,8 @@ ALWAYS_INLINE void gc_mark(const struct gc *g, struct conn_value *v)
 /* 1: it was removed. */
 ALWAYS_INLINE int gc_4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
 {
-	int over = gc_is_over(g, key->proto, v), removed;
-	struct ended *e;
+	int over = gc_is_over(g, key->proto, v);
+	struct ended e;
 
 	if (!over && g->order & GC_GONE && (gc_is_gone4(key->a) || gc_is_gone4(key->b)))
 		over = ENDED_GONE;
@@ -94,17 +94,18 @@ ALWAYS_INLINE int gc_4(struct bpf_map *map, struct conn4_key *key, struct conn_v
 		gc_mark(g, v);
 		return 0;
 	}
-	e = ended_4(key, v, over);
-	removed = !bpf_map_delete_elem(map, key);
-	ended_tell(e, removed);
-	g->removed += removed;
-	return removed;
+	ended_4(&e, key, v, (__u32)over);
+	if (bpf_map_delete_elem(map, key))
+		return 0;
+	ended_tell(&e);
+	g->removed++;
+	return 1;
 }
 
 ALWAYS_INLINE int gc_6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
 {
-	int over = gc_is_over(g, key->proto, v), removed;
-	struct ended *e;
+	int over = gc_is_over(g, key->proto, v);
+	struct ended e;
 
 	if (!over && g->order & GC_GONE && (gc_is_gone(&key->a) || gc_is_gone(&key->b)))
 		over = ENDED_GONE;
@@ -112,11 +113,12 @@ ALWAYS_INLINE int gc_6(struct bpf_map *map, struct conn6_key *key, struct conn_v
 		gc_mark(g, v);
 		return 0;
 	}
-	e = ended_6(key, v, over);
-	removed = !bpf_map_delete_elem(map, key);
-	ended_tell(e, removed);
-	g->removed += removed;
-	return removed;
+	ended_6(&e, key, v, (__u32)over);
+	if (bpf_map_delete_elem(map, key))
+		return 0;
+	ended_tell(&e);
+	g->removed++;
+	return 1;
 }
 
 static long gc_conn4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)

@@ -151,7 +151,7 @@ __attribute__((noinline)) int conn_forget(void)
 {
 	struct packet *p = packet_get();
 	struct conn_value *v;
-	struct ended *e = 0;
+	struct ended e;
 	int removed, half;
 
 	if (!p)
@@ -162,12 +162,16 @@ __attribute__((noinline)) int conn_forget(void)
 		v = p->v6 ? bpf_map_lookup_elem(&half6, &p->k6) : bpf_map_lookup_elem(&half4, &p->k4);
 	if (!v)
 		return 0;
-	e = p->v6 ? ended_6(&p->k6, v, ENDED_REPLACED) : ended_4(&p->k4, v, ENDED_REPLACED);
+	if (p->v6)
+		ended_6(&e, &p->k6, v, ENDED_REPLACED);
+	else
+		ended_4(&e, &p->k4, v, ENDED_REPLACED);
 	if (half)
 		removed = p->v6 ? !bpf_map_delete_elem(&half6, &p->k6) : !bpf_map_delete_elem(&half4, &p->k4);
 	else
 		removed = p->v6 ? !bpf_map_delete_elem(&conn6, &p->k6) : !bpf_map_delete_elem(&conn4, &p->k4);
-	ended_tell(e, removed);
+	if (removed)
+		ended_tell(&e);
 	if (removed && !half)
 		count(COUNTER_CONN_REMOVED);
 	return 0;

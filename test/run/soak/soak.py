@@ -97,6 +97,8 @@ def window(chaos, way, disturbed):
         if d.way != way:
             continue
         whole_ones = [n for n in NODES if n not in {f.node for f in chaos.faults if f.begun < d.begun + 20 and (f.over is None or f.over > d.begun)}]
+        if not whole_ones:
+            continue
         until = max(out_of(d, n) for n in whole_ones)
         near = any(d.begun - 1 < t < until for t, _ in chaos.agents) or any(
             f.begun < until and (f.over is None or f.over > d.begun) for f in chaos.faults)

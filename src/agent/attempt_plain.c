@@ -246,15 +246,15 @@ static bool parse_number(const char *text, int base, uint64_t *out)
 
 static bool status_line(struct plain_get *g)
 {
-	int status;
+	int64_t status;
 
 	if (g->cut || strncmp(g->line, "HTTP/1.", 7) != 0 || g->line_n < 12 || g->line[8] != ' ' ||
-	    strspn(g->line + 9, "0123456789") != 3)
+	    strspn(g->line + 9, "0123456789") != 3 ||
+	    str_to_i64((struct str){g->line + 9, 3}, 100, 999, &status))
 		return false;
-	status = atoi(g->line + 9);
-	g->status = status;
+	g->status = (int)status;
 	g->part = HEADER;
-	return status >= 100;
+	return true;
 }
 
 static bool header(struct plain_get *g)

@@ -26,6 +26,11 @@ done
 for t in "$BUILD"/test/bpf/test[-_]*; do
 	[ -f "$t" ] && [ -x "$t" ] && echo "program $t /test/bpf/$(basename "$t")" >>"$list"
 done
+# A scripted planner at the real applier: what it does with sockets, owners and announcements is the kernel's word too.
+for t in run-sockets run-owner run-announce; do
+	at=$(find_program "$t")
+	[ -n "$at" ] && echo "program $at /test/run/$t" >>"$list"
+done
 [ -d test/scene ] && echo "file test/scene /test/scene" >>"$list"
 echo "file test/qemu/kernel61.scenes /test/kernel61.scenes" >>"$list"
 if [ -n "${WEFT_INPUTS:-}" ] && [ -d "$WEFT_INPUTS" ]; then

@@ -168,8 +168,11 @@ class Chaos:
         label = "%s.%s" % (o["metadata"]["namespace"], o["metadata"]["name"])
         for path in glob.glob("/sys/fs/cgroup/weft.%s/*/%s/cgroup.procs" % (NAME, label)) + \
                 glob.glob("/sys/fs/cgroup/unified/weft.%s/*/%s/cgroup.procs" % (NAME, label)):
-            with open(path, encoding="ascii") as f:
-                return [int(p) for p in f.read().split()]
+            try:
+                with open(path, encoding="ascii") as f:
+                    return [int(p) for p in f.read().split()]
+            except OSError:  # the group went meanwhile
+                return []
         return []
 
     def kill_container(self, o):

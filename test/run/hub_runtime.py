@@ -170,6 +170,13 @@ def serve(s):
             time.sleep(60)
         if rq["pod"] == "garbage":
             s.sendall(b"{}\n\x01\x01\xff\xff" + b"x" * 100)
+        elif rq["pod"] == "words":
+            s.sendall(b"hello, who is there?\n")
+        elif rq["pod"] == "endless":
+            for _ in range(64):
+                s.sendall(b"x" * 65536)
+        elif rq["pod"] == "gone":
+            pass
         elif rq["pod"] == "silent":
             p.line({})
         else:

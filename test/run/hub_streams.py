@@ -4,7 +4,7 @@
 sessions by the hundred. Prints "ok - …" lines."""
 import base64, hashlib, os, socket, struct, sys, time, urllib.parse
 
-path = sys.argv[1]
+path, WEB = sys.argv[1], int(sys.argv[3])
 POD = "/api/v1/namespaces/default/pods/"
 KEY = base64.b64encode(b"0123456789abcdef").decode()
 
@@ -143,13 +143,13 @@ s.close()
 ok("its client vanishes: SIGHUP", until(lambda: os.path.exists(hup)))
 
 # ports over channels
-s, head, rest = ws(POD + "one/portforward?ports=18437&ports=9", "v4.channel.k8s.io")
+s, head, rest = ws(POD + "one/portforward?ports=%d&ports=9" % WEB, "v4.channel.k8s.io")
 r = Reader(s, rest)
 got = {}
 while b"refused" not in got.get(3, b""):
     op, data = r.frame()
     got[data[0]] = got.get(data[0], b"") + data[1:]
-ok("ports over channels: each channel begins with its port", got[0][:2] == got[1][:2] == struct.pack("<H", 18437) and got[2][:2] == b"\x09\0", got)
+ok("ports over channels: each channel begins with its port", got[0][:2] == got[1][:2] == struct.pack("<H", WEB) and got[2][:2] == b"\x09\0", got)
 s.sendall(frame(b"\0GET /rt.log HTTP/1.0\r\n\r\n"))
 while b"200 OK" not in got[0]:
     op, data = r.frame()

@@ -16,7 +16,7 @@ end_others() {
 	cleanup
 }
 trap end_others EXIT
-for pod in one mute garbage silent; do
+for pod in one mute garbage silent words endless gone; do
 	printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: %s}\nspec: {containers: [{name: c, image: i}]}\n---\n' $pod
 done >"$manifests/pods.yaml"
 printf 'apiVersion: v1\nkind: Pod\nmetadata: {name: two}\nspec: {containers: [{name: a, image: i}, {name: b, image: i}]}\n' \
@@ -48,9 +48,9 @@ runtime
 start --sandbox --nodes 1 --runtime "$run/streams.sock"
 wait_for grep -q server "$KUBECONFIG"
 node 0 >/dev/null
-placed() { [ "$(api GET /api/v1/pods | grep -o '"nodeName":"node-1"' | wc -l)" = 5 ]; }
+placed() { [ "$(api GET /api/v1/pods | grep -o '"nodeName":"node-1"' | wc -l)" = 8 ]; }
 wait_for placed
-for pod in one mute garbage silent; do running $pod c; done
+for pod in one mute garbage silent words endless gone; do running $pod c; done
 running two a b
 
 # logs
@@ -86,6 +86,10 @@ ok "logs -f ends with the log" $?
 # exec
 head -c 10000000 /dev/urandom >"$dir/big"
 sum=$(md5sum <"$dir/big")
+(cd "$dir" && exec python3 -u -m http.server --bind 127.0.0.1 0 >"$dir/web" 2>&1) &
+others="$others $!"
+wait_for grep -q ' port [0-9]' "$dir/web"
+web=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$dir/web")
 for ws in true false; do
 	export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$ws KUBECTL_PORT_FORWARD_WEBSOCKETS=$ws
 	[ $ws = true ] && way=WebSocket || way=SPDY
@@ -109,13 +113,11 @@ terminal"
 	same "$way: cp from the pod" "$(md5sum <"$dir/back-$ws/a")" "$sum"
 
 	# port-forward
-	[ $ws = true ] && (cd "$dir" && exec python3 -m http.server --bind 127.0.0.1 18437 >/dev/null 2>&1) &
-	[ $ws = true ] && others="$others $!" && wait_for curl -sf http://127.0.0.1:18437/big -o /dev/null
-	kubectl port-forward one 0:18437 0:9 >"$dir/forward" 2>&1 &
+	kubectl port-forward one 0:$web 0:9 >"$dir/forward-$ws" 2>&1 &
 	fw=$!
 	others="$others $fw"
-	wait_for grep -q 'Forwarding from 127.0.0.1:.* -> 18437' "$dir/forward"
-	port=$(sed -n 's/.*127.0.0.1:\([0-9]*\) -> 18437/\1/p' "$dir/forward")
+	wait_for grep -q "Forwarding from 127.0.0.1:.* -> $web" "$dir/forward-$ws"
+	port=$(sed -n "s/.*127.0.0.1:\([0-9]*\) -> $web\$/\1/p" "$dir/forward-$ws")
 	same "$way: port-forward: 10 MB" "$(curl -s "http://127.0.0.1:$port/big" | md5sum)" "$sum"
 	for i in 1 2 3 4 5 6 7 8; do
 		(for j in 1 2 3 4; do curl -s --max-time 60 "http://127.0.0.1:$port/rt.log" -o /dev/null -w '%{http_code}\n'; done) >"$dir/par.$i" &
@@ -125,19 +127,31 @@ terminal"
 	wait $pars
 	pars=
 	same "$way: port-forward: 32 connections, 8 at a time" "$(cat "$dir"/par.* | sort | uniq -c | tr -s ' ')" " 32 200"
-	nine=$(sed -n 's/.*127.0.0.1:\([0-9]*\) -> 9$/\1/p' "$dir/forward")
+	nine=$(sed -n 's/.*127.0.0.1:\([0-9]*\) -> 9$/\1/p' "$dir/forward-$ws")
 	wait_for test -n "$nine"
 	curl -s --max-time 10 "http://127.0.0.1:$nine/" >/dev/null
-	wait_for grep -q 'connection refused' "$dir/forward"
+	wait_for grep -q 'connection refused' "$dir/forward-$ws"
 	ok "$way: port-forward to a closed port says so" $?
-	kill $fw
+	kill $fw 2>/dev/null
 	wait $fw 2>/dev/null
 done
 unset KUBECTL_REMOTE_COMMAND_WEBSOCKETS KUBECTL_PORT_FORWARD_WEBSOCKETS
 
 # the runtime's faults
-has "a runtime that sends garbage" "$(k exec garbage -- true)" "the runtime ended the session"
-timeout 60 python3 test/run/hub_streams.py "$run/hub.sock" "$dir" >"$dir/raw" 2>&1 || echo "not ok - hub_streams.py ended with $?" >>"$dir/raw"
+kubectl exec mute -- true >"$dir/mute" 2>&1 &
+mute=$!
+others="$others $mute"
+for ws in true false; do
+	export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$ws
+	has "a runtime that sends garbage ($ws)" "$(k exec garbage -- true)" "the runtime ended the session"
+	has "one that ends without a status ($ws)" "$(k exec silent -- true)" "the runtime ended the session"
+	has "one that answers no JSON ($ws)" "$(k exec words -- true)" "the runtime's answer is no JSON object"
+	has "one whose answer never ends ($ws)" "$(k exec endless -- true)" "the runtime's answer is too long"
+	has "one that closes without an answer ($ws)" "$(k exec gone -- true)" "the runtime closed the connection without an answer"
+done
+unset KUBECTL_REMOTE_COMMAND_WEBSOCKETS
+has "no JSON for a log" "$(k logs words)" "the runtime's answer is no JSON object"
+timeout 60 python3 test/run/hub_streams.py "$run/hub.sock" "$dir" $web >"$dir/raw" 2>&1 || echo "not ok - hub_streams.py ended with $?" >>"$dir/raw"
 while read -r line; do
 	case $line in
 	"ok - "*) ok "${line#ok - }" 0 ;;
@@ -145,6 +159,8 @@ while read -r line; do
 	*) echo "# $line" ;;
 	esac
 done <"$dir/raw"
+wait $mute
+has "a runtime that answers nothing: given up, in words" "$? $(cat "$dir/mute")" "the runtime did not answer in time"
 kill "$rt"
 wait "$rt" 2>/dev/null
 has "a runtime that went away: 503" "$(api GET /api/v1/namespaces/default/pods/one/log)" "does not answer"

@@ -22,8 +22,9 @@
 struct gc {
 	__u64 now;
 	__u32 removed;
-	__u32 conns; /* of them from conn4 and conn6 */
-	__u32 order; /* GC_… */
+	__u32 conns;  /* of them from conn4 and conn6 */
+	__u32 halves; /* and from half4 and half6 */
+	__u32 order;  /* GC_… */
 };
 
 ALWAYS_INLINE int gc_is_gone(const struct addr16 *a)
@@ -135,13 +136,13 @@ static long gc_conn6(struct bpf_map *map, struct conn6_key *key, struct conn_val
 
 static long gc_half4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
 {
-	gc_4(map, key, v, g);
+	g->halves += (__u32)gc_4(map, key, v, g);
 	return 0;
 }
 
 static long gc_half6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
 {
-	gc_6(map, key, v, g);
+	g->halves += (__u32)gc_6(map, key, v, g);
 	return 0;
 }
 
@@ -211,14 +212,20 @@ static long gc_fragment(struct bpf_map *map, struct fragment_key *key, struct fr
 	return 0;
 }
 
+ALWAYS_INLINE void gc_count(__u32 which, __u32 removed)
+{
+	__u64 *n = bpf_map_lookup_elem(&counter, &which);
+
+	if (n)
+		__sync_fetch_and_add(n, removed);
+}
+
 /* The unanswered first: an entry that is answered meanwhile takes its mark along, or is met in its new place.
  */
 SEC("syscall") int weft_gc(struct gc_order *order)
 {
 	struct gc g = {.now = bpf_ktime_get_ns(), .order = order->flags};
 	struct gc_names names = gc_names_begin(g.now);
-	__u32 which = COUNTER_CONN_REMOVED;
-	__u64 *n;
 
 	bpf_for_each_map_elem(&half4, gc_half4, &g, 0);
 	bpf_for_each_map_elem(&half6, gc_half6, &g, 0);
@@ -229,9 +236,8 @@ SEC("syscall") int weft_gc(struct gc_order *order)
 		bpf_for_each_map_elem(&fragment, gc_fragment, &g, 0);
 	bpf_for_each_map_elem(&learned, gc_learned, &names, 0);
 	g.removed += names.removed;
-	n = bpf_map_lookup_elem(&counter, &which);
-	if (n)
-		__sync_fetch_and_add(n, g.conns);
+	gc_count(COUNTER_CONN_REMOVED, g.conns);
+	gc_count(COUNTER_HALF_REMOVED, g.halves);
 	order->removed = g.removed;
 	return 0;
 }

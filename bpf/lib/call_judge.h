@@ -54,6 +54,7 @@ ALWAYS_INLINE void call_tell(const struct backend_value *b, const struct drop_ke
 	e->cause = key->cause;
 	e->len = 0;
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP);
+	count(COUNTER_EVENTS_TOLD);
 }
 
 /* One direction of a call of a pod to itself. 1: refused. */

@@ -106,11 +106,13 @@ __attribute__((noinline)) int conn_open(int translated)
 	v->ifindex = p->ifindex;
 	if (p->v6) {
 		conn6_key_set(&p->k6, &p->t);
-		err = (int)bpf_map_update_elem(&half6, &p->k6, v, BPF_ANY);
+		err = (int)bpf_map_update_elem(&half6, &p->k6, v, BPF_NOEXIST);
 	} else {
 		conn4_key_set(&p->k4, &p->t);
-		err = (int)bpf_map_update_elem(&half4, &p->k4, v, BPF_ANY);
+		err = (int)bpf_map_update_elem(&half4, &p->k4, v, BPF_NOEXIST);
 	}
+	if (err == -EEXIST) /* another CPU opened it just now */
+		return 0;
 	if (err)
 		return DROP_CONN_FULL;
 	count(COUNTER_HALF_INSERTED);
@@ -170,10 +172,10 @@ __attribute__((noinline)) int conn_forget(void)
 		removed = p->v6 ? !bpf_map_delete_elem(&half6, &p->k6) : !bpf_map_delete_elem(&half4, &p->k4);
 	else
 		removed = p->v6 ? !bpf_map_delete_elem(&conn6, &p->k6) : !bpf_map_delete_elem(&conn4, &p->k4);
-	if (removed)
+	if (removed) {
 		ended_tell(&e);
-	if (removed && !half)
-		count(COUNTER_CONN_REMOVED);
+		count(half ? COUNTER_HALF_REMOVED : COUNTER_CONN_REMOVED);
+	}
 	return 0;
 }
 

@@ -35,12 +35,12 @@ ALWAYS_INLINE void ended_4(struct ended *e, const struct conn4_key *k, const str
 /* By the program that removed the entry, so that nobody else tells it. */
 ALWAYS_INLINE void ended_tell(struct ended *e)
 {
-	__u32 which = COUNTER_ENDED_LOST;
+	__u32 which = COUNTER_ENDED_TOLD;
 	__u64 *n;
 
 	e->at = bpf_ktime_get_ns();
-	if (!bpf_ringbuf_output(&ended, e, sizeof(*e), BPF_RB_NO_WAKEUP))
-		return;
+	if (bpf_ringbuf_output(&ended, e, sizeof(*e), BPF_RB_NO_WAKEUP))
+		which = COUNTER_ENDED_LOST;
 	n = bpf_map_lookup_elem(&counter, &which);
 	if (n)
 		__sync_fetch_and_add(n, 1);

@@ -109,6 +109,7 @@ ALWAYS_INLINE void event_tell(const struct packet *p, __u32 type, __u32 reason, 
 	e->cause = cause;
 	e->len = p->len;
 	bpf_ringbuf_submit(e, BPF_RB_NO_WAKEUP); /* the reader polls: a wake-up costs more than the packet */
+	count(COUNTER_EVENTS_TOLD);
 }
 
 /* Counts and tells a drop, or with EVENT_STAGED another judgement of staged policies. Returns nothing that

@@ -247,7 +247,7 @@ static void begin_epoch(struct flows *f, struct flow_node *n, const struct repor
 
 int flows_take(struct flows *f, struct str node, struct str body, struct buf *answer, struct api_error *e)
 {
-	struct flow_node *n;
+	struct flow_node *n = NULL;
 	struct report report;
 	struct record record;
 	int r = report_read(&body, &report);
@@ -324,9 +324,10 @@ static void print_nodes(const struct flows *f, struct buf *out)
 			record_time(found->at, at);
 			buf_printf(out,
 				   ",\"lastReport\":\"%s\",\"age\":%.3f,\"received\":%" PRIu64
-				   ",\"missing\":%" PRIu64 ",\"lost\":%" PRIu64,
+				   ",\"missing\":%" PRIu64 ",\"lost\":%" PRIu64
+				   ",\"epoch\":%u,\"next\":%" PRIu64,
 				   at, (double)(now_ns() - found->at) / 1e9, found->received, found->missing,
-				   found->lost + found->lost_now);
+				   found->lost + found->lost_now, found->epoch, found->next);
 		}
 		buf_addc(out, '}');
 	}

@@ -128,9 +128,10 @@ static void answer(struct client *c)
 	if (status != 200 && !body.n)
 		buf_printf(&body, "{\"error\":\"%s\"}\n", reason(status));
 	buf_printf(&c->out,
-		   "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: "
+		   "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: "
 		   "close\r\n\r\n",
-		   status, reason(status), body.n);
+		   status, reason(status),
+		   body.n && body.p[0] == '#' ? "text/plain; version=0.0.4" : "application/json", body.n);
 	buf_adds(&c->out, buf_str(&body));
 	buf_fini(&body);
 	c->answered = true;

@@ -158,6 +158,8 @@ static int setup(struct observer *ob)
 	if (!err)
 		err = reporter_new(&ob->reporter, &ob->curl, ob->o.node);
 	if (!err)
+		err = observer_metrics_start(ob);
+	if (!err)
 		err = runtime_new(&po.runtime, &ob->loop, dial_runtime, ob);
 	po.store = ob->store;
 	if (!err)

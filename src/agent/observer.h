@@ -36,6 +36,13 @@ struct observer {
 int observer_answer(void *ctx, struct str path, struct buf *out);
 /* observer_nat.c: the body for /nat?address=A&port=N (both may be left out): HTTP status. */
 int observer_nat(struct observer *ob, struct str query, struct buf *out);
+/* observer_account.c: whether this node's numbers add up (/account): HTTP status. */
+int observer_account(struct observer *ob, struct buf *out);
+/* observer_metrics.c: /metrics, in Prometheus' text format: HTTP status. Names what cannot be read as such.
+ */
+int observer_metrics(struct observer *ob, struct buf *out);
+/* Tells the same to the hub from now on. 0 or -errno. */
+int observer_metrics_start(struct observer *ob);
 /* observer_seen.c: gathers flows from now on, 0 or -errno; the body for /seen: HTTP status. */
 int observer_seen_start(struct observer *ob);
 int observer_seen(struct observer *ob, struct buf *out);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions to the observer: /drops /staged /learned /counters /conns /events /nat /probes /status. The
- * kernel's numbers are joined with pods here: by the interface's alias, which holds the pod's uid, and by the
- * pod's addresses.
+ * Questions to the observer: /drops /staged /learned /counters /account /metrics /conns /events /nat /probes
+ * /status. The kernel's numbers are joined with pods here: by the interface's alias, which holds the pod's
+ * uid, and by the pod's addresses.
  */
 #include <errno.h>
 #include <stdlib.h>
 
 #include "agent/observer.h"
-#include "apply/netlink_object.h"
+#include "agent/observer_join.h"
 #include "base/clock.h"
 #include "base/own.h"
 #include "observe/kernel.h"
@@ -16,70 +16,9 @@
 
 enum { CONNS_MAX = 1000, EVENTS_MAX = 200 };
 
-struct joiner {
-	const struct observer *ob;
-	struct hash by_index; /* uint32_t → uid (malloc'ed) */
-};
-
-static int join_one(const struct link_info *l, void *ctx)
+static void add_pod(struct buf *out, const struct join *j, uint32_t ifindex)
 {
-	struct joiner *j = ctx;
-	struct str alias = str_of(l->alias), uid;
-	void *old = NULL;
-	char *copy;
-
-	if (!str_starts(alias, STR("weft1 ")))
-		return 0;
-	str_cut(&alias, ' ');
-	uid = str_cut(&alias, ' ');
-	copy = strndup(uid.p, uid.n);
-	if (!copy)
-		return -ENOMEM;
-	if (hash_set(&j->by_index, (struct str){.p = (const char *)&l->index, .n = sizeof(l->index)}, copy,
-		     &old))
-		free(copy);
-	free(old);
-	return 0;
-}
-
-static void join_begin(struct joiner *j, const struct observer *ob)
-{
-	int fd = nl_open();
-
-	*j = (struct joiner){.ob = ob};
-	if (fd < 0)
-		return;
-	link_dump(fd, join_one, j);
-	close(fd);
-}
-
-static void join_end(struct joiner *j)
-{
-	HASH_EACH (&j->by_index, s)
-		free(s->value);
-	hash_fini(&j->by_index);
-}
-
-/* "ns/name" of the pod behind an interface, or NULL text. */
-static struct str pod_of(const struct joiner *j, uint32_t ifindex)
-{
-	const char *uid =
-	    hash_get(&j->by_index, (struct str){.p = (const char *)&ifindex, .n = sizeof(ifindex)});
-	struct object_refs pods = {0};
-	struct str found = {0};
-
-	if (!uid || store_list(j->ob->store, KIND_pod, (struct str){0}, &pods))
-		return found;
-	VEC_EACH (&pods.list, o)
-		if (str_eqz((*o)->meta.uid, uid))
-			found = object_key(*o);
-	vec_free(&pods.list);
-	return found;
-}
-
-static void add_pod(struct buf *out, const struct joiner *j, uint32_t ifindex)
-{
-	struct str pod = pod_of(j, ifindex);
+	struct str pod = join_pod(j, ifindex);
 
 	if (pod.n) {
 		buf_addz(out, ",\"pod\":");
@@ -99,7 +38,7 @@ static void add_direction(struct buf *out, uint32_t ifindex, bool to_pod)
 static int answer_drops(struct observer *ob, struct buf *out)
 {
 	struct drop_counts drops = {0};
-	struct joiner j;
+	struct join j;
 	int err = observed_drops(ob->observed, &drops);
 
 	if (err) {
@@ -145,7 +84,7 @@ static long long staged_age(const struct observed *o, const struct drop_count *d
 static int answer_staged(struct observer *ob, struct buf *out)
 {
 	struct drop_counts staged = {0};
-	struct joiner j;
+	struct join j;
 	int err = observed_staged(ob->observed, &staged);
 
 	if (err) {
@@ -287,7 +226,7 @@ static int answer_conns(struct observer *ob, struct buf *out)
 
 static int answer_events(struct observer *ob, struct buf *out)
 {
-	struct joiner j;
+	struct join j;
 	struct seen e;
 
 	join_begin(&j, ob);
@@ -358,6 +297,8 @@ int observer_answer(void *ctx, struct str path, struct buf *out)
 		return answer_status(ob, out);
 	if (str_eqz(name, "/probes"))
 		return answer_probes(ob, path, out);
+	if (str_eqz(name, "/metrics"))
+		return observer_metrics(ob, out);
 	if (!ob->observed) {
 		buf_addz(out, "{\"error\":\"the applier has not handed over its tables yet\"}\n");
 		return 503;
@@ -368,6 +309,8 @@ int observer_answer(void *ctx, struct str path, struct buf *out)
 		return answer_staged(ob, out);
 	if (str_eqz(name, "/learned"))
 		return answer_learned(ob, out);
+	if (str_eqz(name, "/account"))
+		return observer_account(ob, out);
 	if (str_eqz(name, "/counters"))
 		return answer_counters(ob, out);
 	if (str_eqz(name, "/conns"))

@@ -191,6 +191,7 @@ static void stop(struct hub *h)
 	if (h->persist)
 		save_all(h);
 	api_free(&h->api);
+	metrics_free(&h->metrics);
 	flows_free(&h->flows);
 	if (h->sub)
 		store_unsubscribe(&h->sub);
@@ -217,6 +218,8 @@ int hub_run(struct hub *h, int unix_fd)
 	uint64_t floor = h->store ? store_version(h->store) : 0;
 	if (!r)
 		r = flows_new(&h->flows, h->store, FLOW_RECORDS);
+	if (!r)
+		r = metrics_new(&h->metrics, h->store, h->flows);
 	if (!r)
 		r = api_new(&h->api, h->store, &hub_api_ops, h);
 	if (!r) {

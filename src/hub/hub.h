@@ -7,6 +7,7 @@
 
 #include "hub/cluster.h"
 #include "hub/flows.h"
+#include "hub/metrics.h"
 #include "hub/persist.h"
 #include "serve/api.h"
 #include "source/dir.h"
@@ -34,6 +35,7 @@ struct hub {
 	struct api *api;
 	struct http_server *http;
 	struct flows *flows;
+	struct metrics *metrics;
 	struct remarks remarks;		 /* of the last look at the files */
 	struct remarks running;		 /* of the controllers, and of refused files since */
 	struct object_refs waiting_pods; /* of files, references: what they replace has not ended yet */

@@ -132,11 +132,16 @@ int internal_request(struct hub *h, const char *method, const char *name, struct
 	}
 	if (!strcmp(name, "heartbeat") && !strcmp(method, "PUT"))
 		return put_heartbeat(h, body, answer, e);
+	if (!strncmp(name, "metrics/", 8) && !strcmp(method, "POST"))
+		return metrics_take(h->metrics, str_of(name + 8), body, answer, e);
+	if (!strcmp(name, "metrics") && !strcmp(method, "GET"))
+		return metrics_answer(h->metrics, answer);
 	if (!strncmp(name, "flows/", 6) && !strcmp(method, "POST"))
 		return flows_take(h->flows, str_of(name + 6), body, answer, e);
 	if (!strcmp(name, "flows") && !strcmp(method, "POST"))
 		return flows_ask(h->flows, body, answer, e);
 	return api_fail(
 	    e, 404, "NotFound",
-	    "there are GET remarks, PUT readiness, PUT heartbeat, POST flows and POST flows/NODE");
+	    "there are GET remarks, PUT readiness, PUT heartbeat, POST flows, POST flows/NODE and POST "
+	    "metrics/NODE");
 }

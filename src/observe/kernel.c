@@ -203,6 +203,14 @@ int observed_counters(const struct observed *o, uint64_t out[OBSERVE_COUNTERS_MA
 	return COUNTER_MAX;
 }
 
+int64_t observed_epoch(const struct observed *o)
+{
+	struct bpf_map_info info = {0};
+	uint32_t n = sizeof(info);
+
+	return bpf_obj_get_info_by_fd(o->fd[COUNTER_TABLE], &info, &n) ? -errno : (int64_t)info.id;
+}
+
 static struct addr mapped(uint32_t network_order)
 {
 	return addr_from4(__builtin_bswap32(network_order));

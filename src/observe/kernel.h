@@ -40,6 +40,8 @@ int observed_learned(const struct observed *o,
 		     int (*fn)(void *ctx, const struct addr *a, const struct learned_value *v), void *ctx);
 /* Number of counters, or -errno. */
 int observed_counters(const struct observed *o, uint64_t out[OBSERVE_COUNTERS_MAX]);
+/* Another one whenever the counters began anew (not 0), or -errno. It outlives agents, as the counters do. */
+int64_t observed_epoch(const struct observed *o);
 
 struct conn {
 	struct addr from, to;	     /* the initiator, the other end */

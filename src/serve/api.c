@@ -72,6 +72,14 @@ static void handle_internal(struct api *a, const struct http_request *rq, struct
 		api_fail(e, 500, "InternalError", "the request failed");
 }
 
+/* For Prometheus; the owner joins the nodes' texts. */
+static void handle_metrics(struct api *a, struct http_reply *rp, struct api_error *e)
+{
+	rp->content_type = "text/plain; version=0.0.4";
+	if (a->ops->internal(a->ctx, "GET", "metrics", (struct str){0}, &rp->body, e))
+		api_fail(e, 500, "InternalError", "the request failed");
+}
+
 static void handle_resource(struct api *a, const struct target *t, const struct http_request *rq,
 			    struct http_reply *rp, struct api_error *e)
 {
@@ -101,6 +109,8 @@ void api_handle(void *ctx, const struct http_request *rq, struct http_reply *rp)
 		handle_health(a, rq, rp, &e);
 	else if (!strncmp(rq->path, INTERNAL, strlen(INTERNAL)))
 		handle_internal(a, rq, rp, &e);
+	else if (get && !strcmp(rq->path, "/metrics"))
+		handle_metrics(a, rp, &e);
 	else if (get && discovery_is(rq->path))
 		discovery_handle(rq, rp, &e);
 	else if (review_is(rq->path))

@@ -1,0 +1,39 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# Whether every packet and connection is accounted for, as `weft account` says: exactly once traffic has stopped, unknown
+# where nobody can say, wrong where a counter was falsified; and whether witnesses from outside agree. The checks are in
+# account/play.py.
+cd "$(dirname "$0")/../.." || exit 1
+test=account
+. test/run/cluster_lib
+cat >"$dir/all.yaml" <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec: {nodeName: node-1, containers: [{name: c, image: web, ports: [{containerPort: 80}]}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: caller}
+spec: {nodeName: node-1, containers: [{name: c, image: web}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: far}
+spec: {nodeName: node-2, containers: [{name: c, image: web}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: shut, labels: {app: shut}}
+spec: {nodeName: node-1, containers: [{name: c, image: web}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: shut}
+spec: {podSelector: {matchLabels: {app: shut}}, policyTypes: [Ingress]}
+Y
+"$weft" up "$dir" --name $name -d >"$dir/up" 2>&1
+ok "the cluster comes up" $?
+python3 test/run/account/play.py "$weft" $name "$n" "$dir" || failures=1
+[ -s "$dir/count" ] && n=$(cat "$dir/count")
+finish

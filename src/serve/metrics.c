@@ -72,6 +72,7 @@ static struct metrics_family *family_of(struct metrics_join *j, struct str name)
 
 void metrics_join_add(struct metrics_join *j, struct str text)
 {
+	const char *begin = text.p, *end = text.p + text.n;
 	struct metrics_family *f = NULL;
 	struct str name;
 
@@ -83,7 +84,7 @@ void metrics_join_add(struct metrics_join *j, struct str text)
 			f = family_of(j, name);
 			j->failed |= !f;
 		}
-		if (!f || (head && f->samples.n)) /* another node has said that already */
+		if (!f || (head && (f->name.p < begin || f->name.p >= end))) /* another node has said that */
 			continue;
 		buf_adds(head ? &f->head : &f->samples, line);
 		buf_addc(head ? &f->head : &f->samples, '\n');

@@ -1,0 +1,37 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# /metrics as Prometheus takes it: promtool finds nothing, one scrape of the hub has all nodes, every query of the
+# dashboard has an answer, totals are those of `weft drops`, and a node that is away is unknown. The checks are in
+# metrics/play.py.
+cd "$(dirname "$0")/../.." || exit 1
+test=metrics
+. test/run/cluster_lib
+command -v prometheus >/dev/null && command -v promtool >/dev/null || skip "no prometheus here (Debian's package prometheus)"
+cat >"$dir/all.yaml" <<Y
+apiVersion: v1
+kind: Pod
+metadata: {name: web, labels: {app: web}}
+spec:
+  nodeName: node-1
+  containers: [{name: c, image: web, ports: [{containerPort: 80}], readinessProbe: {tcpSocket: {port: 80}}}]
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: caller}
+spec: {nodeName: node-2, containers: [{name: c, image: web}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: shut, labels: {app: shut}}
+spec: {nodeName: node-1, containers: [{name: c, image: web}]}
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: shut}
+spec: {podSelector: {matchLabels: {app: shut}}, policyTypes: [Ingress]}
+Y
+"$weft" up "$dir" --name $name -d >"$dir/up" 2>&1
+ok "the cluster comes up" $?
+python3 test/run/metrics/play.py "$weft" $name "$n" "$dir" || failures=1
+[ -s "$dir/count" ] && n=$(cat "$dir/count")
+finish

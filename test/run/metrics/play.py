@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+# Called by metrics.sh: WEFT NAME CHECKS-SO-FAR FOLDER. A Prometheus of its own scrapes the hub over TLS.
+import base64, ctypes, json, os, re, signal, socket, subprocess, sys, time, urllib.parse, urllib.request
+
+weft, name, n, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+run_dir = "/run/weft/" + name
+failures = 0
+libc = ctypes.CDLL(None, use_errno=True)
+own = os.open("/proc/self/ns/net", os.O_RDONLY)
+
+
+def ok(what, good, more=""):
+    global n, failures
+    n += 1
+    failures += not good
+    print("%sok %d - %s" % ("" if good else "not ", n, what), flush=True)
+    if not good and more:
+        print("# " + str(more)[:2000].replace("\n", "\n# "), flush=True)
+
+
+def wait_for(fn, seconds=30):
+    end = time.monotonic() + seconds
+    while True:
+        v = fn()
+        if v or time.monotonic() > end:
+            return v
+        time.sleep(0.2)
+
+
+def make_socket(pod, *how):
+    ns = os.open("/run/netns/weft-%s-default.%s" % (name, pod), os.O_RDONLY)
+    try:
+        assert libc.setns(ns, 0x40000000) == 0
+        return socket.socket(*how)
+    finally:
+        assert libc.setns(own, 0x40000000) == 0
+        os.close(ns)
+
+
+def run(*args):
+    return subprocess.run([weft, *args, "--name", name], capture_output=True, text=True).stdout
+
+
+def scrape(sock):
+    return subprocess.run(["curl", "-s", "--unix-socket", run_dir + "/" + sock, "http://x/metrics"], capture_output=True, text=True).stdout
+
+
+def lint(text):
+    p = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True)
+    return p.returncode == 0 and not p.stdout and not p.stderr, p.stdout + p.stderr
+
+
+def drops():
+    return sum(d["packets"] for d in json.loads(run("drops", "-o", "json")))
+
+
+# something to count
+ip = {p: json.loads(run("get", "pod", p, "-o", "json"))["status"]["podIP"] for p in ("web", "shut")}
+out = make_socket("caller", socket.AF_INET, socket.SOCK_DGRAM)
+for i in range(300):
+    out.sendto(b"x", (ip["shut"], 9))
+call = make_socket("caller", socket.AF_INET, socket.SOCK_STREAM)
+call.connect((ip["web"], 80))
+ok("traffic: 300 datagrams were refused", wait_for(lambda: drops() >= 300), drops())
+
+text = wait_for(lambda: (lambda t: t if 'weft_drop_packets_total{node="node-1",reason="policy-ingress",direction="to-pod",namespace="default",pod="shut"} 300\n' in t else "")(scrape("hub.sock")))
+ok("the hub's /metrics has the drops by node, reason and pod", text, scrape("hub.sock"))
+good, said = lint(text)
+ok("promtool finds nothing in the hub's", good, said)
+good, said = lint(scrape("node-1/observer.sock"))
+ok("promtool finds nothing in a node's", good, said)
+ok("each family stands once, with both nodes", all(text.count("# TYPE %s " % f) == 1 for f in set(re.findall(r"# TYPE (\S+)", text))) and text.count("weft_node_kernel_readable{node=") == 2)
+p = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", run_dir + "/hub.sock", "-X", "POST", "--data-binary", '# TYPE weft_pods gauge\nweft_pods{node="node-2"} 9\n', "http://x/apis/weft.network/internal/metrics/node-1"], capture_output=True, text=True)
+ok("a node cannot speak of another one", p.stdout == "400", p.stdout)
+
+# Prometheus itself
+config = open(run_dir + "/kubeconfig").read()
+for key, file in (("certificate-authority-data", "ca"), ("client-certificate-data", "cert"), ("client-key-data", "key")):
+    data = re.search(key + r":\s*(\S+)", config).group(1).strip('"')
+    open("%s/%s.pem" % (folder, file), "wb").write(base64.b64decode(data))
+server = re.search(r"server:\s*\"?https://([^\s\"]+)", config).group(1)
+free = socket.create_server(("127.0.0.1", 0))
+port = free.getsockname()[1]
+free.close()
+open(folder + "/prometheus.yml", "w").write("""global: {scrape_interval: 1s}
+scrape_configs:
+- job_name: weft
+  scheme: https
+  tls_config: {ca_file: %s/ca.pem, cert_file: %s/cert.pem, key_file: %s/key.pem}
+  static_configs: [{targets: ["%s"]}]
+""" % (folder, folder, folder, server))
+log = open(folder + "/prometheus.log", "w")
+prometheus = subprocess.Popen(["prometheus", "--config.file=%s/prometheus.yml" % folder, "--storage.tsdb.path=%s/tsdb" % folder, "--web.listen-address=127.0.0.1:%d" % port], stdout=log, stderr=log)
+
+
+def query(expr):
+    try:
+        with urllib.request.urlopen("http://127.0.0.1:%d/api/v1/query?" % port + urllib.parse.urlencode({"query": expr}), timeout=5) as r:
+            return json.load(r)["data"]["result"]
+    except (OSError, ValueError, KeyError) as e:
+        return [] if not hasattr(e, "read") else [{"error": e.read()}]
+
+
+def value(expr):
+    r = query(expr)
+    return float(r[0]["value"][1]) if r and "value" in r[0] else None
+
+
+try:
+    ok("Prometheus scrapes the hub over TLS, with the client certificate of kubeconfig", wait_for(lambda: value('up{job="weft"}') == 1), open(folder + "/prometheus.log").read())
+    panels = json.load(open("deploy/grafana/weft.json"))["panels"]
+    exprs = [t["expr"].replace("$__rate_interval", "1m").replace("$node", ".*") for p in panels for t in p["targets"]]
+
+    def unanswered():
+        return [e for e in exprs if not query(e) or "error" in query(e)[0]]
+
+    ok("all %d queries of deploy/grafana/weft.json have an answer" % len(exprs), len(exprs) > 12 and wait_for(lambda: not unanswered()), unanswered())
+    ok("the total of drops is that of weft drops", wait_for(lambda: value("sum(weft_drop_packets_total)") == drops()), (value("sum(weft_drop_packets_total)"), drops()))
+    ok("and of what the hooks dropped", wait_for(lambda: value("sum(weft_drop_packets_total)") == value("sum(weft_hook_dropped_packets_total)")))
+    ok("the open connection is there", wait_for(lambda: (value('sum(weft_connections{state="answered"})') or 0) >= 1))
+
+    # a node that is away
+    pid = next(int(p) for p in os.listdir("/proc") if p.isdigit() and os.path.exists("/proc/%s/comm" % p) and open("/proc/%s/comm" % p).read() == "weft-observer\n" and {name, "node-2"} <= set(open("/proc/%s/cmdline" % p).read().split("\0")))
+    os.kill(pid, signal.SIGSTOP)
+    away = wait_for(lambda: value('weft_node_up{node="node-2"}') == 0 and query('weft_pods{node="node-2"}') == [] and value('weft_node_up{node="node-1"}') == 1, 40)
+    os.kill(pid, signal.SIGCONT)
+    ok("BR20 a node that says nothing is down, and has no numbers: none is shown as 0", away)
+    ok("and is back", wait_for(lambda: value('weft_node_up{node="node-2"}') == 1 and value('weft_pods{node="node-2"}') >= 1))
+finally:
+    prometheus.terminate()
+    prometheus.wait()
+open(folder + "/count", "w").write(str(n))
+sys.exit(failures > 0)

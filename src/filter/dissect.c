@@ -256,7 +256,7 @@ bool dissect(struct dissected *d, const struct filter_packet *p)
 	uint16_t type;
 
 	memset(d, 0, sizeof(*d));
-	d->len = p->len;
+	d->len = p->len + (p->vlan_in_meta ? 4 : 0);
 	switch (p->link) {
 	case LINK_ETHERNET:
 		return ethernet(d, b, p);

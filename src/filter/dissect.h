@@ -8,23 +8,7 @@
 #define WEFT_FILTER_DISSECT_H
 
 #include "filter/filter.h"
-
-enum {
-	HAS_ETH = 1, /* smac, dmac */
-	HAS_ETHERTYPE = 2,
-	HAS_VLAN = 4,
-	HAS_VLAN2 = 8,
-	HAS_MPLS = 16,
-	HAS_IP = 32, /* src, dst, proto, ttl, dscp */
-	HAS_PORTS = 64,
-	HAS_TCP = 128,	/* flags */
-	HAS_ICMP = 256, /* type, code */
-	HAS_TUNNEL = 512,
-	HAS_VNI = 1024,
-	HAS_ARP = 2048,
-	HAS_FRAGMENT = 4096,  /* it is one */
-	HAS_EXTENSION = 8192, /* IPv6 extension headers */
-};
+#include "seam/filter.h"
 
 struct dissected {
 	unsigned has; /* HAS_… */

@@ -184,6 +184,13 @@ int filter_uses(const struct filter *f, enum filter_use use, struct buf *why)
 	static const char *const places[] = {"records", "packets", "the kernel"};
 	const struct node *bad;
 
+	if (f->pcap && use == FILTER_KERNEL && pcap_filter_loops(f->pcap)) {
+		if (why)
+			buf_addz(why,
+				 "this pcap expression loops over headers (protochain), which the kernel "
+				 "does not take");
+		return -ENOTSUP;
+	}
 	if (f->pcap && use != FILTER_RECORDS)
 		return 0;
 	if (f->pcap && !f->root) {
@@ -224,7 +231,12 @@ static bool match_pcap(struct pcap_filter *f, const struct filter_packet *p)
 	uint32_t n = p->caplen > FRAME_MAX - 4 ? FRAME_MAX - 4 : p->caplen;
 
 	memcpy(frame, p->p, 12);
-	memcpy(frame + 12, (uint8_t[]){0x81, 0, (uint8_t)(p->vlan_tci >> 8), (uint8_t)p->vlan_tci}, 4);
+	uint16_t tpid = p->vlan_tpid ? p->vlan_tpid : 0x8100;
+
+	memcpy(frame + 12,
+	       (uint8_t[]){(uint8_t)(tpid >> 8), (uint8_t)tpid, (uint8_t)(p->vlan_tci >> 8),
+			   (uint8_t)p->vlan_tci},
+	       4);
 	memcpy(frame + 16, p->p + 12, n - 12);
 	return pcap_filter_match(f, p->link, frame, n + 4, p->len + 4);
 }

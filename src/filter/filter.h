@@ -16,6 +16,7 @@
 
 #include "base/remark.h"
 #include "filter/record.h"
+#include "seam/filter.h"
 
 struct filter; /* parsed; immutable, counted */
 
@@ -45,10 +46,21 @@ struct filter_packet {
 	uint32_t caplen, len;	  /* there, and on the wire */
 	uint32_t link;		  /* LINKTYPE_…, as in captures */
 	const struct record *who; /* ends' identities, verdict, reason; or NULL */
-	bool vlan_in_meta;	  /* the outer tag is not in the bytes: vlan_tci */
-	uint16_t vlan_tci;
+	bool vlan_in_meta; /* the outer tag is not in the bytes (nor in caplen, len): vlan_tci, vlan_tpid */
+	uint16_t vlan_tci, vlan_tpid; /* tpid 0: 0x8100 */
 };
 bool filter_packet(const struct filter *f, const struct filter_packet *p);
+
+/* As the applier takes it for the kernel: one of the two, malloc'd. It says what filter_packet() says of an
+ * Ethernet frame that is there whole. 0; -ENOTSUP with the reason and the term in why (may be NULL); -ENOMEM.
+ */
+struct filter_program {
+	struct filter_step *steps;
+	struct filter_classic *classic;
+	uint32_t n;
+};
+int filter_program(const struct filter *f, struct filter_program *out, struct buf *why);
+void filter_program_fini(struct filter_program *p);
 
 /* Proposals for what may stand at the end of `text`; calls fn(ctx, word, sentence) for each. */
 void filter_complete(struct str text, void (*fn)(void *ctx, const char *word, const char *sentence),

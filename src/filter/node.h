@@ -52,5 +52,8 @@ struct node *node_parse(struct arena *a, struct str text, struct pos at, struct 
 struct node *node_from_pcap(struct arena *a, struct str text, struct buf *why);
 /* The opposite. 0 or -ENOTSUP (why). */
 int node_to_pcap(struct buf *out, const struct node *n, struct buf *why);
+/* As steps for the kernel (malloc'd); all its fields must be the kernel's. 0; -ENOTSUP: too large (why may be
+ * NULL); -ENOMEM. */
+int node_steps(const struct node *n, struct filter_step **out, uint32_t *len, struct buf *why);
 
 #endif

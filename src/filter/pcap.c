@@ -362,6 +362,38 @@ const struct bpf_program *pcap_filter_program(struct pcap_filter *f, uint32_t li
 	return c && c->good ? &c->program : NULL;
 }
 
+bool pcap_filter_loops(struct pcap_filter *f)
+{
+	const struct bpf_program *p = pcap_filter_program(f, LINK_ETHERNET_NUMBER);
+
+	for (unsigned i = 0; p && i < p->bf_len; i++)
+		if (p->bf_insns[i].code == (BPF_JMP | BPF_JA) && (bpf_int32)p->bf_insns[i].k < 0)
+			return true;
+	return false;
+}
+
+int pcap_filter_classic(struct pcap_filter *f, struct filter_classic **out, uint32_t *n)
+{
+	const struct bpf_program *p = pcap_filter_program(f, LINK_ETHERNET_NUMBER);
+	struct filter_classic *c;
+
+	if (!p)
+		return -ENOMEM;
+	if (p->bf_len > FILTER_CLASSIC_MAX)
+		return -E2BIG;
+	c = malloc(p->bf_len * sizeof(*c));
+	if (!c)
+		return -ENOMEM;
+	for (unsigned i = 0; i < p->bf_len; i++)
+		c[i] = (struct filter_classic){.code = p->bf_insns[i].code,
+					       .jt = p->bf_insns[i].jt,
+					       .jf = p->bf_insns[i].jf,
+					       .k = p->bf_insns[i].k};
+	*out = c;
+	*n = p->bf_len;
+	return 0;
+}
+
 bool pcap_filter_match(struct pcap_filter *f, uint32_t link, const uint8_t *p, uint32_t caplen, uint32_t len)
 {
 	const struct bpf_program *program = pcap_filter_program(f, link);

@@ -45,7 +45,8 @@ enum argument_hint {
 	HINT_COMMANDS,
 	HINT_ENDS,
 	HINT_POD,
-	HINT_FAULT
+	HINT_FAULT,
+	HINT_FILTER
 };
 
 struct option_desc {

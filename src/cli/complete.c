@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "cli/cluster.h"
 #include "cli/names.h"
+#include "filter/filter.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -190,6 +191,59 @@ static void offer_fault(const struct line *l)
 	offer_names(l, "node/", KIND_node, NULL);
 }
 
+/* Objects that fields of a filter name, by the field's word; live, of the cluster. */
+static void offer_filter_names(const struct line *l, struct str path, const char *before)
+{
+	if (str_starts(path, STR("src.")) || str_starts(path, STR("dst.")))
+		path = (struct str){path.p + 4, path.n - 4};
+	if (str_eqz(path, "pod"))
+		offer_paths(l, before, KIND_pod);
+	else if (str_eqz(path, "service"))
+		offer_paths(l, before, KIND_service);
+	else if (str_eqz(path, "workload"))
+		offer_workloads(l, before);
+	else if (str_eqz(path, "ns"))
+		offer_names(l, before, KIND_namespace, NULL);
+	else if (str_eqz(path, "node") || str_eqz(path, "seen.node"))
+		offer_names(l, before, KIND_node, NULL);
+}
+
+struct filter_line {
+	const struct line *l;
+	const char *before;
+};
+
+static void offer_filter_word(void *ctx, const char *word, const char *sentence)
+{
+	const struct filter_line *f = ctx;
+
+	offer(f->l, f->before, word, sentence);
+}
+
+/* The filter is one word of the line: what is typed of it stays in front of the field or value that it ends
+ * with. */
+static void offer_filter(const struct line *l)
+{
+	struct filter_line f = {.l = l};
+	AUTO_BUF before = {0};
+	size_t from = l->word.n, end;
+
+	if (l->n_args)
+		return;
+	while (from && !strchr(" \t(!&|={},\"'", l->word.p[from - 1]))
+		from--;
+	buf_add(&before, l->word.p, from);
+	f.before = before.p ? before.p : "";
+	filter_complete(l->word, offer_filter_word, &f);
+	end = from;
+	while (end && strchr(" =!\"'", l->word.p[end - 1]))
+		end--;
+	for (from = end; from && !strchr(" \t(!&|", l->word.p[from - 1]);)
+		from--;
+	if (end < l->word.n && memchr(l->word.p + end, '=', l->word.n - end))
+		offer_filter_names(l, (struct str){l->word.p + from, end - from}, f.before);
+}
+
 static void offer_argument(const struct line *l)
 {
 	if (l->after_dashes || (l->c->max >= 0 && l->n_args >= l->c->max && l->c->max))
@@ -217,6 +271,9 @@ static void offer_argument(const struct line *l)
 		break;
 	case HINT_FAULT:
 		offer_fault(l);
+		break;
+	case HINT_FILTER:
+		offer_filter(l);
 		break;
 	case HINT_NONE:
 		break;

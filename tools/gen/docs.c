@@ -140,14 +140,14 @@ static const char *type_word(const char *type)
 	return "word or number";
 }
 
-/* "R | P" as "RP". */
+/* "R | P | K" as "RPK". */
 static const char *uses_word(const char *uses)
 {
 	static char out[4];
 	size_t n = 0;
 
 	for (; *uses; uses++)
-		if (strchr("RP", *uses))
+		if (strchr("RPK", *uses))
 			out[n++] = *uses;
 	out[n] = 0;
 	return out;
@@ -170,7 +170,12 @@ static void print_filters(void)
 	    "has addresses and\n  no ports.\n"
 	    "- `pcap:'tcp port 443 and net 10.0.0.0/8'` is a pcap expression and means what libpcap says; "
 	    "bare text that the\n  syntax above refuses is tried as one. Names of hosts are not looked up.\n"
-	    "- Judged over: R records of flows and drops, P packets.");
+	    "- Judged over: R records of flows and drops, P packets, K packets in the kernel. `weft filter` "
+	    "says where a filter\n"
+	    "  can run, and which term cannot and why; nothing is approximated. pcap expressions run in the "
+	    "kernel, but not\n"
+	    "  `protochain`. There a frame that was merged (GRO, GSO) is as long as it was merged, for "
+	    "`len`, too.");
 	printf("| field | sides | type | over | what it is |\n|---|---|---|---|---|\n");
 #define SIDED "yes"
 #define PLAIN ""

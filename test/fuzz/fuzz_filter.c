@@ -1,13 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Any text as a filter, any bytes as a packet: text up to the first newline, the packet behind it. What is
- * read prints to a text that reads as the same filter; what is refused has one error inside the text.
+ * read prints to a text that reads as the same filter; what is refused has one error inside the text. What
+ * can run in the kernel passes the applier's checks.
  */
 #include <errno.h>
 #include <stdlib.h>
 
+#include "apply/filter.h"
 #include "base/own.h"
 #include "filter/filter.h"
+
+static void check_program(const struct filter *f)
+{
+	struct filter_program p = {};
+	AUTO_BUF why = {};
+	int r = filter_program(f, &p, &why);
+	struct filter_form form = {p.steps, p.classic, p.n};
+
+	if (r ? r != -ENOTSUP || !why.n : p.steps && filter_check(&form, &why))
+		abort();
+	/* libpcap compiles reads that no packet can satisfy, too: refused with their reason */
+	if (!r && p.classic && filter_check(&form, &why) && !why.n)
+		abort();
+	filter_program_fini(&p);
+}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -31,6 +48,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (filter_parse(&again, buf_str(&printed), (struct pos){}, &remarks) || !filter_eq(f, again))
 		abort();
 	filter_print_other(f, &other, &why);
+	check_program(f);
 	for (size_t i = 0; i < ARRAY_LEN(links); i++) {
 		struct filter_packet p = {.p = (const uint8_t *)rest.p,
 					  .caplen = (uint32_t)rest.n,

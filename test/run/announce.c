@@ -46,7 +46,7 @@ static void test_forms(struct child *c, const struct script *plan)
 	struct service_key key = {.port = htons(80), .proto = 6}, no_port = {.proto = 6},
 			   no_proto = {.port = htons(80)}, marker = {.port = 0};
 	struct service_value none = {0}, outside = {.flags = SERVICE_OUTSIDE_TOO},
-			     v = {.list = 1, .count = 2, .service = 7}, flags = {.flags = 64, .service = 7},
+			     v = {.list = 1, .count = 2, .service = 7}, flags = {.flags = 128, .service = 7},
 			     no_list = {.count = 1, .service = 7},
 			     out = {.out_list = 1, .out_count = 1, .service = 7},
 			     nameless = {.list = 1, .count = 1},

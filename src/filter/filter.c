@@ -121,6 +121,8 @@ int filter_parse(struct filter **out, struct str text, struct pos at, struct rem
 		at.file = shown;
 	}
 	r = parse(f, text.p ? text : STR(""), at, remarks);
+	if (!r && f->root)
+		f->numbered = node_number(f->root, 0);
 	if (r)
 		filter_unref(&f);
 	else

@@ -40,6 +40,16 @@ int filter_uses(const struct filter *f, enum filter_use use, struct buf *why);
 
 bool filter_record(const struct filter *f, const struct record *r);
 
+/* The same over many records that share their ends: who keeps ends by number (0: none) lets the filter
+ * remember what it said of each. An end is an address and its identity; numbers and what they stand for may
+ * not change meanwhile. Its memory is bounded; of larger ones less is remembered. NULL: out of memory; one is
+ * enough for a thread and a question. */
+struct filter_run;
+struct filter_run *filter_run_new(const struct filter *f, uint32_t ends);
+void filter_run_free(struct filter_run **run);
+bool filter_run_record(struct filter_run *run, const struct record *r, uint32_t from, uint32_t to,
+		       uint32_t via);
+
 /* A packet as captured. Names of addresses (pods, labels) come from `who`, or are not known. */
 struct filter_packet {
 	const uint8_t *p;

@@ -331,6 +331,49 @@ static bool test_side(const struct subject *s, const struct node *n, enum side s
 	return number(s, n->field, side, &x) && any_number(n, x);
 }
 
+/* The same, remembered by end. */
+static bool test_end(const struct subject *s, const struct node *n, enum side side)
+{
+	const struct memo *m = s->memo;
+	uint32_t end = 0;
+	uint8_t *known;
+	bool yes;
+
+	if (m && n->number)
+		end = !filter_fields[n->field].sided ? m->via : side == SIDE_DST ? m->to : m->from;
+	if (!end || end >= m->ends)
+		return test_side(s, n, side);
+	known = &m->known[(size_t)(n->number - 1) * m->ends + end];
+	if (*known)
+		return *known - 1;
+	yes = test_side(s, n, side);
+	*known = (uint8_t)(1 + yes);
+	return yes;
+}
+
+uint32_t node_number(struct node *n, uint32_t numbered)
+{
+	for (unsigned i = 0; i < n->kids_len; i++)
+		numbered = node_number(n->kids[i], numbered);
+	if (n->op != NODE_TEST && n->op != NODE_HAS)
+		return numbered;
+	switch (n->field) {
+	case FIELD_IP:
+	case FIELD_POD:
+	case FIELD_NS:
+	case FIELD_LABEL:
+	case FIELD_WORKLOAD:
+	case FIELD_NODE:
+	case FIELD_KIND:
+	case FIELD_DOMAIN:
+	case FIELD_SERVICE:
+	case FIELD_VIA_IP:
+		return n->number = numbered + 1;
+	default:
+		return numbered;
+	}
+}
+
 bool node_match(const struct node *n, const struct subject *s)
 {
 	switch (n->op) {
@@ -356,8 +399,8 @@ bool node_match(const struct node *n, const struct subject *s)
 			return s->packet ? flag_packet(s->packet, n->field)
 					 : flag_record(s->record, n->field);
 		if (!filter_fields[n->field].sided || n->side != SIDE_EITHER)
-			return test_side(s, n, n->side);
-		return test_side(s, n, SIDE_SRC) || test_side(s, n, SIDE_DST);
+			return test_end(s, n, n->side);
+		return test_end(s, n, SIDE_SRC) || test_end(s, n, SIDE_DST);
 	}
 	return false;
 }

@@ -10,8 +10,19 @@
 struct subject {
 	const struct dissected *packet; /* NULL: the record alone */
 	const struct record *record;	/* may be NULL with a packet */
+	const struct memo *memo;	/* of a record; or NULL */
+};
+
+/* What numbered tests said of ends, so that a name is compared once for all records of an end: known[(number
+ * - 1) * ends + end] is 0, or 1 + what it said. */
+struct memo {
+	uint8_t *known;
+	uint32_t ends;
+	uint32_t from, to, via; /* of the record at hand; 0: not known */
 };
 
 bool node_match(const struct node *n, const struct subject *s);
+/* Gives numbers to the tests that can be remembered; returns how many have one by now. */
+uint32_t node_number(struct node *n, uint32_t numbered);
 
 #endif

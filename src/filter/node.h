@@ -22,6 +22,7 @@ struct node {
 	struct str key;	      /* of a label */
 	struct value *values; /* TEST: any of them; a flag has none. Sorted, disjoint, not adjacent */
 	unsigned values_len;
+	uint32_t number; /* TEST, HAS that ask about one end of a record only: 1, 2, …; else 0 */
 };
 
 enum { FILTER_TEXT_MAX = 65536, FILTER_DEPTH_MAX = 64, FILTER_NODES_MAX = 16384 };
@@ -31,6 +32,7 @@ struct filter {
 	struct arena arena;
 	struct node *root;	  /* of a pcap expression: the native form, or NULL where there is none */
 	struct pcap_filter *pcap; /* NULL: native */
+	uint32_t numbered;	  /* tests with a number */
 };
 
 /* New nodes; NULL when out of memory (or an operand is NULL). And, or: nested ones of the same kind become

@@ -424,6 +424,7 @@ static void unpack(const struct history *h, const struct kept *k, struct record 
 struct asking {
 	const struct history *h;
 	const struct history_query *q;
+	struct filter_run *run; /* NULL: no filter */
 	int (*fn)(void *ctx, const struct record *r);
 	void *ctx;
 	uint32_t found;
@@ -440,7 +441,7 @@ static int consider(struct asking *a, const struct kept *k)
 	if (k->last < a->q->since || (a->q->until && k->first >= a->q->until))
 		return 0;
 	unpack(a->h, k, &r);
-	if (a->q->filter && !filter_record(a->q->filter, &r))
+	if (a->run && !filter_run_record(a->run, &r, k->from, k->to, k->via))
 		return 0;
 	res = a->fn(a->ctx, &r);
 	if (res)
@@ -452,16 +453,17 @@ int history_query(const struct history *h, const struct history_query *q,
 		  int (*fn)(void *ctx, const struct record *r), void *ctx)
 {
 	struct asking a = {.h = h, .q = q, .fn = fn, .ctx = ctx};
-	int r;
+	int r = 0;
 
-	for (size_t i = h->open.len; i--;)
-		if ((r = consider(&a, &h->open.items[i])))
-			goto out;
-	for (uint32_t i = 0; !q->open_only && i < h->ring_len; i++)
-		if ((r = consider(&a, &h->ring[(h->ring_next + h->ring_max - 1 - i) % h->ring_max])))
-			goto out;
-	return 0;
-out:
+	if (q->filter && !(a.run = filter_run_new(q->filter, (uint32_t)h->ends.len)))
+		return -ENOMEM;
+	for (size_t i = h->open.len; i-- && !r;)
+		r = consider(&a, &h->open.items[i]);
+	for (uint32_t left = q->open_only ? 0 : h->ring_len, at = h->ring_next; left-- && !r;) {
+		at = (at ? at : h->ring_max) - 1;
+		r = consider(&a, &h->ring[at]);
+	}
+	filter_run_free(&a.run);
 	return q->limit && a.found == q->limit ? 0 : r;
 }
 

@@ -32,7 +32,7 @@ struct history_query {
 	bool again; /* also records of connections that the caller's node has one of */
 };
 /* Calls fn with each, newest end first (open ones before all); stops when it returns non-0 (returned). The
- * record is valid during the call. */
+ * record is valid during the call, in which the history may not change. -ENOMEM before any call. */
 int history_query(const struct history *h, const struct history_query *q,
 		  int (*fn)(void *ctx, const struct record *r), void *ctx);
 

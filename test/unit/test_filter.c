@@ -307,6 +307,41 @@ static void finds_records(void **state)
 			fail_msg("matches: %s", no[i]);
 }
 
+/* What is remembered of ends says the same, whichever side they stand on, and the second time too. */
+static void remembers_ends(void **state)
+{
+	static const char *const texts[] = {"src.pod == web-1",
+					    "dst.pod ~ 'db-*'",
+					    "src.pod.label[\"app\"] == \"web\" || dst.port == 40000",
+					    "has(dst.workload) && ns == shop",
+					    "src.ip == 10.244.0.5 && !(dst.ip == 10.244.0.5)",
+					    "service == db",
+					    "service.ip == 10.96.0.20",
+					    "src.kind == pod && node == node-1",
+					    "src host 10.244.0.5 and tcp",
+					    "src.node != node-1"};
+	struct record there = shop(), back = there;
+
+	(void)state;
+	back.from = there.to;
+	back.to = there.from;
+	back.via = (struct addr){};
+	back.service = NULL;
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+		for (uint32_t ends = 0; ends < 5; ends++) {
+			struct filter *f = parse(texts[i]);
+			struct filter_run *run = filter_run_new(f, ends);
+
+			assert_non_null(run);
+			for (int again = 0; again < 3; again++)
+				if (filter_run_record(run, &there, 1, 2, 3) != filter_record(f, &there) ||
+				    filter_run_record(run, &back, 2, 1, 0) != filter_record(f, &back))
+					fail_msg("%s: otherwise with %u ends", texts[i], ends);
+			filter_run_free(&run);
+			filter_unref(&f);
+		}
+}
+
 static void says_where_it_cannot_run(void **state)
 {
 	struct filter *f = parse("tcp && rtt > 20ms");
@@ -322,6 +357,32 @@ static void says_where_it_cannot_run(void **state)
 	assert_int_equal(filter_uses(f, FILTER_RECORDS, &why), -ENOTSUP);
 	assert_non_null(strstr(why.p, "reads bytes of packets"));
 	assert_int_equal(filter_uses(f, FILTER_KERNEL, &why), 0);
+	filter_unref(&f);
+	f = parse("pcap:'ip6 protochain 6'");
+	buf_clear(&why);
+	assert_int_equal(filter_uses(f, FILTER_KERNEL, &why), -ENOTSUP);
+	assert_non_null(strstr(why.p, "protochain"));
+	filter_unref(&f);
+}
+
+/* BR76: what is too large for the kernel is refused, not cut. */
+static void br76_bound_of_steps(void **state)
+{
+	AUTO_BUF text = {}, why = {};
+	struct filter_program p = {};
+	struct filter *f;
+
+	(void)state;
+	for (unsigned i = 0; i < 1500; i++)
+		buf_printf(&text, "%sport == %u", i ? " || " : "", i * 2);
+	f = parse(text.p);
+	assert_int_equal(filter_program(f, &p, &why), -ENOTSUP);
+	assert_non_null(strstr(why.p, "4096 comparisons"));
+	filter_unref(&f);
+	f = parse("tcp && port == 80");
+	assert_int_equal(filter_program(f, &p, &why), 0);
+	assert_true(p.steps && !p.classic && p.n == 6);
+	filter_program_fini(&p);
 	filter_unref(&f);
 }
 
@@ -543,7 +604,9 @@ int main(void)
 	    cmocka_unit_test(bounds_hold),
 	    cmocka_unit_test(prints_in_the_other_form),
 	    cmocka_unit_test(finds_records),
+	    cmocka_unit_test(remembers_ends),
 	    cmocka_unit_test(says_where_it_cannot_run),
+	    cmocka_unit_test(br76_bound_of_steps),
 	    cmocka_unit_test(br13_br72_br73_br74_headers),
 	    cmocka_unit_test(br75_random_bytes),
 	    cmocka_unit_test(br77_random_filters_print_alike),

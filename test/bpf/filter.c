@@ -238,7 +238,7 @@ static unsigned long frames_wanted(unsigned long preset)
 	return n ? n : preset;
 }
 
-/* Every filter must both match and not match some frame, else it shows nothing; told for fixed sets. */
+/* each: every filter must both match and not match some frame, else it shows nothing. */
 static void hold(struct set *s, const char *name, uint64_t seed, unsigned long frames, bool each)
 {
 	uint32_t some = 0, all = UINT32_MAX;
@@ -577,6 +577,54 @@ static void br71_random_classic(void **state)
 	assert_true(yes > 100 && refused > 100);
 }
 
+/* Each read of 1, 2 and 4 bytes at each place around the tag, direct and by X, on frames that end everywhere:
+ * the value must be the one on the wire. */
+static void br68_br74_reads_around_the_tag(void **state)
+{
+	static const uint16_t direct[] = {0x30, 0x28, 0x20}, indirect[] = {0x50, 0x48, 0x40};
+	struct model_frame f = {.tagged = true, .tpid = 0x88a8, .tci = 0xa1b2};
+	uint8_t wire[40];
+
+	(void)state;
+	if (!may_load())
+		skip();
+	for (unsigned i = 0; i < sizeof(wire); i++)
+		wire[i] = (uint8_t)(0x40 + 5 * i);
+	memcpy(f.bytes, wire, 12);
+	memcpy(f.bytes + 12, wire + 16, sizeof(wire) - 16);
+	memcpy(wire + 12, (uint8_t[]){0x88, 0xa8, 0xa1, 0xb2}, 4);
+	for (unsigned at = 0; at < 24; at++)
+		for (unsigned size = 0; size < 6; size++) {
+			unsigned n = 1u << size % 3;
+			bool by_x = size >= 3;
+			uint32_t value = 0;
+			struct filter_classic c[5] = {{.code = 0x01, .k = at / 2},
+						      {.code = by_x ? indirect[size % 3] : direct[size % 3],
+						       .k = by_x ? at - at / 2 : at},
+						      {.code = 0x15, .jf = 1},
+						      {.code = 0x06, .k = 1},
+						      {.code = 0x06}};
+			struct set s = {.n = 1, .plain = -1, .tagged = -1};
+			struct filter_form form = {.classic = c, .n = 5};
+			struct filter_code code = {};
+			AUTO_BUF why = {};
+
+			for (unsigned i = 0; i < n; i++)
+				value = value << 8 | wire[at + i];
+			c[2].k = value;
+			assert_int_equal(filter_translate(&code, &form, 1, &why), 0);
+			s.tagged = load_tagging(&code, &why);
+			filter_code_fini(&code);
+			if (s.tagged < 0)
+				fail_msg("%s", why.p);
+			for (f.n = 14; f.n < 30; f.n++)
+				if (kernel(&s, &f) != (at + n <= f.n + 4))
+					fail_msg("%u bytes at %u%s of a frame of %u", n, at,
+						 by_x ? " by X" : "", f.n);
+			own_fd(&s.tagged);
+		}
+}
+
 /* --- the guard ------------------------------------------------------------------------------------- */
 
 static void refuses(const struct filter_form *f, const char *want)
@@ -722,6 +770,7 @@ int main(void)
 	    cmocka_unit_test(br75_random_bytes),
 	    cmocka_unit_test(br71_captures),
 	    cmocka_unit_test(br71_random_classic),
+	    cmocka_unit_test(br68_br74_reads_around_the_tag),
 	    cmocka_unit_test(br76_the_guard),
 	    cmocka_unit_test(br68_br78_paged),
 	};

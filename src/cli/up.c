@@ -246,6 +246,7 @@ int cmd_up(const struct options_up *o)
 				     .mode = o->mode && !strcmp(o->mode, "routes") ? SANDBOX_ROUTES
 										   : SANDBOX_VXLAN,
 				     .max_file = (unsigned)o->max_file,
+				     .history = (unsigned)o->history,
 				     .attach = o->attach,
 				     .strict = o->strict,
 				     .no_external_ips = o->no_external_ips,

@@ -422,9 +422,17 @@ static int internal(void *ctx, const char *method, const char *name, struct str 
 	return internal_request(ctx, method, name, body, answer, e);
 }
 
+static struct http_later *internal_later(void *ctx, const char *method, const char *name, struct str body,
+					 struct api_error *e)
+{
+	struct hub *h = ctx;
+	return !strcmp(method, "POST") && !strcmp(name, "history") ? rollups_ask(h->rollups, body, e) : NULL;
+}
+
 static bool ready(void *ctx)
 {
 	return ((struct hub *)ctx)->loaded;
 }
 
-const struct api_ops hub_api_ops = {.write = write_one, .internal = internal, .ready = ready};
+const struct api_ops hub_api_ops = {
+    .write = write_one, .internal = internal, .internal_later = internal_later, .ready = ready};

@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <jansson.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "hub/cluster.h"
 #include "observe/history.h"
@@ -32,6 +34,7 @@ struct flows {
 	struct subscription *sub;
 	struct identities *ids;
 	struct history *history;
+	struct rollups *rollups;
 	const struct identity *outside, *unknown; /* references */
 	VEC(struct flow_node) nodes;
 	VEC(struct prefix) ranges; /* of the nodes' pods */
@@ -261,6 +264,7 @@ int flows_take(struct flows *f, struct str node, struct str body, struct buf *an
 	if (!n)
 		return api_fail(e, 500, "InternalError", "out of memory");
 	begin_epoch(f, n, &report);
+	rollups_report(f->rollups, node, &report);
 	n->at = now_ns();
 	n->lost_now = report.lost;
 	if (report.first > n->next) {
@@ -278,6 +282,7 @@ int flows_take(struct flows *f, struct str node, struct str body, struct buf *an
 		name_end(f, &record.to, record.first);
 		record.again = record.kind == RECORD_FLOW && record.from.who->kind == IDENTITY_POD &&
 			       record.from.who->node.n && !str_eqz(record.from.who->node, n->name);
+		rollups_take(f->rollups, report.first + i, &record);
 		history_put(f->history, &record); /* what finds no room is counted there */
 		n->next++;
 		n->received++;
@@ -408,6 +413,16 @@ void flows_tick(struct flows *f)
 	identities_forget(f->ids, now - (int64_t)FORGET_S * 1000000000);
 }
 
+/* Since when the object has what it has: a hub that begins anew hears of connections that are older. */
+static int64_t since_when(const struct object *o, int64_t now)
+{
+	char text[64];
+	int64_t seconds;
+
+	snprintf(text, sizeof(text), STR_FMT, STR_ARG(o->meta.creation_timestamp));
+	return clock_parse(text, &seconds) || seconds * 1000000000 > now ? now : seconds * 1000000000;
+}
+
 static int note_all(struct flows *f)
 {
 	static const enum kind kinds[] = {KIND_node, KIND_service, KIND_pod};
@@ -419,13 +434,13 @@ static int note_all(struct flows *f)
 		if (store_list(f->store, kinds[k], STR(""), &list))
 			return -ENOMEM;
 		VEC_EACH (&list.list, o)
-			note_object(f, *o, false, now);
+			note_object(f, *o, false, since_when(*o, now));
 		vec_free(&list.list);
 	}
 	return 0;
 }
 
-int flows_new(struct flows **out, struct store *s, uint32_t records)
+int flows_new(struct flows **out, struct store *s, struct rollups *rollups, uint32_t records)
 {
 	static const struct identity outside = {.kind = IDENTITY_OUTSIDE},
 				     unknown = {.kind = IDENTITY_UNKNOWN};
@@ -435,6 +450,7 @@ int flows_new(struct flows **out, struct store *s, uint32_t records)
 	if (!f)
 		return -ENOMEM;
 	f->store = s;
+	f->rollups = rollups;
 	f->ranges_stale = true;
 	r = identities_new(&f->ids);
 	if (!r)

@@ -7,11 +7,12 @@
 #ifndef WEFT_HUB_FLOWS_H
 #define WEFT_HUB_FLOWS_H
 
+#include "hub/rollup.h"
 #include "serve/api.h"
 
 struct flows;
-/* Follows the store's pods, nodes and Services; keeps that many records. 0 or -errno. */
-int flows_new(struct flows **out, struct store *s, uint32_t records);
+/* Follows the store's pods, nodes and Services; keeps that many records, and passes all on. 0 or -errno. */
+int flows_new(struct flows **out, struct store *s, struct rollups *rollups, uint32_t records);
 void flows_free(struct flows **f);
 /* A report of a node. Returns and errors as of api_ops.internal. */
 int flows_take(struct flows *f, struct str node, struct str body, struct buf *answer, struct api_error *e);

@@ -185,6 +185,7 @@ static void stop(struct hub *h)
 {
 	if (h->http)
 		http_free(&h->http);
+	rollups_stop(h->rollups);
 	uv_walk(&h->loop, close_handle, NULL);
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&h->loop);
@@ -193,6 +194,7 @@ static void stop(struct hub *h)
 	api_free(&h->api);
 	metrics_free(&h->metrics);
 	flows_free(&h->flows);
+	rollups_free(&h->rollups);
 	if (h->sub)
 		store_unsubscribe(&h->sub);
 	VEC_EACH (&h->waiting_pods.list, o)
@@ -217,7 +219,9 @@ int hub_run(struct hub *h, int unix_fd)
 	r = start_store(h);
 	uint64_t floor = h->store ? store_version(h->store) : 0;
 	if (!r)
-		r = flows_new(&h->flows, h->store, FLOW_RECORDS);
+		r = rollups_new(&h->rollups, &h->loop, h->store, h->opt.dir, h->opt.history);
+	if (!r)
+		r = flows_new(&h->flows, h->store, h->rollups, FLOW_RECORDS);
 	if (!r)
 		r = metrics_new(&h->metrics, h->store, h->flows);
 	if (!r)

@@ -9,6 +9,7 @@
 #include "hub/flows.h"
 #include "hub/metrics.h"
 #include "hub/persist.h"
+#include "hub/rollup.h"
 #include "serve/api.h"
 #include "source/dir.h"
 
@@ -23,6 +24,7 @@ struct hub_options {
 	unsigned faster;		/* see cluster_config */
 	unsigned node_lost, node_evict; /* seconds; 0: see cluster_config */
 	unsigned max_file;		/* of a manifest, in MiB; 0: 64 */
+	unsigned history;		/* MiB that roll-ups may take on disk; 0: none are kept */
 };
 
 struct hub {
@@ -36,6 +38,7 @@ struct hub {
 	struct http_server *http;
 	struct flows *flows;
 	struct metrics *metrics;
+	struct rollups *rollups;
 	struct remarks remarks;		 /* of the last look at the files */
 	struct remarks running;		 /* of the controllers, and of refused files since */
 	struct object_refs waiting_pods; /* of files, references: what they replace has not ended yet */

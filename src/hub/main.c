@@ -22,7 +22,7 @@ static const char usage[] =
     "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
     "[--no-tls] [--port PORT]\n"
     "                [--nodes N] [--runtime SOCKET] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
-    "                [--fast-probes N] [PATH...]\n"
+    "                [--fast-probes N] [--history MIB] [PATH...]\n"
     "\n"
     "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
     "(RUNDIR/kubeconfig), with the objects of the\n"
@@ -45,10 +45,11 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	    {"fast-probes", required_argument, NULL, 'F'},
 	    {"runtime", required_argument, NULL, 'r'},
 	    {"max-file", required_argument, NULL, 'f'},
+	    {"history", required_argument, NULL, 'H'},
 	    {NULL, 0, NULL, 0},
 	};
 	int64_t n;
-	*opt = (struct hub_options){.name = "default", .mode = "vxlan", .tls = true};
+	*opt = (struct hub_options){.name = "default", .mode = "vxlan", .tls = true, .history = 256};
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
 		switch (c) {
 		case 'n':
@@ -103,6 +104,14 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 				return 2;
 			}
 			opt->max_file = (unsigned)n;
+			break;
+		case 'H':
+			if (str_to_i64(str_of(optarg), 0, 1 << 20, &n) || (n && n < 4)) {
+				fprintf(stderr, "weft-hub: --history %s: 4 to 1048576 MiB, or 0 for none\n",
+					optarg);
+				return 2;
+			}
+			opt->history = (unsigned)n;
 			break;
 		case 'r':
 			opt->runtime = optarg;
@@ -236,6 +245,17 @@ static int open_database(struct hub *h)
 	return r;
 }
 
+/* A folder of its own: there the file can be put aside and begun anew without root. */
+static int open_history(struct hub *h)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/history", h->opt.dir);
+	if (!h->opt.history || !mkdir(path, 0700) || errno == EEXIST)
+		return h->opt.history && geteuid() == 0 && chown(path, NOBODY_ID, NOBODY_ID) ? -errno : 0;
+	log_error("%s: %s", path, strerror(errno));
+	return -errno;
+}
+
 static int open_files(struct hub *h)
 {
 	struct remarks rs = {0};
@@ -289,7 +309,8 @@ int main(int argc, char **argv)
 	int fd = listen_unix(h.opt.dir);
 	if (fd < 0)
 		return 1;
-	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || drop(&h) || open_files(&h)) {
+	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || open_history(&h) || drop(&h) ||
+	    open_files(&h)) {
 		persist_close(&h.persist);
 		return 1;
 	}

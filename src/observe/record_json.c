@@ -8,7 +8,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 
-static const char *reason_of(uint16_t reason)
+const char *record_reason(uint16_t reason)
 {
 	static const char *const names[] = {
 #define DROP(id, number, text, advice) [number] = text,
@@ -127,7 +127,7 @@ void record_json(struct buf *b, const struct record *r)
 	buf_printf(b, "{\"record\":\"%s\",\"verdict\":\"%s\"", record_kind(r), record_verdict(r));
 	if (r->kind == RECORD_FLOW)
 		buf_printf(b, ",\"state\":\"%s\",\"ended\":%s", record_state(r), r->ended ? "true" : "false");
-	text(b, "reason", str_of(reason_of(r->reason)));
+	text(b, "reason", str_of(record_reason(r->reason)));
 	buf_printf(b, ",\"first\":\"%s\",\"last\":\"%s\",\"protocol\":\"%s\"", first, last, proto);
 	end_json(b, "from", &r->from.addr, r->from.port, r->from.who);
 	end_json(b, "to", &r->to.addr, r->to.port, r->to.who);

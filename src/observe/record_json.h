@@ -12,6 +12,7 @@ void record_time(int64_t ns, char out[31]);
 const char *record_verdict(const struct record *r); /* "forwarded" */
 const char *record_state(const struct record *r);   /* "open" */
 const char *record_kind(const struct record *r);    /* "flow" */
+const char *record_reason(uint16_t reason);	    /* "policy-ingress"; "": none */
 /* "TCP", or the number. */
 void record_protocol(uint8_t proto, char out[8]);
 

@@ -68,7 +68,12 @@ static void handle_internal(struct api *a, const struct http_request *rq, struct
 			 "%s is only for this machine's own processes, over the Unix socket", rq->path);
 		return;
 	}
-	if (a->ops->internal(a->ctx, rq->method, rq->path + strlen(INTERNAL), rq->body, &rp->body, e))
+	const char *name = rq->path + strlen(INTERNAL);
+	if (a->ops->internal_later)
+		rp->later = a->ops->internal_later(a->ctx, rq->method, name, rq->body, e);
+	if (rp->later || e->code)
+		return;
+	if (a->ops->internal(a->ctx, rq->method, name, rq->body, &rp->body, e))
 		api_fail(e, 500, "InternalError", "the request failed");
 }
 

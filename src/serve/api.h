@@ -44,6 +44,9 @@ struct api_ops {
 	 * JSON. */
 	int (*internal)(void *ctx, const char *method, const char *name, struct str body, struct buf *answer,
 			struct api_error *e);
+	/* Asked first: an answer that takes its time, or NULL (with e filled: refused). May be NULL. */
+	struct http_later *(*internal_later)(void *ctx, const char *method, const char *name, struct str body,
+					     struct api_error *e);
 	/* Whether /readyz says ok. */
 	bool (*ready)(void *ctx);
 };

@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * `weft history`: what traffic added up to, by time and by who, as the hub has it on disk. Adds nothing up
+ * itself. What is not known is said: from when on history reaches back, which node was away when.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "cli/cluster.h"
+#include "cli/command.h"
+#include "cli/output.h"
+
+struct asked {
+	int64_t since, until, step; /* seconds; until 0: now */
+};
+
+/* "90s", "5m", "2h", "1d": whole seconds. */
+static int seconds_of(const char *text, int64_t *out)
+{
+	static const struct {
+		char unit;
+		int64_t s;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	size_t n = strlen(text);
+
+	for (size_t i = 0; i < ARRAY_LEN(units) && n > 1; i++)
+		if (text[n - 1] == units[i].unit &&
+		    !str_to_i64((struct str){text, n - 1}, 1, 31536000 / units[i].s, out)) {
+			*out *= units[i].s;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+/* "10:42" of today, or of yesterday where that is still to come: that minute; "10:42:30": that second. */
+static int at_of(const char *text, int64_t now, struct asked *a)
+{
+	int h = 0, m = 0, s = 0, n = 0, parts;
+	struct tm tm;
+
+	if (!clock_parse(text, &a->since)) {
+		a->until = a->since + 1;
+		return 0;
+	}
+	parts = sscanf(text, "%2d:%2d%n:%2d%n", &h, &m, &n, &s, &n);
+	if (parts < 2 || text[n] || h < 0 || h > 23 || m < 0 || m > 59 || s < 0 || s > 59)
+		return -EINVAL;
+	time_t t = (time_t)now;
+	localtime_r(&t, &tm);
+	tm.tm_hour = h;
+	tm.tm_min = m;
+	tm.tm_sec = parts == 3 ? s : 0;
+	tm.tm_isdst = -1;
+	a->since = mktime(&tm);
+	if (a->since > now)
+		a->since -= 86400;
+	a->until = a->since + (parts == 3 ? 1 : 60);
+	return 0;
+}
+
+static int read_times(const struct options_history *o, int64_t now, struct asked *a)
+{
+	int64_t span = 3600;
+
+	if (o->since && o->at) {
+		cli_error(NULL, "--since and --at cannot be used together");
+		return EXIT_USAGE;
+	}
+	if (o->since && seconds_of(o->since, &span)) {
+		cli_error("like 90s, 5m, 2h, 1d", "--since: \"%s\" is no span of time", o->since);
+		return EXIT_USAGE;
+	}
+	if (o->step && seconds_of(o->step, &a->step)) {
+		cli_error("like 1s, 1m, 1h", "--step: \"%s\" is no span of time", o->step);
+		return EXIT_USAGE;
+	}
+	a->since = now - span;
+	if (o->at && at_of(o->at, now, a)) {
+		cli_error("like 10:42, 10:42:30, 2026-01-02T10:42:30Z", "--at: \"%s\" is no time", o->at);
+		return EXIT_USAGE;
+	}
+	return EXIT_OK;
+}
+
+static json_t *ask(const struct options_history *o, const char *name, const struct asked *a)
+{
+	AUTO_JSON q = json_object();
+	AUTO_BUF out = {};
+	char path[CLUSTER_PATH];
+	json_t *answer;
+	char *text;
+	long code;
+
+	if (o->n_args)
+		json_object_set_new(q, "filter", json_string(o->args[0]));
+	if (o->by)
+		json_object_set_new(q, "by", json_string(o->by));
+	json_object_set_new(q, "since", json_integer(a->since));
+	json_object_set_new(q, "until", json_integer(a->until));
+	json_object_set_new(q, "step", json_integer(a->step));
+	json_object_set_new(q, "limit", json_integer(o->limit));
+	text = json_dumps(q, JSON_COMPACT);
+	cluster_path(path, name, "hub.sock");
+	code =
+	    text ? http_request(path, "POST", "/apis/weft.network/internal/history", NULL, str_of(text), &out)
+		 : -1;
+	free(text);
+	if (code < 0)
+		return NULL;
+	if (code != 200) {
+		http_tell(code, buf_str(&out));
+		return NULL;
+	}
+	answer = json_loadb(out.p, out.n, 0, NULL);
+	if (!answer)
+		cli_error(NULL, "the hub's answer cannot be read");
+	return answer;
+}
+
+/* --- showing it ------------------------------------------------------------------------------------ */
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key)) ?: "";
+}
+
+static json_int_t number_of(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+/* "shop/web", "198.51.100.0/24". */
+static void end_cell(struct table *t, const json_t *end)
+{
+	const char *ns = text_of(end, "namespace"), *name = text_of(end, "workload");
+
+	if (!*name)
+		name = text_of(end, "name");
+	table_cellf(t, "%s%s%s", ns, *ns && *name ? "/" : "", *name ? name : text_of(end, "kind"));
+}
+
+static void amount_cell(struct table *t, json_int_t n)
+{
+	static const char units[] = " kMGTPE";
+	double v = (double)n;
+	size_t u = 0;
+
+	for (; v >= 1000 && u < sizeof(units) - 2; u++)
+		v /= 1000;
+	table_cellf(t, u ? v < 10 ? "%.1f%c" : "%.0f%c" : "%.0f", v, units[u]);
+}
+
+static void local_time(const char *text, char out[24])
+{
+	int64_t seconds = 0;
+	struct tm tm;
+
+	*out = 0;
+	if (!clock_parse(text, &seconds) && localtime_r(&(time_t){seconds}, &tm))
+		strftime(out, 24, "%m-%d %H:%M:%S", &tm);
+}
+
+static void member_cell(struct table *t, const json_t *row, const char *key)
+{
+	const json_t *v = json_object_get(row, key);
+
+	if (json_is_integer(v))
+		table_cellf(t, "%lld", (long long)json_integer_value(v));
+	else
+		table_cell(t, json_string_value(v) ?: "");
+}
+
+static void print_row(struct table *t, const json_t *row)
+{
+	json_int_t ended = number_of(row, "reset") + number_of(row, "unanswered") + number_of(row, "cut"),
+		   answered = number_of(row, "handshakes");
+	char at[24];
+
+	local_time(text_of(row, "at"), at);
+	table_cell(t, at);
+	end_cell(t, json_object_get(row, "from"));
+	end_cell(t, json_object_get(row, "to"));
+	end_cell(t, json_object_get(row, "service"));
+	member_cell(t, row, "port");
+	member_cell(t, row, "protocol");
+	member_cell(t, row, "node");
+	member_cell(t, row, "verdict");
+	member_cell(t, row, "reason");
+	table_cellf(t, "%lld", (long long)number_of(row, "begun"));
+	table_cellf(t, "%lld", (long long)ended);
+	table_cellf(t, "%lld", (long long)number_of(row, "events"));
+	amount_cell(t, number_of(row, "bytesThere"));
+	amount_cell(t, number_of(row, "bytesBack"));
+	if (answered)
+		table_cellf(t, "%.1f ms",
+			    (double)number_of(row, "handshakeMicroseconds") / 1000 / (double)answered);
+	else
+		table_cell(t, "");
+}
+
+static void show(const json_t *answer)
+{
+	static const char *const columns[] = {"from", "to",	 "service", "port", "protocol",
+					      "node", "verdict", "reason",  NULL};
+	const char *headings[] = {"AT",	   "FROM",    "TO",	"SERVICE", "PORT",   "PROTOCOL",
+				  "NODE",  "VERDICT", "REASON", "BEGUN",   "FAILED", "EVENTS",
+				  "BYTES", "BACK",    "ANSWER", NULL};
+	const json_t *rows = json_object_get(answer, "rows");
+	AUTO_TABLE t = {0};
+	json_t *row;
+	size_t i;
+
+	if (!json_array_size(rows)) {
+		printf("Nothing matches.\n");
+		return;
+	}
+	/* A column that no row has is left out. */
+	table_init(&t, headings);
+	for (size_t c = 0; columns[c]; c++) {
+		bool any = false;
+
+		json_array_foreach (rows, i, row)
+			any |= json_object_get(row, columns[c]) != NULL;
+		if (!any) {
+			free(t.cells.items[c + 1]);
+			t.cells.items[c + 1] = NULL;
+		}
+	}
+	json_array_foreach (rows, i, row)
+		print_row(&t, row);
+	table_print(&t);
+}
+
+/* What the answer does not know, on stderr. */
+static void tell_unknown(const json_t *answer, const struct asked *a)
+{
+	json_int_t began = number_of(answer, "began"), found = number_of(answer, "found"),
+		   rows = (json_int_t)json_array_size(json_object_get(answer, "rows"));
+	const char *alarm = text_of(answer, "alarm");
+	char from[24], to[24];
+	json_t *gap;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "unknown"), i, gap) {
+		local_time(text_of(gap, "from"), from);
+		local_time(text_of(gap, "to"), to);
+		cli_error(NULL, "%s is unknown, not zero, from %s to %s", text_of(gap, "node"), from, to);
+	}
+	if (began > a->since) {
+		clock_rfc3339(began, from);
+		local_time(from, to);
+		cli_error(NULL, "history begins at %s: nothing before is known", to);
+	}
+	if (*alarm)
+		cli_error("what is new is in memory only", "%s", alarm);
+	if (found > rows)
+		cli_error("--limit N shows more", "%lld rows more", (long long)(found - rows));
+}
+
+int cmd_history(const struct options_history *o)
+{
+	const char *name = cluster_name(o->name);
+	struct asked a = {0};
+	int r;
+
+	if (!name)
+		return EXIT_USAGE;
+	r = read_times(o, clock_wall(), &a);
+	if (r)
+		return r;
+	if (!cluster_need(name))
+		return EXIT_FAILED;
+	AUTO_JSON answer = ask(o, name, &a);
+
+	if (!answer)
+		return EXIT_FAILED;
+	if (o->output)
+		output_value(answer, o->output);
+	else
+		show(answer);
+	fflush(stdout);
+	tell_unknown(answer, &a);
+	return EXIT_OK;
+}

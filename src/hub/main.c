@@ -28,6 +28,28 @@ static const char usage[] =
     "(RUNDIR/kubeconfig), with the objects of the\n"
     "manifests in PATH... and those made through the API. Started by `weft up`.\n";
 
+static int parse_history(const char *text, struct hub_options *opt)
+{
+	int64_t n;
+	if (str_to_i64(str_of(text), 0, 1 << 20, &n) || (n && n < 4)) {
+		fprintf(stderr, "weft-hub: --history %s: 4 to 1048576 MiB, or 0 for none\n", text);
+		return -EINVAL;
+	}
+	opt->history = (unsigned)n;
+	return 0;
+}
+
+static int parse_rest(int argc, char **argv, struct hub_options *opt)
+{
+	if (!opt->dir) {
+		fprintf(stderr, "weft-hub: --dir is missing\n%s", usage);
+		return 2;
+	}
+	opt->paths = (const char *const *)argv + optind;
+	opt->paths_len = (size_t)(argc - optind);
+	return 0;
+}
+
 static int parse(int argc, char **argv, struct hub_options *opt)
 {
 	static const struct option options[] = {
@@ -106,12 +128,8 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 			opt->max_file = (unsigned)n;
 			break;
 		case 'H':
-			if (str_to_i64(str_of(optarg), 0, 1 << 20, &n) || (n && n < 4)) {
-				fprintf(stderr, "weft-hub: --history %s: 4 to 1048576 MiB, or 0 for none\n",
-					optarg);
+			if (parse_history(optarg, opt))
 				return 2;
-			}
-			opt->history = (unsigned)n;
 			break;
 		case 'r':
 			opt->runtime = optarg;
@@ -127,13 +145,7 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 			return 2;
 		}
 	}
-	if (!opt->dir) {
-		fprintf(stderr, "weft-hub: --dir is missing\n%s", usage);
-		return 2;
-	}
-	opt->paths = (const char *const *)argv + optind;
-	opt->paths_len = (size_t)(argc - optind);
-	return 0;
+	return parse_rest(argc, argv, opt);
 }
 
 /* A hub that was just killed may still be on its way out: asks for half a second. */

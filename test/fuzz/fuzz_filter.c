@@ -10,6 +10,7 @@
 #include "apply/filter.h"
 #include "base/own.h"
 #include "filter/filter.h"
+#include "filter/terms.h"
 
 static void check_program(const struct filter *f)
 {
@@ -24,6 +25,17 @@ static void check_program(const struct filter *f)
 	if (!r && p.classic && filter_check(&form, &why) && !why.n)
 		abort();
 	filter_program_fini(&p);
+}
+
+static void check_terms(const struct filter *f, const struct filter_packet *p)
+{
+	struct filter_terms t = {};
+
+	if (filter_terms(&t, f, 64, NULL))
+		return;
+	if (filter_terms_packet(&t, p) != filter_packet(f, p))
+		abort();
+	filter_terms_fini(&t);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -57,6 +69,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 		if (filter_packet(f, &p) != filter_packet(again, &p))
 			abort();
+		if (i == 0)
+			check_terms(f, &p);
 	}
 	filter_unref(&f);
 	filter_unref(&again);

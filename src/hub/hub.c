@@ -16,6 +16,8 @@
 #include "hub/tls.h"
 
 enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200, FLOW_RECORDS = 1 << 18 };
+/* Some 10,000 changes of pods: twice as many as a cluster of 10,000 makes in a node's fall. */
+enum { HISTORY_BYTES = 32 << 20 };
 
 /* The loop turns, which is all that is wanted. */
 static void on_flush_timer(uv_timer_t *t)
@@ -124,6 +126,8 @@ static int start_store(struct hub *h)
 				     .node_evict = h->opt.node_evict};
 	cluster_service_ranges(&cfg.services4, &cfg.services6);
 	int r = store_new(&h->store, HISTORY);
+	if (!r)
+		store_limit_history(h->store, HISTORY_BYTES);
 	if (!r)
 		r = cluster_new(&h->cluster, h->store, &cfg);
 	if (r)

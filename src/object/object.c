@@ -242,6 +242,11 @@ static size_t object_bytes(const struct object *o)
 	return o->body ? n + o->desc->body->size + struct_bytes(o->desc->body, o->body) : n;
 }
 
+size_t object_memory(const struct object *o)
+{
+	return sizeof(*o) + o->arena.used;
+}
+
 enum { LATER = 96 }; /* room for a version and the key, which are added to most objects */
 
 static int copy_object(struct object *to, const struct object *from)

@@ -176,6 +176,7 @@ struct object *object_ref(const struct object *o); /* NULL passes */
 void object_unref(struct object **o);
 /* Deep copy, positions included, refs 1, free to be changed. */
 int object_clone(struct object **out, const struct object *o);
+size_t object_memory(const struct object *o); /* bytes that it takes, without its positions */
 
 /* Position of a member inside the object's structs, by its address: object_pos(o, &rule->ports). Falls back
  * to the nearest enclosing value known, at last o->pos. Items of strlists and strmaps have positions too. */

@@ -17,13 +17,21 @@ struct subscription {
 	void *ctx;
 };
 
+enum { KEPT_ALWAYS = 16 };
+
+struct past {
+	struct event event; /* objects are references */
+	size_t bytes;	    /* that only this event keeps alive */
+};
+
 struct store {
 	uint64_t version, oldest;
 	struct ordered kinds[KIND_COUNT];
 	struct hash by_node;  /* node name → struct ordered of pods */
 	struct hash by_owner; /* kind number and owner uid → struct ordered */
-	struct event *ring;   /* the last `ring_len` events end before ring_next; objects are references */
+	struct past *ring;    /* the last `ring_len` events end before ring_next */
 	size_t ring_cap, ring_len, ring_next;
+	size_t ring_bytes, ring_bytes_max;
 	VEC(struct subscription *) watchers;
 	bool notifying;
 };
@@ -64,8 +72,8 @@ void store_free(struct store **sp)
 	if (!s)
 		return;
 	for (size_t i = 0; i < s->ring_cap; i++) {
-		drop(s->ring[i].object);
-		drop(s->ring[i].old);
+		drop(s->ring[i].event.object);
+		drop(s->ring[i].event.old);
 	}
 	free(s->ring);
 	index_fini(&s->by_node);
@@ -170,19 +178,43 @@ static int index_object(struct store *s, const struct object *o)
 	return r;
 }
 
+void store_limit_history(struct store *s, size_t bytes)
+{
+	s->ring_bytes_max = bytes;
+}
+
+size_t store_history_bytes(const struct store *s)
+{
+	return s->ring_bytes;
+}
+
+static void forget_oldest(struct store *s)
+{
+	struct past *p = &s->ring[(s->ring_next + s->ring_cap - s->ring_len) % s->ring_cap];
+	s->oldest = p->event.version;
+	s->ring_bytes -= p->bytes;
+	s->ring_len--;
+	drop(p->event.object);
+	drop(p->event.old);
+	*p = (struct past){0};
+}
+
 /* Takes over the references in e. */
 static void record(struct store *s, struct event e)
 {
-	struct event *slot = &s->ring[s->ring_next];
-	if (s->ring_len == s->ring_cap) {
-		s->oldest = slot->version;
-		drop(slot->object);
-		drop(slot->old);
-	} else {
-		s->ring_len++;
-	}
-	*slot = e;
+	struct past now = {.event = e};
+	if (e.old)
+		now.bytes += object_memory(e.old);
+	if (e.type == EVENT_DELETED)
+		now.bytes += object_memory(e.object);
+	if (s->ring_len == s->ring_cap)
+		forget_oldest(s);
+	s->ring[s->ring_next] = now;
 	s->ring_next = (s->ring_next + 1) % s->ring_cap;
+	s->ring_len++;
+	s->ring_bytes += now.bytes;
+	while (s->ring_bytes_max && s->ring_bytes > s->ring_bytes_max && s->ring_len > KEPT_ALWAYS)
+		forget_oldest(s);
 	s->notifying = true;
 	for (size_t i = 0; i < s->watchers.len; i++)
 		if (s->watchers.items[i]->fn)
@@ -337,13 +369,13 @@ int store_replay(const struct store *s, uint64_t since, uint64_t kinds,
 	size_t first = (s->ring_next + s->ring_cap - s->ring_len) % s->ring_cap, lo = 0, hi = s->ring_len;
 	while (lo < hi) { /* versions in the ring rise */
 		size_t mid = lo + (hi - lo) / 2;
-		if (s->ring[(first + mid) % s->ring_cap].version <= since)
+		if (s->ring[(first + mid) % s->ring_cap].event.version <= since)
 			lo = mid + 1;
 		else
 			hi = mid;
 	}
 	for (; lo < s->ring_len; lo++) {
-		const struct event *e = &s->ring[(first + lo) % s->ring_cap];
+		const struct event *e = &s->ring[(first + lo) % s->ring_cap].event;
 		int r = kinds >> e->object->desc->kind & 1 ? fn(ctx, e) : 0;
 		if (r)
 			return r;

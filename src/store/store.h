@@ -21,6 +21,10 @@ struct event {
 
 struct store;
 int store_new(struct store **out, size_t history); /* events kept over all kinds; 0: 10,000 */
+/* Bytes that the history may keep of objects which are no longer in force; 0: any. The last few events are
+ * kept whatever their size. */
+void store_limit_history(struct store *s, size_t bytes);
+size_t store_history_bytes(const struct store *s);
 void store_free(struct store **s);
 
 uint64_t store_version(const struct store *s);

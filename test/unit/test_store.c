@@ -111,6 +111,37 @@ static void watch(void *ctx, const struct event *e)
 	note(ctx, e);
 }
 
+/* What is no longer in force is kept by its bytes too, but the last few changes always. */
+static void history_is_bounded_by_bytes(void **state)
+{
+	(void)state;
+	struct store *s;
+	struct seen late = {0};
+	assert_int_equal(store_new(&s, 1000), 0);
+	for (int i = 0; i < 200; i++)
+		put(s, pod("a", "x", i % 2 ? "n1" : "n2", NULL));
+	size_t all = store_history_bytes(s), each = all / 199;
+	assert_true(each > 100);
+	assert_int_equal(store_oldest(s), 0);
+	store_limit_history(s, 50 * each);
+	put(s, pod("a", "x", "n3", NULL));
+	assert_true(store_history_bytes(s) <= 50 * each && store_history_bytes(s) > 45 * each);
+	assert_true(store_oldest(s) >= 150 && store_oldest(s) < 157);
+	assert_int_equal(store_replay(s, store_oldest(s) - 1, ~0ULL, note, &late), -116);
+	assert_int_equal(store_replay(s, store_version(s) - 1, ~0ULL, note, &late), 0);
+	assert_string_equal(late.text, "~x* ");
+	store_limit_history(s, 1);
+	put(s, pod("a", "x", "n4", NULL));
+	assert_int_equal(store_oldest(s), store_version(s) - 16);
+	assert_int_equal(store_delete(s, KIND_pod, STR("a"), STR("x")), 0);
+	/* One that was only made costs nothing but its place. */
+	store_limit_history(s, 0);
+	size_t before = store_history_bytes(s);
+	put(s, pod("a", "y", "n1", NULL));
+	assert_int_equal(store_history_bytes(s), before);
+	store_free(&s);
+}
+
 static void history_is_replayed(void **state)
 {
 	(void)state;
@@ -247,8 +278,11 @@ static void ten_thousand_pods_fit(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(lists_are_sorted),	     cmocka_unit_test(indexes_follow_changes),
-	    cmocka_unit_test(history_is_replayed),   cmocka_unit_test(a_watcher_may_leave_while_called),
+	    cmocka_unit_test(lists_are_sorted),
+	    cmocka_unit_test(indexes_follow_changes),
+	    cmocka_unit_test(history_is_replayed),
+	    cmocka_unit_test(history_is_bounded_by_bytes),
+	    cmocka_unit_test(a_watcher_may_leave_while_called),
 	    cmocka_unit_test(ten_thousand_pods_fit),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

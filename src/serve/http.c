@@ -24,7 +24,14 @@ enum {
 	KEPT_FILES = 128,
 	REQUEST_SECONDS = 10,
 	IDLE_SECONDS = 120,
-	STREAM_BLOCK = 32 << 10
+	STREAM_BLOCK = 32 << 10,
+	STREAM_KEPT = 16 << 10, /* what a stream that waits keeps of its buffer */
+	/* A body that is too large is read to its end, up to here, and then refused: a client that still
+	 * writes when its connection is closed would see the break in place of the answer. */
+	UNREAD_MAX = 64 << 20,
+	/* Answers of at least LARGE that their clients have not taken yet: no more than this together. */
+	LARGE = 256 << 10,
+	QUEUED_MAX = 256 << 20,
 };
 
 static void listener_run(struct listener *l);
@@ -73,6 +80,8 @@ static ssize_t stream_read(void *cls, uint64_t pos, char *buf, size_t max)
 		buf_clear(&s->out);
 		s->sent = 0;
 		s->pull(s);
+		if (!s->out.n && s->out.cap > STREAM_KEPT)
+			buf_fini(&s->out);
 	}
 	if (s->out.failed)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -135,23 +144,79 @@ static struct MHD_Response *stream_response(struct listener *l, struct MHD_Conne
 
 /* Requests */
 
+struct queued { /* a large answer */
+	struct http_server *server;
+	size_t n;
+	char *p;
+};
+
+static void queued_free(void *cls)
+{
+	struct queued *q = cls;
+	q->server->queued -= q->n;
+	free(q->p);
+	free(q);
+}
+
+/* Takes over the body. */
+static struct MHD_Response *body_response(struct http_server *s, struct buf *b)
+{
+	size_t n = b->n;
+	struct queued *q;
+	struct MHD_Response *r;
+
+	if (!n)
+		return MHD_create_response_from_buffer(0, (char *)"", MHD_RESPMEM_PERSISTENT);
+	if (n < LARGE)
+		return MHD_create_response_from_buffer(n, b->p, MHD_RESPMEM_MUST_COPY);
+	q = malloc(sizeof(*q));
+	if (!q)
+		return NULL;
+	*q = (struct queued){s, n, b->p};
+	r = MHD_create_response_from_buffer_with_free_callback_cls(n, b->p, queued_free, q);
+	if (!r) {
+		free(q);
+		return NULL;
+	}
+	s->queued += n;
+	*b = (struct buf){0};
+	return r;
+}
+
+/* In place of an answer that does not fit. */
+static void be_busy(struct http_reply *rp)
+{
+	buf_fini(&rp->body);
+	rp->status = 429;
+	rp->content_type = NULL;
+	rp->retry = true;
+	buf_addz(&rp->body,
+		 "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"metadata\":{},\"status\":\"Failure\","
+		 "\"message\":\"too many large answers wait for clients that do not read them; try again, or "
+		 "list in pieces (limit=500)\",\"reason\":\"TooManyRequests\","
+		 "\"details\":{\"retryAfterSeconds\":1},\"code\":429}\n");
+}
+
 static enum MHD_Result answer(struct listener *l, struct MHD_Connection *mc, struct http_reply *rp)
 {
 	struct MHD_Response *r = NULL;
-	const char *type = rp->content_type ? rp->content_type : "application/json";
 	if (rp->upgrade)
 		return upgrade_answer(l, mc, rp->upgrade);
 	if (rp->stream) {
 		r = stream_response(l, mc, rp->stream);
 	} else {
-		size_t n = rp->body.failed ? 0 : rp->body.n;
-		r = MHD_create_response_from_buffer(n, n ? rp->body.p : (char *)"", MHD_RESPMEM_MUST_COPY);
-		if (rp->body.failed)
+		if (rp->body.failed) {
+			buf_fini(&rp->body);
 			rp->status = 500;
+		}
+		if (rp->body.n >= LARGE && l->server->queued && l->server->queued + rp->body.n > QUEUED_MAX)
+			be_busy(rp);
+		r = body_response(l->server, &rp->body);
 	}
 	buf_fini(&rp->body);
 	if (r) {
-		MHD_add_response_header(r, "Content-Type", type);
+		MHD_add_response_header(r, "Content-Type",
+					rp->content_type ? rp->content_type : "application/json");
 		MHD_add_response_header(r, "Cache-Control", "no-cache, private");
 		if (rp->retry)
 			MHD_add_response_header(r, "Retry-After", "1");
@@ -178,6 +243,14 @@ static enum MHD_Result refuse(struct listener *l, struct MHD_Connection *mc, int
 		   "\"reason\":\"%s\",\"code\":%d}\n",
 		   message, reason, status);
 	return answer(l, mc, &rp);
+}
+
+static enum MHD_Result refuse_size(struct listener *l, struct MHD_Connection *mc)
+{
+	AUTO_BUF text = {0};
+	buf_printf(&text, "the body is larger than this server takes: at most %zu bytes",
+		   l->server->opt.body_max);
+	return refuse(l, mc, 413, "RequestEntityTooLarge", text.p ? text.p : "");
 }
 
 static const char *header(struct MHD_Connection *mc, const char *name)
@@ -216,9 +289,12 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *mc, stru
 	MHD_get_connection_values(mc, MHD_HEADER_KIND, count_length, &lengths);
 	if (x->bad || lengths > 1)
 		return refuse(l, mc, 400, "BadRequest", "the request line or its headers are malformed");
-	if (*length && (str_to_i64(str_of(length), 0, INT64_MAX, &n) || (size_t)n > max))
-		return refuse(l, mc, 413, "RequestEntityTooLarge",
-			      "the body is larger than this server takes");
+	if (*length && str_to_i64(str_of(length), 0, INT64_MAX, &n))
+		return refuse_size(l, mc);
+	x->too_large = (size_t)n > max;
+	/* Nothing of it is under way where the client waits for our word. */
+	if (x->too_large && (n > UNREAD_MAX || *header(mc, "Expect")))
+		return refuse_size(l, mc);
 	return MHD_YES;
 }
 
@@ -236,14 +312,16 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 		return begin(l, mc, x);
 	if (*size) {
 		x->too_large |= x->body.n + *size > l->server->opt.body_max;
-		if (!x->too_large)
+		if (x->too_large)
+			buf_fini(&x->body);
+		else
 			buf_add(&x->body, data, *size);
+		x->got += *size;
 		*size = 0;
-		return MHD_YES;
+		return x->got > UNREAD_MAX ? MHD_NO : MHD_YES;
 	}
 	if (x->too_large)
-		return refuse(l, mc, 413, "RequestEntityTooLarge",
-			      "the body is larger than this server takes");
+		return refuse_size(l, mc);
 	if (x->later)
 		return later_answer(x, &rp) ? answer(l, mc, &rp) : MHD_NO;
 	struct http_request rq = {.method = method,

@@ -40,6 +40,7 @@ struct http_server {
 	struct http_stream *streams;
 	struct http_later *laters;
 	struct http_upgrade *upgrades;
+	size_t queued;	 /* bytes of large answers that are not sent */
 	uv_timer_t tick; /* slow and dead clients */
 	bool closing;
 };
@@ -47,6 +48,7 @@ struct http_server {
 struct exchange { /* one request and its answer */
 	struct request_parts parts;
 	struct buf body;
+	size_t got; /* bytes of the body that came */
 	bool begun, too_large, bad;
 	struct http_later *later;     /* asked, not answered */
 	struct http_upgrade *upgrade; /* answered, not opened */

@@ -158,6 +158,12 @@ int page_read(struct page *p, struct api *a, const struct http_request *rq, stru
 	return 0;
 }
 
+void page_after(struct page *p, const struct object *last)
+{
+	snprintf(p->after_ns, sizeof(p->after_ns), STR_FMT, STR_ARG(last->meta.ns));
+	snprintf(p->after_name, sizeof(p->after_name), STR_FMT, STR_ARG(last->meta.name));
+}
+
 bool page_skips(const struct page *p, const struct object *o)
 {
 	if (!*p->after_name)

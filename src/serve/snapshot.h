@@ -13,6 +13,8 @@ struct page {
 };
 int page_read(struct page *p, struct api *a, const struct http_request *rq, struct api_error *e);
 bool page_skips(const struct page *p, const struct object *o);
+/* The piece ended with `last`. */
+void page_after(struct page *p, const struct object *last);
 /* The continue of a piece that ends with `last`, as a JSON string. */
 void page_token(struct buf *b, const struct page *p, const struct object *last);
 

@@ -8,10 +8,11 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "serve/api_state.h"
+#include "serve/snapshot.h"
 #include "serve/table.h"
 
 enum {
-	CHUNK = 256 << 10,
+	CHUNK = 64 << 10,
 	TIMEOUT_SECONDS = 3600,
 	BOOKMARK_SECONDS = 60,
 	/* Waking a watch and writing to it costs some 2 us, a change more in what is written a tenth of that.
@@ -27,6 +28,7 @@ struct watch {
 	struct select select;
 	struct show show;
 	uint64_t since;
+	struct page *state; /* while the state of `since` is told, before what came after: where it goes on */
 	bool bookmarks, columns_sent, bookmark_due, initial_end;
 	uint64_t end_ms, bookmark_ms;
 	struct watch *next, **prev;
@@ -105,10 +107,39 @@ static void send_expired(struct watch *w)
 	w->stream.done = true;
 }
 
+/* Without a version the state comes first, as ADDED events; in pieces, as the client takes them. */
+static void send_state(struct watch *w)
+{
+	struct object_refs all = {0};
+	int r = snapshot_list(w->api, w->kind->kind, w->select.ns, w->state->version, &all);
+	const struct object *last = NULL;
+
+	if (r == -ESTALE)
+		send_expired(w);
+	w->stream.done |= r != 0;
+	VEC_EACH (&all.list, o) {
+		if (page_skips(w->state, *o) || !select_matches(&w->select, *o))
+			continue;
+		send_object(w, "ADDED", *o);
+		last = *o;
+		if (w->stream.out.n >= CHUNK)
+			break;
+	}
+	if (last && w->stream.out.n >= CHUNK) {
+		page_after(w->state, last);
+	} else {
+		free(w->state);
+		w->state = NULL;
+	}
+	vec_free(&all.list);
+}
+
 static void watch_pull(struct http_stream *s)
 {
 	struct watch *w = CONTAINER_OF(s, struct watch, stream);
-	if (w->kind) {
+	if (w->state)
+		send_state(w);
+	if (w->kind && !w->state && !s->done) {
 		int r = store_replay(w->api->store, w->since, 1ULL << w->kind->kind, send_event, w);
 		if (r == -ESTALE) {
 			send_expired(w);
@@ -130,21 +161,8 @@ static void watch_close(struct http_stream *s)
 	if (w->next)
 		w->next->prev = w->prev;
 	select_fini(&w->select);
+	free(w->state);
 	free(w);
-}
-
-/* Without a version the state as it is comes first, as ADDED events. */
-static void send_initial(struct watch *w)
-{
-	struct object_refs all = {0};
-	if (store_list(w->api->store, w->kind->kind, w->select.ns, &all)) {
-		w->stream.done = true;
-		return;
-	}
-	VEC_EACH (&all.list, o)
-		if (select_matches(&w->select, *o))
-			send_object(w, "ADDED", *o);
-	vec_free(&all.list);
 }
 
 static int start_version(struct api *a, const struct http_request *rq, uint64_t *since, bool *initial,
@@ -204,8 +222,14 @@ void watch_start(struct api *a, const struct target *t, const struct http_reques
 	w->bookmark_ms = clock_ms() + BOOKMARK_SECONDS * 1000;
 	w->stream.pull = watch_pull;
 	w->stream.close = watch_close;
-	if (w->kind && initial)
-		send_initial(w);
+	if (w->kind && initial && !(w->state = calloc(1, sizeof(*w->state)))) {
+		select_fini(&w->select);
+		free(w);
+		api_fail(e, 500, "InternalError", "out of memory");
+		return;
+	}
+	if (w->state)
+		w->state->version = w->since;
 	w->next = a->watches;
 	if (w->next)
 		w->next->prev = &w->next;

@@ -7,7 +7,8 @@
 
 /* RFC 7396: the object printed, with the patch merged in, as JSON in out. 0 or -EINVAL with a static *why. */
 int patch_merge(const struct object *old, struct str patch, struct buf *out, const char **why);
-/* A strategic merge patch, and a JSON patch (RFC 6902): as patch_merge(). */
+/* A strategic merge patch, and a JSON patch (RFC 6902): as patch_merge(). Where an operation of the latter
+ * cannot be done, -ENOENT, and `out` says which and why. */
 int patch_strategic(const struct object *old, struct str patch, struct buf *out, const char **why);
 int patch_json(const struct object *old, struct str patch, struct buf *out, const char **why);
 /* A copy of `old` with the status of `from`, an unshared object of the same kind that is only good for

@@ -127,6 +127,18 @@ static bool run(json_t *root, const json_t *step_of)
 	return good;
 }
 
+/* What could not be done, for the client. */
+static void say_op(struct buf *b, size_t i, json_t *step_of)
+{
+	const char *op = json_string_value(json_object_get(step_of, "op"));
+	const char *path = json_string_value(json_object_get(step_of, "path"));
+	bool test = op && !strcmp(op, "test");
+	buf_printf(b, "operation %zu, %.40s of %.400s: %s", i + 1, op ? op : "without \"op\"",
+		   path ? path : "no \"path\"",
+		   test ? "the value there is another"
+			: "it is not possible: is the path there, and the value given?");
+}
+
 int patch_json(const struct object *old, struct str patch, struct buf *out, const char **why)
 {
 	AUTO_BUF text = {0};
@@ -138,9 +150,11 @@ int patch_json(const struct object *old, struct str patch, struct buf *out, cons
 	*why = "the body is not a list of operations";
 	bool good = into && json_is_array(p) && n <= OPS_MAX;
 	for (i = 0; good && i < n; i++) {
-		*why = "an operation is not possible: its path is not there, or a test failed";
 		good = run(into, json_array_get(p, i));
+		if (!good)
+			say_op(out, i, json_array_get(p, i));
 	}
+	int r = i && !good ? -ENOENT : -EINVAL;
 	if (good)
 		printed = json_dumps(into, JSON_COMPACT);
 	if (printed)
@@ -148,5 +162,5 @@ int patch_json(const struct object *old, struct str patch, struct buf *out, cons
 	free(printed);
 	json_decref(into);
 	json_decref(p);
-	return printed && !out->failed ? 0 : -EINVAL;
+	return printed && !out->failed ? 0 : r;
 }

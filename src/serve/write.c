@@ -68,9 +68,39 @@ static int judge_unknown(const struct http_request *rq, struct http_reply *rp, c
 		      : 0;
 }
 
-static int decode(struct str body, struct object **out, struct remarks *rs, struct api_error *e)
+/* The body with what it does not say of its type, where that follows from the URL; typed clients leave it
+ * out. */
+static bool add_type(struct str body, const struct kind_desc *k, struct buf *out)
 {
+	json_t *j = json_loadb(body.p ? body.p : "", body.n, JSON_REJECT_DUPLICATES, NULL);
+	const char *version = json_string_value(json_object_get(j, "apiVersion"));
+	const char *kind = json_string_value(json_object_get(j, "kind"));
+	bool less = json_is_object(j) && json_object_size(j) && (!version || !kind) &&
+		    (version || !json_object_get(j, "apiVersion")) && (kind || !json_object_get(j, "kind"));
+	const char *open = less ? memchr(body.p, '{', body.n) : NULL;
+	if (open) {
+		buf_addc(out, '{');
+		if (!version)
+			buf_printf(out, "\"apiVersion\":\"%s\",", kind_api_version(k));
+		if (!kind)
+			buf_printf(out, "\"kind\":\"%s\",", k->name);
+		buf_add(out, open + 1, body.n - (size_t)(open + 1 - body.p));
+	}
+	json_decref(j);
+	return open && !out->failed;
+}
+
+/* Without `k` the body itself must say what it is. */
+static int decode(const struct kind_desc *k, struct str body, struct object **out, struct remarks *rs,
+		  struct api_error *e)
+{
+	AUTO_BUF typed = {0};
 	int r = decode_json_object(body, NULL, NULL, out, rs);
+	if ((r || !*out) && k && add_type(body, k, &typed)) {
+		remarks_fini(rs);
+		*rs = (struct remarks){0};
+		r = decode_json_object(buf_str(&typed), NULL, NULL, out, rs);
+	}
 	if (!r && *out && !(*out)->pos.file)
 		return 0;
 	/* Or a client could have any object count as one of a file. */
@@ -114,13 +144,13 @@ static bool is_proto(const struct http_request *rq)
 }
 
 /* The body of a create, which some clients send as protobuf only. */
-static int decode_body(const struct http_request *rq, struct object **out, struct remarks *rs,
-		       struct api_error *e)
+static int decode_body(const struct kind_desc *k, const struct http_request *rq, struct object **out,
+		       struct remarks *rs, struct api_error *e)
 {
 	AUTO_BUF json = {0};
 	AUTO_BUF why = {0};
 	if (!is_proto(rq))
-		return check_type(rq, e) ? -EINVAL : decode(rq->body, out, rs, e);
+		return check_type(rq, e) ? -EINVAL : decode(k, rq->body, out, rs, e);
 	if (decode_proto_json(rq->body, &json, &why))
 		return api_fail(
 		    e, 415, "UnsupportedMediaType",
@@ -128,7 +158,7 @@ static int decode_body(const struct http_request *rq, struct object **out, struc
 		    "; send application/json. With kubectl's imperative create: add --dry-run=client "
 		    "-o yaml and pipe into kubectl create -f -",
 		    STR_ARG(buf_str(&why)));
-	return decode(buf_str(&json), out, rs, e);
+	return decode(k, buf_str(&json), out, rs, e);
 }
 
 /* The body's kind, namespace and name agree with the URL. */
@@ -212,7 +242,7 @@ static void create(struct api *a, const struct target *t, const struct http_requ
 {
 	struct api_write w = {.verb = API_CREATE};
 	struct remarks rs = {0};
-	if (!read_dry(rq, &w.dry, e) && !decode_body(rq, &w.object, &rs, e) &&
+	if (!read_dry(rq, &w.dry, e) && !decode_body(t->kind, rq, &w.object, &rs, e) &&
 	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e)) {
 		snprintf(e->name, sizeof(e->name), STR_FMT, STR_ARG(w.object->meta.name));
 		run_owned(a, &w, 201, rq, "", rp, e);
@@ -244,7 +274,7 @@ static void replace(struct api *a, const struct target *t, const struct http_req
 	struct remarks rs = {0};
 	if (*t->sub && strcmp(t->sub, "status"))
 		api_fail(e, 404, "NotFound", "%s have no sub-resource \"%s\" here", t->kind->plural, t->sub);
-	if (old && !e->code && !read_dry(rq, &w.dry, e) && !decode(body, &w.object, &rs, e) &&
+	if (old && !e->code && !read_dry(rq, &w.dry, e) && !decode(t->kind, body, &w.object, &rs, e) &&
 	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e) &&
 	    !check_version(t, w.object, old, e)) {
 		if (*t->sub)
@@ -261,12 +291,12 @@ static int decode_config(struct str body, struct object **out, struct remarks *r
 {
 	struct str text = str_trim(body);
 	if (text.n && *text.p == '{')
-		return decode(text, out, rs, e);
+		return decode(NULL, text, out, rs, e);
 	AUTO_BUF json = {0};
 	if (decode_yaml_json(text, &json, rs))
 		return api_fail(e, 400, "BadRequest", "the body is neither JSON nor YAML: %s",
 				rs->list.len ? rs->list.items[0].text : "it is no map");
-	return decode(buf_str(&json), out, rs, e);
+	return decode(NULL, buf_str(&json), out, rs, e);
 }
 
 static int check_apply(const struct target *t, const struct object *config, const struct writer *who,
@@ -344,6 +374,8 @@ static void patch(struct api *a, const struct target *t, const struct http_reque
 			 "application/strategic-merge-patch+json, application/json-patch+json and "
 			 "application/apply-patch+yaml",
 			 *type ? type : "?");
+	else if (r == -ENOENT)
+		api_fail(e, 422, "Invalid", "patch: " STR_FMT, STR_ARG(buf_str(&merged)));
 	else if (r)
 		api_fail(e, 400, "BadRequest", "patch: %s", why);
 	if (r)

@@ -24,7 +24,7 @@
 #include "filter_oracle.h"
 #include "filter_paged.h"
 
-enum { SET = 31 };
+enum { SET = 31, WALKED_MAX = 12000 };
 
 struct set {
 	unsigned n;
@@ -131,6 +131,9 @@ static void set_load(struct set *s)
 	filter_code_fini(&code);
 	if (s->plain < 0 || s->tagged < 0)
 		fail_msg("not loaded: %s", why.p);
+	if (s->walked > WALKED_MAX)
+		fail_msg("the verifier walked %u instructions of %u; the ceiling is %d", s->walked, s->insns,
+			 WALKED_MAX);
 }
 
 static void set_fini(struct set *s)

@@ -382,13 +382,6 @@ static bool size_allowed(const struct run *run, size_t bytes)
 	return false;
 }
 
-/* Cuts a YAML stream into documents at lines that start with --- or ...: no scalar can hold these at
- * column 1. What stands before the first --- joins it when it is only directives, comments or blank. */
-struct splitter {
-	struct str rest;
-	uint32_t line;
-};
-
 static bool is_marker(struct str line, const char *marker)
 {
 	return str_starts(line, str_of(marker)) && (line.n == 3 || strchr(" \t\r", line.p[3]));
@@ -400,7 +393,7 @@ static bool has_content(struct str line)
 	return line.n && line.p[0] != '#' && line.p[0] != '%';
 }
 
-static bool next_slice(struct splitter *s, struct str *slice, uint32_t *first_line)
+bool yaml_slice_next(struct yaml_slices *s, struct str *slice, uint32_t *first_line)
 {
 	struct str at = s->rest;
 	uint32_t lines = 0;
@@ -430,7 +423,7 @@ int decode_yaml(struct file *file, const struct decoder_options *opt)
 	struct run run;
 	run_init(&run, file, opt);
 	size_t errors = opt->remarks->errors;
-	struct splitter s = {.rest = {.p = file->text, .n = file->len}, .line = 1};
+	struct yaml_slices s = {.rest = {.p = file->text, .n = file->len}, .line = 1};
 	if (!size_allowed(&run, file->len))
 		return -EINVAL;
 	if (str_starts(s.rest, STR("\xef\xbb\xbf")))
@@ -438,7 +431,7 @@ int decode_yaml(struct file *file, const struct decoder_options *opt)
 	struct str slice;
 	uint32_t line;
 	int r = 0;
-	while (!r && next_slice(&s, &slice, &line)) {
+	while (!r && yaml_slice_next(&s, &slice, &line)) {
 		struct yaml_feed *f;
 		r = yaml_feed_new(&f, slice, line, file, opt->remarks);
 		if (r)

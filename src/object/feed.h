@@ -2,7 +2,7 @@
 /*
  * One event interface for both syntaxes: a feed yields scalars, starts and ends of maps and lists, with byte
  * positions. A map yields key, value, key, value, … and then its end. Who reads a feed checks its depth
- * (tree.c); feeds bound only their own stack. Private to object/.
+ * (tree.c); feeds bound only their own stack. For object/, and for source/layout.c.
  */
 #ifndef WEFT_OBJECT_FEED_H
 #define WEFT_OBJECT_FEED_H
@@ -19,6 +19,9 @@ struct feed_event {
 	struct str anchor; /* its own, or the target of an ALIAS; lives until the next event */
 	uint32_t line, col, len;
 	size_t offset; /* of the first byte in the text that the feed was given */
+	size_t end;    /* behind the last byte of a scalar or an alias; of an END of brackets */
+	char style;    /* SCALAR of YAML: 0 plain, or the character that begins it: ' " | > */
+	bool tagged;   /* has a tag of its own */
 };
 
 struct feed {
@@ -43,6 +46,14 @@ struct json_feed {
 enum { JSON_FEED_DEPTH = 250 };
 void json_feed_init(struct json_feed *f, struct str text, struct file *file, struct remarks *rs);
 void json_feed_fini(struct json_feed *f);
+
+/* Cuts a YAML stream into documents at lines that start with --- or ...: no scalar can hold these at
+ * column 1. What stands before the first --- joins it when it is only directives, comments or blank. */
+struct yaml_slices {
+	struct str rest; /* without a byte order mark */
+	uint32_t line;	 /* of its start, from 1 */
+};
+bool yaml_slice_next(struct yaml_slices *s, struct str *slice, uint32_t *first_line);
 
 /* One YAML document, libyaml's events; text is borrowed. `offset` and `line` say where the slice starts in
  * its file. */

@@ -249,7 +249,7 @@ static int punctuation(struct json_feed *f)
 	return f->at < f->text.n ? 0 : refuse(f, f->at, "the text ends too early");
 }
 
-static int json_next(struct feed *feed, struct feed_event *ev)
+static int next_event(struct feed *feed, struct feed_event *ev)
 {
 	struct json_feed *f = (struct json_feed *)feed;
 	*ev = (struct feed_event){.type = FEED_EOF};
@@ -279,6 +279,13 @@ static int json_next(struct feed *feed, struct feed_event *ev)
 		return string(f, ev);
 	}
 	return value(f, ev);
+}
+
+static int json_next(struct feed *feed, struct feed_event *ev)
+{
+	int r = next_event(feed, ev);
+	ev->end = ((struct json_feed *)feed)->at;
+	return r;
 }
 
 void json_feed_init(struct json_feed *f, struct str text, struct file *file, struct remarks *rs)

@@ -141,6 +141,23 @@ static void scalar_event(struct yaml_feed *f, struct feed_event *ev)
 	ev->text = text_of(f->event.data.scalar.value, f->event.data.scalar.length);
 	ev->anchor = name_of(f->event.data.scalar.anchor);
 	ev->plain = f->event.data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
+	ev->tagged = tag != NULL;
+	switch (f->event.data.scalar.style) {
+	case YAML_SINGLE_QUOTED_SCALAR_STYLE:
+		ev->style = '\'';
+		break;
+	case YAML_DOUBLE_QUOTED_SCALAR_STYLE:
+		ev->style = '"';
+		break;
+	case YAML_LITERAL_SCALAR_STYLE:
+		ev->style = '|';
+		break;
+	case YAML_FOLDED_SCALAR_STYLE:
+		ev->style = '>';
+		break;
+	default:
+		break;
+	}
 	if (tag)
 		ev->plain = !strcmp(tag, YAML_INT_TAG) || !strcmp(tag, YAML_FLOAT_TAG) ||
 			    !strcmp(tag, YAML_BOOL_TAG) || !strcmp(tag, YAML_NULL_TAG);
@@ -161,11 +178,13 @@ static bool translate(struct yaml_feed *f, struct feed_event *ev)
 		ev->type = FEED_MAP;
 		ev->anchor = name_of(f->event.data.mapping_start.anchor);
 		ev->flow = f->event.data.mapping_start.style == YAML_FLOW_MAPPING_STYLE;
+		ev->tagged = f->event.data.mapping_start.tag != NULL;
 		return true;
 	case YAML_SEQUENCE_START_EVENT:
 		ev->type = FEED_SEQ;
 		ev->anchor = name_of(f->event.data.sequence_start.anchor);
 		ev->flow = f->event.data.sequence_start.style == YAML_FLOW_SEQUENCE_STYLE;
+		ev->tagged = f->event.data.sequence_start.tag != NULL;
 		return true;
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
@@ -190,12 +209,16 @@ static int yaml_next(struct feed *feed, struct feed_event *ev)
 		if (!f->have_event)
 			return syntax_error(f);
 	} while (!translate(f, ev));
-	if (ev->type == FEED_END || ev->type == FEED_EOF)
+	if (ev->type == FEED_EOF)
 		return 0;
+	if (ev->type == FEED_END) {
+		ev->end = offset_of(f, &f->event.end_mark);
+		return 0;
+	}
 	ev->offset = offset_of(f, &f->event.start_mark);
 	size_t end = ev->offset;
 	if (ev->type == FEED_SCALAR || ev->type == FEED_ALIAS)
-		end = offset_of(f, &f->event.end_mark);
+		end = ev->end = offset_of(f, &f->event.end_mark);
 	else if (ev->flow)
 		end++;
 	struct pos p = pos_of(f, ev->offset, end);

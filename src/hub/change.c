@@ -14,6 +14,8 @@
 #include "hub/names.h"
 #include "hub/podstatus.h"
 
+OWN_DEFINE(object, struct object, object_unref)
+
 enum { NODES_JOIN_MS = 20, NODES_WAIT_MS = 3000 };
 
 static int refuse_invalid(const struct object *o, struct remarks *rs, struct api_error *e)
@@ -75,12 +77,13 @@ static int publish(struct hub *h, struct object *o, struct object **now, struct 
 	return 0;
 }
 
-static int refuse_foreign(const struct object *o, const char *what, struct api_error *e)
+static int refuse_foreign(const struct hub *h, const struct object *o, const char *what, struct api_error *e)
 {
 	AUTO_BUF at = {0};
 	pos_print(&at, o->pos);
-	return api_fail(e, 409, "Conflict", "%s \"" STR_FMT "\" belongs to " STR_FMT ": %s there",
-			o->desc->plural, STR_ARG(o->meta.name), STR_ARG(buf_str(&at)), what);
+	return api_fail(e, 409, "Conflict", "%s \"" STR_FMT "\" belongs to " STR_FMT ": %s there%s",
+			o->desc->plural, STR_ARG(o->meta.name), STR_ARG(buf_str(&at)), what,
+			h->pen ? "" : ", or start the cluster with weft up --writable");
 }
 
 static int generate_name(struct hub *h, struct object *o)
@@ -180,12 +183,16 @@ static int update(struct hub *h, struct api_write *w, struct object **now, struc
 				"the uid in the body, " STR_FMT ", is not that of the object, " STR_FMT,
 				STR_ARG(o->meta.uid), STR_ARG(old->meta.uid));
 	keep_position(o, old);
+	bool file = object_from_file(old);
+	AUTO(own_object) struct object *asked = NULL;
+	if (file && h->pen && object_clone(&asked, o))
+		return api_fail(e, 500, "InternalError", "out of memory");
 	/* A file's object is refused before it is judged: what is wrong with a change that cannot be is no
 	 * matter. */
 	struct api_error judged = {0};
 	int r = prepare(h, o, old, true, &judged);
-	if (object_from_file(old) && (r || !object_same_spec(o, old) || !same_labels(o, old)))
-		refuse_foreign(old, "change it", e);
+	if (file && !h->pen && (r || !object_same_spec(o, old) || !same_labels(o, old)))
+		refuse_foreign(h, old, "change it", e);
 	else if (r) {
 		*e = judged;
 		judged = (struct api_error){0};
@@ -193,6 +200,13 @@ static int update(struct hub *h, struct api_write *w, struct object **now, struc
 	api_error_fini(&judged);
 	if (e->code)
 		return -EINVAL;
+	if (asked && !object_same_file_part(o, old)) {
+		if (rewrite_object(h, old, asked, o, w->dry, e))
+			return -EINVAL;
+		const struct object *is = store_get(h->store, old->desc->kind, old->meta.ns, old->meta.name);
+		*now = w->dry ? TAKE(w->object) : object_ref(is);
+		return 0;
+	}
 	if (w->dry || object_same(o, old)) {
 		*now = w->dry ? TAKE(w->object) : object_ref(old);
 		return 0;
@@ -266,14 +280,14 @@ static int set_status(struct hub *h, struct api_write *w, struct object **now, s
 	return publish(h, TAKE(w->object), now, e);
 }
 
-/* Namespaces take what is in them along; what came from files stands in the way. */
-static int delete_namespace(struct hub *h, const struct object *ns, struct api_error *e)
+/* Namespaces take what is in them along; what came from files stands in the way. go: not only asks. */
+static int delete_namespace(struct hub *h, const struct object *ns, bool go, struct api_error *e)
 {
 	if (str_eqz(ns->meta.name, "default") || str_eqz(ns->meta.name, "kube-system"))
 		return api_fail(e, 403, "Forbidden",
 				"namespace \"" STR_FMT "\" is needed and cannot be deleted",
 				STR_ARG(ns->meta.name));
-	for (int turn = 0; turn < 2; turn++)
+	for (int turn = 0; turn <= go; turn++)
 		for (enum kind k = 0; k < KIND_COUNT; k++) {
 			struct object_refs all = {0};
 			if (!kind_table[k].namespaced || store_list(h->store, k, ns->meta.name, &all))
@@ -283,7 +297,7 @@ static int delete_namespace(struct hub *h, const struct object *ns, struct api_e
 			VEC_EACH (&all.list, o) {
 				struct object *held = (struct object *)(uintptr_t)*o;
 				if (turn == 0 && object_from_file(held) && !e->code)
-					refuse_foreign(held, "delete it", e);
+					refuse_foreign(h, held, "delete it", e);
 				if (turn == 1)
 					cluster_delete(h->cluster, held, -1);
 				object_unref(&held);
@@ -378,17 +392,26 @@ static int erase(struct hub *h, struct api_write *w, struct object **now, struct
 {
 	const struct object *old = w->old;
 	/* What is ending already, its runtime may end for good. */
-	if (object_from_file(old) && !old->meta.deletion_timestamp.n)
-		return refuse_foreign(old, "delete it", e);
+	bool file = object_from_file(old) && !old->meta.deletion_timestamp.n,
+	     space = old->desc->kind == KIND_namespace;
+	if (file && !h->pen)
+		return refuse_foreign(h, old, "delete it", e);
+	if (file &&
+	    ((space && delete_namespace(h, old, false, e)) || rewrite_object(h, old, NULL, NULL, true, e)))
+		return -EINVAL;
 	if (w->dry)
 		return 0;
 	/* Proves that the disk takes writes before anything ends. */
 	if (persist_set(h->persist, "version", store_version(h->store)))
 		return refuse_full(h, e);
-	if (old->desc->kind == KIND_namespace) {
-		if (delete_namespace(h, old, e))
+	if (file && rewrite_object(h, old, NULL, NULL, false, e))
+		return -EINVAL;
+	if (space) {
+		if (delete_namespace(h, old, true, e))
 			return -EINVAL;
-		return end_namespace(h, old, now) ? api_fail(e, 500, "InternalError", "out of memory") : 0;
+		old = store_get(h->store, KIND_namespace, STR(""), old->meta.name);
+		return old && end_namespace(h, old, now) ? api_fail(e, 500, "InternalError", "out of memory")
+							 : 0;
 	}
 	int r = w->orphan ? let_go(h, old) : 0;
 	if (!r)

@@ -78,7 +78,10 @@ static int put(struct hub *h, const struct object *from, struct remarks *rs)
 		r = object_clone(&o, from);
 	if (r)
 		return r;
-	r = cluster_admit(h->cluster, o, old, true, rs);
+	if (old && !is_implied(old))
+		r = object_keep_hub_part(h, o, old);
+	if (!r)
+		r = cluster_admit(h->cluster, o, old, true, rs);
 	if (!r && old && k == KIND_pod && (old->meta.deletion_timestamp.n || !object_same_spec(o, old))) {
 		object_unref(&o);
 		return replace_pod(h, from, old);

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "hub/offline.h"
+#include "hub/pen.h"
 #include "hub/tls.h"
 
 enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200, FLOW_RECORDS = 1 << 18 };
@@ -210,6 +211,7 @@ static void stop(struct hub *h)
 		store_free(&h->store);
 	if (h->source)
 		source_dir_free(&h->source);
+	pen_free(&h->pen);
 	persist_close(&h->persist);
 	remarks_fini(&h->remarks);
 	remarks_fini(&h->running);

@@ -13,6 +13,8 @@
 #include "serve/api.h"
 #include "source/dir.h"
 
+struct pen;
+
 struct hub_options {
 	const char *name, *dir, *mode;
 	const char *runtime; /* socket of who runs the containers, or NULL */
@@ -25,6 +27,7 @@ struct hub_options {
 	unsigned node_lost, node_evict; /* seconds; 0: see cluster_config */
 	unsigned max_file;		/* of a manifest, in MiB; 0: 64 */
 	unsigned history;		/* MiB that roll-ups may take on disk; 0: none are kept */
+	bool writable;			/* changes of files' objects go into the files */
 };
 
 struct hub {
@@ -34,6 +37,8 @@ struct hub {
 	struct cluster *cluster;
 	struct persist *persist;
 	struct source_dir *source;
+	struct pen *pen;	    /* NULL: files are not written */
+	const struct object *asked; /* borrowed: what a client wrote that comes back from its file now */
 	struct api *api;
 	struct http_server *http;
 	struct flows *flows;
@@ -63,6 +68,14 @@ void files_settle(struct hub *h);
 bool namespace_has_objects(const struct hub *h, struct str ns);
 /* change.c: writes of the API. */
 extern const struct api_ops hub_api_ops;
+/* rewrite.c: into the file of `old` goes what tells `asked` from it; NULL: it goes. `wanted`: what the API
+ * would then show. dry: only whether that is possible. 0; else e says why, and nothing was changed. */
+int rewrite_object(struct hub *h, const struct object *old, const struct object *asked,
+		   const struct object *wanted, bool dry, struct api_error *e);
+/* Equal in all that a file says: spec, labels, annotations but those of clients for themselves. */
+bool object_same_file_part(const struct object *a, const struct object *b);
+/* What no file says goes over to the object that a file gave. */
+int object_keep_hub_part(struct hub *h, struct object *o, const struct object *old);
 /* internal.c */
 int internal_request(struct hub *h, const char *method, const char *name, struct str body, struct buf *answer,
 		     struct api_error *e);

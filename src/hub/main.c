@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "hub/pen.h"
 #include "hub/privilege.h"
 #include "hub/run.h"
 
@@ -22,7 +23,7 @@ static const char usage[] =
     "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
     "[--no-tls] [--port PORT]\n"
     "                [--nodes N] [--runtime SOCKET] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
-    "                [--fast-probes N] [--history MIB] [PATH...]\n"
+    "                [--fast-probes N] [--history MIB] [--writable] [PATH...]\n"
     "\n"
     "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
     "(RUNDIR/kubeconfig), with the objects of the\n"
@@ -68,6 +69,7 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	    {"runtime", required_argument, NULL, 'r'},
 	    {"max-file", required_argument, NULL, 'f'},
 	    {"history", required_argument, NULL, 'H'},
+	    {"writable", no_argument, NULL, 'w'},
 	    {NULL, 0, NULL, 0},
 	};
 	int64_t n;
@@ -130,6 +132,9 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 		case 'H':
 			if (parse_history(optarg, opt))
 				return 2;
+			break;
+		case 'w':
+			opt->writable = true;
 			break;
 		case 'r':
 			opt->runtime = optarg;
@@ -314,6 +319,12 @@ int main(int argc, char **argv)
 	log_open("hub");
 	raise_limit();
 	signal(SIGPIPE, SIG_IGN);
+	/* Before anything is open that it would inherit. */
+	status = h.opt.writable && h.opt.paths_len ? pen_start(&h.pen, h.opt.paths, h.opt.paths_len) : 0;
+	if (status) {
+		log_error("--writable: %s", strerror(-status));
+		return 1;
+	}
 	if (mkdir(h.opt.dir, 0755) && errno != EEXIST) {
 		log_error("%s: %s", h.opt.dir, strerror(errno));
 		return 1;

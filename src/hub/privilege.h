@@ -13,4 +13,8 @@ int privilege_drop(bool keep_reading);
 /* Whether that user may read the path (a file, or a folder to look into). */
 bool privilege_nobody_reads(const char *path);
 
+/* For the process that writes manifests: what it takes to give a file in anyone's folder its mode and owner,
+ * and nothing else. 0 or -errno. */
+int privilege_pen(void);
+
 #endif

@@ -141,6 +141,13 @@ static int key_of(struct buf *key, const struct object *o)
 	return key->failed ? -ENOMEM : 0;
 }
 
+const struct object *source_dir_find(struct source_dir *s, enum kind k, struct str ns, struct str name)
+{
+	AUTO_BUF key = {0};
+	buf_printf(&key, "%d " STR_FMT "/" STR_FMT, (int)k, STR_ARG(ns), STR_ARG(name));
+	return key.failed ? NULL : hash_get(&s->in_force, buf_str(&key));
+}
+
 /* What a decoder run on one file gathers. */
 struct reading {
 	struct manifest *into;

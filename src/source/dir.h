@@ -30,6 +30,8 @@ void source_dir_free(struct source_dir **s);
  * validated and defaulted; a bad object keeps its last good version in force. 0, or -EINVAL when there were
  * errors. */
 int source_dir_scan(struct source_dir *s, struct source_changes *out, struct remarks *rs);
+/* What the files last gave under that name, borrowed until the next scan; NULL: nothing. */
+const struct object *source_dir_find(struct source_dir *s, enum kind k, struct str ns, struct str name);
 /* inotify descriptor: readable when a scan may find something. Drain with source_dir_drain(). */
 int source_dir_fd(struct source_dir *s);
 void source_dir_drain(struct source_dir *s);

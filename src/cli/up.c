@@ -249,6 +249,7 @@ int cmd_up(const struct options_up *o)
 				     .history = (unsigned)o->history,
 				     .attach = o->attach,
 				     .strict = o->strict,
+				     .writable = o->writable,
 				     .no_external_ips = o->no_external_ips,
 				     .runs = (const char *const *)o->runs.items,
 				     .runs_len = o->runs.n,

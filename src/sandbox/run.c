@@ -165,6 +165,8 @@ static int start_hub(struct sandbox *s)
 	}
 	daemon_arg(d, "--history");
 	daemon_arg(d, "%u", s->opt->history);
+	if (s->opt->writable)
+		daemon_arg(d, "--writable");
 	if (s->opt->fast_probes > 1) {
 		daemon_arg(d, "--fast-probes");
 		daemon_arg(d, "%u", s->opt->fast_probes);

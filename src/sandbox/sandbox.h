@@ -36,6 +36,7 @@ struct sandbox_options {
 	unsigned nodes;	   /* 1 to 64 */
 	unsigned max_file; /* of a manifest, in MiB; 0: 64 */
 	unsigned history;  /* MiB that roll-ups may take; 0: none are kept */
+	bool writable;	   /* changes through the API of what came from files go into the files */
 	enum sandbox_mode mode;
 	const char *libexec;	 /* folder of weft-hub, weft-agent, weft-standin */
 	bool attach;		 /* one link from the caller's namespace to the fabric */

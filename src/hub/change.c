@@ -287,7 +287,7 @@ static int delete_namespace(struct hub *h, const struct object *ns, bool go, str
 		return api_fail(e, 403, "Forbidden",
 				"namespace \"" STR_FMT "\" is needed and cannot be deleted",
 				STR_ARG(ns->meta.name));
-	for (int turn = 0; turn <= go; turn++)
+	for (int turn = 0; turn < (go ? 2 : 1); turn++)
 		for (enum kind k = 0; k < KIND_COUNT; k++) {
 			struct object_refs all = {0};
 			if (!kind_table[k].namespaced || store_list(h->store, k, ns->meta.name, &all))

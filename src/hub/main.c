@@ -86,7 +86,8 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 			opt->mode = optarg;
 			break;
 		case 's':
-			opt->sandbox = true;
+		case 'w':
+			*(c == 's' ? &opt->sandbox : &opt->writable) = true;
 			break;
 		case 't':
 			opt->tls = false;
@@ -132,9 +133,6 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 		case 'H':
 			if (parse_history(optarg, opt))
 				return 2;
-			break;
-		case 'w':
-			opt->writable = true;
 			break;
 		case 'r':
 			opt->runtime = optarg;

@@ -148,7 +148,7 @@ static void add_lines(struct buf *b, const json_t *v, unsigned indent, const str
 	bool map = json_is_object(v), any = false;
 	const char *key;
 	json_t *child;
-	size_t i;
+	size_t i = 0;
 	if (!map && !json_is_array(v)) {
 		if (m->json && json_is_string(v))
 			add_double(b, text_of(v));
@@ -259,7 +259,7 @@ void edit_print_block(struct buf *b, const json_t *v, unsigned indent, const str
 {
 	const char *key, *between = "";
 	json_t *child;
-	size_t i;
+	size_t i = 0;
 	if (is_empty(v))
 		edit_print_flow(b, v, m);
 	if (json_is_object(v))

@@ -177,10 +177,11 @@ static struct layout *pick(struct layout *root, size_t at)
 	return NULL;
 }
 
-static int look(struct builder *b, size_t at, struct layout_found *out)
+static int look(struct builder *b, struct feed *feed, size_t at, struct layout_found *out)
 {
 	struct feed_event ev;
-	int r = b->feed->next(b->feed, &ev);
+	b->feed = feed;
+	int r = feed->next(feed, &ev);
 	if (!r && ev.type == FEED_EOF)
 		return -ENOENT;
 	if (!r)
@@ -194,10 +195,9 @@ static int find_json(struct builder *b, size_t at, struct layout_found *out, str
 {
 	struct json_feed f;
 	json_feed_init(&f, b->text, NULL, rs);
-	b->feed = &f.feed;
 	out->from = 0;
 	out->to = b->text.n;
-	int r = look(b, at, out);
+	int r = look(b, &f.feed, at, out);
 	json_feed_fini(&f);
 	return r;
 }
@@ -216,10 +216,9 @@ static int find_yaml(struct builder *b, size_t at, struct layout_found *out, str
 		int r = yaml_feed_new(&f, slice, line, NULL, rs);
 		if (r)
 			return r;
-		b->feed = yaml_feed(f);
 		out->from = b->base;
 		out->to = b->base + slice.n;
-		r = look(b, at, out);
+		r = look(b, yaml_feed(f), at, out);
 		yaml_feed_free(&f);
 		return r;
 	}

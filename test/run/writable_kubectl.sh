@@ -128,7 +128,7 @@ has "dry run" "$(k scale deploy/web --replicas 9 --dry-run=server)" "(server dry
 lines "dry run: nothing" ""
 has "what is not valid" "$(k patch netpol web --type merge -p '{"spec":{"policyTypes":["Sideways"]}}')" "is invalid"
 lines "what is not valid: nothing" ""
-has "a namespace with objects of files" "$(k delete ns shop)" "shop.yaml:47:1: delete it there"
+has "a namespace with objects of files" "$(k delete ns shop)" "shop.yaml:48:1: delete it there"
 lines "nothing of it went" ""
 has "delete, dry run" "$(k delete svc web --dry-run=server)" "deleted"
 lines "delete, dry run: nothing" ""

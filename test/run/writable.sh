@@ -59,12 +59,15 @@ same "three changes are three events" "$(grep -c MODIFIED "$dir/events")" 3
 
 # the file says something else than what is in force
 cp "$f" "$dir/good"
-sed '0,/  k: e3/s//  k: [1/' "$dir/good" >"$f"
-cp "$f" "$dir/before"
+sed '0,/  k: e3/s//  k: [1/' "$dir/good" >"$dir/before"
+cp "$dir/before" "$dir/new"
+mv "$dir/new" "$f" # at once: half of a file is another file
 wait_for sh -c "grep -q 'error' $dir/log"
 has "an object that its file does not hold any more" "$(patch a x)" "does not hold it any more"
 untouched "nothing is written"
-cp "$dir/good" "$f"
+cp "$dir/good" "$dir/new"
+chmod 664 "$dir/new"
+mv "$dir/new" "$f"
 wait_for sh -c "curl -s --unix-socket $run/hub.sock http://hub/apis/weft.network/internal/remarks | grep -q '\"remarks\":\[\]'"
 
 # rights, links, names

@@ -221,7 +221,7 @@ int filter_load(const struct filter_code *c, uint32_t type, uint32_t *walked, st
 	return fd;
 }
 
-int filter_run(int fd, const void *frame, uint32_t n, uint32_t *matched)
+int filter_judge(int fd, const void *frame, uint32_t n, uint32_t *matched)
 {
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = frame, .data_size_in = n);
 

@@ -40,6 +40,6 @@ void filter_code_fini(struct filter_code *c);
 int filter_load(const struct filter_code *c, uint32_t type, uint32_t *walked, struct buf *why);
 /* Judges one Ethernet frame by BPF_PROG_TEST_RUN. 0; -ERANGE: the kernel takes no such frame (shorter than 14
  * bytes, longer than about 3,500); or -errno. */
-int filter_run(int fd, const void *frame, uint32_t n, uint32_t *matched);
+int filter_judge(int fd, const void *frame, uint32_t n, uint32_t *matched);
 
 #endif

@@ -12,7 +12,7 @@
 static int judge(struct filter_count *c, const struct filter *f, int program, struct filter_packet p)
 {
 	uint32_t matched = 0;
-	int r = p.link == 1 ? filter_run(program, p.p, p.caplen, &matched) : -ERANGE;
+	int r = p.link == 1 ? filter_judge(program, p.p, p.caplen, &matched) : -ERANGE;
 
 	if (r == -ERANGE) {
 		c->left_out++;

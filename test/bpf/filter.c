@@ -173,7 +173,7 @@ static uint32_t kernel(const struct set *s, const struct model_frame *f)
 	LIBBPF_OPTS(bpf_test_run_opts, opts, .data_in = other.bytes, .data_size_in = f->n, .ctx_in = &ctx,
 		    .ctx_size_in = sizeof(ctx));
 	uint32_t out = 0;
-	int r = f->tagged ? -ERANGE : filter_run(s->plain, f->bytes, f->n, &out);
+	int r = f->tagged ? -ERANGE : filter_judge(s->plain, f->bytes, f->n, &out);
 
 	if (r != -ERANGE) {
 		assert_int_equal(r, 0);

@@ -6,6 +6,8 @@
  * that ends is made again from the new template: older ones are not kept. Called by cluster_pass().
  */
 #include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
 
 #include "hub/copy.h"
 #include "hub/podmake.h"
@@ -47,6 +49,49 @@ static bool available(struct cluster *c, const struct set *s, const struct objec
 	return pod && pod_is_available(c, s->o, pod, &s->spec->min_ready_seconds);
 }
 
+/* A claim named TEMPLATE-POD as a volume; it goes before one of that name in the pod's template. */
+static int add_claim(json_t *volumes, const json_t *claim, const struct object *pod)
+{
+	const char *name = json_string_value(json_object_get(json_object_get(claim, "metadata"), "name")),
+		   *other;
+	AUTO_BUF whole = {0};
+
+	if (!name)
+		return 0;
+	for (size_t k = json_array_size(volumes); k-- > 0;) {
+		other = json_string_value(json_object_get(json_array_get(volumes, k), "name"));
+		if (other && !strcmp(other, name))
+			json_array_remove(volumes, k);
+	}
+	buf_printf(&whole, "%s-" STR_FMT, name, STR_ARG(pod->meta.name));
+	return json_array_append_new(volumes, json_pack("{sss{ss}}", "name", name, "persistentVolumeClaim",
+							"claimName", whole.failed ? "" : whole.p))
+		   ? -ENOMEM
+		   : 0;
+}
+
+static int add_claims(struct object *pod, struct str templates)
+{
+	struct str *volumes = &pod->pod->spec->volumes;
+	json_t *claims = templates.n ? json_loadb(templates.p, templates.n, 0, NULL) : NULL, *claim;
+	json_t *list = volumes->n ? json_loadb(volumes->p, volumes->n, 0, NULL) : json_array();
+	char *text = NULL;
+	int r = 0;
+	size_t i;
+
+	json_array_foreach (claims, i, claim)
+		r = r ? r : add_claim(list, claim, pod);
+	if (!r && json_array_size(claims)) {
+		text = json_dumps(list, JSON_COMPACT);
+		*volumes = text ? arena_str(&pod->arena, str_of(text)) : *volumes;
+		r = text ? 0 : -ENOMEM;
+	}
+	free(text);
+	json_decref(claims);
+	json_decref(list);
+	return r;
+}
+
 static int make_pod(struct cluster *c, const struct set *s, int64_t ordinal, struct remarks *rs)
 {
 	struct object *pod = NULL;
@@ -67,6 +112,8 @@ static int make_pod(struct cluster *c, const struct set *s, int64_t ordinal, str
 		r = label_set(pod, STR("apps.kubernetes.io/pod-index"), str_of(text));
 	if (!r)
 		r = label_set(pod, REVISION_LABEL, str_of(s->revision));
+	if (!r)
+		r = add_claims(pod, s->spec->volume_claim_templates);
 	pod->pod->spec->hostname = arena_str(&pod->arena, buf_str(&name));
 	pod->pod->spec->subdomain = text_keep(&pod->arena, s->spec->service_name);
 	if (r) {

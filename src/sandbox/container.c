@@ -304,6 +304,11 @@ int container_start(struct container *c)
 	char *unbound[] = {"unbound", "-d", "-c", conf, NULL};
 	int r;
 
+	/* Two of them would share ports and a log, and the first would be nobody's to end. */
+	if (c->child.pid) {
+		log_error("%s: container %s runs already", p->key, c->name);
+		return -EBUSY;
+	}
 	c->child.owner = c;
 	c->child.ended = container_ended;
 	c->program = program_wanted(c);

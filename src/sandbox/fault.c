@@ -79,13 +79,14 @@ static void set_loss(struct fault_wait *w, struct pod *p, unsigned millionths)
 	}
 }
 
-/* Whether one of the pod's containers has a readiness probe that a stand-in answers. */
-static bool has_readiness(const struct pod *p)
+/* Whether one of the pod's containers is played by a stand-in, with a readiness probe or in any case. */
+static bool has_standin(const struct pod *p, bool probed)
 {
 	for (size_t i = 0; i < p->containers_len; i++) {
-		const json_t *probe = json_object_get(p->containers[i].spec, "readinessProbe");
+		const struct container *c = &p->containers[i];
 
-		if (probe && (!p->containers[i].init || p->containers[i].sidecar))
+		if (!program_wanted(c) && (!c->init || c->sidecar) &&
+		    (!probed || json_object_get(c->spec, "readinessProbe")))
 			return true;
 	}
 	return false;
@@ -105,8 +106,14 @@ static const char *refused(const struct pod *p, const json_t *o)
 		return "the pod is ending";
 	if (plays && p->dns)
 		return "the DNS pod is no stand-in: --crash and --loss are what it can have";
-	if (ready && !has_readiness(p))
-		return "the pod has no readiness probe, so it is ready while it runs: --refuse or --crash";
+	if (plays && !has_standin(p, false))
+		return "a program of one's own runs there, and only stand-ins can be told so: --crash and "
+		       "--loss are "
+		       "what it can have";
+	if (ready && !has_standin(p, true))
+		return "no stand-in of the pod has a readiness probe, so it is ready while it runs: --refuse "
+		       "or "
+		       "--crash";
 	if (slow < 0 || slow > SLOW_MAX_MS)
 		return "--slow: from 0 to 600 s";
 	if (loss < 0 || loss > MILLION)

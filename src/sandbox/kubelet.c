@@ -11,6 +11,7 @@
 #include "sandbox/dns.h"
 #include "sandbox/outside.h"
 #include "sandbox/pod.h"
+#include "sandbox/run_word.h"
 
 enum { QUIET_MS = 60, LATER_MS = 100, GIVE_UP_MS = 30000, PROGRESS_US = 100000 };
 
@@ -171,6 +172,8 @@ void kubelet_node_back(struct node *n)
 		for (size_t i = 0; i < p->containers_len; i++) {
 			struct container *c = &p->containers[i];
 
+			if (c->child.pid)
+				continue; /* it is not one of those that the node took with it */
 			uv_timer_stop(&c->timer);
 			c->back_off = false;
 			c->restarts += c->state == RUN_ENDED;
@@ -197,6 +200,7 @@ static void tell_ready(struct sandbox *s, unsigned pods, const char *failed)
 				  .failed = failed};
 
 	s->ready_told = true;
+	run_words_check(s);
 	if (s->opt->step)
 		s->opt->step(s->opt->ctx, "pods", s->wired_us, true);
 	if (s->opt->ready)

@@ -12,7 +12,7 @@
 #include "sandbox/program_state.h"
 #include "sandbox/run_word.h"
 
-enum { WORDS_MAX = 1000 };
+enum { WORDS_MAX = 1000, NAMED_MAX = 8 };
 
 struct run_word {
 	char *ns, *name, *container; /* ns, container "": any, the first */
@@ -214,6 +214,49 @@ unsigned run_word_apply(struct sandbox *s)
 			}
 	}
 	return n;
+}
+
+static bool answers(const struct sandbox *s, const struct run_word *w)
+{
+	HASH_EACH (&s->pods, slot) {
+		const struct pod *p = slot->value;
+
+		for (size_t i = 0; !p->dns && i < p->containers_len; i++)
+			if (names(w, &p->containers[i]))
+				return true;
+	}
+	return false;
+}
+
+/* "shop/page:c, shop/cart:c", a few of them: what a word could have named. */
+static void what_there_is(const struct sandbox *s, struct buf *out)
+{
+	unsigned n = 0;
+
+	HASH_EACH (&s->pods, slot) {
+		const struct pod *p = slot->value;
+
+		for (size_t i = p->inits; !p->dns && i < p->containers_len && n < NAMED_MAX; i++, n++)
+			buf_printf(out, "%s%s:%s", n ? ", " : "", p->key, p->containers[i].name);
+	}
+}
+
+void run_words_check(struct sandbox *s)
+{
+	AUTO_BUF there = {0};
+
+	VEC_EACH (&s->runs, at) {
+		const struct run_word *w = *at;
+
+		if (answers(s, w))
+			continue;
+		if (!there.n)
+			what_there_is(s, &there);
+		sandbox_remark(s, "--run %s%s%s%s%s: no pod or workload has that name%s yet; there are %s%s",
+			       w->ns, *w->ns ? "/" : "", w->name, *w->container ? ":" : "", w->container,
+			       *w->container ? " and container" : "", there.n ? there.p : "none",
+			       s->pods.len > NAMED_MAX ? ", \xe2\x80\xa6" : "");
+	}
 }
 
 void run_words_free(struct sandbox *s)

@@ -11,6 +11,8 @@ int run_word_add(struct sandbox *s, const char *text, const char **error);
 void run_word_drop_last(struct sandbox *s);
 /* Starts the containers that the last word names afresh; their number. */
 unsigned run_word_apply(struct sandbox *s);
+/* A remark for each word that no pod of the cluster answers to, with what there is. */
+void run_words_check(struct sandbox *s);
 void run_words_free(struct sandbox *s);
 
 #endif

@@ -122,6 +122,28 @@ json_int_t container_port(const struct container *c, const json_t *port)
 	return 0;
 }
 
+static bool declares(const struct container *c, json_int_t port)
+{
+	const json_t *o;
+	size_t i;
+
+	json_array_foreach (json_object_get(c->spec, "ports"), i, o)
+		if (json_integer_value(json_object_get(o, "containerPort")) == port)
+			return true;
+	return false;
+}
+
+/* A probe may ask another container of the pod: only one of them can have the port. */
+static bool is_anothers(const struct container *c, json_int_t port)
+{
+	const struct pod *p = c->pod;
+
+	for (size_t i = 0; i < p->containers_len && !declares(c, port); i++)
+		if (&p->containers[i] != c && declares(&p->containers[i], port))
+			return true;
+	return false;
+}
+
 static void add_probe(const struct container *c, json_t *probes, const char *which)
 {
 	const json_t *probe = json_object_get(c->spec, which);
@@ -130,7 +152,7 @@ static void add_probe(const struct container *c, json_t *probes, const char *whi
 	const json_t *any = http ? http : tcp ? tcp : grpc;
 	json_int_t port = any ? container_port(c, json_object_get(any, "port")) : 0;
 
-	if (port < 1 || port > 65535 || *json_text(json_object_get(any, "host")))
+	if (port < 1 || port > 65535 || *json_text(json_object_get(any, "host")) || is_anothers(c, port))
 		return;
 	json_array_append_new(probes,
 			      json_pack("{sssIsssssbsb}", "kind",

@@ -63,6 +63,9 @@ mkdir "$dir/m"
 	printf 'apiVersion: v1\nkind: Namespace\nmetadata: {name: p}\n---\n'
 	printf 'apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: deny, namespace: p}\n'
 	printf 'spec: {podSelector: {}, policyTypes: [Ingress, Egress]}\n'
+	# c asks d, which knows no such service: NOT_FOUND.
+	printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: {name: grpcother, namespace: p}\nspec: {nodeName: node-1, containers: [{name: c, image: x, ports: [{containerPort: 80}],\n'
+	printf '  readinessProbe: {grpc: {port: 81, service: nobody}, periodSeconds: 1, failureThreshold: 1}}, {name: d, image: x, ports: [{containerPort: 81}]}]}\n'
 	for i in $RAW; do echo "$i readinessProbe: {$(http "$i"), failureThreshold: 1}"; done | pods
 	pods <<PODS
 http readinessProbe: {httpGet: {port: web, path: /healthz, httpHeaders: [{name: Host, value: a.example}]}, periodSeconds: 1}
@@ -131,6 +134,8 @@ ready grpc
 ok "PR21 SERVING is ready" $?
 comes "" ready grpcnone && "$weft" fault p/grpcnone --not-ready --name "$name" >/dev/null && comes health probe grpcnone readiness cause && comes False condition grpcnone Ready
 ok "PR21 another health status than SERVING is failure" $?
+comes "the call failed: gRPC status 5" probe grpcother readiness last && [ "$(ask condition grpcother Ready)$(ask restarts grpcother)" = False0 ]
+ok "PR21 a service that the server does not know is failure; it may be another container's" $?
 ask create grpc port=web | grep -qE '^4(00|22)$'
 ok "PR20 a gRPC probe takes no port by name" $?
 comes passing probe quiet readiness state && wait_for grep -q '^TCP' "$dir/log" && ! grep '^TCP' "$dir/log" | grep -qv 'bytes=0'

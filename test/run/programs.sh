@@ -76,13 +76,19 @@ Y
 	own nofolder 'exit 0' | sed "s#{weft.network/command#{weft.network/rootfs: $dir/nowhere, weft.network/command#"
 	printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: {name: two, namespace: p, annotations: {weft.network/command.b: "cat /e/word; exec sleep 1000", weft.network/program.a: manifest}}\n'
 	printf 'spec: {nodeName: node-2, volumes: [{name: e, emptyDir: {}}], initContainers: [{name: a, image: x, command: [sh, -c, "echo from the first >/e/word"], volumeMounts: [{name: e, mountPath: /e}]}], containers: [{name: b, image: x, volumeMounts: [{name: e, mountPath: /e}]}]}\n'
+	printf -- '---\napiVersion: apps/v1\nkind: StatefulSet\nmetadata: {name: claims, namespace: p}\nspec:\n  selector: {matchLabels: {app: claims}}\n'
+	printf '  volumeClaimTemplates: [{metadata: {name: data}, spec: {accessModes: [ReadWriteOnce]}}]\n  template:\n'
+	printf '    metadata: {labels: {app: claims}, annotations: {weft.network/command: "echo kept >/data/f; cat /data/f; exec sleep 1000"}}\n'
+	printf '    spec: {containers: [{name: c, image: x, volumeMounts: [{name: data, mountPath: /data}]}]}\n'
 	printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: {name: plays, namespace: p}\nspec: {nodeName: node-2, containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}\n'
 	printf -- '---\napiVersion: v1\nkind: Pod\nmetadata: {name: begun, namespace: p}\nspec: {nodeName: node-2, containers: [{name: c, image: x, ports: [{containerPort: 80}]}]}\n'
 } >>"$dir/m/p.yaml"
 
-"$weft" up -d --name $name --fast-probes --run p/begun='echo begun; exec sleep 1000' "$dir/m" >"$dir/up" 2>&1
+"$weft" up -d --name $name --fast-probes --run p/begun='echo begun; exec sleep 1000' --run p/nobdy='exit 0' "$dir/m" >"$dir/up" 2>&1
 [ -S $run/streams.sock ] || { sed 's/^/# /' "$dir/up"; echo "Bail out! weft up"; exit 1; }
 ok "the cluster is up" 0
+grep -q 'run p/nobdy: no pod or workload has that name yet; there are .*/' "$dir/up"
+ok "weft up --run of a name that nobody has says so, and which there are" $?
 
 # nginx and Python behind their Services, under policy
 deployed() { # NAME: its pod
@@ -211,6 +217,13 @@ ok "who does not hear it is killed after the grace, whole" $?
 wait_for logged begun '^begun$'
 ok "weft up --run: from the start" $?
 before=$(pod plays 'c["restartCount"]')
+logged claims-0 '^kept$' && is data-claims-0 claims-0 'o["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"]'
+ok "a StatefulSet's claims are volumes of its pods" $?
+for f in --refuse '--slow 1s' --not-ready; do
+	# shellcheck disable=SC2086
+	! "$weft" fault p/env $f --name $name >"$dir/out" 2>&1 && grep -q "program of one's own" "$dir/out" || refused="${refused:-}$f"
+done
+same "faults that only a stand-in can play are refused, with the reason" "${refused:-}" ""
 "$weft" run -n p plays='exec python3 -u -m http.server 80' --name $name >"$dir/run" 2>&1 && grep -q 'plays: 1 container starts that command' "$dir/run"
 ok "weft run says what it does" $?
 listed() { curl -s --max-time 2 "http://$(pod plays 'o["status"]["podIP"]')/" >/dev/null 2>&1 || ip netns exec "weft-$name-outside" curl -s --max-time 2 "http://$(pod plays 'o["status"]["podIP"]')/" | grep -q 'Directory listing'; }

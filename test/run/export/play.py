@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+# Called by export.sh: WEFT NAME CHECKS-SO-FAR FOLDER. Sends datagrams, exports their records, asks nfdump.
+import ctypes, json, os, socket, subprocess, sys, time
+
+weft, name, n, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+failures = 0
+libc = ctypes.CDLL(None, use_errno=True)
+own = os.open("/proc/self/ns/net", os.O_RDONLY)
+
+
+def ok(what, good, more=""):
+    global n, failures
+    n += 1
+    failures += not good
+    print("%sok %d - %s" % ("" if good else "not ", n, what), flush=True)
+    if not good and more:
+        print("# " + str(more)[:2000].replace("\n", "\n# "), flush=True)
+
+
+def wait_for(fn, seconds=20):
+    end = time.monotonic() + seconds
+    while True:
+        v = fn()
+        if v or time.monotonic() > end:
+            return v
+        time.sleep(0.2)
+
+
+def make_socket(pod, *how):
+    ns = os.open("/run/netns/weft-%s-default.%s" % (name, pod), os.O_RDONLY)
+    try:
+        assert libc.setns(ns, 0x40000000) == 0
+        return socket.socket(*how)
+    finally:
+        assert libc.setns(own, 0x40000000) == 0
+        os.close(ns)
+
+
+def run(*args):
+    return subprocess.run([weft, *args, "--name", name], capture_output=True, text=True)
+
+
+def ips(pod):
+    status = json.loads(run("get", "pod", pod, "-o", "json").stdout)["status"]
+    return [i["ip"] for i in status["podIPs"]]
+
+
+FILTER = "udp && dst.port in {9, 4000}"
+
+
+def flows():
+    return [json.loads(x) for x in run("flows", FILTER, "-o", "json", "--limit", "99999").stdout.splitlines()]
+
+
+def totals(list):
+    """Records, packets and bytes by (address, port) of who received them."""
+    out = {}
+    for to, port, packets, size in list:
+        r, p, b = out.get((to, port), (0, 0, 0))
+        out[to, port] = (r + 1, p + packets, b + size)
+    return out
+
+
+def told():
+    list = []
+    for f in flows():
+        list.append((f["to"]["address"], f["to"]["port"], f["packets"]["there"], f["bytes"]["there"]))
+        if f["packets"]["back"]:
+            list.append((f["from"]["address"], f["from"]["port"], f["packets"]["back"], f["bytes"]["back"]))
+    return totals(list)
+
+
+for ip in ips("web") + ips("shut"):
+    family = socket.AF_INET6 if ":" in ip else socket.AF_INET
+    into = make_socket("web", family, socket.SOCK_DGRAM)
+    if ip in ips("web"):
+        into.bind((ip, 4000))
+    for i in range(40):
+        out = make_socket("caller", family, socket.SOCK_DGRAM)
+        for k in range(i + 1):
+            out.sendto(b"x" * (i + k), (ip, 4000 if ip in ips("web") else 9))
+        if ip in ips("web"):
+            data, peer = into.recvfrom(100)
+            into.sendto(b"answer", peer)
+            for k in range(i):
+                into.recvfrom(100)
+want = 2 * sum(range(1, 41))
+ok("all is recorded: %d datagrams each way of both families, and as many drops that their sender's node let through" % want,
+   wait_for(lambda: sum(f["packets"]["there"] for f in flows()) == 3 * want and sum(f["packets"]["back"] for f in flows()) == 80), len(flows()))
+
+free = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+free.bind(("127.0.0.1", 0))
+port = free.getsockname()[1]
+p = run("export", "127.0.0.1:%s" % "no port")
+ok("a port that is none is an error", p.returncode == 2, p.stderr)
+free.close()
+p = run("export", "127.0.0.1:%d" % port, FILTER)
+ok("without a collector what is lost is told", p.returncode == 1 and "records were lost" in p.stderr, p.stdout + p.stderr)
+
+os.mkdir(folder + "/nf")
+log = open(folder + "/nfcapd.log", "w")
+nfcapd = subprocess.Popen(["nfcapd", "-b", "127.0.0.1", "-p", str(port), "-w", folder + "/nf", "-t", "3600"], stdout=log, stderr=log)
+
+
+def listens():
+    return ":%04X " % port in open("/proc/net/udp").read()
+
+
+ok("nfcapd listens", wait_for(listens))
+before = told()
+p = run("export", "127.0.0.1:%d" % port, FILTER)
+ok("weft export", p.returncode == 0 and "%d records" % sum(r for r, _, _ in before.values()) in p.stdout, p.stdout + p.stderr)
+# what lies in the socket's buffer is taken before the end: the queue of /proc/net/udp is empty then
+wait_for(lambda: any(":%04X " % port in x and x.split()[4].endswith(":00000000") for x in open("/proc/net/udp")))
+nfcapd.terminate()
+nfcapd.wait(30)
+log.close()
+said = open(folder + "/nfcapd.log").read()
+files = [folder + "/nf/" + f for f in os.listdir(folder + "/nf") if f.startswith("nfcapd")]
+lines = []
+for f in files:
+    r = subprocess.run(["nfdump", "-r", f, "-q", "-N", "-6", "-o", "fmt:%da %dp %pkt %byt %pr"], capture_output=True, text=True)
+    lines += [x.split() for x in r.stdout.splitlines() if len(x.split()) == 5]
+got = totals((x[0], int(x[1]), int(x[2]), int(x[3])) for x in lines)
+ok("nfdump has the same records, packets and bytes for each receiver and port", len(before) > 80 and got == before,
+   (said, len(lines), [(k, got.get(k), before.get(k)) for k in set(got) | set(before) if got.get(k) != before.get(k)][:8]))
+ok("all of them UDP", {x[4] for x in lines} == {"17"}, {x[4] for x in lines})
+ok("the collector misses no sequence number", "Sequence Errors: 0" in said or "sequence failures: 0" in said.lower(), said)
+open(folder + "/count", "w").write(str(n))
+sys.exit(failures > 0)

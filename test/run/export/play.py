@@ -70,16 +70,17 @@ def told():
     return totals(list)
 
 
-for ip in ips("web") + ips("shut"):
+web, shut = ips("web"), ips("shut")
+for ip in web + shut:
     family = socket.AF_INET6 if ":" in ip else socket.AF_INET
     into = make_socket("web", family, socket.SOCK_DGRAM)
-    if ip in ips("web"):
+    if ip in web:
         into.bind((ip, 4000))
     for i in range(40):
         out = make_socket("caller", family, socket.SOCK_DGRAM)
         for k in range(i + 1):
-            out.sendto(b"x" * (i + k), (ip, 4000 if ip in ips("web") else 9))
-        if ip in ips("web"):
+            out.sendto(b"x" * (i + k), (ip, 4000 if ip in web else 9))
+        if ip in web:
             data, peer = into.recvfrom(100)
             into.sendto(b"answer", peer)
             for k in range(i):

@@ -47,7 +47,10 @@ static void print_operation(struct buf *b, const struct kind_desc *k, const char
 	}
 	buf_addz(b, ",\"responses\":{\"200\":{\"description\":\"OK\",\"content\":{\"application/"
 		    "json\":{\"schema\":{");
-	if (strcmp(action, "list")) {
+	if (!strcmp(action, "delete")) {
+		buf_addz(b, "\"type\":\"object\",\"description\":\"A Status, or the object while it ends.\","
+			    "\"required\":[\"kind\",\"apiVersion\",\"metadata\"]}");
+	} else if (strcmp(action, "list")) {
 		buf_addz(b, "\"$ref\":\"");
 		schema_ref(b, k);
 		buf_addz(b, "\"}");

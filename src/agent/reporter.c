@@ -19,8 +19,16 @@ enum {
 	TELL_MS = 250,	       /* a report at most so often */
 	SWEEP_MS = 1000,       /* a look at the open ones */
 	WAITING_MAX = 8 << 20, /* bytes of records that wait for the hub */
-	BATCH_MAX = 4096,      /* records in one report */
-	GRACE_NS = 50000000,   /* what changed just before the last look may not have been seen by it */
+	WAITING_LESSER =
+	    WAITING_MAX / 2, /* of them drops and what nobody answered, so that no flood takes all */
+	BATCH_MAX = 4096,    /* records in one report */
+	BASE_TRIES = 20,
+	GRACE_NS = 50000000, /* what changed just before the last look may not have been seen by it */
+};
+
+struct waiting {
+	uint32_t bytes;
+	bool open; /* more will be told of it */
 };
 
 struct reporter {
@@ -32,13 +40,21 @@ struct reporter {
 	uint32_t epoch;
 	uint64_t first; /* records told before the one under way */
 	uint64_t lost;
-	struct buf waiting;  /* records */
-	VEC(uint32_t) sizes; /* of each of them, bytes */
-	struct buf body;     /* under way: the head and the records */
-	uint32_t body_records;
-	bool busy;
-	uint64_t swept; /* monotonic ns of the last look */
-	int64_t offset; /* from monotonic to wall time, ns */
+	uint64_t taken;		   /* ends and drops that the kernel told this observer */
+	uint64_t taken_before;	   /* and others before it; valid when `based` */
+	uint64_t untold, evicted;  /* as in struct report */
+	struct buf waiting;	   /* records */
+	VEC(struct waiting) sizes; /* of each of them */
+	size_t open_waiting;	   /* of them, and of those under way: open ones */
+	struct buf body;	   /* under way: the head and the records */
+	uint32_t body_records, body_open;
+	char answer[128];
+	size_t answer_n;
+	bool busy, based;
+	uint64_t swept;	     /* monotonic ns of the last look; 0: all is to be told */
+	bool incomplete;     /* the look under way found no room for a record */
+	uint64_t unanswered; /* found by the look under way */
+	int64_t offset;	     /* from monotonic to wall time, ns */
 	uint64_t now;
 };
 
@@ -57,23 +73,46 @@ static uint64_t set_clocks(struct reporter *r)
 	return r->now;
 }
 
+/* An open one that found no room is told by the next look. */
+static void lose(struct reporter *r, const struct record *record)
+{
+	if (record->ended)
+		r->lost++;
+	else
+		r->incomplete = true;
+}
+
+/* Out of memory: begin anew, the lost ones counted. */
+static void lose_all(struct reporter *r)
+{
+	VEC_EACH (&r->sizes, w) {
+		r->lost += !w->open;
+		r->open_waiting -= w->open;
+	}
+	r->sizes.len = 0;
+	r->swept = 0;
+	buf_fini(&r->waiting);
+	r->waiting = (struct buf){};
+}
+
 static void add(struct reporter *r, const struct record *record)
 {
+	bool lesser = record->kind != RECORD_FLOW || record->state == STATE_UNANSWERED;
 	size_t before = r->waiting.n;
 
-	if (before >= WAITING_MAX || vec_reserve(&r->sizes, r->sizes.len + 1)) {
-		r->lost++;
+	if (before >= (lesser ? WAITING_LESSER : WAITING_MAX) || vec_reserve(&r->sizes, r->sizes.len + 1)) {
+		lose(r, record);
 		return;
 	}
 	report_add(&r->waiting, record);
-	if (r->waiting.failed) { /* out of memory: begin anew, the lost ones counted */
-		r->lost += r->sizes.len + 1;
-		r->sizes.len = 0;
-		buf_fini(&r->waiting);
-		r->waiting = (struct buf){};
+	if (r->waiting.failed) {
+		lose(r, record);
+		lose_all(r);
 		return;
 	}
-	r->sizes.items[r->sizes.len++] = (uint32_t)(r->waiting.n - before);
+	r->sizes.items[r->sizes.len++] =
+	    (struct waiting){.bytes = (uint32_t)(r->waiting.n - before), .open = !record->ended};
+	r->open_waiting += !record->ended;
 }
 
 /* --- records --------------------------------------------------------------------------------------- */
@@ -137,6 +176,7 @@ static void on_end(void *ctx, const struct conn *c, uint64_t at, uint32_t why)
 
 	(void)at;
 	(void)why;
+	r->taken++;
 	add_conn(r, c, true);
 }
 
@@ -149,17 +189,48 @@ static int on_open(void *ctx, const struct conn *c)
 	return 0;
 }
 
+static int on_half(void *ctx, const struct conn *c)
+{
+	struct reporter *r = ctx;
+
+	r->unanswered++;
+	return on_open(ctx, c);
+}
+
+static int read_counters(const struct reporter *r, uint64_t out[OBSERVE_COUNTERS_MAX])
+{
+	return observed_counters(r->o, out) > 0 ? 0 : -EIO;
+}
+
+/* Never more than there were: what comes meanwhile counts for the next look. */
+static void note_evicted(struct reporter *r, const uint64_t *before, const uint64_t *after)
+{
+	uint64_t known = after[COUNTER_HALF_REMOVED] + after[COUNTER_CONN_INSERTED] + r->unanswered;
+
+	if (before[COUNTER_HALF_INSERTED] > known && before[COUNTER_HALF_INSERTED] - known > r->evicted)
+		r->evicted = before[COUNTER_HALF_INSERTED] - known;
+}
+
+/* While the hub has not taken what the last look found, there is no other: records of the same connections
+ * would only push out ends. */
 static void on_sweep(uv_timer_t *t)
 {
+	uint64_t before[OBSERVE_COUNTERS_MAX], after[OBSERVE_COUNTERS_MAX], began;
 	struct reporter *r = t->data;
-	uint64_t began;
 
-	if (!r->o)
+	if (!r->o || r->open_waiting)
 		return;
 	began = set_clocks(r);
-	if (observed_conns(r->o, false, on_open, r) || observed_conns(r->o, true, on_open, r))
+	r->incomplete = false;
+	r->unanswered = 0;
+	if (read_counters(r, before) || observed_conns(r->o, false, on_half, r) || read_counters(r, after) ||
+	    observed_conns(r->o, true, on_open, r)) {
 		log_warn("the connections cannot be read: flows are late");
-	else
+		return;
+	}
+	note_evicted(r, before, after);
+	r->untold = after[COUNTER_ENDED_LOST] + after[COUNTER_EVENTS_LOST];
+	if (!r->incomplete)
 		r->swept = began;
 }
 
@@ -183,6 +254,7 @@ static void on_drop(void *ctx, const struct seen *s)
 	    .dns_code = 255,
 	};
 
+	r->taken++;
 	add(r, &record);
 }
 
@@ -190,20 +262,31 @@ static void on_drop(void *ctx, const struct seen *s)
 
 static size_t on_body(struct transfer *t, const char *p, size_t n)
 {
-	(void)t;
-	(void)p;
+	struct reporter *r = CONTAINER_OF(t, struct reporter, transfer);
+	size_t room = sizeof(r->answer) - 1 - r->answer_n, some = n < room ? n : room;
+
+	memcpy(r->answer + r->answer_n, p, some);
+	r->answer_n += some;
+	r->answer[r->answer_n] = 0;
 	return n;
 }
 
 static void take_batch(struct reporter *r)
 {
-	struct report head = {
-	    .epoch = r->epoch, .first = r->first, .lost = r->lost, .at = wall_of(r, set_clocks(r))};
-	uint32_t n = r->sizes.len < BATCH_MAX ? (uint32_t)r->sizes.len : BATCH_MAX;
+	struct report head = {.epoch = r->epoch,
+			      .first = r->first,
+			      .lost = r->lost,
+			      .taken_before = r->taken_before,
+			      .untold = r->untold,
+			      .evicted = r->evicted,
+			      .at = wall_of(r, set_clocks(r))};
+	uint32_t n = r->sizes.len < BATCH_MAX ? (uint32_t)r->sizes.len : BATCH_MAX, open = 0;
 	size_t bytes = 0;
 
-	for (uint32_t i = 0; i < n; i++)
-		bytes += r->sizes.items[i];
+	for (uint32_t i = 0; i < n; i++) {
+		bytes += r->sizes.items[i].bytes;
+		open += r->sizes.items[i].open;
+	}
 	buf_clear(&r->body);
 	report_begin(&r->body, &head);
 	buf_add(&r->body, r->waiting.p, bytes);
@@ -217,13 +300,14 @@ static void take_batch(struct reporter *r)
 	memmove(r->sizes.items, r->sizes.items + n, (r->sizes.len - n) * sizeof(*r->sizes.items));
 	r->sizes.len -= n;
 	r->body_records = n;
+	r->body_open = open;
 }
 
 static void on_tell(uv_timer_t *t)
 {
 	struct reporter *r = t->data;
 
-	if (r->busy)
+	if (r->busy || !r->based)
 		return;
 	if (!r->body_records)
 		take_batch(r);
@@ -233,6 +317,8 @@ static void on_tell(uv_timer_t *t)
 	curl_easy_setopt(r->transfer.easy, CURLOPT_POSTFIELDSIZE, (long)r->body.n);
 	curl_easy_setopt(r->transfer.easy, CURLOPT_POSTFIELDS, r->body.p);
 	curl_easy_setopt(r->transfer.easy, CURLOPT_TIMEOUT_MS, 5000L);
+	r->answer_n = 0;
+	r->answer[0] = 0;
 	r->busy = !transfer_start(r->curl, &r->transfer, r->path);
 }
 
@@ -243,14 +329,19 @@ static void on_told(struct transfer *t, long status, CURLcode error)
 
 	(void)error;
 	r->busy = false;
-	if (status >= 400 && status < 500) {
+	/* Numbered, but never taken: the hub counts them as missing. A node that it does not know yet comes.
+	 */
+	if (status >= 400 && status < 500 && status != 404) {
 		log_error("the hub refuses a report of flows: HTTP %ld", status);
-		r->lost += r->body_records;
 		status = 200;
 	}
 	if (status != 200)
 		return;
+	if (strstr(r->answer, "\"again\":true"))
+		r->swept = 0;
 	r->first += r->body_records;
+	r->open_waiting -= r->body_open;
+	r->body_open = 0;
 	r->body_records = 0;
 	buf_clear(&r->body);
 	if (r->sizes.len >= BATCH_MAX)
@@ -279,6 +370,25 @@ int reporter_new(struct reporter **out, struct curl_loop *curl, const char *node
 	return 0;
 }
 
+/* How much the kernel told others before us: all that it told, without what lies in the rings now. */
+static void find_base(struct reporter *r)
+{
+	uint64_t before[OBSERVE_COUNTERS_MAX], after[OBSERVE_COUNTERS_MAX], told = 0;
+
+	for (unsigned i = 0; i < BASE_TRIES; i++) {
+		if (read_counters(r, before))
+			return;
+		observed_poll(r->o);
+		if (read_counters(r, after))
+			return;
+		told = after[COUNTER_ENDED_TOLD] + after[COUNTER_EVENTS_TOLD];
+		if (told == before[COUNTER_ENDED_TOLD] + before[COUNTER_EVENTS_TOLD])
+			break;
+	}
+	r->taken_before = told > r->taken ? told - r->taken : 0;
+	r->based = true;
+}
+
 void reporter_observe(struct reporter *r, struct observed *o)
 {
 	r->o = o;
@@ -287,10 +397,15 @@ void reporter_observe(struct reporter *r, struct observed *o)
 	set_clocks(r);
 	observed_on_end(o, on_end, r);
 	observed_on_drop(o, on_drop, r);
+	if (!r->based)
+		find_base(r);
 }
 
 void reporter_stats(const struct reporter *r, struct buf *b)
 {
-	buf_printf(b, "{\"epoch\":%u,\"told\":%" PRIu64 ",\"waiting\":%zu,\"lost\":%" PRIu64 "}", r->epoch,
-		   r->first, r->sizes.len + r->body_records, r->lost);
+	buf_printf(b,
+		   "{\"epoch\":%u,\"told\":%" PRIu64 ",\"waiting\":%zu,\"lost\":%" PRIu64
+		   ",\"taken\":%" PRIu64 ",\"takenBefore\":%" PRIu64 ",\"evicted\":%" PRIu64 "}",
+		   r->epoch, r->first, r->sizes.len + r->body_records, r->lost, r->taken, r->taken_before,
+		   r->evicted);
 }

@@ -10,36 +10,24 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "cli/causes.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
+#include "cli/flowask.h"
 #include "cli/output.h"
 
-enum { FOLLOW_MS = 500, SILENT_S = 5 };
+enum { FOLLOW_MS = 500, COLUMNS = 9 };
 
-/* Minutes, hours: "90s", "5m", "2h", "1d": ns. */
-static int span_ns(const char *text, int64_t *out)
+struct showing { /* what stays from page to page */
+	const struct options_flows *o;
+	const char *cluster;
+	size_t widths[COLUMNS];
+	bool headed;
+};
+
+static bool is_wide(const struct showing *s)
 {
-	static const struct {
-		char unit;
-		int64_t s;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	char *end;
-	double n = strtod(text, &end);
-
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (end != text && end[0] == units[i].unit && !end[1] && n >= 0 && n < 1e6) {
-			*out = (int64_t)(n * (double)units[i].s * 1e9);
-			return 0;
-		}
-	return -EINVAL;
-}
-
-static int64_t wall_ns(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+	return s->o->output && !strcmp(s->o->output, "wide");
 }
 
 /* "10:42", "10:42:30" of today (of yesterday where that is still to come), or RFC 3339: [since, until). */
@@ -77,48 +65,6 @@ static int at_ns(const char *text, int64_t *since, int64_t *until)
 	return 0;
 }
 
-/* "shop/web-1:8080", or the address. */
-static void end_text(struct buf *b, const json_t *end)
-{
-	const char *kind = json_string_value(json_object_get(end, "kind")) ?: "",
-		   *ns = json_string_value(json_object_get(end, "namespace")),
-		   *name = json_string_value(json_object_get(end, "name")),
-		   *address = json_string_value(json_object_get(end, "address")) ?: "?";
-	json_int_t port = json_integer_value(json_object_get(end, "port"));
-
-	if (name && ns)
-		buf_printf(b, "%s/%s", ns, name);
-	else if (name)
-		buf_printf(b, "%s %s", kind, name);
-	else if (port && strchr(address, ':'))
-		buf_printf(b, "[%s]", address);
-	else
-		buf_addz(b, address);
-	if (port)
-		buf_printf(b, ":%lld", (long long)port);
-}
-
-static void amount(struct buf *b, json_int_t n)
-{
-	static const char units[] = " kMGT";
-	double v = (double)n;
-	size_t u = 0;
-
-	while (v >= 1000 && u < sizeof(units) - 2) {
-		v /= 1000;
-		u++;
-	}
-	if (u)
-		buf_printf(b, v < 10 ? "%.1f%c" : "%.0f%c", v, units[u]);
-	else
-		buf_printf(b, "%lld", (long long)n);
-}
-
-static json_int_t way(const json_t *flow, const char *what, const char *which)
-{
-	return json_integer_value(json_object_get(json_object_get(flow, what), which));
-}
-
 static void what_text(struct buf *b, const json_t *f)
 {
 	const char *reason = json_string_value(json_object_get(f, "reason"));
@@ -137,7 +83,53 @@ static void what_text(struct buf *b, const json_t *f)
 		buf_printf(b, ", %lld sent again", (long long)again);
 }
 
-static void row(struct table *t, const json_t *f)
+/* --- rules in words ---------------------------------------------------------------------------------- */
+
+static const char *const rule_keys[] = {"cause", "ruleEgress", "ruleIngress"};
+
+/* Asks the planner of each node that saw some of the flows for its rules; sets "why" of each in "rules". */
+static void join_rules(const char *cluster, const json_t *flows)
+{
+	AUTO_JSON nodes = json_object();
+	const char *node;
+	json_t *flow, *list;
+	size_t i;
+
+	json_array_foreach ((json_t *)(uintptr_t)flows, i, flow) {
+		json_t *rules = json_array();
+
+		node = json_string_value(json_object_get(flow, "seenBy")) ?: "";
+		list = json_object_get(nodes, node);
+		if (!list)
+			json_object_set_new(nodes, node, list = json_array());
+		for (size_t k = 0; k < ARRAY_LEN(rule_keys); k++) {
+			const json_t *id = json_object_get(flow, rule_keys[k]);
+			json_t *item = id ? json_pack("{s:I}", "cause", json_integer_value(id)) : NULL;
+
+			if (!item)
+				continue;
+			json_array_append(list, item);
+			json_array_append_new(rules, item);
+		}
+		json_object_set_new(flow, "rules", rules);
+	}
+	json_object_foreach (nodes, node, list)
+		if (json_array_size(list))
+			causes_join(cluster, node, list);
+}
+
+static void rules_text(struct buf *b, const json_t *flow)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(flow, "rules"), i, item)
+		cause_print(b, item);
+}
+
+/* --- rows -------------------------------------------------------------------------------------------- */
+
+static void row(const struct showing *s, struct table *t, const json_t *f)
 {
 	const char *last = json_string_value(json_object_get(f, "last")) ?: "";
 	bool dropped = !strcmp(json_string_value(json_object_get(f, "verdict")) ?: "", "dropped");
@@ -146,6 +138,8 @@ static void row(struct table *t, const json_t *f)
 	AUTO_BUF there = {};
 	AUTO_BUF back = {};
 	AUTO_BUF what = {};
+	AUTO_BUF service = {};
+	AUTO_BUF rules = {};
 	int64_t seconds = 0;
 	struct tm tm;
 	char at[16] = "";
@@ -155,10 +149,10 @@ static void row(struct table *t, const json_t *f)
 		snprintf(at, sizeof(at), "%02d:%02d:%02d.%.3s", tm.tm_hour, tm.tm_min, tm.tm_sec,
 			 strlen(last) > 23 ? last + 20 : "000");
 	}
-	end_text(&from, json_object_get(f, "from"));
-	end_text(&to, json_object_get(f, "to"));
-	amount(&there, way(f, "bytes", "there"));
-	amount(&back, way(f, "bytes", "back"));
+	flow_end_text(&from, json_object_get(f, "from"));
+	flow_end_text(&to, json_object_get(f, "to"));
+	flow_amount(&there, (double)flow_way(f, "bytes", "there"));
+	flow_amount(&back, (double)flow_way(f, "bytes", "back"));
 	what_text(&what, f);
 	table_cell(t, at);
 	table_cell(t, json_string_value(json_object_get(f, "protocol")));
@@ -166,148 +160,157 @@ static void row(struct table *t, const json_t *f)
 	table_cell(t, to.p ? to.p : "");
 	table_cell(t, there.p ? there.p : "");
 	table_cell(t, back.p ? back.p : "");
+	if (is_wide(s)) {
+		const json_t *called = json_object_get(f, "service");
+
+		if (called)
+			flow_end_text(&service, called);
+		rules_text(&rules, f);
+		table_cell(t, service.p ? service.p : "");
+	}
 	table_cell_styled(t, dropped ? STYLE_RED : STYLE_PLAIN, what.p ? what.p : "");
+	if (is_wide(s))
+		table_cell(t, rules.p ? rules.p : "");
 }
 
 /* The answer of the hub, or NULL (told). */
-static json_t *ask(const struct options_flows *o, const char *name, int64_t since, int64_t until)
+static json_t *ask(const struct showing *s, int64_t since, int64_t until, json_int_t news)
 {
-	AUTO_JSON q = json_object();
-	AUTO_BUF out = {};
-	char path[CLUSTER_PATH];
-	char *text;
-	json_t *answer;
-	long code;
+	const struct options_flows *o = s->o;
+	AUTO_JSON q =
+	    json_pack("{s:I,s:I,s:I,s:I,s:b,s:b}", "since", (json_int_t)since, "until", (json_int_t)until,
+		      "news", news, "limit", (json_int_t)o->limit, "open", o->open, "again", o->every_node);
 
 	if (o->n_args)
 		json_object_set_new(q, "filter", json_string(o->args[0]));
-	json_object_set_new(q, "since", json_integer(since));
-	json_object_set_new(q, "until", json_integer(until));
-	json_object_set_new(q, "limit", json_integer(o->limit));
-	json_object_set_new(q, "open", json_boolean(o->open));
-	json_object_set_new(q, "again", json_boolean(o->every_node));
-	text = json_dumps(q, JSON_COMPACT);
-	cluster_path(path, name, "hub.sock");
-	code = text
-		   ? http_request(path, "POST", "/apis/weft.network/internal/flows", NULL, str_of(text), &out)
-		   : -1;
-	free(text);
-	if (code < 0)
-		return NULL;
-	if (code != 200) {
-		http_tell(code, buf_str(&out));
-		return NULL;
-	}
-	answer = json_loadb(out.p, out.n, 0, NULL);
-	if (!answer)
-		cli_error(NULL, "the hub's answer cannot be read");
-	return answer;
-}
-
-/* Nodes whose flows may be missing. */
-static void tell_silent(const json_t *answer)
-{
-	json_t *n;
-	size_t i;
-
-	json_array_foreach (json_object_get(answer, "nodes"), i, n) {
-		const json_t *age = json_object_get(n, "age");
-		const char *name = json_string_value(json_object_get(n, "name")) ?: "?";
-
-		if (!age)
-			cli_error("its flows are unknown, not none", "%s has told no flows yet", name);
-		else if (json_number_value(age) > SILENT_S)
-			cli_error("its newer flows are unknown, not none", "%s told its flows %.0f s ago",
-				  name, json_number_value(age));
-		json_int_t lost = json_integer_value(json_object_get(n, "lost")) +
-				  json_integer_value(json_object_get(n, "missing"));
-		if (lost)
-			cli_error(NULL, "%lld records of %s were lost on their way", (long long)lost, name);
-	}
+	return flow_ask(s->cluster, q);
 }
 
 static void print_lines(const json_t *flows)
 {
 	for (size_t i = json_array_size(flows); i--;) {
-		char *text = json_dumps(json_array_get(flows, i), JSON_COMPACT);
+		AUTO_MEM char *text = json_dumps(json_array_get(flows, i), JSON_COMPACT);
 
 		if (text)
 			puts(text);
-		free(text);
 	}
 }
 
-/* Oldest first, as logs read. */
-static void show(const struct options_flows *o, const json_t *flows, bool more)
+/* Oldest first, as logs read. Pages of one command stand below each other. */
+static void show(struct showing *s, const json_t *flows)
 {
-	static const char *const headings[] = {"LAST",	"PROTOCOL", "FROM",  "TO",
-					       "BYTES", "BACK",	    "STATE", NULL};
+	static const char *const narrow[] = {"LAST",  "PROTOCOL", "FROM",  "TO",
+					     "BYTES", "BACK",	  "STATE", NULL};
+	static const char *const wide[] = {"LAST", "PROTOCOL", "FROM",	"TO",	 "BYTES",
+					   "BACK", "SERVICE",  "STATE", "RULES", NULL};
 	AUTO_TABLE t = {0};
 
-	if (o->output) {
+	if (s->o->output && !is_wide(s)) {
 		print_lines(flows);
 		return;
 	}
-	if (!json_array_size(flows)) {
-		if (!more)
-			printf("No flow matches.\n");
+	if (!json_array_size(flows))
 		return;
-	}
-	table_init(&t, headings);
+	if (is_wide(s))
+		join_rules(s->cluster, flows);
+	table_init(&t, is_wide(s) ? wide : narrow);
+	t.no_headings = s->headed;
 	for (size_t i = json_array_size(flows); i--;)
-		row(&t, json_array_get(flows, i));
-	table_print(&t);
+		row(s, &t, json_array_get(flows, i));
+	if (s->o->follow)
+		table_print_with(&t, s->widths, is_wide(s) ? COLUMNS : COLUMNS - 2);
+	else
+		table_print(&t);
+	s->headed = true;
 }
 
-static int follow(const struct options_flows *o, const char *name)
+/* A hub that was started again counts its news anew. */
+static int follow(struct showing *s, int64_t since)
 {
-	int64_t since = wall_ns();
+	AUTO_MEM char *began = NULL;
+	json_int_t news = 0;
+	bool first = true;
 
-	while (cluster_is_up(name)) {
-		int64_t now = wall_ns();
-		AUTO_JSON answer = ask(o, name, since, 0);
+	while (cluster_is_up(s->cluster)) {
+		AUTO_JSON answer = ask(s, first ? since : 0, 0, news);
+		const char *now = json_string_value(json_object_get(answer, "began"));
 
-		if (!answer)
+		if (!answer && first)
 			return EXIT_FAILED;
-		show(o, json_object_get(answer, "flows"), true);
+		if (answer && !first && began && now && strcmp(began, now)) {
+			cli_error(NULL, "the hub was started again: what it kept is gone");
+			news = 0;
+		} else if (answer) {
+			if (!first || s->o->since)
+				show(s, json_object_get(answer, "flows"));
+			news = json_integer_value(json_object_get(answer, "news"));
+			first = false;
+		}
+		free(began);
+		began = now ? strdup(now) : NULL;
 		fflush(stdout);
-		since = now;
+		if (ferror(stdout))
+			return EXIT_FAILED;
 		nanosleep(&(struct timespec){.tv_nsec = FOLLOW_MS * 1000000L}, NULL);
 	}
 	return EXIT_OK;
 }
 
+/* What the answer cannot say of the time that was asked for. */
+static void tell_gaps(const json_t *answer, int64_t since)
+{
+	json_int_t began = json_integer_value(json_object_get(answer, "beganNs")),
+		   gone = json_integer_value(json_object_get(answer, "since")),
+		   lesser = json_integer_value(json_object_get(answer, "sinceUnanswered"));
+
+	if (since && since < began)
+		cli_error("connections that ended before are unknown", "the hub keeps flows since %s",
+			  json_string_value(json_object_get(answer, "began")));
+	if (gone > since)
+		cli_error(NULL, "connections of before made room for newer ones: some are missing");
+	if (lesser > since)
+		cli_error(
+		    NULL,
+		    "drops and unanswered connections of before made room for newer ones: some are missing");
+	if (json_is_true(json_object_get(answer, "more")))
+		cli_error("see --limit", "only the newest %zu are shown",
+			  json_array_size(json_object_get(answer, "flows")));
+}
+
 int cmd_flows(const struct options_flows *o)
 {
-	const char *name = cluster_name(o->name);
+	struct showing s = {.o = o, .cluster = cluster_name(o->name)};
 	int64_t since = 0, until = 0;
 
-	if (!name)
+	if (!s.cluster)
 		return EXIT_USAGE;
-	if (o->since && o->at) {
-		cli_error(NULL, "--since and --at cannot be used together");
+	if (o->at && (o->since || o->follow)) {
+		cli_error(NULL, "--at cannot be used together with --since or --follow");
 		return EXIT_USAGE;
 	}
-	if (o->since && span_ns(o->since, &since)) {
+	if (o->since && flow_span(o->since, &since)) {
 		cli_error("like 90s, 5m, 2h, 1d", "--since: \"%s\" is no span of time", o->since);
 		return EXIT_USAGE;
 	}
 	if (o->since)
-		since = wall_ns() - since;
+		since = flow_now() - since;
 	if (o->at && at_ns(o->at, &since, &until)) {
 		cli_error("like 10:42, 10:42:30, 2026-01-02T10:42:30Z", "--at: \"%s\" is no time", o->at);
 		return EXIT_USAGE;
 	}
-	if (!cluster_need(name))
+	if (!cluster_need(s.cluster))
 		return EXIT_FAILED;
 	if (o->follow)
-		return follow(o, name);
-	AUTO_JSON answer = ask(o, name, since, until);
+		return follow(&s, since);
+	AUTO_JSON answer = ask(&s, since, until, 0);
 
 	if (!answer)
 		return EXIT_FAILED;
-	show(o, json_object_get(answer, "flows"), false);
+	show(&s, json_object_get(answer, "flows"));
+	if (!json_array_size(json_object_get(answer, "flows")) && (!o->output || is_wide(&s)))
+		printf("No flow matches.\n");
 	fflush(stdout);
-	tell_silent(answer);
+	tell_gaps(answer, since);
+	flow_tell_silent(answer);
 	return EXIT_OK;
 }

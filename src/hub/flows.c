@@ -9,37 +9,46 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/own.h"
-#include "hub/cluster.h"
+#include "hub/flownames.h"
 #include "observe/history.h"
 #include "observe/record_json.h"
 #include "observe/report.h"
 
-enum { OPEN_MAX = 1 << 20, FORGET_S = 3600, FORGET_EACH_S = 60, ANSWER_MAX = 100000, LABELS_MAX = 64 };
+enum {
+	OPEN_MAX = 1 << 20,
+	FORGET_S = 3600,
+	FORGET_EACH_S = 60,
+	ANSWER_MAX = 100000,
+	DOUBT_S = 15,	/* a node that began anew has told what is open */
+	SILENT_S = 120, /* an unanswered connection has aged out twice over */
+};
+#define SECOND_NS 1000000000ll
 
 struct flow_node { /* what came from one */
 	char *name;
 	uint32_t epoch;
 	uint64_t next;	   /* number of the record that comes next in this epoch */
 	uint64_t received; /* over all epochs */
-	uint64_t missing;  /* records that were numbered but never came */
-	uint64_t lost;	   /* that the node could not keep, of past epochs */
-	uint64_t lost_now; /* of this epoch */
-	int64_t at;	   /* of the last report, by this clock; ns */
+	uint64_t missing; /* that it took but never told: numbers that never came, or an observer that died */
+	uint64_t missing_now;
+	uint64_t ends;		       /* of this epoch: ends and drops received */
+	uint64_t taken_before;	       /* as it told */
+	uint64_t lost, lost_now;       /* that the node could not keep: of past epochs, of this one */
+	uint64_t untold, untold_first; /* that the kernel could not tell: by its count; at our first report */
+	uint64_t evicted, evicted_first; /* that made room unanswered, the same */
+	int64_t at;			 /* of the last report, by this clock; ns */
+	int64_t doubted;		 /* when what is open there was doubted; 0: it is not */
 };
 
 struct flows {
 	struct store *store;
-	struct subscription *sub;
 	struct identities *ids;
+	struct flow_names *names;
 	struct history *history;
-	struct rollups *rollups;
-	const struct identity *outside, *unknown; /* references */
+	struct rollups *rollups; /* borrowed; may be NULL */
 	VEC(struct flow_node) nodes;
-	VEC(struct prefix) ranges; /* of the nodes' pods */
-	bool ranges_stale;
-	int64_t forgotten;
+	int64_t began, forgotten;
 };
 
 static int64_t now_ns(void)
@@ -48,176 +57,6 @@ static int64_t now_ns(void)
 
 	clock_gettime(CLOCK_REALTIME, &t);
 	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-/* --- names ----------------------------------------------------------------------------------------- */
-
-/* What controls the pod, or what controls its ReplicaSet. */
-static void set_workload(const struct flows *f, const struct object *pod, struct identity *out)
-{
-	const struct owner_reference *owner = object_controller(pod);
-	const struct object *set;
-
-	if (!owner)
-		return;
-	out->workload_kind = owner->kind;
-	out->workload = owner->name;
-	set = str_eqz(owner->kind, "ReplicaSet")
-		  ? store_get(f->store, KIND_replicaset, pod->meta.ns, owner->name)
-		  : NULL;
-	owner = set ? object_controller(set) : NULL;
-	if (owner) {
-		out->workload_kind = owner->kind;
-		out->workload = owner->name;
-	}
-}
-
-static void own_text(struct flows *f, struct str text, const struct identity *who, int64_t at)
-{
-	struct addr a;
-
-	if (!addr_parse(text, &a))
-		identities_set(f->ids, &a, who, at);
-}
-
-/* The address may have another owner by now: then a late word of the old one changes nothing. */
-static void disown_text(struct flows *f, struct str text, struct str ns, struct str name, int64_t at)
-{
-	const struct identity *who;
-	struct addr a;
-
-	if (addr_parse(text, &a))
-		return;
-	who = identities_at(f->ids, &a, INT64_MAX);
-	if (who && str_eq(who->ns, ns) && str_eq(who->name, name))
-		identities_set(f->ids, &a, NULL, at);
-}
-
-static void pod_addresses(struct flows *f, const struct object *o, const struct identity *who, int64_t at)
-{
-	const struct pod_status *status = o->pod->status;
-
-	if (!status || (o->pod->spec && o->pod->spec->host_network.v))
-		return;
-	for (size_t i = 0; i < status->pod_ips.len; i++)
-		if (who)
-			own_text(f, status->pod_ips.items[i].ip, who, at);
-		else
-			disown_text(f, status->pod_ips.items[i].ip, o->meta.ns, o->meta.name, at);
-}
-
-static void node_addresses(struct flows *f, const struct object *o, const struct identity *who, int64_t at)
-{
-	const struct node_status *status = o->node->status;
-
-	for (size_t i = 0; status && i < status->addresses.len; i++)
-		if (who)
-			own_text(f, status->addresses.items[i].address, who, at);
-		else
-			disown_text(f, status->addresses.items[i].address, STR(""), o->meta.name, at);
-}
-
-static void service_addresses(struct flows *f, const struct object *o, const struct identity *who, int64_t at)
-{
-	const struct service_spec *spec = o->service->spec;
-
-	for (size_t i = 0; spec && i < spec->cluster_ips.len; i++)
-		if (who)
-			own_text(f, spec->cluster_ips.items[i], who, at);
-		else
-			disown_text(f, spec->cluster_ips.items[i], o->meta.ns, o->meta.name, at);
-}
-
-static bool pod_is_over(const struct object *o)
-{
-	const struct pod_status *s = o->pod->status;
-
-	return s && (str_eqz(s->phase, "Succeeded") || str_eqz(s->phase, "Failed"));
-}
-
-static void note_object(struct flows *f, const struct object *o, bool gone, int64_t at)
-{
-	struct identity like = {.ns = o->meta.ns, .name = o->meta.name};
-	struct str labels[2 * LABELS_MAX];
-	const struct identity *who;
-
-	switch (o->desc->kind) {
-	case KIND_pod:
-		like.kind = IDENTITY_POD;
-		set_workload(f, o, &like);
-		if (o->pod->spec)
-			like.node = o->pod->spec->node_name;
-		gone = gone || pod_is_over(o);
-		break;
-	case KIND_node:
-		like.kind = IDENTITY_NODE;
-		break;
-	case KIND_service:
-		like.kind = IDENTITY_SERVICE;
-		break;
-	default:
-		return;
-	}
-	like.labels = labels;
-	for (size_t i = 0; i < o->meta.labels.len && like.labels_len < LABELS_MAX; i++) {
-		labels[2 * like.labels_len] = o->meta.labels.items[i].key;
-		labels[2 * like.labels_len++ + 1] = o->meta.labels.items[i].value;
-	}
-	who = gone ? NULL : identity_get(f->ids, &like);
-	if (!gone && !who)
-		return; /* out of memory: it stays without a name */
-	if (like.kind == IDENTITY_POD)
-		pod_addresses(f, o, who, at);
-	else if (like.kind == IDENTITY_NODE)
-		node_addresses(f, o, who, at);
-	else
-		service_addresses(f, o, who, at);
-	identity_unref(f->ids, &who);
-}
-
-static void on_event(void *ctx, const struct event *e)
-{
-	struct flows *f = ctx;
-
-	f->ranges_stale = f->ranges_stale || e->object->desc->kind == KIND_node;
-	note_object(f, e->object, e->type == EVENT_DELETED, now_ns());
-}
-
-static void read_ranges(struct flows *f)
-{
-	struct object_refs nodes = {0};
-
-	if (store_list(f->store, KIND_node, STR(""), &nodes))
-		return;
-	f->ranges.len = 0;
-	f->ranges_stale = false;
-	VEC_EACH (&nodes.list, n) {
-		const struct node_spec *spec = (*n)->node->spec;
-		struct prefix p;
-
-		for (size_t i = 0; spec && i < spec->pod_cidrs.len; i++)
-			if (!prefix_parse(spec->pod_cidrs.items[i], &p) && vec_push(&f->ranges, p))
-				f->ranges_stale = true;
-	}
-	vec_free(&nodes.list);
-}
-
-/* In a pod range of a node, but of no pod: unknown, not outside. */
-static bool is_inside(struct flows *f, const struct addr *a)
-{
-	if (f->ranges_stale)
-		read_ranges(f);
-	VEC_EACH (&f->ranges, p)
-		if (prefix_has(p, a))
-			return true;
-	return false;
-}
-
-static void name_end(struct flows *f, struct record_end *end, int64_t at)
-{
-	end->who = identities_at(f->ids, &end->addr, at);
-	if (!end->who)
-		end->who = is_inside(f, &end->addr) ? f->unknown : f->outside;
 }
 
 /* --- reports --------------------------------------------------------------------------------------- */
@@ -236,16 +75,73 @@ static struct flow_node *node_of(struct flows *f, struct str name)
 	return &f->nodes.items[f->nodes.len - 1];
 }
 
-static void begin_epoch(struct flows *f, struct flow_node *n, const struct report *r)
+static void doubt(struct flows *f, struct flow_node *n, bool *again)
+{
+	history_doubt(f->history, n->name);
+	n->doubted = now_ns();
+	*again = true;
+}
+
+/* What the observer before had taken from the kernel, and we have neither as a record nor as a loss, it took
+ * along. */
+static void note_taken_along(struct flow_node *n, const struct report *r)
+{
+	uint64_t known = n->taken_before + n->ends + n->lost_now + n->missing_now;
+
+	if (r->taken_before > known)
+		n->missing += r->taken_before - known;
+}
+
+/* The first report of a node that this hub hears begins where it begins: what came before went to another. */
+static void begin_epoch(struct flows *f, struct flow_node *n, const struct report *r, bool *again)
 {
 	if (n->epoch == r->epoch)
 		return;
-	if (n->epoch) /* what was open is told again, if it is still there */
-		history_end_node(f->history, n->name);
+	if (n->epoch) {
+		note_taken_along(n, r);
+		doubt(f, n, again);
+	} else {
+		*again = true;
+	}
+	n->next = n->epoch ? 0 : r->first;
+	n->untold_first = n->epoch ? n->untold_first : r->untold;
+	n->evicted_first = n->epoch ? n->evicted_first : r->evicted;
+	n->lost += n->epoch ? n->lost_now : -r->lost;
 	n->epoch = r->epoch;
-	n->next = 0;
-	n->lost += n->lost_now;
-	n->lost_now = 0;
+	n->ends = 0;
+	n->missing += n->missing_now;
+	n->missing_now = 0;
+	n->taken_before = r->taken_before;
+}
+
+static void note_losses(struct flows *f, struct flow_node *n, const struct report *r, bool *again)
+{
+	n->at = now_ns();
+	n->lost_now = r->lost;
+	if (r->first > n->next) {
+		n->missing_now += r->first - n->next;
+		n->next = r->first;
+	}
+	/* a kernel that counts anew: that of a machine that was started again */
+	if (r->untold < n->untold || r->untold < n->untold_first)
+		n->untold_first = r->untold;
+	if (r->evicted < n->evicted || r->evicted < n->evicted_first)
+		n->evicted_first = r->evicted;
+	if (r->untold > n->untold && n->untold)
+		doubt(f, n, again); /* ends among them would stay open here */
+	n->untold = r->untold;
+	n->evicted = r->evicted;
+}
+
+static void take_record(struct flows *f, struct flow_node *n, struct record *r)
+{
+	r->node = n->name;
+	flow_names_set(f->names, r);
+	rollups_take(f->rollups, n->next, r);
+	history_put(f->history, r); /* what finds no room is counted there */
+	n->next++;
+	n->received++;
+	n->ends += r->ended;
 }
 
 int flows_take(struct flows *f, struct str node, struct str body, struct buf *answer, struct api_error *e)
@@ -253,6 +149,7 @@ int flows_take(struct flows *f, struct str node, struct str body, struct buf *an
 	struct flow_node *n = NULL;
 	struct report report;
 	struct record record;
+	bool again = false;
 	int r = report_read(&body, &report);
 
 	if (r)
@@ -263,31 +160,17 @@ int flows_take(struct flows *f, struct str node, struct str body, struct buf *an
 	n = node_of(f, node);
 	if (!n)
 		return api_fail(e, 500, "InternalError", "out of memory");
-	begin_epoch(f, n, &report);
+	begin_epoch(f, n, &report, &again);
+	note_losses(f, n, &report, &again);
 	rollups_report(f->rollups, node, &report);
-	n->at = now_ns();
-	n->lost_now = report.lost;
-	if (report.first > n->next) {
-		n->missing += report.first - n->next;
-		n->next = report.first;
-	}
 	for (uint32_t i = 0; i < report.count; i++) {
 		r = report_next(&body, &record);
 		if (r)
 			return api_fail(e, 400, "BadRequest", "record %u of the report cannot be read", i);
-		if (report.first + i < n->next)
-			continue; /* told again */
-		record.node = n->name;
-		name_end(f, &record.from, record.first);
-		name_end(f, &record.to, record.first);
-		record.again = record.kind == RECORD_FLOW && record.from.who->kind == IDENTITY_POD &&
-			       record.from.who->node.n && !str_eqz(record.from.who->node, n->name);
-		rollups_take(f->rollups, report.first + i, &record);
-		history_put(f->history, &record); /* what finds no room is counted there */
-		n->next++;
-		n->received++;
+		if (report.first + i >= n->next) /* else it is told again */
+			take_record(f, n, &record);
 	}
-	buf_addz(answer, "{\"ok\":true}\n");
+	buf_printf(answer, "{\"ok\":true%s}\n", again ? ",\"again\":true" : "");
 	return 0;
 }
 
@@ -329,10 +212,12 @@ static void print_nodes(const struct flows *f, struct buf *out)
 			record_time(found->at, at);
 			buf_printf(out,
 				   ",\"lastReport\":\"%s\",\"age\":%.3f,\"received\":%" PRIu64
-				   ",\"missing\":%" PRIu64 ",\"lost\":%" PRIu64
+				   ",\"missing\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"evicted\":%" PRIu64
 				   ",\"epoch\":%u,\"next\":%" PRIu64,
-				   at, (double)(now_ns() - found->at) / 1e9, found->received, found->missing,
-				   found->lost + found->lost_now, found->epoch, found->next);
+				   at, (double)(now_ns() - found->at) / 1e9, found->received,
+				   found->missing + found->missing_now,
+				   found->lost + found->lost_now + found->untold - found->untold_first,
+				   found->evicted - found->evicted_first, found->epoch, found->next);
 		}
 		buf_addc(out, '}');
 	}
@@ -370,32 +255,58 @@ static int read_filter(const json_t *j, struct filter **out, struct api_error *e
 	return api_fail(e, 400, "BadRequest", "%s", why.p ? why.p : "the filter reads packets");
 }
 
+/* {"filter":text,"since":ns,…}: each member of its type, none besides. */
+static int read_query(const json_t *j, struct history_query *q, struct api_error *e)
+{
+	json_int_t since = 0, until = 0, limit = 0, news = 0;
+	const char *filter = NULL;
+	int open = 0, again = 0;
+	json_error_t why;
+
+	if (json_unpack_ex((json_t *)(uintptr_t)j, &why, 0, "{s?s,s?I,s?I,s?I,s?I,s?b,s?b !}", "filter",
+			   &filter, "since", &since, "until", &until, "limit", &limit, "news", &news, "open",
+			   &open, "again", &again))
+		return api_fail(e, 400, "BadRequest",
+				"a question has filter, since, until, limit, news, open, again: %s",
+				why.text);
+	if (since < 0 || until < 0 || limit < 0 || news < 0)
+		return api_fail(e, 400, "BadRequest", "since, until, limit and news are not negative");
+	q->since = since;
+	q->until = until;
+	q->news = (uint64_t)news;
+	q->open_only = open;
+	q->again = again;
+	q->limit = limit > 0 && limit < ANSWER_MAX ? (uint32_t)limit : ANSWER_MAX;
+	return 0;
+}
+
 int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_error *e)
 {
 	json_t *j = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
 	struct printing p = {.out = answer};
-	struct history_query q = {.since = json_integer_value(json_object_get(j, "since")),
-				  .until = json_integer_value(json_object_get(j, "until")),
-				  .open_only = json_is_true(json_object_get(j, "open")),
-				  .again = json_is_true(json_object_get(j, "again"))};
-	json_int_t limit = json_integer_value(json_object_get(j, "limit"));
+	struct history_query q = {0};
 	struct history_size size = history_size(f->history);
 	struct filter *filter = NULL;
-	int r = json_is_object(j) ? read_filter(j, &filter, e)
+	char began[31];
+	int r = json_is_object(j) ? read_query(j, &q, e)
 				  : api_fail(e, 400, "BadRequest", "the body is one JSON object");
 
+	if (!r)
+		r = read_filter(j, &filter, e);
 	json_decref(j);
 	if (r)
 		return r;
 	q.filter = filter;
-	q.limit = limit > 0 && limit < ANSWER_MAX ? (uint32_t)limit : ANSWER_MAX;
+	record_time(f->began, began);
 	buf_addz(answer, "{\"flows\":[");
 	r = history_query(f->history, &q, print_record, &p);
 	print_nodes(f, answer);
 	buf_printf(answer,
-		   "],\"kept\":%" PRIu64 ",\"open\":%" PRIu64 ",\"taken\":%" PRIu64 ",\"madeRoom\":%" PRIu64
-		   ",\"noRoom\":%" PRIu64 ",\"since\":%" PRId64 "}\n",
-		   size.ended, size.open, size.put, size.pushed_out, size.no_room, size.since);
+		   "],\"more\":%s,\"kept\":%" PRIu64 ",\"open\":%" PRIu64 ",\"taken\":%" PRIu64
+		   ",\"madeRoom\":%" PRIu64 ",\"noRoom\":%" PRIu64 ",\"began\":\"%s\",\"beganNs\":%" PRId64
+		   ",\"since\":%" PRId64 ",\"sinceUnanswered\":%" PRId64 ",\"news\":%" PRIu64 "}\n",
+		   p.n == q.limit ? "true" : "false", size.ended, size.open, size.put, size.pushed_out,
+		   size.no_room, began, f->began, size.since, size.since_lesser, size.news);
 	if (filter)
 		filter_unref(&filter);
 	return r ? api_fail(e, 500, "InternalError", "out of memory") : 0;
@@ -407,43 +318,20 @@ void flows_tick(struct flows *f)
 {
 	int64_t now = now_ns();
 
-	if (now - f->forgotten < (int64_t)FORGET_EACH_S * 1000000000 && now >= f->forgotten)
+	VEC_EACH (&f->nodes, n)
+		if (n->doubted && now - n->doubted > DOUBT_S * SECOND_NS && n->at > n->doubted) {
+			history_end_doubted(f->history, n->name);
+			n->doubted = 0;
+		}
+	if (now - f->forgotten < FORGET_EACH_S * SECOND_NS && now >= f->forgotten)
 		return;
 	f->forgotten = now;
-	identities_forget(f->ids, now - (int64_t)FORGET_S * 1000000000);
-}
-
-/* Since when the object has what it has: a hub that begins anew hears of connections that are older. */
-static int64_t since_when(const struct object *o, int64_t now)
-{
-	char text[64];
-	int64_t seconds;
-
-	snprintf(text, sizeof(text), STR_FMT, STR_ARG(o->meta.creation_timestamp));
-	return clock_parse(text, &seconds) || seconds * 1000000000 > now ? now : seconds * 1000000000;
-}
-
-static int note_all(struct flows *f)
-{
-	static const enum kind kinds[] = {KIND_node, KIND_service, KIND_pod};
-	int64_t now = now_ns();
-
-	for (size_t k = 0; k < ARRAY_LEN(kinds); k++) {
-		struct object_refs list = {0};
-
-		if (store_list(f->store, kinds[k], STR(""), &list))
-			return -ENOMEM;
-		VEC_EACH (&list.list, o)
-			note_object(f, *o, false, since_when(*o, now));
-		vec_free(&list.list);
-	}
-	return 0;
+	history_end_silent(f->history, now - SILENT_S * SECOND_NS);
+	flow_names_forget(f->names, now - FORGET_S * SECOND_NS);
 }
 
 int flows_new(struct flows **out, struct store *s, struct rollups *rollups, uint32_t records)
 {
-	static const struct identity outside = {.kind = IDENTITY_OUTSIDE},
-				     unknown = {.kind = IDENTITY_UNKNOWN};
 	struct flows *f = calloc(1, sizeof(*f));
 	int r;
 
@@ -451,17 +339,12 @@ int flows_new(struct flows **out, struct store *s, struct rollups *rollups, uint
 		return -ENOMEM;
 	f->store = s;
 	f->rollups = rollups;
-	f->ranges_stale = true;
+	f->began = f->forgotten = now_ns();
 	r = identities_new(&f->ids);
 	if (!r)
 		r = history_new(&f->history, f->ids, records, OPEN_MAX);
-	if (!r) {
-		f->outside = identity_get(f->ids, &outside);
-		f->unknown = identity_get(f->ids, &unknown);
-		r = f->outside && f->unknown ? note_all(f) : -ENOMEM;
-	}
 	if (!r)
-		r = store_subscribe(s, on_event, f, &f->sub);
+		r = flow_names_new(&f->names, s, f->ids);
 	if (r)
 		flows_free(&f);
 	else
@@ -475,16 +358,11 @@ void flows_free(struct flows **pf)
 
 	if (!f)
 		return;
-	store_unsubscribe(&f->sub);
+	flow_names_free(&f->names);
 	history_free(&f->history);
-	if (f->ids) {
-		identity_unref(f->ids, &f->outside);
-		identity_unref(f->ids, &f->unknown);
-	}
 	identities_free(&f->ids);
 	VEC_EACH (&f->nodes, n)
 		free(n->name);
 	vec_free(&f->nodes);
-	vec_free(&f->ranges);
 	free(TAKE(*pf));
 }

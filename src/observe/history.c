@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records in memory: see history.h. A record is kept in 128 bytes; addresses with their identities, names of
+ * Records in memory: see history.h. A record is kept in 136 bytes; addresses with their identities, names of
  * nodes and DNS names are shared by number.
  */
 #include "observe/history.h"
@@ -34,16 +34,24 @@ struct kept {
 	uint32_t handshake_us, rtt_us, retransmits;
 	uint16_t from_port, to_port, via_port, reason, resets, zero_windows, node, dns_type;
 	uint8_t proto, verdict, state, dns_code;
-	uint8_t kind, ended, again, pad[5];
+	uint8_t kind, ended, again, doubted, pad[4];
+	uint64_t news; /* number of the last time that it began, ended or took another state */
 };
-_Static_assert(sizeof(struct kept) == 128, "a record of history");
+_Static_assert(sizeof(struct kept) == 136, "a record of history");
+
+enum { ANSWERED, LESSER, RINGS };
+
+struct circle { /* of ended ones */
+	struct kept *items;
+	uint32_t max, len, next;
+	int64_t since;
+};
 
 struct history {
 	struct identities *ids;
-	struct kept *ring; /* ended ones */
-	uint32_t ring_max, ring_len, ring_next;
+	struct circle rings[RINGS];
 	VEC(struct kept) open;
-	uint32_t open_max;
+	uint32_t open_max, open_lesser;
 	struct hash by_id; /* (node, id) → index in open, + 1 */
 	VEC(struct end) ends;
 	VEC(uint32_t) free_ends;
@@ -52,10 +60,14 @@ struct history {
 	VEC(uint32_t) free_texts;
 	struct hash by_text;
 	VEC(char *) nodes;
-	uint64_t put, pushed_out, no_room;
-	int64_t since;
+	uint64_t put, pushed_out, no_room, news;
 	size_t text_bytes;
 };
+
+static unsigned ring_of(const struct kept *k)
+{
+	return k->kind == RECORD_FLOW && k->state != STATE_UNANSWERED ? ANSWERED : LESSER;
+}
 
 int history_new(struct history **out, struct identities *ids, uint32_t ended, uint32_t open)
 {
@@ -64,11 +76,14 @@ int history_new(struct history **out, struct identities *ids, uint32_t ended, ui
 	if (!h)
 		return -ENOMEM;
 	h->ids = ids;
-	h->ring_max = ended ? ended : 1;
 	h->open_max = open;
-	/* Untouched pages of the ring cost nothing. */
-	h->ring = calloc(h->ring_max, sizeof(*h->ring));
-	if (!h->ring || vec_push(&h->ends, (struct end){}) || vec_push(&h->texts, (struct text){})) {
+	h->rings[LESSER].max = ended / 4 ? ended / 4 : 1;
+	h->rings[ANSWERED].max = ended > h->rings[LESSER].max ? ended - h->rings[LESSER].max : 1;
+	/* Untouched pages of the rings cost nothing. */
+	for (unsigned i = 0; i < RINGS; i++)
+		h->rings[i].items = calloc(h->rings[i].max, sizeof(struct kept));
+	if (!h->rings[ANSWERED].items || !h->rings[LESSER].items || vec_push(&h->ends, (struct end){}) ||
+	    vec_push(&h->texts, (struct text){})) {
 		history_free(&h);
 		return -ENOMEM;
 	}
@@ -97,7 +112,8 @@ void history_free(struct history **h)
 	vec_free(&old->free_texts);
 	vec_free(&old->nodes);
 	vec_free(&old->open);
-	free(old->ring);
+	for (unsigned i = 0; i < RINGS; i++)
+		free(old->rings[i].items);
 	free(TAKE(*h));
 }
 
@@ -277,18 +293,19 @@ static int pack(struct history *h, const struct record *r, struct kept *k)
 
 static void into_ring(struct history *h, const struct kept *k)
 {
-	struct kept *at = &h->ring[h->ring_next];
+	struct circle *c = &h->rings[ring_of(k)];
+	struct kept *at = &c->items[c->next];
 
-	if (h->ring_len == h->ring_max) {
-		if (at->last > h->since)
-			h->since = at->last;
+	if (c->len == c->max) {
+		if (at->last > c->since)
+			c->since = at->last;
 		h->pushed_out++;
 		let_go(h, at);
 	} else {
-		h->ring_len++;
+		c->len++;
 	}
 	*at = *k;
-	h->ring_next = (h->ring_next + 1) % h->ring_max;
+	c->next = (c->next + 1) % c->max;
 }
 
 struct id_key {
@@ -306,6 +323,7 @@ static void close_open(struct history *h, uint32_t i)
 	struct id_key key = {k->id, k->node}, moved = {last->id, last->node};
 
 	hash_del(&h->by_id, id_str(&key));
+	h->open_lesser -= ring_of(k) == LESSER;
 	if (last != k) {
 		*k = *last;
 		hash_set(&h->by_id, id_str(&moved), as_value(i), NULL); /* replaces: cannot fail */
@@ -317,30 +335,45 @@ static int open_new(struct history *h, const struct kept *k)
 {
 	struct id_key key = {k->id, k->node};
 
-	if (h->open.len >= h->open_max)
+	if (h->open.len >= h->open_max || (ring_of(k) == LESSER && h->open_lesser >= h->open_max / 2))
 		return -ENOSPC;
 	if (vec_reserve(&h->open, h->open.len + 1) ||
 	    hash_set(&h->by_id, id_str(&key), as_value((uint32_t)h->open.len), NULL))
 		return -ENOMEM;
 	h->open.items[h->open.len++] = *k;
+	h->open_lesser += ring_of(k) == LESSER;
 	return 0;
 }
 
+/* Nothing that a reader who saw `before` would not know. */
+static bool says_the_same(const struct kept *before, const struct kept *k)
+{
+	return before->state == k->state &&
+	       (!k->ended || (before->packets[0] == k->packets[0] && before->packets[1] == k->packets[1] &&
+			      before->state != STATE_OPEN && before->state != STATE_UNANSWERED));
+}
+
 /* Takes over what k refers to, unless it fails. */
-static int place(struct history *h, const struct kept *k)
+static int place(struct history *h, struct kept *k)
 {
 	struct id_key key = {k->id, k->node};
 	void *found = k->id ? hash_get(&h->by_id, id_str(&key)) : NULL;
 
 	if (found) {
 		uint32_t i = (uint32_t)(uintptr_t)found - 1;
+		struct kept *before = &h->open.items[i];
 
-		let_go(h, &h->open.items[i]);
+		k->news = says_the_same(before, k) ? before->news : ++h->news;
+		let_go(h, before);
 		if (!k->ended) {
-			h->open.items[i] = *k;
+			h->open_lesser -= ring_of(before) == LESSER;
+			h->open_lesser += ring_of(k) == LESSER;
+			*before = *k;
 			return 0;
 		}
 		close_open(h, i);
+	} else {
+		k->news = ++h->news;
 	}
 	if (!k->ended && k->id)
 		return open_new(h, k);
@@ -365,20 +398,42 @@ int history_put(struct history *h, const struct record *r)
 	return res;
 }
 
-void history_end_node(struct history *h, const char *node)
+static void end_one(struct history *h, uint32_t i)
+{
+	struct kept k = h->open.items[i];
+
+	k.ended = true;
+	k.news = ++h->news;
+	close_open(h, i);
+	into_ring(h, &k);
+}
+
+void history_doubt(struct history *h, const char *node)
+{
+	uint16_t n;
+
+	if (node_number(h, node, &n))
+		return;
+	VEC_EACH (&h->open, k)
+		k->doubted |= k->node == n;
+}
+
+void history_end_doubted(struct history *h, const char *node)
 {
 	uint16_t n;
 
 	if (node_number(h, node, &n))
 		return;
 	for (size_t i = h->open.len; i--;)
-		if (h->open.items[i].node == n) {
-			struct kept k = h->open.items[i];
+		if (h->open.items[i].doubted && h->open.items[i].node == n)
+			end_one(h, (uint32_t)i);
+}
 
-			k.ended = true;
-			close_open(h, (uint32_t)i);
-			into_ring(h, &k);
-		}
+void history_end_silent(struct history *h, int64_t before)
+{
+	for (size_t i = h->open.len; i--;)
+		if (h->open.items[i].state == STATE_UNANSWERED && h->open.items[i].last < before)
+			end_one(h, (uint32_t)i);
 }
 
 /* --- out ------------------------------------------------------------------------------------------- */
@@ -421,61 +476,127 @@ static void unpack(const struct history *h, const struct kept *k, struct record 
 			     .dns_code = k->dns_code};
 }
 
+struct found {
+	int64_t last;
+	uint64_t news;
+	const struct kept *k;
+};
+
 struct asking {
 	const struct history *h;
 	const struct history_query *q;
 	struct filter_run *run; /* NULL: no filter */
-	int (*fn)(void *ctx, const struct record *r);
-	void *ctx;
-	uint32_t found;
+	VEC(struct found) heap; /* with a limit: the oldest of the newest so many on top */
 };
 
-/* 1: enough. */
+static bool is_older(const struct found *a, const struct found *b)
+{
+	return a->last != b->last ? a->last < b->last : a->news < b->news;
+}
+
+static void sink(struct asking *a, size_t i)
+{
+	struct found *f = a->heap.items;
+
+	for (size_t least = i;; i = least) {
+		for (size_t child = 2 * i + 1; child <= 2 * i + 2 && child < a->heap.len; child++)
+			if (is_older(&f[child], &f[least]))
+				least = child;
+		if (least == i)
+			return;
+		struct found x = f[i];
+
+		f[i] = f[least];
+		f[least] = x;
+	}
+}
+
+static int keep(struct asking *a, const struct kept *k)
+{
+	struct found one = {k->last, k->news, k};
+
+	if (!a->q->limit || a->heap.len < a->q->limit) {
+		if (vec_push(&a->heap, one))
+			return -ENOMEM;
+		if (a->heap.len == a->q->limit)
+			for (size_t i = a->heap.len / 2 + 1; i--;)
+				sink(a, i);
+	} else if (is_older(&a->heap.items[0], &one)) {
+		a->heap.items[0] = one;
+		sink(a, 0);
+	}
+	return 0;
+}
+
 static int consider(struct asking *a, const struct kept *k)
 {
+	struct found one = {k->last, k->news, k};
 	struct record r;
-	int res;
 
-	if (k->again && !a->q->again)
+	if ((k->again && !a->q->again) || k->news <= a->q->news || k->last < a->q->since ||
+	    (a->q->until && k->first >= a->q->until))
 		return 0;
-	if (k->last < a->q->since || (a->q->until && k->first >= a->q->until))
+	if (a->q->limit && a->heap.len == a->q->limit && !is_older(&a->heap.items[0], &one))
 		return 0;
-	unpack(a->h, k, &r);
-	if (a->run && !filter_run_record(a->run, &r, k->from, k->to, k->via))
-		return 0;
-	res = a->fn(a->ctx, &r);
-	if (res)
-		return res;
-	return a->q->limit && ++a->found == a->q->limit;
+	if (a->run) {
+		unpack(a->h, k, &r);
+		if (!filter_run_record(a->run, &r, k->from, k->to, k->via))
+			return 0;
+	}
+	return keep(a, k);
+}
+
+static int newest_first(const void *x, const void *y)
+{
+	return is_older(x, y) ? 1 : is_older(y, x) ? -1 : 0;
 }
 
 int history_query(const struct history *h, const struct history_query *q,
 		  int (*fn)(void *ctx, const struct record *r), void *ctx)
 {
-	struct asking a = {.h = h, .q = q, .fn = fn, .ctx = ctx};
+	struct asking a = {.h = h, .q = q};
 	int r = 0;
 
 	if (q->filter && !(a.run = filter_run_new(q->filter, (uint32_t)h->ends.len)))
 		return -ENOMEM;
-	for (size_t i = h->open.len; i-- && !r;)
-		r = consider(&a, &h->open.items[i]);
-	for (uint32_t left = q->open_only ? 0 : h->ring_len, at = h->ring_next; left-- && !r;) {
-		at = (at ? at : h->ring_max) - 1;
-		r = consider(&a, &h->ring[at]);
+	VEC_EACH (&h->open, k)
+		if (!r)
+			r = consider(&a, k);
+	for (unsigned i = 0; !q->open_only && i < RINGS; i++) {
+		const struct circle *c = &h->rings[i];
+
+		/* newest first: what cannot be among the newest is passed over without a look */
+		for (uint32_t left = c->len, at = c->next; left-- && !r;) {
+			at = (at ? at : c->max) - 1;
+			r = consider(&a, &c->items[at]);
+		}
 	}
 	filter_run_free(&a.run);
-	return q->limit && a.found == q->limit ? 0 : r;
+	if (!r && a.heap.len)
+		qsort(a.heap.items, a.heap.len, sizeof(*a.heap.items), newest_first);
+	for (size_t i = 0; !r && i < a.heap.len; i++) {
+		struct record record;
+
+		unpack(h, a.heap.items[i].k, &record);
+		r = fn(ctx, &record);
+	}
+	vec_free(&a.heap);
+	return r;
 }
 
 struct history_size history_size(const struct history *h)
 {
-	return (struct history_size){.ended = h->ring_len,
+	uint32_t ended = h->rings[ANSWERED].len + h->rings[LESSER].len;
+
+	return (struct history_size){.ended = ended,
 				     .open = h->open.len,
 				     .put = h->put,
 				     .pushed_out = h->pushed_out,
 				     .no_room = h->no_room,
-				     .since = h->since,
-				     .bytes = h->ring_len * sizeof(*h->ring) +
+				     .since = h->rings[ANSWERED].since,
+				     .since_lesser = h->rings[LESSER].since,
+				     .news = h->news,
+				     .bytes = ended * sizeof(struct kept) +
 					      h->open.cap * sizeof(struct kept) +
 					      h->ends.cap * sizeof(struct end) + h->text_bytes +
 					      (h->by_end.cap + h->by_id.cap) * sizeof(struct hash_slot)};

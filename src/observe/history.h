@@ -2,8 +2,10 @@
 /*
  * History: records of flows and drops, the newest kept in memory, asked with a filter. Connections that are
  * open have one record each, which grows; when one ends it moves into a ring, where the oldest makes room.
- * Each record that was pushed out, or found no room, is counted. Names are those that the ends had at the
- * record's first packet. Used by one thread.
+ * Answered connections have a ring of their own (three quarters of the room), and half the room of the open
+ * ones, so that a flood of what nobody answers pushes out only its like. Each record that was pushed out, or
+ * found no room, is counted. Names are those that the ends had at the record's first packet. Used by one
+ * thread.
  */
 #ifndef WEFT_OBSERVE_HISTORY_H
 #define WEFT_OBSERVE_HISTORY_H
@@ -20,27 +22,34 @@ void history_free(struct history **h);
  * The ends' `who` and service may be NULL: they are looked up by address and time. 0, or -ENOMEM, -ENOSPC
  * (counted). */
 int history_put(struct history *h, const struct record *r);
-/* What is open at that node ended without a word (it restarted, or was lost): moved to the ring as it was
- * last seen. */
-void history_end_node(struct history *h, const char *node);
+/* What is open at that node may be over: it restarted, or lost word of ends. What it does not tell again
+ * before history_end_doubted() ended without a word, and is moved to its ring as it was last seen. */
+void history_doubt(struct history *h, const char *node);
+void history_end_doubted(struct history *h, const char *node);
+/* The same for unanswered ones that are silent since that time: their entries made room for others. */
+void history_end_silent(struct history *h, int64_t before);
 
 struct history_query {
 	const struct filter *filter; /* NULL: all */
 	int64_t since, until; /* ns since 1970: records with a packet in [since, until); until 0: now */
-	uint32_t limit;	      /* 0: none */
+	uint32_t limit;	      /* the newest so many; 0: all */
+	uint64_t
+	    news; /* only what began, ended or took another state since it was the number of the newest */
 	bool open_only;
 	bool again; /* also records of connections that the caller's node has one of */
 };
-/* Calls fn with each, newest end first (open ones before all); stops when it returns non-0 (returned). The
- * record is valid during the call, in which the history may not change. -ENOMEM before any call. */
+/* Calls fn with each, newest last packet first; stops when it returns non-0 (returned). The record is valid
+ * during the call, in which the history may not change. -ENOMEM before any call. */
 int history_query(const struct history *h, const struct history_query *q,
 		  int (*fn)(void *ctx, const struct record *r), void *ctx);
 
 struct history_size {
 	uint64_t ended, open;		   /* kept now */
 	uint64_t put, pushed_out, no_room; /* since the start: taken in; made room for newer; found none */
-	int64_t
-	    since; /* before it records are missing: the last packet of the newest one pushed out; 0: none */
+	/* before it records are missing: the last packet of the newest one pushed out; 0: none */
+	int64_t since;	      /* of the answered */
+	int64_t since_lesser; /* of drops and the unanswered */
+	uint64_t news;	      /* number of the newest, see history_query */
 	size_t bytes;
 };
 struct history_size history_size(const struct history *h);

@@ -109,11 +109,16 @@ static void end_json(struct buf *b, const char *key, const struct addr *a, uint1
 {
 	char address[ADDR_TEXT];
 
+	AUTO_BUF inner = {};
+
 	addr_print(a, address);
-	buf_printf(b, ",\"%s\":{\"address\":\"%s\"", key, address);
-	number(b, "port", port);
+	text(&inner, "address", str_of(addr_is_zero(a) ? "" : address));
+	number(&inner, "port", port);
 	if (who)
-		who_json(b, who);
+		who_json(&inner, who);
+	buf_printf(b, ",\"%s\":{", key);
+	if (inner.n)
+		buf_add(b, inner.p + 1, inner.n - 1);
 	buf_addc(b, '}');
 }
 

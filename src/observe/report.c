@@ -5,7 +5,7 @@
 #include <endian.h>
 #include <errno.h>
 
-enum { HEAD = 40, COUNT_AT = 36, RECORD = 156, FORM = 1 };
+enum { HEAD = 64, COUNT_AT = 60, RECORD = 156, FORM = 1 };
 static const char magic[4] = {'W', 'F', 'R', FORM};
 
 static void add16(struct buf *b, uint16_t v)
@@ -65,6 +65,9 @@ void report_begin(struct buf *out, const struct report *r)
 	add32(out, r->epoch);
 	add64(out, r->first);
 	add64(out, r->lost);
+	add64(out, r->taken_before);
+	add64(out, r->untold);
+	add64(out, r->evicted);
 	add64(out, (uint64_t)r->at);
 	add32(out, 0);
 	add32(out, r->count);
@@ -129,6 +132,9 @@ int report_read(struct str *s, struct report *out)
 	out->epoch = take32(s);
 	out->first = take64(s);
 	out->lost = take64(s);
+	out->taken_before = take64(s);
+	out->untold = take64(s);
+	out->evicted = take64(s);
 	out->at = (int64_t)take64(s);
 	take32(s);
 	out->count = take32(s);

@@ -18,7 +18,7 @@ static struct history *history;
 static int begin(void **state)
 {
 	(void)state;
-	return identities_new(&ids) || history_new(&history, ids, 100, 10);
+	return identities_new(&ids) || history_new(&history, ids, 133, 10); /* 100 of them for the answered */
 }
 
 static int end(void **state)
@@ -108,6 +108,7 @@ static struct record flow(uint64_t id, const char *from, const char *to, int64_t
 			       .to = {.addr = addr(to), .port = 80},
 			       .node = "node-1",
 			       .proto = 6,
+			       .state = ended ? STATE_CLOSED : STATE_OPEN,
 			       .ended = ended,
 			       .first = first,
 			       .last = last,
@@ -152,13 +153,13 @@ static void finds_by_name_and_time(void **state)
 	put(flow(2, "10.0.0.1", "10.0.0.2", 170, 250, false));
 	own("10.0.0.1", "other", 300);
 	put(flow(3, "10.0.0.1", "10.0.0.2", 310, 320, true));
-	asks("", 0, 0, 0, "2:web 3:other 1:web ");
+	asks("", 0, 0, 0, "3:other 2:web 1:web ");
 	asks("src.pod == web", 0, 0, 0, "2:web 1:web ");
 	asks("src.pod == other", 0, 0, 0, "3:other ");
 	asks("src.label[app] == web && bytes > 150", 0, 0, 0, "2:web ");
 	asks("", 161, 310, 0, "2:web ");
 	asks("", 160, 171, 0, "2:web 1:web ");
-	asks("", 0, 0, 2, "2:web 3:other ");
+	asks("", 0, 0, 2, "3:other 2:web ");
 	/* it ends: it keeps the name of its beginning, and is one record */
 	put(flow(2, "10.0.0.1", "10.0.0.2", 170, 400, true));
 	asks("", 0, 0, 0, "2:web 3:other 1:web ");
@@ -190,11 +191,84 @@ static void what_makes_room_is_counted(void **state)
 	put(flow(1003, "10.0.0.1", "10.0.0.2", 1, 3, true));
 	assert_int_equal(history_size(history).open, 9);
 	assert_int_equal(history_put(history, &more), 0);
-	history_end_node(history, "node-2");
+	history_doubt(history, "node-2");
+	history_end_doubted(history, "node-1");
+	history_end_doubted(history, "node-2");
 	assert_int_equal(history_size(history).open, 10);
-	history_end_node(history, "node-1");
+	history_doubt(history, "node-1");
+	put(flow(1004, "10.0.0.1", "10.0.0.2", 1, 3, false)); /* told again: no doubt */
+	history_end_doubted(history, "node-1");
+	assert_int_equal(history_size(history).open, 1);
+	put(flow(1004, "10.0.0.1", "10.0.0.2", 1, 4, true));
 	assert_int_equal(history_size(history).open, 0);
-	assert_int_equal(history_size(history).put, 250 + 10 + 1 + 1);
+	assert_int_equal(history_size(history).put, 250 + 10 + 1 + 1 + 2);
+}
+
+/* A flood of what nobody answers pushes out its like, and nothing else. */
+static void a_flood_leaves_the_answered(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i <= 100; i++)
+		put(flow(i, "10.0.0.1", "10.0.0.2", i, i + 5, true));
+	for (unsigned i = 0; i < 5; i++)
+		put(flow(500 + i, "10.0.0.1", "10.0.0.2", 1, 2, false));
+	for (unsigned i = 1; i <= 1000; i++) {
+		struct record r = flow(10000 + i, "10.9.0.1", "10.0.0.2", 1000 + i, 1000 + i, i % 10 != 0);
+
+		r.state = STATE_UNANSWERED;
+		assert_int_equal(history_put(history, &r), i % 10 || i <= 50 ? 0 : -ENOSPC);
+	}
+	struct history_size size = history_size(history);
+
+	assert_int_equal(size.open, 10);
+	assert_int_equal(size.ended, 133);
+	assert_int_equal(size.pushed_out, 900 - 33);
+	assert_int_equal(size.no_room, 95);
+	assert_int_equal(size.since, 0);
+	assert_in_range(size.since_lesser, 1900, 2000);
+	asks("bytes == 101 || bytes == 10001", 0, 0, 0, "100 1 ");
+	/* what is silent for long ended without a word */
+	history_end_silent(history, 1045);
+	assert_int_equal(history_size(history).open, 6);
+	asks("!ended && state == unanswered", 0, 0, 0, "10050 ");
+}
+
+static void asks_news(uint64_t since, const char *want)
+{
+	struct history_query q = {.news = since};
+	AUTO_BUF out = {};
+
+	assert_int_equal(history_query(history, &q, print, &out), 0);
+	assert_string_equal(out.p ? out.p : "", want);
+}
+
+/* Whoever follows is told of each beginning and end once, not of each look. */
+static void news_are_told_once(void **state)
+{
+	(void)state;
+	put(flow(1, "10.0.0.1", "10.0.0.2", 1, 2, false));
+	uint64_t at = history_size(history).news;
+
+	asks_news(0, "1 ");
+	asks_news(at, "");
+	put(flow(1, "10.0.0.1", "10.0.0.2", 1, 9, false));
+	asks_news(at, "");
+	put(flow(2, "10.0.0.1", "10.0.0.2", 1, 3, true));
+	asks_news(at, "2 ");
+	put(flow(1, "10.0.0.1", "10.0.0.2", 1, 9, true));
+	asks_news(at, "1 2 ");
+	at = history_size(history).news;
+	/* closed, and then over without another packet */
+	struct record r = flow(3, "10.0.0.1", "10.0.0.2", 10, 11, true);
+
+	r.ended = false;
+	put(r);
+	asks_news(at, "3 ");
+	at = history_size(history).news;
+	r.ended = true;
+	put(r);
+	asks_news(at, "");
+	asks("ended", 0, 0, 0, "3 1 2 ");
 }
 
 /* Random puts against a plain list. */
@@ -237,6 +311,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(br15_names_are_those_of_the_time, begin, end),
 	    cmocka_unit_test_setup_teardown(finds_by_name_and_time, begin, end),
 	    cmocka_unit_test_setup_teardown(what_makes_room_is_counted, begin, end),
+	    cmocka_unit_test_setup_teardown(a_flood_leaves_the_answered, begin, end),
+	    cmocka_unit_test_setup_teardown(news_are_told_once, begin, end),
 	    cmocka_unit_test_setup_teardown(agrees_with_a_list, begin, end),
 	};
 

@@ -46,7 +46,8 @@ static struct record sample(unsigned i)
 
 static void write_report(struct buf *b, unsigned n)
 {
-	struct report head = {.epoch = 5, .first = 1000, .lost = 3, .at = -1};
+	struct report head = {
+	    .epoch = 5, .first = 1000, .lost = 3, .taken_before = 4, .untold = 5, .evicted = 6, .at = -1};
 
 	report_begin(b, &head);
 	for (unsigned i = 0; i < n; i++) {
@@ -72,6 +73,9 @@ static void reads_what_it_writes(void **state)
 	assert_int_equal(head.epoch, 5);
 	assert_int_equal(head.first, 1000);
 	assert_int_equal(head.lost, 3);
+	assert_int_equal(head.taken_before, 4);
+	assert_int_equal(head.untold, 5);
+	assert_int_equal(head.evicted, 6);
 	assert_int_equal(head.count, 3);
 	assert_int_equal(head.at, -1);
 	for (unsigned i = 0; i < 3; i++) {
@@ -124,11 +128,11 @@ static void longer_records_are_read(void **state)
 
 	(void)state;
 	write_report(&b, 1);
-	buf_add(&longer, b.p, 40);
-	memcpy(&n, b.p + 40, 2);
+	buf_add(&longer, b.p, 64);
+	memcpy(&n, b.p + 64, 2);
 	n = (uint16_t)(n + 6);
 	buf_add(&longer, &n, 2);
-	buf_add(&longer, b.p + 42, b.n - 42);
+	buf_add(&longer, b.p + 66, b.n - 66);
 	buf_addz(&longer, "newer!");
 	struct str s = buf_str(&longer);
 

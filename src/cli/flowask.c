@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Asking the hub for flows, and words for them: see flowask.h. */
+#include "cli/flowask.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/own.h"
+#include "cli/cluster.h"
+#include "cli/command.h"
+#include "cli/output.h"
+
+enum { SILENT_S = 5 };
+
+/* Minutes, hours: "90s", "5m", "2h", "1d": ns. */
+int flow_span(const char *text, int64_t *out)
+{
+	static const struct {
+		char unit;
+		int64_t s;
+	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
+	char *end;
+	double n = strtod(text, &end);
+
+	for (size_t i = 0; i < ARRAY_LEN(units); i++)
+		if (end != text && end[0] == units[i].unit && !end[1] && n >= 0 && n < 1e6) {
+			*out = (int64_t)(n * (double)units[i].s * 1e9);
+			return 0;
+		}
+	return -EINVAL;
+}
+
+int64_t flow_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+json_t *flow_ask(const char *name, const json_t *question)
+{
+	AUTO_BUF out = {};
+	AUTO_MEM char *text = json_dumps(question, JSON_COMPACT);
+	char path[CLUSTER_PATH];
+	json_t *answer;
+	long code;
+
+	if (!text)
+		return NULL;
+	cluster_path(path, name, "hub.sock");
+	code = http_request(path, "POST", "/apis/weft.network/internal/flows", NULL, str_of(text), &out);
+	if (code < 0)
+		return NULL;
+	if (code != 200) {
+		http_tell(code, buf_str(&out));
+		return NULL;
+	}
+	answer = json_loadb(out.p, out.n, 0, NULL);
+	if (!answer)
+		cli_error(NULL, "the hub's answer cannot be read");
+	return answer;
+}
+
+static json_int_t number_of(const json_t *o, const char *key)
+{
+	return json_integer_value(json_object_get(o, key));
+}
+
+void flow_tell_silent(const json_t *answer)
+{
+	json_t *n;
+	size_t i;
+
+	json_array_foreach (json_object_get(answer, "nodes"), i, n) {
+		const json_t *age = json_object_get(n, "age");
+		const char *name = json_string_value(json_object_get(n, "name")) ?: "?";
+		json_int_t lost = number_of(n, "lost") + number_of(n, "missing"),
+			   evicted = number_of(n, "evicted");
+
+		if (!age)
+			cli_error("its flows are unknown, not none", "%s has told no flows yet", name);
+		else if (json_number_value(age) > SILENT_S)
+			cli_error("its newer flows are unknown, not none", "%s told its flows %.0f s ago",
+				  name, json_number_value(age));
+		if (lost)
+			cli_error(NULL, "%lld ends of connections or drops of %s were lost on their way",
+				  (long long)lost, name);
+		if (evicted)
+			cli_error(
+			    "those had no answer; a flood of new connections does that",
+			    "%lld unanswered connections of %s made room for others before they were over",
+			    (long long)evicted, name);
+	}
+}
+
+void flow_end_text(struct buf *b, const json_t *end)
+{
+	const char *kind = json_string_value(json_object_get(end, "kind")) ?: "",
+		   *ns = json_string_value(json_object_get(end, "namespace")),
+		   *name = json_string_value(json_object_get(end, "name")),
+		   *address = json_string_value(json_object_get(end, "address")) ?: "?";
+	json_int_t port = number_of(end, "port");
+
+	if (name && ns)
+		buf_printf(b, "%s/%s", ns, name);
+	else if (name)
+		buf_printf(b, "%s %s", kind, name);
+	else if (port && strchr(address, ':'))
+		buf_printf(b, "[%s]", address);
+	else
+		buf_addz(b, address);
+	if (port)
+		buf_printf(b, ":%lld", (long long)port);
+}
+
+void flow_amount(struct buf *b, double v)
+{
+	static const char units[] = " kMGT";
+	size_t u = 0;
+
+	while (v >= 1000 && u < sizeof(units) - 2) {
+		v /= 1000;
+		u++;
+	}
+	if (u)
+		buf_printf(b, v < 10 ? "%.1f%c" : "%.0f%c", v, units[u]);
+	else
+		buf_printf(b, "%.0f", v);
+}
+
+json_int_t flow_way(const json_t *flow, const char *what, const char *which)
+{
+	return number_of(json_object_get(flow, what), which);
+}

@@ -88,7 +88,10 @@ class Talk:
         """Connects, and knows the ports as ours from before the first packet."""
         c.settimeout(20)
         c.bind(("", source))
+        # datagrams of the same ends are one flow, whichever socket sent them
+        before = len(self.own)
         self.own.add((str(6 if c.type == socket.SOCK_STREAM else 17), str(c.getsockname()[1]), where[0], str(where[1])))
+        self.flows += c.type == socket.SOCK_STREAM or len(self.own) > before
         c.connect(where)
 
     def is_own(self, key):
@@ -104,7 +107,6 @@ class Talk:
         self.connect(c, (address, listener.getsockname()[1]), source)
         s = listener.accept()[0]
         s.settimeout(20)
-        self.flows += 1
         return c, s
 
     @staticmethod
@@ -159,7 +161,7 @@ class Talk:
                     self.connect(c, (address, port))
                     raise SystemExit("nobody listens, and yet")
                 except ConnectionRefusedError:
-                    self.flows += 1
+                    pass
 
     def udp(self, n, to, address):
         s = self.at(self.others[to], lambda: socket.socket(family(address), socket.SOCK_DGRAM))
@@ -172,7 +174,6 @@ class Talk:
                     c.send(b"q" * (10 + i))
                     s.sendto(b"a" * (20 + i), s.recvfrom(2000)[1])
                     c.recv(2000)
-                self.flows += 1
         s.close()
 
     def unanswered(self, n, to, address):
@@ -182,7 +183,6 @@ class Talk:
             with socket.socket(family(address), socket.SOCK_DGRAM) as c:
                 self.connect(c, (address, s.getsockname()[1]))
                 c.send(b"q" * (30 + i))
-                self.flows += 1
         s.close()
 
     def held_open(self, n, to, address):

@@ -42,6 +42,8 @@ static const struct check checks[] = {
     {"kubectl", false, doctor_kubectl, "only for those who like it: 1.29 or later; weft get does without"},
     {"room", true, doctor_room, "make room: 64 MiB are needed in /run"},
     {"leftovers", false, doctor_leftovers, "weft doctor --fix removes them; --dry-run only says what"},
+    {"clusters", false, doctor_clusters,
+     "weft why FROM TO and weft maps say more; doc/when-things-go-wrong.md"},
 };
 
 static const char *word(enum finding f, bool needed)
@@ -55,6 +57,8 @@ static const char *word(enum finding f, bool needed)
 		return "unknown";
 	case FOUND_LEFT:
 		return "left";
+	case FOUND_TROUBLE:
+		return "trouble";
 	}
 	return "";
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # `weft scale`, a StatefulSet that is rolled several pods at a time (maxUnavailable), and a node that is drained while a
-# pod calls: in a running cluster (SV53).
+# pod calls, by hand and by kubectl, and a node that is lost: in a running cluster (SV53).
 cd "$(dirname "$0")/../.." || exit 1
 test=scale
 . test/run/cluster_lib

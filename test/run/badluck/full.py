@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The BPF maps for Services and endpoints are full: a change that does not fit is refused whole, the last good state stays,
 an alarm has the numbers, and it goes when it fits again. A part of badluck.sh."""
+import re
+
 from cluster import *  # pylint: disable=wildcard-import,unused-wildcard-import
 from luck import agent, kill_agent, pids, readback, weft
 
@@ -29,6 +31,8 @@ def endpoints():
     ok("NP81 100 endpoints more do not fit: %s" % seen, seen and seen.startswith("map-full: BPF map backend has room for 64 elements"), seen)
     same("NP82 the other Service goes on", words("near", to, n=30), "web-1+web-2+web-3")
     same("nothing of the refused change is in force", word(calls("near", (vips("many")[0], 80))), "refused")
+    told = subprocess.run([WEFT, "doctor"], stdout=subprocess.PIPE, text=True, timeout=60).stdout
+    ok("weft doctor has it", re.search("cluster %s, node-1: map-full: BPF map" % NAME, told), told)
     status, text = weft("maps")
     ok("weft maps says it", "node-1: map-full: BPF map backend has room for 64" in text and status == 0, text)
     status, text = weft("why", "near", "svc/many:80")

@@ -65,6 +65,8 @@ def full():
         told = weft("drops", "--node", "node-1")[1]
         ok("weft drops names it, with the pod", re.search(r"default/near .*snat-ports", told), told)
         told = weft("why", "near", OUTSIDE + ":7001", "--proto", "udp")[1]
+        doctor = subprocess.run([WEFT, "doctor"], stdout=subprocess.PIPE, text=True, timeout=60).stdout
+        ok("weft doctor too", re.search("cluster %s, node-[12]: [0-9]+ packets found no port" % NAME, doctor), doctor)
         ok("weft why says it", "notice" in told and "could not be translated" in told and "snat-ports" in told, told)
         told = weft("who", NODE)[1]
         ok("weft who says who has them", re.search(r"node-1 *udp *default/flood .*%s:7001 *(1[0-9]|20)[0-9]{3}\n" % OUTSIDE, told), told)

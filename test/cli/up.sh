@@ -42,7 +42,7 @@ sys.stdout.buffer.write(out)
 sys.exit(status)
 P
 }
-on_terminal env TERM=xterm "$weft" up -d --name $name "$tmp/pods" >"$tmp/out" && grep -q "$(printf '\r\033\\[K')" "$tmp/out" && grep -Eq '… .*pods: [0-9]+ of [0-9]+' "$tmp/out" && grep -q 'serving after' "$tmp/out"
+on_terminal env TERM=xterm "$weft" up -d --name $name "$tmp/pods" >"$tmp/out" && grep -Eq "$(printf '\r\033')"'\[K.{0,12}… .*pods: [0-9]+ of [0-9]+' "$tmp/out" && grep -q 'serving after' "$tmp/out"
 ok "on a terminal: how many pods run already, written over" $?
 "$weft" down --name $name >/dev/null 2>&1
 on_terminal env TERM=xterm NO_COLOR=1 "$weft" up -d --name $name "$tmp/pods" >"$tmp/out" && grep -Eq '… pods: [0-9]+ of [0-9]+' "$tmp/out" && ! grep -q "$(printf '\033\\[[0-9]*m')" "$tmp/out"

@@ -99,7 +99,7 @@ static json_int_t of_node(const char *name, const char *what)
 
 	json_array_foreach (json_object_get(j, "nodes"), i, n)
 		if (!strcmp(json_string_value(json_object_get(n, "name")), name))
-			v = json_integer_value(json_object_get(n, what) ?: json_integer(-1));
+			v = json_object_get(n, what) ? json_integer_value(json_object_get(n, what)) : -1;
 	json_decref(j);
 	return v;
 }

@@ -209,8 +209,10 @@ static void created(void *ctx, int status, const json_t *reply)
 			  json_text(json_object_get(reply, "message")));
 		return;
 	}
-	if (json_array_size(json_at(reply, "status", "addresses", NULL)))
+	if (json_array_size(json_at(reply, "status", "addresses", NULL))) {
+		node_beat(n); /* as in status_done() */
 		return;
+	}
 	body = json_pack("{so}", "status", status_of(n));
 	snprintf(path, sizeof(path), "/api/v1/nodes/%s/status", n->name);
 	api_request(&n->sandbox->api, "PATCH", path, "application/merge-patch+json", body, status_done, n);

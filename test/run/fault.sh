@@ -89,7 +89,7 @@ sleep 0.2
 late=$(near -w '%{time_total}' "http://$A/" | python3 -c 'import sys; print(float(sys.stdin.read()) < 0.2)')
 same "and in time again" "$late" True
 fault shop/plain-a --not-ready 2>"$dir/said"
-[ $? = 1 ] && grep -q 'no readiness probe' "$dir/said"
+[ $? = 1 ] && grep -q 'has a readiness probe' "$dir/said"
 ok "a pod without readiness probe cannot be made not ready, and that is said" $?
 fault shop/nobody --refuse 2>/dev/null
 same "an unknown pod is refused" $? 1

@@ -2,11 +2,9 @@
 /* Asking the hub for flows, and words for them: see flowask.h. */
 #include "cli/flowask.h"
 
-#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "base/clock.h"
 #include "base/own.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
@@ -14,44 +12,19 @@
 
 enum { SILENT_S = 5 };
 
-/* Minutes, hours: "90s", "5m", "2h", "1d": ns. */
-int flow_span(const char *text, int64_t *out)
-{
-	static const struct {
-		char unit;
-		int64_t s;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	char *end;
-	double n = strtod(text, &end);
-
-	for (size_t i = 0; i < ARRAY_LEN(units); i++)
-		if (end != text && end[0] == units[i].unit && !end[1] && n >= 0 && n < 1e6) {
-			*out = (int64_t)(n * (double)units[i].s * 1e9);
-			return 0;
-		}
-	return -EINVAL;
-}
-
-int64_t flow_now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
-
-json_t *flow_ask(const char *name, const json_t *question)
+json_t *flow_ask(const char *name, const char *what, const json_t *question)
 {
 	AUTO_BUF out = {};
 	AUTO_MEM char *text = json_dumps(question, JSON_COMPACT);
-	char path[CLUSTER_PATH];
+	char path[CLUSTER_PATH], url[64];
 	json_t *answer;
 	long code;
 
 	if (!text)
 		return NULL;
 	cluster_path(path, name, "hub.sock");
-	code = http_request(path, "POST", "/apis/weft.network/internal/flows", NULL, str_of(text), &out);
+	snprintf(url, sizeof(url), "/apis/weft.network/internal/%s", what);
+	code = http_request(path, "POST", url, NULL, str_of(text), &out);
 	if (code < 0)
 		return NULL;
 	if (code != 200) {

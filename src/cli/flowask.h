@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Asking the hub for flows, and words for them; for `weft flows` and `weft top`. Keeps nothing. */
+/* Asking the hub for flows, and words for them; for `weft flows`, `weft top` and `weft history`. Keeps
+ * nothing. */
 #ifndef WEFT_CLI_FLOWASK_H
 #define WEFT_CLI_FLOWASK_H
 
@@ -7,11 +8,9 @@
 
 #include "base/str.h"
 
-/* "90s", "5m", "2h", "1d" as ns: 0 or -EINVAL. */
-int flow_span(const char *text, int64_t *out);
-int64_t flow_now(void); /* ns since 1970 */
-/* The hub's answer to a question of hub/flows.h (owned), or NULL (told). */
-json_t *flow_ask(const char *cluster, const json_t *question);
+/* The hub's answer (owned) to a question about "flows" (hub/flows.h) or "history" (hub/rollup.h), or NULL
+ * (told). */
+json_t *flow_ask(const char *cluster, const char *what, const json_t *question);
 /* Tells on stderr which nodes' flows are unknown or were lost. */
 void flow_tell_silent(const json_t *answer);
 /* Appends "shop/web-1:8080", or the address. */

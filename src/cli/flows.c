@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/flowask.h"
 #include "cli/output.h"
+#include "cli/when.h"
 
 enum { FOLLOW_MS = 500, COLUMNS = 9 };
 
@@ -28,41 +29,6 @@ struct showing { /* what stays from page to page */
 static bool is_wide(const struct showing *s)
 {
 	return s->o->output && !strcmp(s->o->output, "wide");
-}
-
-/* "10:42", "10:42:30" of today (of yesterday where that is still to come), or RFC 3339: [since, until). */
-static int at_ns(const char *text, int64_t *since, int64_t *until)
-{
-	int h, m, s = 0, n = 0;
-	int64_t seconds;
-	struct tm tm;
-	time_t now = time(NULL);
-
-	if (!clock_parse(text, &seconds)) {
-		*since = seconds * 1000000000;
-		*until = *since + 1000000000;
-		return 0;
-	}
-	bool whole = sscanf(text, "%2d:%2d:%2d%n", &h, &m, &s, &n) == 3 && !text[n];
-
-	if (!whole) {
-		s = 0;
-		if (sscanf(text, "%2d:%2d%n", &h, &m, &n) != 2 || text[n])
-			return -EINVAL;
-	}
-	if (h > 23 || m > 59 || s > 59 || h < 0 || m < 0 || s < 0)
-		return -EINVAL;
-	localtime_r(&now, &tm);
-	tm.tm_hour = h;
-	tm.tm_min = m;
-	tm.tm_sec = s;
-	tm.tm_isdst = -1;
-	seconds = mktime(&tm);
-	if (seconds > now)
-		seconds -= 86400;
-	*since = seconds * 1000000000;
-	*until = *since + (whole ? 1000000000 : 60000000000);
-	return 0;
 }
 
 static void what_text(struct buf *b, const json_t *f)
@@ -183,7 +149,7 @@ static json_t *ask(const struct showing *s, int64_t since, int64_t until, json_i
 
 	if (o->n_args)
 		json_object_set_new(q, "filter", json_string(o->args[0]));
-	return flow_ask(s->cluster, q);
+	return flow_ask(s->cluster, "flows", q);
 }
 
 static void print_lines(const json_t *flows)
@@ -288,13 +254,13 @@ int cmd_flows(const struct options_flows *o)
 		cli_error(NULL, "--at cannot be used together with --since or --follow");
 		return EXIT_USAGE;
 	}
-	if (o->since && flow_span(o->since, &since)) {
+	if (o->since && when_span(o->since, &since)) {
 		cli_error("like 90s, 5m, 2h, 1d", "--since: \"%s\" is no span of time", o->since);
 		return EXIT_USAGE;
 	}
 	if (o->since)
-		since = flow_now() - since;
-	if (o->at && at_ns(o->at, &since, &until)) {
+		since = when_now() - since;
+	if (o->at && when_at(o->at, &since, &until)) {
 		cli_error("like 10:42, 10:42:30, 2026-01-02T10:42:30Z", "--at: \"%s\" is no time", o->at);
 		return EXIT_USAGE;
 	}

@@ -12,54 +12,25 @@
 #include "base/own.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
+#include "cli/flowask.h"
 #include "cli/output.h"
+#include "cli/when.h"
+
+#define SECOND_NS 1000000000ll
 
 struct asked {
 	int64_t since, until, step; /* seconds; until 0: now */
 };
 
-/* "90s", "5m", "2h", "1d": whole seconds. */
+/* What is kept on disk is by seconds. */
 static int seconds_of(const char *text, int64_t *out)
 {
-	static const struct {
-		char unit;
-		int64_t s;
-	} units[] = {{'s', 1}, {'m', 60}, {'h', 3600}, {'d', 86400}};
-	size_t n = strlen(text);
+	int r = when_span(text, out);
 
-	for (size_t i = 0; i < ARRAY_LEN(units) && n > 1; i++)
-		if (text[n - 1] == units[i].unit &&
-		    !str_to_i64((struct str){text, n - 1}, 1, 31536000 / units[i].s, out)) {
-			*out *= units[i].s;
-			return 0;
-		}
-	return -EINVAL;
-}
-
-/* "10:42" of today, or of yesterday where that is still to come: that minute; "10:42:30": that second. */
-static int at_of(const char *text, int64_t now, struct asked *a)
-{
-	int h = 0, m = 0, s = 0, n = 0, parts;
-	struct tm tm;
-
-	if (!clock_parse(text, &a->since)) {
-		a->until = a->since + 1;
-		return 0;
-	}
-	parts = sscanf(text, "%2d:%2d%n:%2d%n", &h, &m, &n, &s, &n);
-	if (parts < 2 || text[n] || h < 0 || h > 23 || m < 0 || m > 59 || s < 0 || s > 59)
-		return -EINVAL;
-	time_t t = (time_t)now;
-	localtime_r(&t, &tm);
-	tm.tm_hour = h;
-	tm.tm_min = m;
-	tm.tm_sec = parts == 3 ? s : 0;
-	tm.tm_isdst = -1;
-	a->since = mktime(&tm);
-	if (a->since > now)
-		a->since -= 86400;
-	a->until = a->since + (parts == 3 ? 1 : 60);
-	return 0;
+	if (!r && *out % SECOND_NS)
+		r = -EINVAL;
+	*out /= SECOND_NS;
+	return r;
 }
 
 static int read_times(const struct options_history *o, int64_t now, struct asked *a)
@@ -79,9 +50,13 @@ static int read_times(const struct options_history *o, int64_t now, struct asked
 		return EXIT_USAGE;
 	}
 	a->since = now - span;
-	if (o->at && at_of(o->at, now, a)) {
+	if (o->at && when_at(o->at, &a->since, &a->until)) {
 		cli_error("like 10:42, 10:42:30, 2026-01-02T10:42:30Z", "--at: \"%s\" is no time", o->at);
 		return EXIT_USAGE;
+	}
+	if (o->at) {
+		a->since /= SECOND_NS;
+		a->until /= SECOND_NS;
 	}
 	return EXIT_OK;
 }
@@ -89,11 +64,6 @@ static int read_times(const struct options_history *o, int64_t now, struct asked
 static json_t *ask(const struct options_history *o, const char *name, const struct asked *a)
 {
 	AUTO_JSON q = json_object();
-	AUTO_BUF out = {};
-	char path[CLUSTER_PATH];
-	json_t *answer;
-	char *text;
-	long code;
 
 	if (o->n_args)
 		json_object_set_new(q, "filter", json_string(o->args[0]));
@@ -103,22 +73,7 @@ static json_t *ask(const struct options_history *o, const char *name, const stru
 	json_object_set_new(q, "until", json_integer(a->until));
 	json_object_set_new(q, "step", json_integer(a->step));
 	json_object_set_new(q, "limit", json_integer(o->limit));
-	text = json_dumps(q, JSON_COMPACT);
-	cluster_path(path, name, "hub.sock");
-	code =
-	    text ? http_request(path, "POST", "/apis/weft.network/internal/history", NULL, str_of(text), &out)
-		 : -1;
-	free(text);
-	if (code < 0)
-		return NULL;
-	if (code != 200) {
-		http_tell(code, buf_str(&out));
-		return NULL;
-	}
-	answer = json_loadb(out.p, out.n, 0, NULL);
-	if (!answer)
-		cli_error(NULL, "the hub's answer cannot be read");
-	return answer;
+	return flow_ask(name, "history", q);
 }
 
 /* --- showing it ------------------------------------------------------------------------------------ */

@@ -15,6 +15,7 @@
 #include "cli/command.h"
 #include "cli/flowask.h"
 #include "cli/output.h"
+#include "cli/when.h"
 
 enum { RECORDS_MAX = 100000 };
 
@@ -162,13 +163,13 @@ static void clear(struct top *t)
 static json_t *look(struct top *t)
 {
 	AUTO_JSON q =
-	    json_pack("{s:I,s:i}", "since", (json_int_t)(flow_now() - t->span), "limit", RECORDS_MAX);
+	    json_pack("{s:I,s:i}", "since", (json_int_t)(when_now() - t->span), "limit", RECORDS_MAX);
 	json_t *answer, *flow;
 	size_t i;
 
 	if (t->o->n_args)
 		json_object_set_new(q, "filter", json_string(t->o->args[0]));
-	answer = flow_ask(t->cluster, q);
+	answer = flow_ask(t->cluster, "flows", q);
 	clear(t);
 	json_array_foreach (json_object_get(answer, "flows"), i, flow)
 		add(t, flow);
@@ -332,7 +333,7 @@ int cmd_top(const struct options_top *o)
 
 	if (!t.cluster)
 		return EXIT_USAGE;
-	if (o->since && flow_span(o->since, &t.span)) {
+	if (o->since && when_span(o->since, &t.span)) {
 		cli_error("like 90s, 5m, 2h, 1d", "--since: \"%s\" is no span of time", o->since);
 		return EXIT_USAGE;
 	}

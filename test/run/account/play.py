@@ -1,43 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 # Called by account.sh: WEFT NAME CHECKS-SO-FAR FOLDER. Traffic between pods, and what `weft account` says of it.
-import ctypes, glob, json, os, signal, socket, struct, subprocess, sys, threading, time
+import glob, json, os, signal, socket, subprocess, sys, threading, time
 
-weft, name, n, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
-failures = 0
-libc = ctypes.CDLL(None, use_errno=True)
-own = os.open("/proc/self/ns/net", os.O_RDONLY)
-
-
-def ok(what, good, more=""):
-    global n, failures
-    n += 1
-    failures += not good
-    print("%sok %d - %s" % ("" if good else "not ", n, what), flush=True)
-    if not good and more:
-        print("# " + str(more)[:2000].replace("\n", "\n# "), flush=True)
-
-
-def wait_for(fn, seconds=20):
-    end = time.monotonic() + seconds
-    while True:
-        v = fn()
-        if v or time.monotonic() > end:
-            return v
-        time.sleep(0.1)
-
-
-def make_socket(pod, *how):
-    ns = os.open("/run/netns/weft-%s-default.%s" % (name, pod), os.O_RDONLY)
-    try:
-        assert libc.setns(ns, 0x40000000) == 0
-        return socket.socket(*how)
-    finally:
-        assert libc.setns(own, 0x40000000) == 0
-        os.close(ns)
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from pod_calls import weft_run, finish, make_socket, name, ok, wait_for, weft  # noqa: E402
 
 
 def run(*args):
-    p = subprocess.run([weft, *args, "--name", name], capture_output=True, text=True)
+    p = weft_run(*args)
     return p.returncode, p.stdout, p.stderr
 
 
@@ -212,5 +182,4 @@ else:
     print("ok %d - a falsified counter is told # SKIP no bpftool here" % n)
 code, out, err = run("account", "--node", "nowhere")
 ok("a node that is not there is an error", code == 2 and "no node nowhere" in err, err)
-open(folder + "/count", "w").write(str(n))
-sys.exit(failures > 0)
+finish()

@@ -1,43 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 # Called by export.sh: WEFT NAME CHECKS-SO-FAR FOLDER. Sends datagrams, exports their records, asks nfdump.
-import ctypes, json, os, socket, subprocess, sys, time
+import json, os, socket, subprocess, sys
 
-weft, name, n, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
-failures = 0
-libc = ctypes.CDLL(None, use_errno=True)
-own = os.open("/proc/self/ns/net", os.O_RDONLY)
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from pod_calls import weft_run, finish, folder, make_socket, ok, wait_for, weft  # noqa: E402
 
-
-def ok(what, good, more=""):
-    global n, failures
-    n += 1
-    failures += not good
-    print("%sok %d - %s" % ("" if good else "not ", n, what), flush=True)
-    if not good and more:
-        print("# " + str(more)[:2000].replace("\n", "\n# "), flush=True)
-
-
-def wait_for(fn, seconds=20):
-    end = time.monotonic() + seconds
-    while True:
-        v = fn()
-        if v or time.monotonic() > end:
-            return v
-        time.sleep(0.2)
-
-
-def make_socket(pod, *how):
-    ns = os.open("/run/netns/weft-%s-default.%s" % (name, pod), os.O_RDONLY)
-    try:
-        assert libc.setns(ns, 0x40000000) == 0
-        return socket.socket(*how)
-    finally:
-        assert libc.setns(own, 0x40000000) == 0
-        os.close(ns)
-
-
-def run(*args):
-    return subprocess.run([weft, *args, "--name", name], capture_output=True, text=True)
+run = weft_run
 
 
 def ips(pod):
@@ -127,5 +95,4 @@ ok("nfdump has the same records, packets and bytes for each receiver and port", 
    (said, len(lines), [(k, got.get(k), before.get(k)) for k in set(got) | set(before) if got.get(k) != before.get(k)][:8]))
 ok("all of them UDP", {x[4] for x in lines} == {"17"}, {x[4] for x in lines})
 ok("the collector misses no sequence number", "Sequence Errors: 0" in said or "sequence failures: 0" in said.lower(), said)
-open(folder + "/count", "w").write(str(n))
-sys.exit(failures > 0)
+finish()

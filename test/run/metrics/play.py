@@ -1,44 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # Called by metrics.sh: WEFT NAME CHECKS-SO-FAR FOLDER. A Prometheus of its own scrapes the hub over TLS.
-import base64, ctypes, json, os, re, signal, socket, subprocess, sys, time, urllib.parse, urllib.request
+import base64, json, os, re, signal, socket, subprocess, sys, urllib.parse, urllib.request
 
-weft, name, n, folder = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4]
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+from pod_calls import weft_run, finish, folder, make_socket, name, ok, wait_for, weft  # noqa: E402
+
 run_dir = "/run/weft/" + name
-failures = 0
-libc = ctypes.CDLL(None, use_errno=True)
-own = os.open("/proc/self/ns/net", os.O_RDONLY)
-
-
-def ok(what, good, more=""):
-    global n, failures
-    n += 1
-    failures += not good
-    print("%sok %d - %s" % ("" if good else "not ", n, what), flush=True)
-    if not good and more:
-        print("# " + str(more)[:2000].replace("\n", "\n# "), flush=True)
-
-
-def wait_for(fn, seconds=30):
-    end = time.monotonic() + seconds
-    while True:
-        v = fn()
-        if v or time.monotonic() > end:
-            return v
-        time.sleep(0.2)
-
-
-def make_socket(pod, *how):
-    ns = os.open("/run/netns/weft-%s-default.%s" % (name, pod), os.O_RDONLY)
-    try:
-        assert libc.setns(ns, 0x40000000) == 0
-        return socket.socket(*how)
-    finally:
-        assert libc.setns(own, 0x40000000) == 0
-        os.close(ns)
 
 
 def run(*args):
-    return subprocess.run([weft, *args, "--name", name], capture_output=True, text=True).stdout
+    return weft_run(*args).stdout
 
 
 def scrape(sock):
@@ -129,5 +100,4 @@ try:
 finally:
     prometheus.terminate()
     prometheus.wait()
-open(folder + "/count", "w").write(str(n))
-sys.exit(failures > 0)
+finish()

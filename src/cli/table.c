@@ -96,6 +96,22 @@ static void print_cell(const char *text, enum style s, size_t width, bool last)
 		printf("%*s", (int)(width - columns) + 2, "");
 }
 
+/* A column without a heading is left out. */
+static bool is_shown(const struct table *t, size_t column)
+{
+	return t->cells.items[column] != NULL;
+}
+
+static size_t last_shown(const struct table *t)
+{
+	size_t last = 0;
+
+	for (size_t col = 0; col < t->columns; col++)
+		if (is_shown(t, col))
+			last = col;
+	return last;
+}
+
 /* Where the headings are not shown, they take no room. */
 static size_t first_cell(const struct table *t)
 {
@@ -105,7 +121,8 @@ static size_t first_cell(const struct table *t)
 static void measure(const struct table *t, size_t *widths, size_t n)
 {
 	for (size_t i = first_cell(t); i < t->cells.len; i++) {
-		size_t w = output_columns(str_of(t->cells.items[i])), col = i % t->columns;
+		size_t col = i % t->columns,
+		       w = is_shown(t, col) ? output_columns(str_of(t->cells.items[i])) : 0;
 		if (col < n && w > widths[col])
 			widths[col] = w;
 	}
@@ -113,10 +130,13 @@ static void measure(const struct table *t, size_t *widths, size_t n)
 
 static void print_rows(const struct table *t, const size_t *widths, size_t n)
 {
+	size_t last = last_shown(t);
+
 	for (size_t i = first_cell(t); i < t->cells.len; i++) {
 		size_t col = i % t->columns;
-		print_cell(t->cells.items[i], t->styles.items[i], col < n ? widths[col] : 0,
-			   col == t->columns - 1);
+		if (is_shown(t, col))
+			print_cell(t->cells.items[i], t->styles.items[i], col < n ? widths[col] : 0,
+				   col == last);
 		if (col == t->columns - 1)
 			putchar('\n');
 	}

@@ -226,12 +226,14 @@ done
 same "faults that only a stand-in can play are refused, with the reason" "${refused:-}" ""
 "$weft" run -n p plays='exec python3 -u -m http.server 80' --name $name >"$dir/run" 2>&1 && grep -q 'plays: 1 container starts that command' "$dir/run"
 ok "weft run says what it does" $?
-listed() { curl -s --max-time 2 "http://$(pod plays 'o["status"]["podIP"]')/" >/dev/null 2>&1 || ip netns exec "weft-$name-outside" curl -s --max-time 2 "http://$(pod plays 'o["status"]["podIP"]')/" | grep -q 'Directory listing'; }
+front_page() { ip netns exec "weft-$name-outside" curl -s --max-time 2 "http://$(pod plays 'o["status"]["podIP"]')/"; }
+listed() { front_page | grep -q 'Directory listing'; }
 wait_for listed
 ok "the program serves in the stand-in's place" $?
 "$weft" run p/plays= --name $name >/dev/null
-standin() { ip netns exec "weft-$name-outside" curl -s --max-time 2 "http://$(pod plays 'o["status"]["podIP"]')/" | grep -q '"pod"'; }
-wait_for standin && [ "$(pod plays 'c["restartCount"]')" -gt "$before" ]
+standin() { front_page | grep -q '"pod"'; }
+restarted() { [ "$(pod plays 'c["restartCount"]')" -eq $((before + 2)) ]; }
+wait_for standin && wait_for restarted
 ok "and the stand-in comes back, each a restart" $?
 ! "$weft" run p/nobody=x --name $name >"$dir/run" 2>&1 && grep -q 'no such pod' "$dir/run" && ! "$weft" run p/plays --name $name >"$dir/run" 2>&1 && grep -q 'is no \[NAMESPACE/\]' "$dir/run"
 ok "a name that nobody has, and a word that is none, are refused" $?

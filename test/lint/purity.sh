@@ -1,17 +1,17 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# compile/ and reason/ are pure: their objects use only the C library calls of pure.symbols and what the rooms below them
+# compile/, reason/, broker/, chain/ and pcapng/ are pure: their objects use only the C library calls of pure.symbols and what the rooms below them
 # define; they hold no writable data. A call to open, time, printf, libbpf or a global variable fails here.
 . "$(dirname "$0")/tap.sh"
 build=${WEFT_BUILD:-$LINT_ROOT/build}
-for room in compile reason; do
+for room in compile reason broker chain pcapng; do
 	lib=$build/src/$room/lib$room.a
 	if [ ! -f "$lib" ]; then
 		skip "$room/ is pure" "it is not built"
 		continue
 	fi
 	# Thin archives name their members; nm takes both forms.
-	for l in "$room" compile base object store filter; do
+	for l in "$room" compile base object store filter chain; do
 		[ -f "$build/src/$l/lib$l.a" ] && nm --defined-only "$build/src/$l/lib$l.a" 2>/dev/null
 	done | awk 'NF == 3 && $2 ~ /[A-Z]/ { print $3 }' | sort -u >"$tmp/defined"
 	nm -u "$lib" 2>/dev/null | awk '$1 == "U" { print $2 }' | sort -u >"$tmp/used"

@@ -383,6 +383,9 @@ static const struct kind_rules *rules_of(enum kind k)
 	    [KIND_daemonset] = &daemonset_rules,
 	    [KIND_job] = &job_rules,
 	    [KIND_pod] = &pod_rules,
+	    [KIND_tool] = &tool_rules,
+	    [KIND_toolgroup] = &toolgroup_rules,
+	    [KIND_trafficmap] = &trafficmap_rules,
 	};
 	return rules[k];
 }

@@ -406,6 +406,99 @@ static void pod_fill(struct cells *c, const struct object *o)
 	cell(c, "<none>");
 }
 
+static void tool_destination(struct buf *b, const struct tool_spec *s)
+{
+	if (s->interface)
+		buf_printf(b, "interface " STR_FMT, STR_ARG(s->interface->name));
+	else if (s->pod)
+		buf_printf(b, "pod in " STR_FMT, STR_ARG(s->pod->ns));
+	else if (s->vxlan)
+		buf_printf(b, "vxlan " STR_FMT " vni %lld", STR_ARG(s->vxlan->remote),
+			   (long long)s->vxlan->vni.v);
+	else if (s->gre)
+		buf_printf(b, "gre " STR_FMT, STR_ARG(s->gre->remote));
+	else if (s->erspan)
+		buf_printf(b, "erspan " STR_FMT " session %lld", STR_ARG(s->erspan->remote),
+			   (long long)s->erspan->session.v);
+	else if (s->file)
+		buf_printf(b, "file " STR_FMT, STR_ARG(s->file->path));
+	else if (s->discard.v)
+		buf_addz(b, "discard");
+}
+
+COLUMNS(tool, TEXT("Destination"), TEXT("Ports"), TEXT("Capacity"), TEXT("Age"));
+static void tool_fill(struct cells *c, const struct object *o)
+{
+	const struct tool_spec *s = o->tool->spec;
+	AUTO_BUF to = {0};
+	AUTO_BUF ports = {0};
+	if (s)
+		tool_destination(&to, s);
+	for (size_t i = 0; s && i < s->ports.len; i++)
+		add_comma(&ports, s->ports.items[i].name);
+	cell_buf(c, &to, "<none>");
+	cell_buf(c, &ports, "default");
+	cell_str(c, s ? s->capacity : (struct str){0}, "<none>");
+	cell_age(c, o);
+}
+
+COLUMNS(toolgroup, TEXT("Members"), TEXT("Hash"), TEXT("Standby"), TEXT("Age"));
+static void toolgroup_fill(struct cells *c, const struct object *o)
+{
+	const struct toolgroup_spec *s = o->toolgroup->spec;
+	AUTO_BUF members = {0};
+	for (size_t i = 0; s && i < s->members.len; i++)
+		add_comma(&members, s->members.items[i].tool);
+	cell_buf(c, &members, "<none>");
+	cell_str(c, s ? s->hash : (struct str){0}, "Outer");
+	cell_str(c, s && s->standby ? s->standby->tool : (struct str){0}, "<none>");
+	cell_age(c, o);
+}
+
+COLUMNS(trafficfilter, TEXT("Filter"), TEXT("Age"));
+static void trafficfilter_fill(struct cells *c, const struct object *o)
+{
+	const struct trafficfilter_spec *s = o->trafficfilter->spec;
+	cell_str(c, s ? s->filter : (struct str){0}, "<none>");
+	cell_age(c, o);
+}
+
+static void map_sources(struct buf *b, const struct trafficmap_spec *s)
+{
+	for (size_t i = 0; i < s->from.len; i++) {
+		const struct traffic_source *f = &s->from.items[i];
+		if (f->interface)
+			add_comma(b, f->interface->name);
+		else if (f->service)
+			add_comma(b, f->service->name);
+		else
+			add_comma(b, f->pods ? STR("pods") : STR("uplink"));
+	}
+}
+
+COLUMNS(trafficmap, TEXT("From"), TEXT("Takes"), TEXT("To"), TEXT("Age"));
+static void trafficmap_fill(struct cells *c, const struct object *o)
+{
+	const struct trafficmap_spec *s = o->trafficmap->spec;
+	AUTO_BUF from = {0};
+	AUTO_BUF takes = {0};
+	AUTO_BUF to = {0};
+	if (s) {
+		map_sources(&from, s);
+		buf_addz(&takes, s->rest.v ? "rest" : "");
+		if (s->filter.n)
+			add_comma(&takes, s->filter);
+		for (size_t i = 0; i < s->filter_refs.len; i++)
+			add_comma(&takes, s->filter_refs.items[i]);
+	}
+	for (size_t i = 0; s && i < s->to.len; i++)
+		add_comma(&to, s->to.items[i].tool.n ? s->to.items[i].tool : s->to.items[i].group);
+	cell_buf(c, &from, "<none>");
+	cell_buf(c, &takes, "everything");
+	cell_buf(c, &to, "<none>");
+	cell_age(c, o);
+}
+
 static const struct cell_table tables[KIND_COUNT] = {
     [KIND_namespace] = TABLE(namespace),
     [KIND_node] = TABLE(node),
@@ -421,6 +514,10 @@ static const struct cell_table tables[KIND_COUNT] = {
     [KIND_job] = TABLE(job),
     [KIND_configmap] = TABLE(configmap),
     [KIND_pod] = TABLE(pod),
+    [KIND_tool] = TABLE(tool),
+    [KIND_toolgroup] = TABLE(toolgroup),
+    [KIND_trafficfilter] = TABLE(trafficfilter),
+    [KIND_trafficmap] = TABLE(trafficmap),
 };
 static const struct cell_table plain = TABLE(plain);
 

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Tools: one destination, with numbers in range; a tool without ports has one, "default". */
+#include <errno.h>
+
+#include "object/check.h"
+
+enum { VNI_MAX = 0xffffff, SESSION_MAX = 1023, MTU_MIN = 68, MTU_MAX = 65535, PORTS_MAX = 64 };
+
+/* The destinations as members of the struct, for messages about two of them. */
+struct destinations {
+	const void *at[8];
+	const char *names[8];
+	unsigned n;
+};
+
+static void note(struct destinations *d, const void *member, bool set, const char *name)
+{
+	if (!set)
+		return;
+	d->at[d->n] = member;
+	d->names[d->n++] = name;
+}
+
+static void check_destination(struct check *c, const struct tool_spec *s)
+{
+	struct destinations d = {0};
+
+	note(&d, &s->interface, s->interface, "interface");
+	note(&d, &s->pod, s->pod, "pod");
+	note(&d, &s->vxlan, s->vxlan, "vxlan");
+	note(&d, &s->gre, s->gre, "gre");
+	note(&d, &s->erspan, s->erspan, "erspan");
+	note(&d, &s->file, s->file, "file");
+	note(&d, &s->discard, s->discard.set && s->discard.v, "discard");
+	if (!d.n)
+		check_fail(c, &c->o->tool->spec,
+			   "one of interface, pod, vxlan, gre, erspan, file, discard: true",
+			   "says nowhere where the copies go");
+	for (unsigned i = 1; i < d.n; i++)
+		check_fail(c, d.at[i], "make it a Tool of its own", "cannot stand beside %s", d.names[0]);
+}
+
+static void check_ports(struct check *c, const struct tool_port_list *ports)
+{
+	if (ports->len > PORTS_MAX)
+		check_fail(c, ports, "make another tool", "%zu ports are more than %d", ports->len,
+			   (int)PORTS_MAX);
+	for (size_t i = 0; i < ports->len && i < PORTS_MAX; i++)
+		for (size_t k = 0; k < i; k++)
+			if (str_eq(ports->items[i].name, ports->items[k].name)) {
+				check_fail(c, &ports->items[i].name, "give each port a name of its own",
+					   "the tool has a port \"" STR_FMT "\" before",
+					   STR_ARG(ports->items[i].name));
+				break;
+			}
+}
+
+static void check(struct check *c)
+{
+	const struct tool_spec *s = c->o->tool->spec;
+
+	if (!s)
+		return; /* the field table says that it is required */
+	check_destination(c, s);
+	if (s->vxlan)
+		check_range(c, &s->vxlan->vni, 0, VNI_MAX);
+	if (s->gre)
+		check_range(c, &s->gre->key, 0, UINT32_MAX);
+	if (s->erspan)
+		check_range(c, &s->erspan->session, 0, SESSION_MAX);
+	if (s->file && s->file->rotate) {
+		check_range(c, &s->file->rotate->seconds, 1, INT32_MAX);
+		check_range(c, &s->file->rotate->count, 1, INT32_MAX);
+	}
+	check_range(c, &s->mtu, MTU_MIN, MTU_MAX);
+	check_ports(c, &s->ports);
+}
+
+static int defaults(struct object *o)
+{
+	struct tool_spec *s = o->tool->spec;
+
+	if (!s)
+		return 0;
+	if (s->vxlan)
+		default_int(&s->vxlan->port, 4789);
+	if (s->ports.len)
+		return 0;
+	struct tool_port *port = arena_new(&o->arena, struct tool_port);
+	if (!port)
+		return -ENOMEM;
+	port->name = STR("default");
+	s->ports = (struct tool_port_list){.items = port, .len = 1, .set = true};
+	return 0;
+}
+
+const struct kind_rules tool_rules = {.check = check, .defaults = defaults};

@@ -4,7 +4,17 @@
 
 #include "object/check.h"
 
-enum { VNI_MAX = 0xffffff, SESSION_MAX = 1023, MTU_MIN = 68, MTU_MAX = 65535, PORTS_MAX = 64 };
+enum {
+	VNI_MAX = 0xffffff,
+	SESSION_MAX = 1023,
+	MTU_MIN = 68,
+	MTU_MAX = 65535,
+	PORTS_MAX = 64,
+	RANGES_MAX = 64,
+	BYTES_MAX = 65535,
+	WINDOW_MAX = 60 * 1000 * 1000,
+	ENTRIES_MAX = 1 << 24,
+};
 
 /* The destinations as members of the struct, for messages about two of them. */
 struct destinations {
@@ -40,6 +50,41 @@ static void check_destination(struct check *c, const struct tool_spec *s)
 		check_fail(c, d.at[i], "make it a Tool of its own", "cannot stand beside %s", d.names[0]);
 }
 
+static void check_mask(struct check *c, const struct port_mask *m)
+{
+	if (!m->fields.len && !m->ranges.len)
+		check_fail_whole(c, m, "name fields or ranges", "masks nothing");
+	if (m->ranges.len > RANGES_MAX)
+		check_fail(c, &m->ranges, NULL, "%zu ranges are more than %d", m->ranges.len,
+			   (int)RANGES_MAX);
+	check_range(c, &m->fill, 0, UINT8_MAX);
+	for (size_t i = 0; i < m->ranges.len && i < RANGES_MAX; i++) {
+		check_range(c, &m->ranges.items[i].offset, 0, BYTES_MAX);
+		check_range(c, &m->ranges.items[i].length, 1, BYTES_MAX);
+	}
+}
+
+static void check_chain(struct check *c, const struct port_chain *p)
+{
+	if (p->sample)
+		check_range(c, &p->sample->one_in, 1, UINT32_MAX);
+	if (p->dedup) {
+		check_range(c, &p->dedup->window, 1, WINDOW_MAX);
+		check_range(c, &p->dedup->entries, 1, ENTRIES_MAX);
+	}
+	if (p->mask)
+		check_mask(c, p->mask);
+	if (p->slice)
+		check_range(c, &p->slice->bytes, 0, BYTES_MAX);
+	if (!p->stamp)
+		return;
+	check_range(c, &p->stamp->vlan, 1, 4094);
+	check_range(c, &p->stamp->device, 0, UINT16_MAX);
+	check_range(c, &p->stamp->port, 0, UINT8_MAX);
+	if (!p->stamp->vlan.set && !p->stamp->trailer.v)
+		check_fail_whole(c, p->stamp, "name vlan, or trailer: true", "adds nothing");
+}
+
 static void check_ports(struct check *c, const struct tool_port_list *ports)
 {
 	if (ports->len > PORTS_MAX)
@@ -53,6 +98,9 @@ static void check_ports(struct check *c, const struct tool_port_list *ports)
 					   STR_ARG(ports->items[i].name));
 				break;
 			}
+	for (size_t i = 0; i < ports->len; i++)
+		if (ports->items[i].chain)
+			check_chain(c, ports->items[i].chain);
 }
 
 static void check(struct check *c)

@@ -21,7 +21,8 @@ static void check_target(struct check *c, const struct traffic_target *t)
 		check_fail_whole(c, &t->tool, "write \"- tool: NAME\" or \"- group: NAME\"",
 				 t->tool.n ? "has both tool and group" : "needs tool or group");
 	else if (t->group.n && t->port.n)
-		check_fail(c, &t->port, "the members of the group name their ports", "cannot stand beside group");
+		check_fail(c, &t->port, "the members of the group name their ports",
+			   "cannot stand beside group");
 }
 
 static void check(struct check *c)
@@ -31,10 +32,13 @@ static void check(struct check *c)
 	if (!s)
 		return; /* the field table says that it is required */
 	if (!s->from.len)
-		check_fail(c, &s->from, "name sources, e.g. [{interface: {name: eth1}}]", "must not be empty");
-	if (!s->to.len)
-		check_fail(c, &s->to, "name tools, e.g. [{tool: ids}]; a tool with discard: true takes what nobody needs",
+		check_fail(c, &s->from, "name sources, e.g. [{interface: {name: eth1}}]",
 			   "must not be empty");
+	if (!s->to.len)
+		check_fail(
+		    c, &s->to,
+		    "name tools, e.g. [{tool: ids}]; a tool with discard: true takes what nobody needs",
+		    "must not be empty");
 	for (size_t i = 0; i < s->from.len; i++)
 		check_source(c, &s->from.items[i]);
 	for (size_t i = 0; i < s->to.len; i++)

@@ -24,7 +24,8 @@ struct pcapng_file_options {
  * or -errno. `options` may be NULL. */
 int pcapng_file_open(struct pcapng_file **out, const char *path, const struct pcapng_section *section,
 		     const struct pcapng_file_options *options);
-/* To a pipe, socket or file that is open (for example standard output); not closed at the end. */
+/* To a pipe, socket or file that is open (for example standard output), one that
+ * blocks, with SIGPIPE ignored; not closed at the end, and no row of files. */
 int pcapng_file_attach(struct pcapng_file **out, int fd, const struct pcapng_section *section,
 		       const struct pcapng_file_options *options);
 /* Interfaces and names may come at any time; each file of a row begins with those there are. */

@@ -55,8 +55,8 @@ struct pcapng_statistics {
 	struct str comment;
 };
 
-/* Each appends one whole block (b->failed: no memory). 0, or -EMSGSIZE: over 64 KiB an option, or a block
- * over 2 GiB; nothing is appended then. */
+/* Each appends one whole block. 0; -ENOMEM (b->failed); -EMSGSIZE: an option over 65,535 bytes, a link type
+ * over 65,535, or a block over 2 GiB. After an error b is as it was. */
 int pcapng_put_section(struct buf *b, const struct pcapng_section *s);
 int pcapng_put_interface(struct buf *b, const struct pcapng_interface *i);
 int pcapng_put_packet(struct buf *b, const struct pcapng_packet *p);

@@ -6,12 +6,13 @@ BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help all setup demo test soak prove bench fuzz install uninstall clean format gen
+.PHONY: help all setup demo test soak load prove bench fuzz install uninstall clean format gen
 
 help:
 	@echo "make demo       set up, build, start the example, show who reaches whom, clean up"
 	@echo "make test       set up, build, run every test (ONLY='unit golden' for some groups)"
 	@echo "make soak       kill agents, pods and nodes of the shop under load (MINUTES=10, SEED=1)"
+	@echo "make load       new flows beside the shop for long; the generator's count = the records (MINUTES=10, RATE=10000)"
 	@echo "make prove      random clusters and packets before reference, engine and kernel, for long (10,000 x 1,000)"
 	@echo "make all        build into $(BUILD)/"
 	@echo "make bench      measure, print the table, write bench/RESULTS.md"
@@ -40,6 +41,11 @@ soak:
 	@tools/setup test
 	@tools/build release $(BUILD)
 	@SECONDS_LONG=$$(($(or $(MINUTES),10) * 60)) SEED=$(or $(SEED),1) test/run/soak.sh $(CURDIR)/$(BUILD)/src/cli/weft
+
+load:
+	@tools/setup test
+	@tools/build release $(BUILD)
+	@SECONDS_LONG=$$(($(or $(MINUTES),10) * 60)) RATE=$(or $(RATE),10000) test/run/load.sh $(CURDIR)/$(BUILD)/src/cli/weft
 
 prove:
 	@tools/setup test

@@ -68,14 +68,14 @@ _Noreturn static void become(const struct spawn *s, char *const *env)
 {
 	sigset_t none;
 
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
 	for (int sig = 1; sig < 32; sig++)
 		signal(sig, SIG_DFL);
 	if (s->daemon) {
 		signal(SIGHUP, SIG_IGN);
 		signal(SIGPIPE, SIG_IGN); /* who reads its log may be killed */
 	}
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	setsid();
 	wire_fds(s);
 	if (s->terminal && ioctl(STDIN_FILENO, TIOCSCTTY, 0))
@@ -137,6 +137,7 @@ int child_start(struct child *c, uv_loop_t *loop, const struct spawn *s)
 	uv_poll_t *poll = calloc(1, sizeof(*poll));
 	char resolv[PATH_LEN + 64] = "";
 	char *pod_env[] = {"PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", resolv, NULL};
+	sigset_t all, before;
 	long pid;
 
 	if (s->resolv_conf)
@@ -148,9 +149,14 @@ int child_start(struct child *c, uv_loop_t *loop, const struct spawn *s)
 		free(poll);
 		return cgroup < 0 ? -errno : -ENOMEM;
 	}
+	/* Until it has handlers of its own a signal for the child would come to the handlers of this process,
+	 * whose pipe to the loop it shares: what was to end the child would end the sandbox. */
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	pid = syscall(SYS_clone3, &args, sizeof(args));
 	if (!pid)
 		become(s, s->env ? s->env : s->unprivileged ? pod_env : environ);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (pid < 0) {
 		free(poll);
 		return -errno;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Tests of src/sandbox that need no privileges: the DNS zones, and the client of the API against a hub of
- * ours. */
+/* Tests of src/sandbox: the DNS zones, the client of the API against a hub of ours, and, where cgroups may be
+ * made, children that are ended as soon as they are born. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,10 +10,13 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/own.h"
+#include "sandbox/cgroup.h"
 #include "sandbox/dns.h"
+#include "sandbox/spawn.h"
 
 static void add(struct hash *h, const char *key, const char *text)
 {
@@ -281,12 +284,66 @@ static void test_mirror_in_small_pieces(void **state)
 	mirror_over(7);
 }
 
+static void on_told(uv_signal_t *s, int sig)
+{
+	(void)sig;
+	*(int *)s->data += 1;
+}
+
+static void on_ended(struct child *c, int status)
+{
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
+	*(bool *)c->owner = true;
+}
+
+/* A signal that reaches a child before it has handlers of its own must not come to its parent. */
+static void test_a_child_is_ended_alone(void **state)
+{
+	char path[320], name[64], *argv[] = {"sleep", "10", NULL};
+	struct spawn s = {.program = "/bin/sleep",
+			  .argv = argv,
+			  .cgroup = path,
+			  .netns = -1,
+			  .mntns = -1,
+			  .in = -1,
+			  .out = -1,
+			  .err = -1};
+	uv_signal_t signals;
+	uv_loop_t loop;
+	int told = 0;
+
+	(void)state;
+	snprintf(name, sizeof(name), "t-spawn-%d", (int)getpid());
+	if (cgroup_path(name, path, sizeof(path)) || cgroup_make(path))
+		skip();
+	assert_int_equal(uv_loop_init(&loop), 0);
+	uv_signal_init(&loop, &signals);
+	signals.data = &told;
+	uv_signal_start(&signals, on_told, SIGTERM);
+	for (int i = 0; i < 300; i++) {
+		bool ended = false;
+		struct child c = {.owner = &ended, .ended = on_ended};
+
+		assert_int_equal(child_start(&c, &loop, &s), 0);
+		child_signal(&c, SIGTERM);
+		while (!ended)
+			uv_run(&loop, UV_RUN_ONCE);
+	}
+	uv_run(&loop, UV_RUN_NOWAIT);
+	assert_int_equal(told, 0);
+	uv_close((uv_handle_t *)&signals, NULL);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+	assert_int_equal(cgroup_remove(path), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_zones),
 	    cmocka_unit_test(test_mirror),
 	    cmocka_unit_test(test_mirror_in_small_pieces),
+	    cmocka_unit_test(test_a_child_is_ended_alone),
 	};
 
 	signal(SIGPIPE, SIG_IGN);

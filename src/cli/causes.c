@@ -125,16 +125,83 @@ void cause_print(struct buf *b, const json_t *item)
 	if (!cause_of(item))
 		return;
 	if (!why) {
-		buf_printf(b, "%08llx, no longer in force", (unsigned long long)cause_of(item));
+		buf_printf(b, "%08llx, no longer in force, and forgotten",
+			   (unsigned long long)cause_of(item));
 		return;
 	}
 	json_array_foreach (json_object_get(why, "policies"), i, p)
 		if (json_is_true(json_object_get(p, "isolates")))
 			print_one(b, json_string_value(json_object_get(p, "policy")) ?: "", p);
 	if (json_object_get(why, "rule")) {
+		const char *policy = json_string_value(json_object_get(why, "policy"));
 		AUTO_BUF words = {0};
-		buf_printf(&words, "%s %s", json_string_value(json_object_get(why, "policy")) ?: "",
-			   json_string_value(json_object_get(why, "path")) ?: "");
+
+		if (policy)
+			buf_printf(&words, "%s %s", policy,
+				   json_string_value(json_object_get(why, "path")) ?: "");
+		else
+			buf_addz(&words, json_string_value(json_object_get(why, "text")) ?: "");
 		print_one(b, words.p ? words.p : "", why);
 	}
+	if (json_is_true(json_object_get(why, "over")))
+		buf_addz(b, " (no longer in force)");
+}
+
+/* --- rules of flows and of sums -------------------------------------------------------------------- */
+
+static const char *const rule_keys[] = {"cause", "ruleEgress", "ruleIngress"};
+
+/* Sums of several nodes: the number is the same on each that has it. */
+static void ask_all(const char *cluster, json_t *items)
+{
+	AUTO_JSON nodes = cluster_nodes(cluster);
+	json_t *node;
+	size_t i;
+
+	json_array_foreach (nodes, i, node)
+		causes_join(cluster, json_string_value(node), items);
+}
+
+void rules_join(const char *cluster, json_t *flows)
+{
+	AUTO_JSON nodes = json_object();
+	const char *node;
+	json_t *flow, *list;
+	size_t i;
+
+	json_array_foreach (flows, i, flow) {
+		const json_t *seen = json_object_get(flow, "seenBy") ?: json_object_get(flow, "node");
+		json_t *rules = json_array();
+
+		node = json_string_value(seen) ?: "";
+		list = json_object_get(nodes, node);
+		if (!list)
+			json_object_set_new(nodes, node, list = json_array());
+		for (size_t k = 0; k < ARRAY_LEN(rule_keys); k++) {
+			const json_t *id = json_object_get(flow, rule_keys[k]);
+			json_t *item = id ? json_pack("{s:I}", "cause", json_integer_value(id)) : NULL;
+
+			if (!item)
+				continue;
+			json_array_append(list, item);
+			json_array_append_new(rules, item);
+		}
+		if (json_array_size(rules))
+			json_object_set(flow, "rules", rules);
+		json_decref(rules);
+	}
+	json_object_foreach (nodes, node, list)
+		if (json_array_size(list) && *node)
+			causes_join(cluster, node, list);
+		else if (json_array_size(list))
+			ask_all(cluster, list);
+}
+
+void rules_text(struct buf *b, const json_t *flow)
+{
+	json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(flow, "rules"), i, item)
+		cause_print(b, item);
 }

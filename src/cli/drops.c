@@ -2,7 +2,8 @@
 /*
  * `weft drops`: what each node's observer has counted as dropped, by pod and reason: of policy drops the
  * policies or the rule with file and line, of others the advice of tables/drops.def. Counts nothing itself; a
- * node whose observer does not answer is named, never shown as zero.
+ * node whose observer does not answer is named, never shown as zero. With a filter or a time it is the
+ * records of drops that are counted: see drops_found.c.
  */
 #include "base/own.h"
 #include "cli/causes.h"
@@ -15,21 +16,18 @@
 #include <stdio.h>
 #include <time.h>
 
-static const struct {
-	int number;
-	const char *text, *advice;
-} reasons[] = {
-#define DROP(id, number, text, advice) {number, text, advice},
+const char *drops_advice(const char *reason)
+{
+	static const struct {
+		const char *text, *advice;
+	} reasons[] = {
+#define DROP(id, number, text, advice) {text, advice},
 #include "tables/drops.def"
 #undef DROP
-};
+	};
 
-static const char *advice_of(const json_t *drop)
-{
-	json_int_t number = json_integer_value(json_object_get(drop, "number"));
-
-	for (size_t i = 0; i < ARRAY_LEN(reasons); i++)
-		if (reasons[i].number == number)
+	for (size_t i = 0; reason && i < ARRAY_LEN(reasons); i++)
+		if (!strcmp(reasons[i].text, reason))
 			return reasons[i].advice;
 	return "a reason of another version of Weft";
 }
@@ -56,7 +54,9 @@ static bool collect_node(const struct options_drops *o, const char *name, const 
 		if (!is_wanted(o, drop))
 			continue;
 		json_object_set_new(drop, "node", json_string(node));
-		json_object_set_new(drop, "advice", json_string(advice_of(drop)));
+		json_object_set_new(
+		    drop, "advice",
+		    json_string(drops_advice(json_string_value(json_object_get(drop, "reason")))));
 		json_array_append(mine, drop);
 	}
 	causes_join(name, node, mine);
@@ -122,6 +122,18 @@ static void show(const struct options_drops *o, const json_t *list)
 	table_print(&t);
 }
 
+static int counted(const struct options_drops *o, const char *name)
+{
+	AUTO_JSON list = json_array();
+	int r = drops_collect(o, name, list);
+
+	if (o->output && strcmp(o->output, "wide") != 0)
+		output_value(list, o->output);
+	else if (!r || json_array_size(list))
+		show(o, list);
+	return r;
+}
+
 int cmd_drops(const struct options_drops *o)
 {
 	const char *name = cluster_name(o->name);
@@ -132,17 +144,12 @@ int cmd_drops(const struct options_drops *o)
 	if (!cluster_need(name))
 		return EXIT_FAILED;
 	do {
-		AUTO_JSON list = json_array();
-		r = drops_collect(o, name, list);
-		if (o->output && strcmp(o->output, "wide") != 0)
-			output_value(list, o->output);
-		else if (!r || json_array_size(list))
-			show(o, list);
+		r = o->n_args || o->since || o->until || o->at ? drops_found(o, name) : counted(o, name);
 		fflush(stdout);
-		if (o->watch) {
+		if (o->watch && r != EXIT_USAGE) {
 			nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
 			putchar('\n');
 		}
-	} while (o->watch && cluster_is_up(name));
+	} while (o->watch && r != EXIT_USAGE && cluster_is_up(name));
 	return r;
 }

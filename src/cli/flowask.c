@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "base/own.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
@@ -40,6 +41,30 @@ json_t *flow_ask(const char *name, const char *what, const json_t *question)
 static json_int_t number_of(const json_t *o, const char *key)
 {
 	return json_integer_value(json_object_get(o, key));
+}
+
+void flow_tell_gaps(const json_t *answer, const struct when *w)
+{
+	json_int_t began = number_of(answer, "beganNs"), gone = number_of(answer, "since"),
+		   lesser = number_of(answer, "sinceUnanswered");
+	char at[WHEN_TEXT];
+
+	if (w->since && w->since < began) {
+		when_text(began, false, at);
+		cli_error("connections that ended before are unknown here; `weft history` has their sums",
+			  "the hub keeps flows since %s", at);
+	}
+	if (gone > w->since) {
+		when_text(gone, false, at);
+		cli_error(NULL, "connections of before %s made room for newer ones: some are missing", at);
+	}
+	if (lesser > w->since) {
+		when_text(lesser, false, at);
+		cli_error(NULL,
+			  "drops and unanswered connections of before %s made room for newer ones: some are "
+			  "missing",
+			  at);
+	}
 }
 
 void flow_tell_silent(const json_t *answer)
@@ -102,6 +127,22 @@ void flow_amount(struct buf *b, double v)
 		buf_printf(b, v < 10 ? "%.1f%c" : "%.0f%c", v, units[u]);
 	else
 		buf_printf(b, "%.0f", v);
+}
+
+void flow_time(struct buf *b, double us)
+{
+	char text[16];
+
+	if (us < 1000)
+		buf_printf(b, "%.0f µs", us);
+	else if (us < 1e6)
+		buf_printf(b, us < 1e4 ? "%.1f ms" : "%.0f ms", us / 1000);
+	else if (us < 12e7)
+		buf_printf(b, "%.1f s", us / 1e6);
+	else {
+		clock_age((int64_t)(us / 1e6), text);
+		buf_addz(b, text);
+	}
 }
 
 json_int_t flow_way(const json_t *flow, const char *what, const char *which)

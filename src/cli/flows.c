@@ -8,16 +8,16 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "base/clock.h"
 #include "base/own.h"
 #include "cli/causes.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/flowask.h"
+#include "cli/nothing.h"
 #include "cli/output.h"
 #include "cli/when.h"
 
-enum { FOLLOW_MS = 500, COLUMNS = 9 };
+enum { FOLLOW_MS = 500, COLUMNS = 11, COLUMNS_NARROW = 7 };
 
 struct showing { /* what stays from page to page */
 	const struct options_flows *o;
@@ -31,121 +31,108 @@ static bool is_wide(const struct showing *s)
 	return s->o->output && !strcmp(s->o->output, "wide");
 }
 
+static const char *text_of(const json_t *o, const char *key)
+{
+	return json_string_value(json_object_get(o, key)) ?: "";
+}
+
 static void what_text(struct buf *b, const json_t *f)
 {
 	const char *reason = json_string_value(json_object_get(f, "reason"));
-	const char *record = json_string_value(json_object_get(f, "record")) ?: "";
 	json_int_t handshake = json_integer_value(json_object_get(f, "handshakeMicroseconds"));
 	json_int_t again = json_integer_value(json_object_get(f, "retransmits"));
 
-	if (!strcmp(record, "flow"))
-		buf_addz(b, json_string_value(json_object_get(f, "state")) ?: "");
+	if (!strcmp(text_of(f, "record"), "flow"))
+		buf_addz(b, text_of(f, "state"));
 	else
-		buf_printf(b, "%s%s%s", json_string_value(json_object_get(f, "verdict")) ?: "",
-			   reason ? " " : "", reason ?: "");
-	if (handshake)
-		buf_printf(b, ", answered in %.1f ms", (double)handshake / 1000);
+		buf_printf(b, "%s%s%s", text_of(f, "verdict"), reason ? " " : "", reason ?: "");
+	if (handshake) {
+		buf_addz(b, ", answered in ");
+		flow_time(b, (double)handshake);
+	}
 	if (again)
 		buf_printf(b, ", %lld sent again", (long long)again);
 }
 
-/* --- rules in words ---------------------------------------------------------------------------------- */
-
-static const char *const rule_keys[] = {"cause", "ruleEgress", "ruleIngress"};
-
-/* Asks the planner of each node that saw some of the flows for its rules; sets "why" of each in "rules". */
-static void join_rules(const char *cluster, const json_t *flows)
+/* Red: it did not pass; yellow: it ended otherwise than its ends wanted, or has no answer. */
+static enum style what_style(const json_t *f)
 {
-	AUTO_JSON nodes = json_object();
-	const char *node;
-	json_t *flow, *list;
-	size_t i;
+	const char *state = text_of(f, "state");
 
-	json_array_foreach ((json_t *)(uintptr_t)flows, i, flow) {
-		json_t *rules = json_array();
-
-		node = json_string_value(json_object_get(flow, "seenBy")) ?: "";
-		list = json_object_get(nodes, node);
-		if (!list)
-			json_object_set_new(nodes, node, list = json_array());
-		for (size_t k = 0; k < ARRAY_LEN(rule_keys); k++) {
-			const json_t *id = json_object_get(flow, rule_keys[k]);
-			json_t *item = id ? json_pack("{s:I}", "cause", json_integer_value(id)) : NULL;
-
-			if (!item)
-				continue;
-			json_array_append(list, item);
-			json_array_append_new(rules, item);
-		}
-		json_object_set_new(flow, "rules", rules);
-	}
-	json_object_foreach (nodes, node, list)
-		if (json_array_size(list))
-			causes_join(cluster, node, list);
-}
-
-static void rules_text(struct buf *b, const json_t *flow)
-{
-	json_t *item;
-	size_t i;
-
-	json_array_foreach (json_object_get(flow, "rules"), i, item)
-		cause_print(b, item);
+	if (!strcmp(text_of(f, "verdict"), "dropped"))
+		return STYLE_RED;
+	return !*state || !strcmp(state, "open") || !strcmp(state, "closed") ? STYLE_PLAIN : STYLE_YELLOW;
 }
 
 /* --- rows -------------------------------------------------------------------------------------------- */
 
+typedef void text_fn(struct buf *b, const json_t *f);
+
+static void cell(struct table *t, enum style style, text_fn *fn, const json_t *of)
+{
+	AUTO_BUF b = {};
+
+	if (of)
+		fn(&b, of);
+	table_cell_styled(t, style, b.p ? b.p : "");
+}
+
+static void there_text(struct buf *b, const json_t *f)
+{
+	flow_amount(b, (double)flow_way(f, "bytes", "there"));
+}
+
+static void back_text(struct buf *b, const json_t *f)
+{
+	flow_amount(b, (double)flow_way(f, "bytes", "back"));
+}
+
+static void last_text(struct buf *b, const json_t *f)
+{
+	int64_t at, end;
+	char text[WHEN_TEXT];
+
+	if (when_at(text_of(f, "last"), &at, &end))
+		return;
+	when_text(at, true, text);
+	buf_addz(b, text);
+}
+
+static void duration_text(struct buf *b, const json_t *f)
+{
+	int64_t first, last, end;
+
+	if (!when_at(text_of(f, "first"), &first, &end) && !when_at(text_of(f, "last"), &last, &end) &&
+	    last > first)
+		flow_time(b, (double)(last - first) / 1000);
+}
+
 static void row(const struct showing *s, struct table *t, const json_t *f)
 {
-	const char *last = json_string_value(json_object_get(f, "last")) ?: "";
-	bool dropped = !strcmp(json_string_value(json_object_get(f, "verdict")) ?: "", "dropped");
-	AUTO_BUF from = {};
-	AUTO_BUF to = {};
-	AUTO_BUF there = {};
-	AUTO_BUF back = {};
-	AUTO_BUF what = {};
-	AUTO_BUF service = {};
-	AUTO_BUF rules = {};
-	int64_t seconds = 0;
-	struct tm tm;
-	char at[16] = "";
-
-	if (!clock_parse(last, &seconds)) {
-		localtime_r(&(time_t){seconds}, &tm);
-		snprintf(at, sizeof(at), "%02d:%02d:%02d.%.3s", tm.tm_hour, tm.tm_min, tm.tm_sec,
-			 strlen(last) > 23 ? last + 20 : "000");
-	}
-	flow_end_text(&from, json_object_get(f, "from"));
-	flow_end_text(&to, json_object_get(f, "to"));
-	flow_amount(&there, (double)flow_way(f, "bytes", "there"));
-	flow_amount(&back, (double)flow_way(f, "bytes", "back"));
-	what_text(&what, f);
-	table_cell(t, at);
-	table_cell(t, json_string_value(json_object_get(f, "protocol")));
-	table_cell(t, from.p ? from.p : "");
-	table_cell(t, to.p ? to.p : "");
-	table_cell(t, there.p ? there.p : "");
-	table_cell(t, back.p ? back.p : "");
-	if (is_wide(s)) {
-		const json_t *called = json_object_get(f, "service");
-
-		if (called)
-			flow_end_text(&service, called);
-		rules_text(&rules, f);
-		table_cell(t, service.p ? service.p : "");
-	}
-	table_cell_styled(t, dropped ? STYLE_RED : STYLE_PLAIN, what.p ? what.p : "");
+	cell(t, STYLE_PLAIN, last_text, f);
 	if (is_wide(s))
-		table_cell(t, rules.p ? rules.p : "");
+		cell(t, STYLE_PLAIN, duration_text, f);
+	table_cell(t, text_of(f, "protocol"));
+	cell(t, STYLE_PLAIN, flow_end_text, json_object_get(f, "from"));
+	cell(t, STYLE_PLAIN, flow_end_text, json_object_get(f, "to"));
+	cell(t, STYLE_PLAIN, there_text, f);
+	cell(t, STYLE_PLAIN, back_text, f);
+	if (is_wide(s)) {
+		cell(t, STYLE_PLAIN, flow_end_text, json_object_get(f, "service"));
+		table_cell(t, text_of(f, "seenBy"));
+	}
+	cell(t, what_style(f), what_text, f);
+	if (is_wide(s))
+		cell(t, STYLE_PLAIN, rules_text, f);
 }
 
 /* The answer of the hub, or NULL (told). */
-static json_t *ask(const struct showing *s, int64_t since, int64_t until, json_int_t news)
+static json_t *ask(const struct showing *s, const struct when *w, json_int_t news)
 {
 	const struct options_flows *o = s->o;
-	AUTO_JSON q =
-	    json_pack("{s:I,s:I,s:I,s:I,s:b,s:b}", "since", (json_int_t)since, "until", (json_int_t)until,
-		      "news", news, "limit", (json_int_t)o->limit, "open", o->open, "again", o->every_node);
+	AUTO_JSON q = json_pack("{s:I,s:I,s:I,s:I,s:b,s:b}", "since", (json_int_t)w->since, "until",
+				(json_int_t)w->until, "news", news, "limit", (json_int_t)o->limit, "open",
+				o->open, "again", o->every_node);
 
 	if (o->n_args)
 		json_object_set_new(q, "filter", json_string(o->args[0]));
@@ -163,12 +150,12 @@ static void print_lines(const json_t *flows)
 }
 
 /* Oldest first, as logs read. Pages of one command stand below each other. */
-static void show(struct showing *s, const json_t *flows)
+static void show(struct showing *s, json_t *flows)
 {
 	static const char *const narrow[] = {"LAST",  "PROTOCOL", "FROM",  "TO",
 					     "BYTES", "BACK",	  "STATE", NULL};
-	static const char *const wide[] = {"LAST", "PROTOCOL", "FROM",	"TO",	 "BYTES",
-					   "BACK", "SERVICE",  "STATE", "RULES", NULL};
+	static const char *const wide[] = {"LAST", "FOR",     "PROTOCOL", "FROM",  "TO",    "BYTES",
+					   "BACK", "SERVICE", "SEEN BY",  "STATE", "RULES", NULL};
 	AUTO_TABLE t = {0};
 
 	if (s->o->output && !is_wide(s)) {
@@ -178,27 +165,28 @@ static void show(struct showing *s, const json_t *flows)
 	if (!json_array_size(flows))
 		return;
 	if (is_wide(s))
-		join_rules(s->cluster, flows);
+		rules_join(s->cluster, flows);
 	table_init(&t, is_wide(s) ? wide : narrow);
 	t.no_headings = s->headed;
 	for (size_t i = json_array_size(flows); i--;)
 		row(s, &t, json_array_get(flows, i));
 	if (s->o->follow)
-		table_print_with(&t, s->widths, is_wide(s) ? COLUMNS : COLUMNS - 2);
+		table_print_with(&t, s->widths, is_wide(s) ? COLUMNS : COLUMNS_NARROW);
 	else
 		table_print(&t);
 	s->headed = true;
 }
 
 /* A hub that was started again counts its news anew. */
-static int follow(struct showing *s, int64_t since)
+static int follow(struct showing *s, const struct when *w)
 {
+	static const struct when all;
 	AUTO_MEM char *began = NULL;
 	json_int_t news = 0;
 	bool first = true;
 
 	while (cluster_is_up(s->cluster)) {
-		AUTO_JSON answer = ask(s, first ? since : 0, 0, news);
+		AUTO_JSON answer = ask(s, first ? w : &all, news);
 		const char *now = json_string_value(json_object_get(answer, "began"));
 
 		if (!answer && first)
@@ -222,61 +210,40 @@ static int follow(struct showing *s, int64_t since)
 	return EXIT_OK;
 }
 
-/* What the answer cannot say of the time that was asked for. */
-static void tell_gaps(const json_t *answer, int64_t since)
-{
-	json_int_t began = json_integer_value(json_object_get(answer, "beganNs")),
-		   gone = json_integer_value(json_object_get(answer, "since")),
-		   lesser = json_integer_value(json_object_get(answer, "sinceUnanswered"));
-
-	if (since && since < began)
-		cli_error("connections that ended before are unknown", "the hub keeps flows since %s",
-			  json_string_value(json_object_get(answer, "began")));
-	if (gone > since)
-		cli_error(NULL, "connections of before made room for newer ones: some are missing");
-	if (lesser > since)
-		cli_error(
-		    NULL,
-		    "drops and unanswered connections of before made room for newer ones: some are missing");
-	if (json_is_true(json_object_get(answer, "more")))
-		cli_error("see --limit", "only the newest %zu are shown",
-			  json_array_size(json_object_get(answer, "flows")));
-}
-
 int cmd_flows(const struct options_flows *o)
 {
 	struct showing s = {.o = o, .cluster = cluster_name(o->name)};
-	int64_t since = 0, until = 0;
+	struct when w;
 
 	if (!s.cluster)
 		return EXIT_USAGE;
-	if (o->at && (o->since || o->follow)) {
-		cli_error(NULL, "--at cannot be used together with --since or --follow");
+	if (o->follow && (o->at || o->until)) {
+		cli_error(NULL, "--follow goes on from now: it cannot be used together with --at or --until");
 		return EXIT_USAGE;
 	}
-	if (o->since && when_span(o->since, &since)) {
-		cli_error("like 90s, 5m, 2h, 1d", "--since: \"%s\" is no span of time", o->since);
+	if (when_range(&w, o->since, o->until, o->at))
 		return EXIT_USAGE;
-	}
-	if (o->since)
-		since = when_now() - since;
-	if (o->at && when_at(o->at, &since, &until)) {
-		cli_error("like 10:42, 10:42:30, 2026-01-02T10:42:30Z", "--at: \"%s\" is no time", o->at);
-		return EXIT_USAGE;
-	}
 	if (!cluster_need(s.cluster))
 		return EXIT_FAILED;
 	if (o->follow)
-		return follow(&s, since);
-	AUTO_JSON answer = ask(&s, since, until, 0);
+		return follow(&s, &w);
+	AUTO_JSON answer = ask(&s, &w, 0);
 
 	if (!answer)
 		return EXIT_FAILED;
 	show(&s, json_object_get(answer, "flows"));
-	if (!json_array_size(json_object_get(answer, "flows")) && (!o->output || is_wide(&s)))
-		printf("No flow matches.\n");
+	if (!json_array_size(json_object_get(answer, "flows"))) {
+		if (!o->output || is_wide(&s))
+			printf("No flow matches.\n");
+		fflush(stdout);
+		nothing_of_flows(s.cluster, answer, "records", o->n_args ? o->args[0] : NULL,
+				 w.since || w.until);
+	}
 	fflush(stdout);
-	tell_gaps(answer, since);
+	flow_tell_gaps(answer, &w);
+	if (json_is_true(json_object_get(answer, "more")))
+		cli_error("see --limit", "only the newest %zu are shown",
+			  json_array_size(json_object_get(answer, "flows")));
 	flow_tell_silent(answer);
 	return EXIT_OK;
 }

@@ -3,18 +3,17 @@
  * `weft history`: what traffic added up to, by time and by who, as the hub has it on disk. Adds nothing up
  * itself. What is not known is said: from when on history reaches back, which node was away when.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "cli/causes.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/flowask.h"
+#include "cli/nothing.h"
 #include "cli/output.h"
-#include "cli/when.h"
 
 #define SECOND_NS 1000000000ll
 
@@ -23,41 +22,21 @@ struct asked {
 };
 
 /* What is kept on disk is by seconds. */
-static int seconds_of(const char *text, int64_t *out)
-{
-	int r = when_span(text, out);
-
-	if (!r && *out % SECOND_NS)
-		r = -EINVAL;
-	*out /= SECOND_NS;
-	return r;
-}
-
 static int read_times(const struct options_history *o, int64_t now, struct asked *a)
 {
-	int64_t span = 3600;
+	struct when w;
 
-	if (o->since && o->at) {
-		cli_error(NULL, "--since and --at cannot be used together");
+	if (when_range(&w, o->since, o->until, o->at))
 		return EXIT_USAGE;
-	}
-	if (o->since && seconds_of(o->since, &span)) {
-		cli_error("like 90s, 5m, 2h, 1d", "--since: \"%s\" is no span of time", o->since);
-		return EXIT_USAGE;
-	}
-	if (o->step && seconds_of(o->step, &a->step)) {
+	if (o->step && (when_span(o->step, &a->step) || a->step % SECOND_NS)) {
 		cli_error("like 1s, 1m, 1h", "--step: \"%s\" is no span of time", o->step);
 		return EXIT_USAGE;
 	}
-	a->since = now - span;
-	if (o->at && when_at(o->at, &a->since, &a->until)) {
-		cli_error("like 10:42, 10:42:30, 2026-01-02T10:42:30Z", "--at: \"%s\" is no time", o->at);
-		return EXIT_USAGE;
-	}
-	if (o->at) {
-		a->since /= SECOND_NS;
-		a->until /= SECOND_NS;
-	}
+	a->step /= SECOND_NS;
+	a->since = w.since ? w.since / SECOND_NS : now - 3600;
+	a->until = (w.until + SECOND_NS - 1) / SECOND_NS;
+	if (a->until && a->until <= a->since)
+		a->since = a->until - 3600; /* --until alone, long ago */
 	return EXIT_OK;
 }
 
@@ -100,23 +79,19 @@ static void end_cell(struct table *t, const json_t *end)
 
 static void amount_cell(struct table *t, json_int_t n)
 {
-	static const char units[] = " kMGTPE";
-	double v = (double)n;
-	size_t u = 0;
+	AUTO_BUF b = {};
 
-	for (; v >= 1000 && u < sizeof(units) - 2; u++)
-		v /= 1000;
-	table_cellf(t, u ? v < 10 ? "%.1f%c" : "%.0f%c" : "%.0f", v, units[u]);
+	flow_amount(&b, (double)n);
+	table_cell(t, b.p);
 }
 
-static void local_time(const char *text, char out[24])
+static void local_time(const char *text, char out[WHEN_TEXT])
 {
-	int64_t seconds = 0;
-	struct tm tm;
+	int64_t at, end;
 
 	*out = 0;
-	if (!clock_parse(text, &seconds) && localtime_r(&(time_t){seconds}, &tm))
-		strftime(out, 24, "%m-%d %H:%M:%S", &tm);
+	if (!when_at(text, &at, &end))
+		when_text(at, false, out);
 }
 
 static void member_cell(struct table *t, const json_t *row, const char *key)
@@ -133,7 +108,9 @@ static void print_row(struct table *t, const json_t *row)
 {
 	json_int_t ended = number_of(row, "reset") + number_of(row, "unanswered") + number_of(row, "cut"),
 		   answered = number_of(row, "handshakes");
-	char at[24];
+	char at[WHEN_TEXT];
+	AUTO_BUF rules = {};
+	AUTO_BUF answer = {};
 
 	local_time(text_of(row, "at"), at);
 	table_cell(t, at);
@@ -145,46 +122,54 @@ static void print_row(struct table *t, const json_t *row)
 	member_cell(t, row, "node");
 	member_cell(t, row, "verdict");
 	member_cell(t, row, "reason");
+	rules_text(&rules, row);
+	table_cell(t, rules.p);
 	table_cellf(t, "%lld", (long long)number_of(row, "begun"));
 	table_cellf(t, "%lld", (long long)ended);
 	table_cellf(t, "%lld", (long long)number_of(row, "events"));
 	amount_cell(t, number_of(row, "bytesThere"));
 	amount_cell(t, number_of(row, "bytesBack"));
 	if (answered)
-		table_cellf(t, "%.1f ms",
-			    (double)number_of(row, "handshakeMicroseconds") / 1000 / (double)answered);
-	else
-		table_cell(t, "");
+		flow_time(&answer, (double)number_of(row, "handshakeMicroseconds") / (double)answered);
+	table_cell(t, answer.p);
 }
 
-static void show(const json_t *answer)
+/* A column that no row has is left out; so is the time where there is one sum of all. */
+static void leave_out(struct table *t, const json_t *rows, bool steps)
 {
 	static const char *const columns[] = {"from", "to",	 "service", "port", "protocol",
-					      "node", "verdict", "reason",  NULL};
-	const char *headings[] = {"AT",	   "FROM",    "TO",	"SERVICE", "PORT",   "PROTOCOL",
-				  "NODE",  "VERDICT", "REASON", "BEGUN",   "FAILED", "EVENTS",
-				  "BYTES", "BACK",    "ANSWER", NULL};
-	const json_t *rows = json_object_get(answer, "rows");
-	AUTO_TABLE t = {0};
+					      "node", "verdict", "reason",  "rules"};
 	json_t *row;
+	size_t i;
+
+	for (size_t c = 0; c <= ARRAY_LEN(columns); c++) {
+		bool any = !c && steps;
+
+		json_array_foreach ((json_t *)(uintptr_t)rows, i, row)
+			any |= c && json_object_get(row, columns[c - 1]) != NULL;
+		if (!any) {
+			free(t->cells.items[c]);
+			t->cells.items[c] = NULL;
+		}
+	}
+}
+
+static void show(const json_t *answer, const char *cluster, bool steps)
+{
+	const char *headings[] = {"AT",	    "FROM",    "TO",	 "SERVICE", "PORT",  "PROTOCOL",
+				  "NODE",   "VERDICT", "REASON", "RULES",   "BEGUN", "FAILED",
+				  "EVENTS", "BYTES",   "BACK",	 "ANSWER",  NULL};
+	json_t *rows = json_object_get(answer, "rows"), *row;
+	AUTO_TABLE t = {0};
 	size_t i;
 
 	if (!json_array_size(rows)) {
 		printf("Nothing matches.\n");
 		return;
 	}
-	/* A column that no row has is left out. */
+	rules_join(cluster, rows);
 	table_init(&t, headings);
-	for (size_t c = 0; columns[c]; c++) {
-		bool any = false;
-
-		json_array_foreach (rows, i, row)
-			any |= json_object_get(row, columns[c]) != NULL;
-		if (!any) {
-			free(t.cells.items[c + 1]);
-			t.cells.items[c + 1] = NULL;
-		}
-	}
+	leave_out(&t, rows, steps);
 	json_array_foreach (rows, i, row)
 		print_row(&t, row);
 	table_print(&t);
@@ -196,19 +181,20 @@ static void tell_unknown(const json_t *answer, const struct asked *a)
 	json_int_t began = number_of(answer, "began"), found = number_of(answer, "found"),
 		   rows = (json_int_t)json_array_size(json_object_get(answer, "rows"));
 	const char *alarm = text_of(answer, "alarm");
-	char from[24], to[24];
+	char from[WHEN_TEXT], to[WHEN_TEXT];
 	json_t *gap;
 	size_t i;
 
 	json_array_foreach (json_object_get(answer, "unknown"), i, gap) {
 		local_time(text_of(gap, "from"), from);
 		local_time(text_of(gap, "to"), to);
-		cli_error(NULL, "%s is unknown, not zero, from %s to %s", text_of(gap, "node"), from, to);
+		if (strcmp(from, to) != 0) /* sums are by the second */
+			cli_error(NULL, "%s is unknown, not zero, from %s to %s", text_of(gap, "node"), from,
+				  to);
 	}
 	if (began > a->since) {
-		clock_rfc3339(began, from);
-		local_time(from, to);
-		cli_error(NULL, "history begins at %s: nothing before is known", to);
+		when_text(began * SECOND_NS, false, from);
+		cli_error(NULL, "history begins at %s: nothing before is known", from);
 	}
 	if (*alarm)
 		cli_error("what is new is in memory only", "%s", alarm);
@@ -236,8 +222,10 @@ int cmd_history(const struct options_history *o)
 	if (o->output)
 		output_value(answer, o->output);
 	else
-		show(answer);
+		show(answer, name, a.step);
 	fflush(stdout);
+	if (!json_array_size(json_object_get(answer, "rows")) && o->n_args)
+		nothing_has_name(name, o->args[0]);
 	tell_unknown(answer, &a);
 	return EXIT_OK;
 }

@@ -14,28 +14,29 @@
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/flowask.h"
+#include "cli/nothing.h"
 #include "cli/output.h"
-#include "cli/when.h"
 
-enum { RECORDS_MAX = 100000 };
+enum { RECORDS_MAX = 100000, DEFAULT_S = 60 };
 
 static const char *const by_words[] = {"workload", "pod", "service", "node"};
-static const char *const sort_words[] = {"traffic", "failures", "slowest"};
+static const char *const sort_words[] = {"traffic", "failures", "slowest", "longest"};
 enum { BY_WORKLOAD, BY_POD, BY_SERVICE, BY_NODE };
-enum { SORT_TRAFFIC, SORT_FAILURES, SORT_SLOWEST };
+enum { SORT_TRAFFIC, SORT_FAILURES, SORT_SLOWEST, SORT_LONGEST };
 
 struct entry {
 	char *name;
 	double out, in; /* bytes that it sent and got */
-	unsigned calls, failed, served, answers;
+	unsigned calls, failed, served, answers, ends;
 	double answer_us; /* sum of the handshakes that it answered */
+	double lasted_us; /* sum of the times that what it served lasted, of those that are over */
 };
 
 struct top {
 	const struct options_top *o;
 	const char *cluster;
 	unsigned by, sort;
-	int64_t span;
+	struct when when; /* of the last look */
 	VEC(struct entry) list;
 	struct hash index; /* name → index + 1 */
 };
@@ -98,6 +99,18 @@ static struct entry *entry_of(struct top *t, char *name)
 	return &t->list.items[t->list.len - 1];
 }
 
+/* From the first to the last packet of one that was answered and is over, µs; negative: it is not. */
+static double lasted(const json_t *flow)
+{
+	int64_t first, last, end;
+
+	if (!json_is_true(json_object_get(flow, "ended")) || !flow_way(flow, "packets", "back") ||
+	    when_at(text_of(flow, "first") ?: "", &first, &end) ||
+	    when_at(text_of(flow, "last") ?: "", &last, &end))
+		return -1;
+	return last > first ? (double)(last - first) / 1000 : 0;
+}
+
 static void add(struct top *t, const json_t *flow)
 {
 	const char *record = text_of(flow, "record") ?: "", *state = text_of(flow, "state") ?: "";
@@ -106,7 +119,7 @@ static void add(struct top *t, const json_t *flow)
 	    is_flow ? strcmp(state, "open") != 0 && strcmp(state, "closed") != 0 : !strcmp(record, "drop");
 	double there = (double)flow_way(flow, "bytes", "there"),
 	       back = (double)flow_way(flow, "bytes", "back");
-	double us = json_number_value(json_object_get(flow, "handshakeMicroseconds"));
+	double us = json_number_value(json_object_get(flow, "handshakeMicroseconds")), time = lasted(flow);
 	const json_t *from = json_object_get(flow, "from"), *to = json_object_get(flow, "to");
 	struct entry *e;
 
@@ -127,12 +140,20 @@ static void add(struct top *t, const json_t *flow)
 		e->failed += failed && t->by == BY_SERVICE;
 		e->answers += us > 0;
 		e->answer_us += us;
+		e->ends += time >= 0;
+		e->lasted_us += time >= 0 ? time : 0;
 	}
 }
 
+/* Means, µs. */
 static double answered_in(const struct entry *e)
 {
-	return e->answers ? e->answer_us / e->answers / 1000 : 0;
+	return e->answers ? e->answer_us / e->answers : 0;
+}
+
+static double lasted_for(const struct entry *e)
+{
+	return e->ends ? e->lasted_us / e->ends : 0;
 }
 
 static unsigned sorting; /* for qsort */
@@ -145,6 +166,8 @@ static int order(const void *x, const void *y)
 		return a->failed < b->failed ? 1 : -1;
 	if (sorting == SORT_SLOWEST && answered_in(a) != answered_in(b))
 		return answered_in(a) < answered_in(b) ? 1 : -1;
+	if (sorting == SORT_LONGEST && lasted_for(a) != lasted_for(b))
+		return lasted_for(a) < lasted_for(b) ? 1 : -1;
 	if (va != vb)
 		return va < vb ? 1 : -1;
 	return strcmp(a->name, b->name);
@@ -162,13 +185,19 @@ static void clear(struct top *t)
 /* The answer (owned), with the list filled and sorted; NULL: told. */
 static json_t *look(struct top *t)
 {
-	AUTO_JSON q =
-	    json_pack("{s:I,s:i}", "since", (json_int_t)(when_now() - t->span), "limit", RECORDS_MAX);
+	const struct options_top *o = t->o;
 	json_t *answer, *flow;
 	size_t i;
 
-	if (t->o->n_args)
-		json_object_set_new(q, "filter", json_string(t->o->args[0]));
+	if (when_range(&t->when, o->since, o->until, o->at))
+		return NULL;
+	if (!o->since && !o->until && !o->at)
+		t->when.since = when_now() - DEFAULT_S * 1000000000ll;
+	AUTO_JSON q = json_pack("{s:I,s:I,s:i}", "since", (json_int_t)t->when.since, "until",
+				(json_int_t)t->when.until, "limit", RECORDS_MAX);
+
+	if (o->n_args)
+		json_object_set_new(q, "filter", json_string(o->args[0]));
 	answer = flow_ask(t->cluster, "flows", q);
 	clear(t);
 	json_array_foreach (json_object_get(answer, "flows"), i, flow)
@@ -189,7 +218,9 @@ static json_t *as_json(const struct top *t)
 					(int)e->calls, "served", (int)e->served, "failed", (int)e->failed);
 
 		if (e->answers)
-			json_object_set_new(one, "answeredInMilliseconds", json_real(answered_in(e)));
+			json_object_set_new(one, "answeredInMilliseconds", json_real(answered_in(e) / 1000));
+		if (e->ends)
+			json_object_set_new(one, "lastedMilliseconds", json_real(lasted_for(e) / 1000));
 		json_array_append_new(list, one);
 	}
 	return json_pack("{s:s,s:o}", "by", by_words[t->by], "list", list);
@@ -203,14 +234,25 @@ static void table_amount(struct table *table, double v)
 	table_cell(table, b.p);
 }
 
-static void page(const struct top *t, unsigned rows)
+static void table_time(struct table *table, double us, bool known)
 {
-	static const char *const headings[] = {"WHO",	 "SENT",   "RECEIVED",	  "CALLS",
-					       "SERVED", "FAILED", "ANSWERED IN", NULL};
+	AUTO_BUF b = {};
+
+	if (known)
+		flow_time(&b, us);
+	table_cell(table, b.p);
+}
+
+static void page(const struct top *t, const json_t *answer, unsigned rows)
+{
+	static const char *const headings[] = {"WHO",	 "SENT",	"RECEIVED", "CALLS", "SERVED",
+					       "FAILED", "ANSWERED IN", "LASTED",   NULL};
 	AUTO_TABLE table = {0};
 
 	if (!t->list.len) {
 		printf("Nothing was active.\n");
+		fflush(stdout);
+		nothing_of_flows(t->cluster, answer, "records", t->o->n_args ? t->o->args[0] : NULL, true);
 		return;
 	}
 	table_init(&table, headings);
@@ -225,12 +267,20 @@ static void page(const struct top *t, unsigned rows)
 		AUTO_BUF failed = {};
 		buf_printf(&failed, "%u", e->failed);
 		table_cell_styled(&table, e->failed ? STYLE_RED : STYLE_PLAIN, failed.p);
-		if (e->answers)
-			table_cellf(&table, "%.1f ms", answered_in(e));
-		else
-			table_cell(&table, "");
+		table_time(&table, answered_in(e), e->answers);
+		table_time(&table, lasted_for(e), e->ends);
 	}
 	table_print(&table);
+}
+
+static void tell(const struct top *t, const json_t *answer)
+{
+	if (json_is_true(json_object_get(answer, "more")))
+		cli_error("a filter or a shorter time makes it whole",
+			  "only the newest %d connections and drops are summed", RECORDS_MAX);
+	if (t->o->since || t->o->until || t->o->at)
+		flow_tell_gaps(answer, &t->when);
+	flow_tell_silent(answer);
 }
 
 /* --- on a terminal ----------------------------------------------------------------------------------- */
@@ -280,6 +330,9 @@ static bool wait_key(struct top *t, bool keys)
 	case 's':
 		t->sort = SORT_SLOWEST;
 		break;
+	case 'l':
+		t->sort = SORT_LONGEST;
+		break;
 	case 'w':
 		t->by = BY_WORKLOAD;
 		break;
@@ -308,14 +361,14 @@ static int watch(struct top *t)
 		if (!answer)
 			return EXIT_FAILED;
 		printf("\033[H\033[2J%ss by %s, last %g s\n", by_words[t->by], sort_words[t->sort],
-		       (double)t->span / 1e9);
-		printf(
-		    "%st traffic  f failures  s slowest  |  w workloads  p pods  v Services  n nodes  |  q "
-		    "ends%s\n\n",
-		    output_style(STYLE_DIM), output_style(STYLE_PLAIN));
-		page(t, (unsigned)t->o->limit);
+		       (double)((when_now() - t->when.since) / 1000000000));
+		printf("%st traffic  f failures  s slowest  l longest  |  w workloads  p pods  v Services  n "
+		       "nodes  |  q "
+		       "ends%s\n\n",
+		       output_style(STYLE_DIM), output_style(STYLE_PLAIN));
+		page(t, answer, (unsigned)t->o->limit);
 		fflush(stdout);
-		flow_tell_silent(answer);
+		tell(t, answer);
 		if (!wait_key(t, keys))
 			break;
 	}
@@ -327,19 +380,14 @@ int cmd_top(const struct options_top *o)
 	struct top t = {.o = o,
 			.cluster = cluster_name(o->name),
 			.by = word_index(by_words, ARRAY_LEN(by_words), o->by),
-			.sort = word_index(sort_words, ARRAY_LEN(sort_words), o->sort),
-			.span = 60 * 1000000000ll};
+			.sort = word_index(sort_words, ARRAY_LEN(sort_words), o->sort)};
 	int r = EXIT_OK;
 
-	if (!t.cluster)
+	if (!t.cluster || when_range(&t.when, o->since, o->until, o->at))
 		return EXIT_USAGE;
-	if (o->since && when_span(o->since, &t.span)) {
-		cli_error("like 90s, 5m, 2h, 1d", "--since: \"%s\" is no span of time", o->since);
-		return EXIT_USAGE;
-	}
 	if (!cluster_need(t.cluster))
 		return EXIT_FAILED;
-	if (!o->output && output_is_terminal()) {
+	if (!o->output && !o->at && !o->until && output_is_terminal()) {
 		r = watch(&t);
 	} else {
 		AUTO_JSON answer = look(&t);
@@ -350,10 +398,10 @@ int cmd_top(const struct options_top *o)
 		else if (o->output)
 			output_value(list, o->output);
 		else
-			page(&t, (unsigned)o->limit);
+			page(&t, answer, (unsigned)o->limit);
 		fflush(stdout);
 		if (answer)
-			flow_tell_silent(answer);
+			tell(&t, answer);
 	}
 	clear(&t);
 	vec_free(&t.list);

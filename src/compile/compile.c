@@ -108,6 +108,7 @@ void compiler_free(struct compiler **cp)
 		return;
 	*cp = NULL;
 	derived_fini(c);
+	past_fini(c);
 	rows_fini(&c->rows);
 	retired_free(&c->retired);
 	retired_free(&c->retired_before);

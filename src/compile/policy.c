@@ -63,6 +63,7 @@ void rule_unref(struct compiler *c, struct rule *r)
 {
 	if (!r || --r->refs)
 		return;
+	past_rule(c, r);
 	hash_del(&c->rules, str_of(r->text));
 	id_drop(&c->rule_ids, r->id);
 	retire(c, r->src.text);

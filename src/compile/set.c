@@ -144,6 +144,7 @@ static void set_unref(struct compiler *c, struct pset *s)
 	if (s->dying)
 		return;
 	s->dying = true;
+	past_set(c, s);
 	PUSH(c, &c->dying_sets, s);
 }
 

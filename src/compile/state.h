@@ -290,6 +290,10 @@ struct compiler {
 	struct ids class_ids, set_ids, portset_ids, rule_ids, list_ids, node_ids, domain_ids, nameset_ids,
 	    service_ids;
 	struct rule self_rule; /* RULE_SELF */
+	struct {
+		VEC(struct past_cause) list;
+		size_t next; /* that makes room */
+	} past;		     /* cause.c: what numbers stood for that are no longer in force; bounded */
 	struct cnode *self;
 	struct pclass *world;
 	struct index asking_policies, asking_atoms; /* policies that select, live ATOM_PODS; by namespace */
@@ -457,6 +461,11 @@ bool policy_takes_pod(const struct cpolicy *p, const struct cpod *pod);
 void policy_select(struct compiler *c, struct cpolicy *p, int by);
 void policies_settle(struct compiler *c);
 void policies_fini(struct compiler *c);
+
+/* cause.c: what a number stands for, before it goes. */
+void past_set(struct compiler *c, const struct pset *s);
+void past_rule(struct compiler *c, const struct rule *r);
+void past_fini(struct compiler *c);
 void policy_dir_unref(struct compiler *c, struct policy_dir *d);
 void rule_unref(struct compiler *c, struct rule *r);
 uint8_t proto_number(struct str name); /* empty: TCP; 0: none */

@@ -127,8 +127,8 @@ void explanation_fini(struct explanation *e);
 void why_answer_json(struct buf *b, const struct why_answer *a);
 void explanation_json(struct buf *b, const struct explanation *e);
 
-/* What a number in a drop's cause stands for, as JSON: policies of a set or the rule, with positions; false:
- * no longer in force. */
+/* What the number of a drop's cause or of a rule stands for, as JSON: policies of a set or the rule, with
+ * positions; "over": no longer in force. false: not known (any more). */
 bool why_cause_json(const struct compiler *c, struct buf *b, uint32_t id);
 
 #endif

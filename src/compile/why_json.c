@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Explanations as JSON, for the agent's socket and the command line; and what the number of a drop's cause
- * stands for. Judges nothing; compares what rows, objects and kernel said. See why.h.
+ * Explanations as JSON, for the agent's socket and the command line. Judges nothing; compares what rows,
+ * objects and kernel said. See why.h.
  */
 #include <netinet/in.h>
 
@@ -24,7 +24,7 @@ static void member(struct buf *b, const char *name, struct str value)
 	buf_json(b, value);
 }
 
-static void json_pos(struct buf *b, struct pos p)
+void why_json_pos(struct buf *b, struct pos p)
 {
 	if (!p.file || !p.line)
 		return;
@@ -54,7 +54,7 @@ static void json_rule(struct buf *b, const struct why_rule *r)
 		member(b, "tier", r->tier);
 		buf_printf(b, ",\"priority\":%lld", (long long)r->priority);
 	}
-	json_pos(b, r->pos);
+	why_json_pos(b, r->pos);
 	buf_addc(b, '}');
 }
 
@@ -69,7 +69,7 @@ static void json_place(struct buf *b, const struct why_place *p)
 	}
 	if (p->staged)
 		buf_addz(b, ",\"staged\":true");
-	json_pos(b, p->pos);
+	why_json_pos(b, p->pos);
 	buf_addc(b, '}');
 }
 
@@ -79,7 +79,7 @@ static void json_miss(struct buf *b, const struct why_miss *m)
 	buf_json(b, m->policy);
 	member(b, "what", m->what);
 	buf_printf(b, ",\"fields\":%u", m->fields);
-	json_pos(b, m->pos);
+	why_json_pos(b, m->pos);
 	buf_addc(b, '}');
 }
 
@@ -233,7 +233,7 @@ void why_answer_json(struct buf *b, const struct why_answer *a)
 		buf_addz(b, ",\"translation\":{\"service\":");
 		buf_json(b, a->service);
 		json_service(b, a);
-		json_pos(b, a->service_pos);
+		why_json_pos(b, a->service_pos);
 		buf_addc(b, '}');
 	}
 	if (a->no_way.n)
@@ -244,73 +244,4 @@ void why_answer_json(struct buf *b, const struct why_answer *a)
 		json_flow(b, f);
 	}
 	buf_addz(b, "]}");
-}
-
-static void cause_policy(struct buf *b, const struct policy_dir *d)
-{
-	const struct object *o = d->o;
-	bool cluster = o->desc->kind == KIND_clusternetworkpolicy;
-
-	buf_printf(b, "{\"policy\":\"%s " STR_FMT "\"", o->desc->name, STR_ARG(object_key(o)));
-	if (!cluster)
-		buf_addz(b, ",\"isolates\":true");
-	if (why_is_staged(o))
-		buf_addz(b, ",\"staged\":true");
-	json_pos(b, object_pos(o, cluster ? (const void *)&o->clusternetworkpolicy->spec->subject
-					  : &o->networkpolicy->spec->pod_selector));
-	buf_addc(b, '}');
-}
-
-/* "shop/web/ingress/0" → "ingress[0]" */
-static struct str path_of(const struct rule *r, struct buf *scratch)
-{
-	const char *last = strrchr(r->text, '/'), *before = last;
-
-	while (before && before > r->text && before[-1] != '/')
-		before--;
-	if (last)
-		buf_printf(scratch, "%.*s[%s]", (int)(last - before), before, last + 1);
-	return buf_str(scratch);
-}
-
-/* What went in the last run is still known by name, as its rows were on their way. */
-static bool rule_in_force(const struct compiler *c, const struct rule *r)
-{
-	HASH_EACH (&c->sets, it) {
-		const struct pset *s = it->value;
-
-		for (size_t i = 0; s->refs && i < s->parts.len; i++)
-			VEC_EACH (&s->parts.items[i]->rules, pr)
-				if (pr->rule == r)
-					return true;
-	}
-	return false;
-}
-
-bool why_cause_json(const struct compiler *c, struct buf *b, uint32_t id)
-{
-	const struct pset *s = id_find(&c->set_ids, id);
-	const struct rule *r = s ? NULL : id_find(&c->rule_ids, id);
-
-	if (s ? !s->refs : r && !rule_in_force(c, r))
-		return false;
-	if (s) {
-		buf_printf(b, "{\"set\":%u,\"policies\":[", id);
-		VEC_EACH (&s->parts, p) {
-			buf_addz(b, p == s->parts.items ? "" : ",");
-			cause_policy(b, *p);
-		}
-		buf_addz(b, "]}");
-	} else if (r) {
-		struct origin at = name_rule_origin(compiler_names(c), id);
-		AUTO_BUF scratch = {0};
-
-		buf_printf(b, "{\"rule\":%u,\"text\":", id);
-		buf_json(b, str_of(r->text));
-		member(b, "policy", str_of(at.object ? at.object : ""));
-		member(b, "path", path_of(r, &scratch));
-		json_pos(b, at.pos);
-		buf_addc(b, '}');
-	}
-	return s || r;
 }

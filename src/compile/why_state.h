@@ -42,6 +42,9 @@ bool why_is_assigned(const struct compiler *c, const struct addr *a);
 
 struct why_end why_end(struct why_ctx *x, const struct addr *a);
 
+/* Appends ,"file":…,"line":…,"column":… of a place in a file. */
+void why_json_pos(struct buf *b, struct pos p);
+
 /* A peer of a NetworkPolicy. `gap` is filled where it does not match. */
 bool why_peer(struct why_ctx *x, const struct object *policy, const struct policy_peer *p,
 	      struct why_gap *gap);

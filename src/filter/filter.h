@@ -33,6 +33,9 @@ void filter_print(const struct filter *f, struct buf *out);
 int filter_print_other(const struct filter *f, struct buf *out, struct buf *why);
 bool filter_is_pcap(const struct filter *f);
 bool filter_eq(const struct filter *a, const struct filter *b);
+/* Calls fn for each whole name (no pattern) that a field without its side, "pod", is compared with. */
+void filter_names(const struct filter *f, void (*fn)(void *ctx, const char *field, struct str name),
+		  void *ctx);
 
 enum filter_use { FILTER_RECORDS, FILTER_PACKETS, FILTER_KERNEL };
 /* Whether it can run there. 0, or -ENOTSUP with the reason and the term in why (may be NULL). */

@@ -178,14 +178,16 @@ int flows_take(struct flows *f, struct str node, struct str body, struct buf *an
 
 struct printing {
 	struct buf *out;
-	size_t n;
+	size_t n, limit; /* what is found beyond the limit is not printed */
 };
 
 static int print_record(void *ctx, const struct record *r)
 {
 	struct printing *p = ctx;
 
-	buf_addz(p->out, p->n++ ? ",\n" : "");
+	if (p->n++ == p->limit)
+		return 0;
+	buf_addz(p->out, p->n > 1 ? ",\n" : "");
 	record_json(p->out, r);
 	return p->out->failed ? -ENOMEM : 0;
 }
@@ -260,14 +262,14 @@ static int read_query(const json_t *j, struct history_query *q, struct api_error
 {
 	json_int_t since = 0, until = 0, limit = 0, news = 0;
 	const char *filter = NULL;
-	int open = 0, again = 0;
+	int open = 0, drops = 0, again = 0;
 	json_error_t why;
 
-	if (json_unpack_ex((json_t *)(uintptr_t)j, &why, 0, "{s?s,s?I,s?I,s?I,s?I,s?b,s?b !}", "filter",
+	if (json_unpack_ex((json_t *)(uintptr_t)j, &why, 0, "{s?s,s?I,s?I,s?I,s?I,s?b,s?b,s?b !}", "filter",
 			   &filter, "since", &since, "until", &until, "limit", &limit, "news", &news, "open",
-			   &open, "again", &again))
+			   &open, "drops", &drops, "again", &again))
 		return api_fail(e, 400, "BadRequest",
-				"a question has filter, since, until, limit, news, open, again: %s",
+				"a question has filter, since, until, limit, news, open, drops, again: %s",
 				why.text);
 	if (since < 0 || until < 0 || limit < 0 || news < 0)
 		return api_fail(e, 400, "BadRequest", "since, until, limit and news are not negative");
@@ -275,6 +277,7 @@ static int read_query(const json_t *j, struct history_query *q, struct api_error
 	q->until = until;
 	q->news = (uint64_t)news;
 	q->open_only = open;
+	q->drops_only = drops;
 	q->again = again;
 	q->limit = limit > 0 && limit < ANSWER_MAX ? (uint32_t)limit : ANSWER_MAX;
 	return 0;
@@ -284,7 +287,8 @@ int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_e
 {
 	json_t *j = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
 	struct printing p = {.out = answer};
-	struct history_query q = {0};
+	uint64_t judged = 0;
+	struct history_query q = {.judged = &judged};
 	struct history_size size = history_size(f->history);
 	struct filter *filter = NULL;
 	char began[31];
@@ -297,6 +301,7 @@ int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_e
 	if (r)
 		return r;
 	q.filter = filter;
+	p.limit = q.limit++;
 	record_time(f->began, began);
 	buf_addz(answer, "{\"flows\":[");
 	r = history_query(f->history, &q, print_record, &p);
@@ -304,9 +309,10 @@ int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_e
 	buf_printf(answer,
 		   "],\"more\":%s,\"kept\":%" PRIu64 ",\"open\":%" PRIu64 ",\"taken\":%" PRIu64
 		   ",\"madeRoom\":%" PRIu64 ",\"noRoom\":%" PRIu64 ",\"began\":\"%s\",\"beganNs\":%" PRId64
-		   ",\"since\":%" PRId64 ",\"sinceUnanswered\":%" PRId64 ",\"news\":%" PRIu64 "}\n",
-		   p.n == q.limit ? "true" : "false", size.ended, size.open, size.put, size.pushed_out,
-		   size.no_room, began, f->began, size.since, size.since_lesser, size.news);
+		   ",\"since\":%" PRId64 ",\"sinceUnanswered\":%" PRId64 ",\"news\":%" PRIu64
+		   ",\"judged\":%" PRIu64 "}\n",
+		   p.n > p.limit ? "true" : "false", size.ended, size.open, size.put, size.pushed_out,
+		   size.no_room, began, f->began, size.since, size.since_lesser, size.news, judged);
 	if (filter)
 		filter_unref(&filter);
 	return r ? api_fail(e, 500, "InternalError", "out of memory") : 0;

@@ -16,8 +16,9 @@ int flows_new(struct flows **out, struct store *s, struct rollups *rollups, uint
 void flows_free(struct flows **f);
 /* A report of a node. Returns and errors as of api_ops.internal. */
 int flows_take(struct flows *f, struct str node, struct str body, struct buf *answer, struct api_error *e);
-/* {"filter":…,"since":ns,"until":ns,"limit":n,"news":n,"open":b,"again":b} → {"flows":[…],"nodes":[…],
- * "more":b,"news":n,…}, newest first. With "news" of an earlier answer only what began, ended or took another
+/* {"filter":…,"since":ns,"until":ns,"limit":n,"news":n,"open":b,"drops":b,"again":b} →
+ * {"flows":[…],"nodes":[…], "more":b,"news":n,"judged":n,…}, newest first; judged: the records of that time
+ * which the filter was asked about. With "news" of an earlier answer only what began, ended or took another
  * state since. */
 int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_error *e);
 /* About once a second: forgets names that no record needs. */

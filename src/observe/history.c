@@ -487,6 +487,7 @@ struct asking {
 	const struct history_query *q;
 	struct filter_run *run; /* NULL: no filter */
 	VEC(struct found) heap; /* with a limit: the oldest of the newest so many on top */
+	uint64_t judged;
 };
 
 static bool is_older(const struct found *a, const struct found *b)
@@ -533,11 +534,12 @@ static int consider(struct asking *a, const struct kept *k)
 	struct found one = {k->last, k->news, k};
 	struct record r;
 
-	if ((k->again && !a->q->again) || k->news <= a->q->news || k->last < a->q->since ||
-	    (a->q->until && k->first >= a->q->until))
+	if ((k->again && !a->q->again) || (a->q->drops_only && k->kind != RECORD_DROP) ||
+	    k->news <= a->q->news || k->last < a->q->since || (a->q->until && k->first >= a->q->until))
 		return 0;
 	if (a->q->limit && a->heap.len == a->q->limit && !is_older(&a->heap.items[0], &one))
 		return 0;
+	a->judged++;
 	if (a->run) {
 		unpack(a->h, k, &r);
 		if (!filter_run_record(a->run, &r, k->from, k->to, k->via))
@@ -572,6 +574,8 @@ int history_query(const struct history *h, const struct history_query *q,
 		}
 	}
 	filter_run_free(&a.run);
+	if (q->judged)
+		*q->judged = a.judged;
 	if (!r && a.heap.len)
 		qsort(a.heap.items, a.heap.len, sizeof(*a.heap.items), newest_first);
 	for (size_t i = 0; !r && i < a.heap.len; i++) {

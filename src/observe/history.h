@@ -35,8 +35,10 @@ struct history_query {
 	uint32_t limit;	      /* the newest so many; 0: all */
 	uint64_t
 	    news; /* only what began, ended or took another state since it was the number of the newest */
-	bool open_only;
+	bool open_only, drops_only;
 	bool again; /* also records of connections that the caller's node has one of */
+	uint64_t
+	    *judged; /* where not NULL: set to the records of that time that the filter was asked about */
 };
 /* Calls fn with each, newest last packet first; stops when it returns non-0 (returned). The record is valid
  * during the call, in which the history may not change. -ENOMEM before any call. */

@@ -136,8 +136,8 @@ wait_for sh -c "'$weft' why --name $name reports/analyst shop/catalogue | grep -
 run 1 why --name $name reports/analyst shop/catalogue && says 'refused by ClusterNetworkPolicy no-reports ingress[0] "no-analysts" (Admin tier, priority 5)' && cause "deny-ingress .*ClusterNetworkPolicy no-reports ingress\\[0\\] $tmp/shop/staged.yaml:16:"
 ok "a Deny is named by why and by drops, with its line" $?
 rm "$tmp/shop/staged.yaml"
-wait_for sh -c "! '$weft' get policies --name $name | grep -q no-reports" && wait_for cause 'deny-ingress .*[0-9a-f]{8}, no longer in force'
-ok "a cause that is no longer in force is shown as a number" $?
+wait_for sh -c "! '$weft' get policies --name $name | grep -q no-reports" && wait_for cause 'deny-ingress .*no-reports ingress.*:[0-9]+:[0-9]+ \(no longer in force\)'
+ok "a cause that is no longer in force is shown by its name, with that" $?
 
 if command -v bpftool >/dev/null 2>&1; then
 	read -r node key <<EOF

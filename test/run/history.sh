@@ -75,7 +75,8 @@ done
 ok "they hold the payload that the generator sent ($2 bytes)" $?
 history --by from,to,port,verdict 'dst.port == 7000' | grep -Eq 'default/caller +default/web +7000 +forwarded +40'
 ok "the table reads as it should" $?
-history --by from,to,port 'dst.port == 7000' | head -n 1 | grep -q '^AT  *FROM  *TO  *PORT  *BEGUN'
+history --by from,to,port 'dst.port == 7000' | head -n 1 | grep -q '^FROM  *TO  *PORT  *BEGUN' &&
+	history --step 1m --by none 'dst.port == 7000' | head -n 1 | grep -q '^AT  *BEGUN'
 ok "a column that no row has is left out" $? || history 'dst.port == 7000' | sed 's/^/# /'
 history 'src.pod == caller' >/dev/null
 same "a field that sums do not know is refused" $? 1

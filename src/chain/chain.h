@@ -86,7 +86,7 @@ enum { CHAIN_RANGES_MAX = 64 };
 
 struct chain_slice {
 	bool on;
-	enum chain_base after; /* L2: keep `bytes`; L3, L4, PAYLOAD: keep all before it, and `bytes` */
+	enum chain_base from; /* keep all before it and `bytes` of it: PAYLOAD is "after the L4 header" */
 	uint32_t bytes;
 };
 
@@ -120,8 +120,8 @@ struct chain_encap {
 
 struct chain_config {	  /* all zero: bytes as on the wire, merged packets split */
 	bool keep_merged; /* marked instead of split */
-	uint32_t
-	    wire_mtu; /* captures do not tell gso_size: TCP in IP packets above this is taken for merged */
+	uint32_t wire_mtu; /* captures do not tell gso_size: TCP in IP packets above this (≥ 576) is taken for
+			      merged */
 	bool guess_unfinished; /* nor unfinished checksums: one that is just the pseudo-header's sum is
 				  finished */
 	struct chain_sample sample;

@@ -266,7 +266,11 @@ static void on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *b)
 		size_t len = (size_t)(end - s->in.p);
 
 		s->asked = true;
-		request(s, (struct str){.p = s->in.p, .n = len});
+		if (s->full)
+			session_refuse(s, 429, "TooManyRequests", "%d sessions are open: end one first",
+				       SESSIONS_MAX);
+		else
+			request(s, (struct str){.p = s->in.p, .n = len});
 		if (s->closed)
 			return;
 		buf_drop(&s->in, len + 1);
@@ -331,11 +335,10 @@ static void accepted(uv_stream_t *server, int status)
 	st->sessions = s;
 	st->len++;
 	uv_pipe_init(&st->sandbox->loop, &s->pipe, 0);
-	if (uv_accept(server, (uv_stream_t *)&s->pipe) || !may_connect(&s->pipe))
+	s->full = st->len > SESSIONS_MAX;
+	if (uv_accept(server, (uv_stream_t *)&s->pipe) || !may_connect(&s->pipe) ||
+	    st->len > 2 * SESSIONS_MAX)
 		session_close(s);
-	else if (st->len > SESSIONS_MAX)
-		session_refuse(s, 429, "TooManyRequests", "%d sessions are open: end one first",
-			       SESSIONS_MAX);
 	else
 		uv_read_start((uv_stream_t *)&s->pipe, on_alloc, on_read);
 }

@@ -33,6 +33,7 @@ struct session {
 	struct buf in;
 	size_t queued; /* bytes on the way to the hub */
 	bool asked, held, ending, closed;
+	bool full; /* one too many: refused when it has asked; who still writes would see the break alone */
 };
 
 /* The socket. 0 or -errno (told). */

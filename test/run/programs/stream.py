@@ -32,17 +32,21 @@ if answer:
     sys.exit(1)
 
 
-def frame(channel, data):
-    return struct.pack(">BBH", channel, 0, len(data)) + data
+def send(channel, data):
+    """Who has ended already does not read it."""
+    try:
+        s.sendall(struct.pack(">BBH", channel, 0, len(data)) + data, socket.MSG_NOSIGNAL)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
 
 
 if request.get("resize"):
-    s.sendall(frame(4, json.dumps(request["resize"]).encode()))
+    send(4, json.dumps(request["resize"]).encode())
 if text != "-":
     for i in range(0, len(text.encode()), 32768):
-        s.sendall(frame(0, text.encode()[i:i + 32768]))
+        send(0, text.encode()[i:i + 32768])
     if not request.get("tty"):
-        s.sendall(frame(255, b"\0"))
+        send(255, b"\0")
 end = time.time() + seconds
 status = 0
 while time.time() < end:
@@ -61,7 +65,10 @@ while time.time() < end:
         sys.stdout.buffer.flush()
     if not select.select([s], [], [], max(0, end - time.time()))[0]:
         break
-    more = s.recv(65536)
+    try:
+        more = s.recv(65536)
+    except ConnectionResetError:
+        break
     if not more:
         break
     have += more

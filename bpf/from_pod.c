@@ -4,6 +4,7 @@
  * sends, finds or opens the connection, judges both ends where the other one is a pod of this node,
  * translates, delivers.
  */
+#include "bpf/lib/asked.h"
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
 #include "bpf/lib/learn_step.h"
@@ -222,5 +223,6 @@ SEC("tc") int weft_from_pod(struct __sk_buff *skb)
 	step = from_pod(skb, p);
 	if (step > 0 && p->refuse)
 		step = pod_refuse(skb, p, step);
+	asked_step(skb, p, step, ASKED_BY_POD);
 	return packet_end(p, &pod_hook, step);
 }

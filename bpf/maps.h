@@ -6,6 +6,7 @@
 #ifndef WEFT_BPF_MAPS_H
 #define WEFT_BPF_MAPS_H
 
+#include "seam/asked.h"
 #include "seam/class.h"
 #include "seam/config.h"
 #include "seam/conn.h"

@@ -4,6 +4,7 @@
  * node's own sockets (always let in), its ICMP errors, and packets that another program left to the stack
  * after judging them.
  */
+#include "bpf/lib/asked.h"
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
 #include "bpf/lib/learn_step.h"
@@ -95,8 +96,11 @@ ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
 SEC("tc") int weft_to_pod(struct __sk_buff *skb)
 {
 	struct packet *p = packet_begin(skb, &host_hook);
+	int step;
 
 	if (!p)
 		return TC_ACT_SHOT;
-	return packet_end(p, &host_hook, to_pod(skb, p));
+	step = to_pod(skb, p);
+	asked_step(skb, p, step, ASKED_TO_POD);
+	return packet_end(p, &host_hook, step);
 }

@@ -87,10 +87,13 @@ ALWAYS_INLINE int tunnel_in(struct __sk_buff *skb, struct packet *p)
 SEC("tc") int weft_tunnel_in(struct __sk_buff *skb)
 {
 	struct packet *p = packet_begin(skb, &tunnel_hook);
+	int step;
 
 	if (!p)
 		return TC_ACT_SHOT;
-	return packet_end(p, &tunnel_hook, tunnel_in(skb, p));
+	step = tunnel_in(skb, p);
+	asked_step(skb, p, step, ASKED_PASSING);
+	return packet_end(p, &tunnel_hook, step);
 }
 
 /* Where the packet goes does not change by it: its destination stays. */

@@ -55,10 +55,13 @@ ALWAYS_INLINE int uplink(struct __sk_buff *skb, struct packet *p)
 SEC("tc") int weft_uplink(struct __sk_buff *skb)
 {
 	struct packet *p = packet_begin(skb, &uplink_hook);
+	int step;
 
 	if (!p)
 		return TC_ACT_SHOT;
-	return packet_end(p, &uplink_hook, uplink(skb, p));
+	step = uplink(skb, p);
+	asked_step(skb, p, step, ASKED_PASSING);
+	return packet_end(p, &uplink_hook, step);
 }
 
 static const struct hook leave_hook = {

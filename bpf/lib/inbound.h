@@ -7,6 +7,7 @@
 #ifndef WEFT_BPF_INBOUND_H
 #define WEFT_BPF_INBOUND_H
 
+#include "bpf/lib/asked.h"
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
 #include "bpf/lib/learn_step.h"

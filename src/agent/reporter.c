@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "agent/naming.h"
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/log.h"
@@ -29,6 +30,7 @@ enum {
 struct waiting {
 	uint32_t bytes;
 	bool open; /* more will be told of it */
+	bool dns;
 };
 
 struct reporter {
@@ -39,7 +41,9 @@ struct reporter {
 	char path[128];
 	uint32_t epoch;
 	uint64_t first; /* records told before the one under way */
-	uint64_t lost;
+	uint64_t lost, dns_lost;
+	struct naming *naming;
+	uint64_t asked_lost;	   /* by the kernel */
 	uint64_t taken;		   /* ends and drops that the kernel told this observer */
 	uint64_t taken_before;	   /* and others before it; valid when `based` */
 	uint64_t untold, evicted;  /* as in struct report */
@@ -76,7 +80,9 @@ static uint64_t set_clocks(struct reporter *r)
 /* An open one that found no room is told by the next look. */
 static void lose(struct reporter *r, const struct record *record)
 {
-	if (record->ended)
+	if (record->kind == RECORD_DNS)
+		r->dns_lost++;
+	else if (record->ended)
 		r->lost++;
 	else
 		r->incomplete = true;
@@ -86,7 +92,8 @@ static void lose(struct reporter *r, const struct record *record)
 static void lose_all(struct reporter *r)
 {
 	VEC_EACH (&r->sizes, w) {
-		r->lost += !w->open;
+		r->lost += !w->open && !w->dns;
+		r->dns_lost += w->dns;
 		r->open_waiting -= w->open;
 	}
 	r->sizes.len = 0;
@@ -110,8 +117,9 @@ static void add(struct reporter *r, const struct record *record)
 		lose_all(r);
 		return;
 	}
-	r->sizes.items[r->sizes.len++] =
-	    (struct waiting){.bytes = (uint32_t)(r->waiting.n - before), .open = !record->ended};
+	r->sizes.items[r->sizes.len++] = (struct waiting){.bytes = (uint32_t)(r->waiting.n - before),
+							  .open = !record->ended,
+							  .dns = record->kind == RECORD_DNS};
 	r->open_waiting += !record->ended;
 }
 
@@ -164,9 +172,9 @@ static void add_conn(struct reporter *r, const struct conn *c, bool ended)
 	    .epoch = r->epoch,
 	    .handshake_us = v->flags & CONN_ANSWERED ? v->handshake_us : 0,
 	    .retransmits = v->retransmits,
-	    .dns_code = 255,
 	};
 
+	naming_set(r->naming, &record, v->born);
 	add(r, &record);
 }
 
@@ -230,6 +238,7 @@ static void on_sweep(uv_timer_t *t)
 	}
 	note_evicted(r, before, after);
 	r->untold = after[COUNTER_ENDED_LOST] + after[COUNTER_EVENTS_LOST];
+	r->asked_lost = after[COUNTER_ASKED_LOST];
 	if (!r->incomplete)
 		r->swept = began;
 }
@@ -251,11 +260,28 @@ static void on_drop(void *ctx, const struct seen *s)
 	    .first = wall_of(r, s->at),
 	    .last = wall_of(r, s->at),
 	    .epoch = r->epoch,
-	    .dns_code = 255,
 	};
 
 	r->taken++;
+	naming_set(r->naming, &record, s->at);
 	add(r, &record);
+}
+
+static void on_asked(void *ctx, const struct asked *a, size_t n)
+{
+	struct reporter *r = ctx;
+
+	naming_take(r->naming, a, n);
+}
+
+static void on_question(void *ctx, struct record *record)
+{
+	struct reporter *r = ctx;
+
+	record->first = wall_of(r, (uint64_t)record->first);
+	record->last = wall_of(r, (uint64_t)record->last);
+	record->epoch = r->epoch;
+	add(r, record);
 }
 
 /* --- to the hub ------------------------------------------------------------------------------------ */
@@ -279,6 +305,8 @@ static void take_batch(struct reporter *r)
 			      .taken_before = r->taken_before,
 			      .untold = r->untold,
 			      .evicted = r->evicted,
+			      .questions_lost =
+				  (uint32_t)(r->asked_lost + naming_lost(r->naming) + r->dns_lost),
 			      .at = wall_of(r, set_clocks(r))};
 	uint32_t n = r->sizes.len < BATCH_MAX ? (uint32_t)r->sizes.len : BATCH_MAX, open = 0;
 	size_t bytes = 0;
@@ -307,6 +335,7 @@ static void on_tell(uv_timer_t *t)
 {
 	struct reporter *r = t->data;
 
+	naming_tick(r->naming, clock_us() * 1000);
 	if (r->busy || !r->based)
 		return;
 	if (!r->body_records)
@@ -354,6 +383,10 @@ int reporter_new(struct reporter **out, struct curl_loop *curl, const char *node
 
 	if (!r)
 		return -ENOMEM;
+	if (naming_new(&r->naming, on_question, r)) {
+		free(r);
+		return -ENOMEM;
+	}
 	r->curl = curl;
 	snprintf(r->path, sizeof(r->path), "/apis/weft.network/internal/flows/%s", node);
 	set_clocks(r);
@@ -397,6 +430,7 @@ void reporter_observe(struct reporter *r, struct observed *o)
 	set_clocks(r);
 	observed_on_end(o, on_end, r);
 	observed_on_drop(o, on_drop, r);
+	observed_on_asked(o, on_asked, r);
 	if (!r->based)
 		find_base(r);
 }
@@ -405,7 +439,10 @@ void reporter_stats(const struct reporter *r, struct buf *b)
 {
 	buf_printf(b,
 		   "{\"epoch\":%u,\"told\":%" PRIu64 ",\"waiting\":%zu,\"lost\":%" PRIu64
-		   ",\"taken\":%" PRIu64 ",\"takenBefore\":%" PRIu64 ",\"evicted\":%" PRIu64 "}",
+		   ",\"taken\":%" PRIu64 ",\"takenBefore\":%" PRIu64 ",\"evicted\":%" PRIu64
+		   ",\"questionsLost\":%" PRIu64 ",\"dns\":",
 		   r->epoch, r->first, r->sizes.len + r->body_records, r->lost, r->taken, r->taken_before,
-		   r->evicted);
+		   r->evicted, r->dns_lost);
+	naming_stats(r->naming, b);
+	buf_addc(b, '}');
 }

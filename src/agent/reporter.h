@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reporter: this node's flows and drops on their way to the hub. Each connection that ended is told once,
- * with its last counts; open ones are looked at each second and told when they changed; each drop event is
- * told. Bounded: what waits for a hub that is away and finds no room is counted. Times are made to wall time
- * here, since each machine has its own monotonic clock.
+ * Reporter: this node's flows, drops and DNS questions on their way to the hub. Each connection that ended is
+ * told once, with its last counts; open ones are looked at each second and told when they changed; each drop
+ * event and each question with its answer is told. Bounded: what waits for a hub that is away and finds no
+ * room is counted. Times are made to wall time here, since each machine has its own monotonic clock.
  */
 #ifndef WEFT_AGENT_REPORTER_H
 #define WEFT_AGENT_REPORTER_H

@@ -340,6 +340,7 @@ int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX])
 	static const enum plan_map maps[APPLIER_OBSERVED] = {
 	    PLAN_MAP_drop,  PLAN_MAP_counter, PLAN_MAP_conn4,	PLAN_MAP_conn6, PLAN_MAP_half4,
 	    PLAN_MAP_half6, PLAN_MAP_staged,  PLAN_MAP_learned, PLAN_MAP_nat};
+	static const enum plan_map rings[APPLIER_RINGS] = {PLAN_MAP_asked, PLAN_MAP_ended};
 	int n = 0, err = 0;
 
 	for (; n < APPLIER_OBSERVED; n++) {
@@ -348,10 +349,10 @@ int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX])
 		if (err)
 			break;
 	}
-	/* Who reads a ring moves its end: that takes more than reading. First the ended, then each CPU's
-	 * events. */
-	for (unsigned i = 0; !err && i <= a->kernel.rings; i++, n++) {
-		fds[n] = dup(i ? a->kernel.ring[i - 1] : a->kernel.map[PLAN_MAP_ended]);
+	/* Who reads a ring moves its end: that takes more than reading. First what was asked, then the ended,
+	 * then each CPU's events. */
+	for (unsigned i = 0; !err && i < APPLIER_RINGS + a->kernel.rings; i++, n++) {
+		fds[n] = dup(i < APPLIER_RINGS ? a->kernel.map[rings[i]] : a->kernel.ring[i - APPLIER_RINGS]);
 		err = fds[n] < 0 ? -errno : 0;
 		if (err)
 			break;

@@ -4,6 +4,7 @@
 
 #include "base/hash.h"
 #include "base/own.h"
+#include "seam/asked.h"
 #include "seam/class.h"
 #include "seam/config.h"
 #include "seam/conn.h"

@@ -46,7 +46,8 @@ static json_int_t number_of(const json_t *o, const char *key)
 void flow_tell_gaps(const json_t *answer, const struct when *w)
 {
 	json_int_t began = number_of(answer, "beganNs"), gone = number_of(answer, "since"),
-		   lesser = number_of(answer, "sinceUnanswered");
+		   lesser = number_of(answer, "sinceUnanswered"),
+		   questions = number_of(answer, "sinceQuestions");
 	char at[WHEN_TEXT];
 
 	if (w->since && w->since < began) {
@@ -65,6 +66,10 @@ void flow_tell_gaps(const json_t *answer, const struct when *w)
 			  "missing",
 			  at);
 	}
+	if (questions > w->since) {
+		when_text(questions, false, at);
+		cli_error(NULL, "DNS questions of before %s made room for newer ones: some are missing", at);
+	}
 }
 
 void flow_tell_silent(const json_t *answer)
@@ -76,7 +81,7 @@ void flow_tell_silent(const json_t *answer)
 		const json_t *age = json_object_get(n, "age");
 		const char *name = json_string_value(json_object_get(n, "name")) ?: "?";
 		json_int_t lost = number_of(n, "lost") + number_of(n, "missing"),
-			   evicted = number_of(n, "evicted");
+			   evicted = number_of(n, "evicted"), questions = number_of(n, "questionsLost");
 
 		if (!age)
 			cli_error("its flows are unknown, not none", "%s has told no flows yet", name);
@@ -86,6 +91,9 @@ void flow_tell_silent(const json_t *answer)
 		if (lost)
 			cli_error(NULL, "%lld ends of connections or drops of %s were lost on their way",
 				  (long long)lost, name);
+		if (questions)
+			cli_error(NULL, "%lld DNS questions or answers of %s were lost on their way",
+				  (long long)questions, name);
 		if (evicted)
 			cli_error(
 			    "those had no answer; a flood of new connections does that",
@@ -99,6 +107,7 @@ void flow_end_text(struct buf *b, const json_t *end)
 	const char *kind = json_string_value(json_object_get(end, "kind")) ?: "",
 		   *ns = json_string_value(json_object_get(end, "namespace")),
 		   *name = json_string_value(json_object_get(end, "name")),
+		   *domain = json_string_value(json_object_get(end, "domain")),
 		   *address = json_string_value(json_object_get(end, "address")) ?: "?";
 	json_int_t port = number_of(end, "port");
 
@@ -106,6 +115,8 @@ void flow_end_text(struct buf *b, const json_t *end)
 		buf_printf(b, "%s/%s", ns, name);
 	else if (name)
 		buf_printf(b, "%s %s", kind, name);
+	else if (domain)
+		buf_printf(b, "%s (%s)", domain, address);
 	else if (port && strchr(address, ':'))
 		buf_printf(b, "[%s]", address);
 	else

@@ -36,12 +36,29 @@ static const char *text_of(const json_t *o, const char *key)
 	return json_string_value(json_object_get(o, key)) ?: "";
 }
 
+static void question_text(struct buf *b, const json_t *f)
+{
+	const json_t *time = json_object_get(f, "answeredMicroseconds");
+
+	buf_printf(b, "%s %s: %s", text_of(f, "dnsType"), text_of(f, "dnsName"), text_of(f, "dnsCode"));
+	if (time) {
+		buf_addz(b, " in ");
+		flow_time(b, (double)json_integer_value(time));
+	}
+	if (flow_way(f, "packets", "there") > 1)
+		buf_printf(b, ", asked %lld times", (long long)flow_way(f, "packets", "there"));
+}
+
 static void what_text(struct buf *b, const json_t *f)
 {
 	const char *reason = json_string_value(json_object_get(f, "reason"));
 	json_int_t handshake = json_integer_value(json_object_get(f, "handshakeMicroseconds"));
 	json_int_t again = json_integer_value(json_object_get(f, "retransmits"));
 
+	if (!strcmp(text_of(f, "record"), "dns")) {
+		question_text(b, f);
+		return;
+	}
 	if (!strcmp(text_of(f, "record"), "flow"))
 		buf_addz(b, text_of(f, "state"));
 	else

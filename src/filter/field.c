@@ -57,7 +57,7 @@ static const struct name states[] = {
     {"unanswered", STATE_UNANSWERED}, {"open", STATE_OPEN}, {"closed", STATE_CLOSED},
     {"reset", STATE_RESET},	      {"cut", STATE_CUT},   {0}};
 static const struct name records[] = {
-    {"flow", RECORD_FLOW}, {"drop", RECORD_DROP}, {"staged", RECORD_STAGED}, {0}};
+    {"flow", RECORD_FLOW}, {"drop", RECORD_DROP}, {"staged", RECORD_STAGED}, {"dns", RECORD_DNS}, {0}};
 static const struct name kinds[] = {{"pod", IDENTITY_POD},	   {"node", IDENTITY_NODE},
 				    {"service", IDENTITY_SERVICE}, {"outside", IDENTITY_OUTSIDE},
 				    {"unknown", IDENTITY_UNKNOWN}, {0}};
@@ -337,6 +337,14 @@ static int address_parse(struct value *v, struct str word, const char **why)
 	return 0;
 }
 
+/* Names of DNS are kept in lower case. */
+static void lower(char *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i] >= 'A' && p[i] <= 'Z')
+			p[i] = (char)(p[i] + 32);
+}
+
 int value_parse(struct value *v, enum field_id f, struct str word, struct arena *a, const char **why)
 {
 	enum filter_type t = filter_fields[f].type;
@@ -344,7 +352,11 @@ int value_parse(struct value *v, enum field_id f, struct str word, struct arena 
 
 	memset(v, 0, sizeof(*v));
 	if (type_is_text(t)) {
+		if ((f == FIELD_DNS_NAME || f == FIELD_DOMAIN) && word.n > 1 && word.p[word.n - 1] == '.')
+			word.n--;
 		v->text = arena_str(a, word);
+		if (v->text.p && (f == FIELD_DNS_NAME || f == FIELD_DOMAIN))
+			lower((char *)(uintptr_t)v->text.p, v->text.n);
 		return v->text.p ? 0 : -ENOMEM;
 	}
 	if (t == TYPE_ADDRESS)
@@ -419,6 +431,11 @@ static void number_print(struct buf *out, enum filter_type t, uint64_t n)
 		   : t == TYPE_RULE    ? "0x%08" PRIx64
 				       : "%" PRIu64,
 		   n);
+}
+
+void field_name(struct buf *out, enum field_id f, uint64_t n)
+{
+	number_print(out, filter_fields[f].type, n);
 }
 
 static void address_print(struct buf *out, const struct value *v)

@@ -72,6 +72,8 @@ bool type_has_order(enum filter_type t); /* < and > mean something */
 int value_parse(struct value *out, enum field_id f, struct str word, struct arena *a, const char **why);
 /* Prints so that value_parse() reads the same. */
 void value_print(struct buf *out, enum field_id f, const struct value *v);
+/* A number of the field as a filter writes it: "AAAA". */
+void field_name(struct buf *out, enum field_id f, uint64_t n);
 /* The largest number that a field can have. */
 uint64_t filter_field_top(enum field_id f);
 /* Calls fn for each name that values of the type can have. */

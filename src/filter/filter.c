@@ -223,6 +223,21 @@ bool filter_record(const struct filter *f, const struct record *r)
 	return f->root && node_match(f->root, &s);
 }
 
+static bool asks_dns(const struct node *n)
+{
+	bool yes = (n->op == NODE_TEST || n->op == NODE_HAS) &&
+		   ((n->field >= FIELD_DNS_NAME && n->field <= FIELD_DNS_TIME) || n->field == FIELD_RECORD);
+
+	for (unsigned i = 0; i < n->kids_len && !yes; i++)
+		yes = asks_dns(n->kids[i]);
+	return yes;
+}
+
+bool filter_asks_dns(const struct filter *f)
+{
+	return f->root && asks_dns(f->root);
+}
+
 /* libpcap's interpreter reads bytes only: a tag held beside them goes back in. */
 static bool match_pcap(struct pcap_filter *f, const struct filter_packet *p)
 {

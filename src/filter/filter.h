@@ -42,6 +42,9 @@ enum filter_use { FILTER_RECORDS, FILTER_PACKETS, FILTER_KERNEL };
 int filter_uses(const struct filter *f, enum filter_use use, struct buf *why);
 
 bool filter_record(const struct filter *f, const struct record *r);
+/* Whether it asks about DNS questions, by `dns.…` or `record`. Records of them are part of a flow, so they
+ * are shown to those only who ask for them. */
+bool filter_asks_dns(const struct filter *f);
 
 /* The same over many records that share their ends: who keeps ends by number (0: none) lets the filter
  * remember what it said of each. An end is an address and its identity; numbers and what they stand for may

@@ -58,7 +58,7 @@ static bool packet_number(const struct dissected *d, enum field_id f, enum side 
 
 static bool record_tcp(const struct record *r, enum field_id f, uint64_t *out)
 {
-	bool tcp = r->proto == 6;
+	bool tcp = r->proto == 6 && r->kind != RECORD_DNS;
 
 	switch (f) {
 	case FIELD_HANDSHAKE:
@@ -115,7 +115,9 @@ static bool record_number(const struct record *r, enum field_id f, enum side sid
 	case FIELD_DNS_TYPE:
 		return put(out, r->dns_type, r->dns_type);
 	case FIELD_DNS_CODE:
-		return put(out, r->dns_code, r->dns.n);
+		return put(out, r->dns_code, r->kind == RECORD_DNS);
+	case FIELD_DNS_TIME:
+		return put(out, r->handshake_us, r->kind == RECORD_DNS && r->dns_code != DNS_NO_ANSWER);
 	default:
 		return false;
 	}

@@ -33,7 +33,12 @@ struct record_end {
 	const struct identity *who; /* NULL: not known */
 };
 
-enum record_kind { RECORD_FLOW, RECORD_DROP, RECORD_STAGED };
+enum record_kind {
+	RECORD_FLOW,
+	RECORD_DROP,
+	RECORD_STAGED,
+	RECORD_DNS /* a question of a pod: part of a flow, whose bytes and packets count it as well */
+};
 enum record_verdict { VERDICT_FORWARDED, VERDICT_DROPPED, VERDICT_STAGED };
 enum record_state {
 	STATE_UNANSWERED, /* so far, or to its end */
@@ -42,6 +47,8 @@ enum record_state {
 	STATE_RESET,
 	STATE_CUT, /* by a policy in strict mode */
 };
+
+enum { DNS_NO_ANSWER = 255 }; /* in place of an answer's code */
 
 struct record {
 	enum record_kind kind;
@@ -63,11 +70,12 @@ struct record {
 	uint64_t id;			    /* of the connection on its node: the same in each record of it */
 	uint32_t epoch;			    /* of the node's counters: other after a restart that lost them */
 	/* TCP; 0: not known */
-	uint32_t handshake_us, rtt_us, retransmits;
+	uint32_t handshake_us; /* DNS: until the answer */
+	uint32_t rtt_us, retransmits;
 	uint16_t resets, zero_windows;
 	struct str dns;	   /* DNS: the name asked for; or "" */
 	uint16_t dns_type; /* DNS: the type asked for; 0: none */
-	uint8_t dns_code;  /* DNS: the answer's code; 255: no answer */
+	uint8_t dns_code;  /* DNS: the answer's code, or DNS_NO_ANSWER */
 };
 
 #endif

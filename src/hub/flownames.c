@@ -382,8 +382,8 @@ void flow_names_set(struct flow_names *f, struct record *r)
 	r->from.who = who_at(f, &r->from.addr, r->first);
 	r->to.who = who_at(f, &r->to.addr, r->first);
 	r->service = place_at(f, &place, r->first);
-	r->again = r->kind == RECORD_FLOW && r->from.who->kind == IDENTITY_POD && r->from.who->node.n &&
-		   !str_eqz(r->from.who->node, r->node);
+	r->again = (r->kind == RECORD_FLOW || r->kind == RECORD_DNS) && r->from.who->kind == IDENTITY_POD &&
+		   r->from.who->node.n && !str_eqz(r->from.who->node, r->node);
 }
 
 /* --- life -------------------------------------------------------------------------------------------- */

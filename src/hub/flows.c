@@ -37,8 +37,10 @@ struct flow_node { /* what came from one */
 	uint64_t lost, lost_now;       /* that the node could not keep: of past epochs, of this one */
 	uint64_t untold, untold_first; /* that the kernel could not tell: by its count; at our first report */
 	uint64_t evicted, evicted_first; /* that made room unanswered, the same */
-	int64_t at;			 /* of the last report, by this clock; ns */
-	int64_t doubted;		 /* when what is open there was doubted; 0: it is not */
+	uint64_t questions;	 /* DNS questions that were lost on their way since our first report */
+	uint32_t questions_last; /* as it told last */
+	int64_t at;		 /* of the last report, by this clock; ns */
+	int64_t doubted;	 /* when what is open there was doubted; 0: it is not */
 };
 
 struct flows {
@@ -106,6 +108,7 @@ static void begin_epoch(struct flows *f, struct flow_node *n, const struct repor
 	n->next = n->epoch ? 0 : r->first;
 	n->untold_first = n->epoch ? n->untold_first : r->untold;
 	n->evicted_first = n->epoch ? n->evicted_first : r->evicted;
+	n->questions_last = n->epoch ? n->questions_last : r->questions_lost;
 	n->lost += n->epoch ? n->lost_now : -r->lost;
 	n->epoch = r->epoch;
 	n->ends = 0;
@@ -131,17 +134,42 @@ static void note_losses(struct flows *f, struct flow_node *n, const struct repor
 		doubt(f, n, again); /* ends among them would stay open here */
 	n->untold = r->untold;
 	n->evicted = r->evicted;
+	if (r->questions_lost > n->questions_last)
+		n->questions += r->questions_lost - n->questions_last;
+	n->questions_last = r->questions_lost;
+}
+
+/* The name of an end outside, as the node told it. A counted reference, or NULL. */
+static const struct identity *name_outside(struct flows *f, struct record *r)
+{
+	struct record_end *end = r->dns_code ? &r->to : &r->from;
+	struct identity like = {.kind = IDENTITY_OUTSIDE, .domain = r->dns};
+	const struct identity *who = NULL;
+
+	if (r->kind == RECORD_DNS)
+		return NULL;
+	if (r->dns.n && end->who->kind == IDENTITY_OUTSIDE)
+		who = identity_get(f->ids, &like);
+	if (who)
+		end->who = who;
+	r->dns = (struct str){};
+	r->dns_code = DNS_NO_ANSWER;
+	return who;
 }
 
 static void take_record(struct flows *f, struct flow_node *n, struct record *r)
 {
+	const struct identity *outside;
+
 	r->node = n->name;
 	flow_names_set(f->names, r);
+	outside = name_outside(f, r);
 	rollups_take(f->rollups, n->next, r);
 	history_put(f->history, r); /* what finds no room is counted there */
+	identity_unref(f->ids, &outside);
 	n->next++;
 	n->received++;
-	n->ends += r->ended;
+	n->ends += r->ended && r->kind != RECORD_DNS;
 }
 
 int flows_take(struct flows *f, struct str node, struct str body, struct buf *answer, struct api_error *e)
@@ -215,11 +243,12 @@ static void print_nodes(const struct flows *f, struct buf *out)
 			buf_printf(out,
 				   ",\"lastReport\":\"%s\",\"age\":%.3f,\"received\":%" PRIu64
 				   ",\"missing\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"evicted\":%" PRIu64
-				   ",\"epoch\":%u,\"next\":%" PRIu64,
+				   ",\"questionsLost\":%" PRIu64 ",\"epoch\":%u,\"next\":%" PRIu64,
 				   at, (double)(now_ns() - found->at) / 1e9, found->received,
 				   found->missing + found->missing_now,
 				   found->lost + found->lost_now + found->untold - found->untold_first,
-				   found->evicted - found->evicted_first, found->epoch, found->next);
+				   found->evicted - found->evicted_first, found->questions, found->epoch,
+				   found->next);
 		}
 		buf_addc(out, '}');
 	}
@@ -309,10 +338,11 @@ int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_e
 	buf_printf(answer,
 		   "],\"more\":%s,\"kept\":%" PRIu64 ",\"open\":%" PRIu64 ",\"taken\":%" PRIu64
 		   ",\"madeRoom\":%" PRIu64 ",\"noRoom\":%" PRIu64 ",\"began\":\"%s\",\"beganNs\":%" PRId64
-		   ",\"since\":%" PRId64 ",\"sinceUnanswered\":%" PRId64 ",\"news\":%" PRIu64
-		   ",\"judged\":%" PRIu64 "}\n",
+		   ",\"since\":%" PRId64 ",\"sinceUnanswered\":%" PRId64 ",\"sinceQuestions\":%" PRId64
+		   ",\"news\":%" PRIu64 ",\"judged\":%" PRIu64 "}\n",
 		   p.n > p.limit ? "true" : "false", size.ended, size.open, size.put, size.pushed_out,
-		   size.no_room, began, f->began, size.since, size.since_lesser, size.news, judged);
+		   size.no_room, began, f->began, size.since, size.since_lesser,
+		   filter && filter_asks_dns(filter) ? size.since_dns : 0, size.news, judged);
 	if (filter)
 		filter_unref(&filter);
 	return r ? api_fail(e, 500, "InternalError", "out of memory") : 0;

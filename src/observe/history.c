@@ -39,7 +39,7 @@ struct kept {
 };
 _Static_assert(sizeof(struct kept) == 136, "a record of history");
 
-enum { ANSWERED, LESSER, RINGS };
+enum { ANSWERED, LESSER, QUESTIONS, RINGS };
 
 struct circle { /* of ended ones */
 	struct kept *items;
@@ -66,6 +66,8 @@ struct history {
 
 static unsigned ring_of(const struct kept *k)
 {
+	if (k->kind == RECORD_DNS)
+		return QUESTIONS;
 	return k->kind == RECORD_FLOW && k->state != STATE_UNANSWERED ? ANSWERED : LESSER;
 }
 
@@ -77,13 +79,17 @@ int history_new(struct history **out, struct identities *ids, uint32_t ended, ui
 		return -ENOMEM;
 	h->ids = ids;
 	h->open_max = open;
-	h->rings[LESSER].max = ended / 4 ? ended / 4 : 1;
+	h->rings[LESSER].max = h->rings[QUESTIONS].max = ended / 4 ? ended / 4 : 1;
 	h->rings[ANSWERED].max = ended > h->rings[LESSER].max ? ended - h->rings[LESSER].max : 1;
 	/* Untouched pages of the rings cost nothing. */
-	for (unsigned i = 0; i < RINGS; i++)
+	for (unsigned i = 0; i < RINGS; i++) {
 		h->rings[i].items = calloc(h->rings[i].max, sizeof(struct kept));
-	if (!h->rings[ANSWERED].items || !h->rings[LESSER].items || vec_push(&h->ends, (struct end){}) ||
-	    vec_push(&h->texts, (struct text){})) {
+		if (!h->rings[i].items) {
+			history_free(&h);
+			return -ENOMEM;
+		}
+	}
+	if (vec_push(&h->ends, (struct end){}) || vec_push(&h->texts, (struct text){})) {
 		history_free(&h);
 		return -ENOMEM;
 	}
@@ -353,6 +359,25 @@ static bool says_the_same(const struct kept *before, const struct kept *k)
 			      before->state != STATE_OPEN && before->state != STATE_UNANSWERED));
 }
 
+static bool has_domain(const struct history *h, uint32_t end)
+{
+	const struct identity *who = h->ends.items[end].who;
+
+	return who && who->domain.n;
+}
+
+/* A name that its node has forgotten since stays: it is that of the time. */
+static void keep_domain(const struct history *h, uint32_t *before, uint32_t *now)
+{
+	uint32_t x = *before;
+
+	if (!has_domain(h, x) || has_domain(h, *now) ||
+	    !addr_eq(&h->ends.items[x].addr, &h->ends.items[*now].addr))
+		return;
+	*before = *now; /* is let go */
+	*now = x;
+}
+
 /* Takes over what k refers to, unless it fails. */
 static int place(struct history *h, struct kept *k)
 {
@@ -364,6 +389,8 @@ static int place(struct history *h, struct kept *k)
 		struct kept *before = &h->open.items[i];
 
 		k->news = says_the_same(before, k) ? before->news : ++h->news;
+		keep_domain(h, &before->from, &k->from);
+		keep_domain(h, &before->to, &k->to);
 		let_go(h, before);
 		if (!k->ended) {
 			h->open_lesser -= ring_of(before) == LESSER;
@@ -486,6 +513,7 @@ struct asking {
 	const struct history *h;
 	const struct history_query *q;
 	struct filter_run *run; /* NULL: no filter */
+	bool questions;
 	VEC(struct found) heap; /* with a limit: the oldest of the newest so many on top */
 	uint64_t judged;
 };
@@ -535,7 +563,8 @@ static int consider(struct asking *a, const struct kept *k)
 	struct record r;
 
 	if ((k->again && !a->q->again) || (a->q->drops_only && k->kind != RECORD_DROP) ||
-	    k->news <= a->q->news || k->last < a->q->since || (a->q->until && k->first >= a->q->until))
+	    (k->kind == RECORD_DNS && !a->questions) || k->news <= a->q->news || k->last < a->q->since ||
+	    (a->q->until && k->first >= a->q->until))
 		return 0;
 	if (a->q->limit && a->heap.len == a->q->limit && !is_older(&a->heap.items[0], &one))
 		return 0;
@@ -561,12 +590,15 @@ int history_query(const struct history *h, const struct history_query *q,
 
 	if (q->filter && !(a.run = filter_run_new(q->filter, (uint32_t)h->ends.len)))
 		return -ENOMEM;
+	a.questions = q->filter && filter_asks_dns(q->filter);
 	VEC_EACH (&h->open, k)
 		if (!r)
 			r = consider(&a, k);
 	for (unsigned i = 0; !q->open_only && i < RINGS; i++) {
 		const struct circle *c = &h->rings[i];
 
+		if (i == QUESTIONS && !a.questions)
+			continue;
 		/* newest first: what cannot be among the newest is passed over without a look */
 		for (uint32_t left = c->len, at = c->next; left-- && !r;) {
 			at = (at ? at : c->max) - 1;
@@ -590,7 +622,7 @@ int history_query(const struct history *h, const struct history_query *q,
 
 struct history_size history_size(const struct history *h)
 {
-	uint32_t ended = h->rings[ANSWERED].len + h->rings[LESSER].len;
+	uint32_t ended = h->rings[ANSWERED].len + h->rings[LESSER].len + h->rings[QUESTIONS].len;
 
 	return (struct history_size){.ended = ended,
 				     .open = h->open.len,
@@ -599,6 +631,7 @@ struct history_size history_size(const struct history *h)
 				     .no_room = h->no_room,
 				     .since = h->rings[ANSWERED].since,
 				     .since_lesser = h->rings[LESSER].since,
+				     .since_dns = h->rings[QUESTIONS].since,
 				     .news = h->news,
 				     .bytes = ended * sizeof(struct kept) +
 					      h->open.cap * sizeof(struct kept) +

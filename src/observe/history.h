@@ -3,7 +3,8 @@
  * History: records of flows and drops, the newest kept in memory, asked with a filter. Connections that are
  * open have one record each, which grows; when one ends it moves into a ring, where the oldest makes room.
  * Answered connections have a ring of their own (three quarters of the room), and half the room of the open
- * ones, so that a flood of what nobody answers pushes out only its like. Each record that was pushed out, or
+ * ones, so that a flood of what nobody answers pushes out only its like; DNS questions have one of a quarter
+ * of the room beside it, and are found only by filters that ask for them. Each record that was pushed out, or
  * found no room, is counted. Names are those that the ends had at the record's first packet. Used by one
  * thread.
  */
@@ -51,7 +52,8 @@ struct history_size {
 	/* before it records are missing: the last packet of the newest one pushed out; 0: none */
 	int64_t since;	      /* of the answered */
 	int64_t since_lesser; /* of drops and the unanswered */
-	uint64_t news;	      /* number of the newest, see history_query */
+	int64_t since_dns;
+	uint64_t news; /* number of the newest, see history_query */
 	size_t bytes;
 };
 struct history_size history_size(const struct history *h);

@@ -40,6 +40,8 @@ struct observed {
 	void *on_end_ctx;
 	observed_told *on_drop; /* may be NULL */
 	void *on_drop_ctx;
+	observed_message *on_asked; /* may be NULL */
+	void *on_asked_ctx;
 };
 
 static void make_seen(struct seen *out, const struct event *e);
@@ -63,6 +65,22 @@ static int on_event(void *ctx, void *data, size_t n)
 
 static int on_ended(void *ctx, void *data, size_t n);
 
+static int on_asked(void *ctx, void *data, size_t n)
+{
+	const size_t head = offsetof(struct asked, message);
+	struct observed *o = ctx;
+
+	if (n > head && n <= sizeof(struct asked) && o->on_asked)
+		o->on_asked(o->on_asked_ctx, data, n - head);
+	return 0;
+}
+
+/* What was asked is taken before what ended: a connection by a name comes after it. */
+static ring_buffer_sample_fn reader_of(unsigned ring)
+{
+	return ring == 0 ? on_asked : ring == 1 ? on_ended : on_event;
+}
+
 int observed_new(struct observed **out, const int *fds, unsigned n)
 {
 	struct observed *o;
@@ -77,11 +95,11 @@ int observed_new(struct observed **out, const int *fds, unsigned n)
 	if (o->cpus < 1 || o->cpus > CPUS_MAX)
 		err = -ERANGE;
 	for (unsigned i = TABLES; i < n && !err; i++) {
-		if (!o->rings) { /* the first one is that of the ended */
-			o->rings = ring_buffer__new(fds[i], on_ended, o, NULL);
+		if (!o->rings) {
+			o->rings = ring_buffer__new(fds[i], reader_of(0), o, NULL);
 			err = o->rings ? 0 : -errno;
 		} else {
-			err = ring_buffer__add(o->rings, fds[i], on_event, o);
+			err = ring_buffer__add(o->rings, fds[i], reader_of(i - TABLES), o);
 		}
 		if (!err)
 			err = vec_push(&o->ring_fds, fds[i]);
@@ -271,6 +289,12 @@ void observed_on_drop(struct observed *o, observed_told *fn, void *ctx)
 {
 	o->on_drop = fn;
 	o->on_drop_ctx = ctx;
+}
+
+void observed_on_asked(struct observed *o, observed_message *fn, void *ctx)
+{
+	o->on_asked = fn;
+	o->on_asked_ctx = ctx;
 }
 
 static int table_conns(const struct observed *o, enum table t, int (*fn)(void *ctx, const struct conn *c),

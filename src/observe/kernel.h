@@ -9,15 +9,16 @@
 
 #include "base/addr.h"
 #include "base/vec.h"
+#include "seam/asked.h"
 #include "seam/conn.h"
 #include "seam/name.h"
 
-enum { OBSERVE_RINGS_MAX = 64, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 };
+enum { OBSERVE_RINGS_MAX = 66, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 };
 
 struct observed; /* zero or more tables and rings */
 /* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, staged,
- * learned, nat, then the rings: ended, and events of each CPU. Takes them over on success. 0, -EINVAL (too
- * few), -errno. */
+ * learned, nat, then the rings: asked, ended, and events of each CPU. Takes them over on success. 0, -EINVAL
+ * (too few), -errno. */
 int observed_new(struct observed **out, const int *fds, unsigned n);
 void observed_free(struct observed **o);
 
@@ -57,6 +58,10 @@ int observed_conns(const struct observed *o, bool answered, int (*fn)(void *ctx,
 /* What is called from observed_poll() for each connection that ended, with its last counts. */
 typedef void observed_end(void *ctx, const struct conn *c, uint64_t at, uint32_t why);
 void observed_on_end(struct observed *o, observed_end *fn, void *ctx);
+
+/* What is called from observed_poll() for each DNS message of a pod, of which `n` bytes are there. */
+typedef void observed_message(void *ctx, const struct asked *a, size_t n);
+void observed_on_asked(struct observed *o, observed_message *fn, void *ctx);
 
 struct translation {		  /* of the source: NodePort, masquerade */
 	struct addr from, as, to; /* who sends, which address of this node it has on the wire, to whom */

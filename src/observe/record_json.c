@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "filter/field.h"
 
 const char *record_reason(uint16_t reason)
 {
@@ -40,7 +41,7 @@ const char *record_state(const struct record *r)
 
 const char *record_kind(const struct record *r)
 {
-	static const char *const names[] = {"flow", "drop", "staged"};
+	static const char *const names[] = {"flow", "drop", "staged", "dns"};
 
 	return name_of(names, ARRAY_LEN(names), r->kind);
 }
@@ -122,6 +123,20 @@ static void end_json(struct buf *b, const char *key, const struct addr *a, uint1
 	buf_addc(b, '}');
 }
 
+static void dns_json(struct buf *b, const struct record *r)
+{
+	AUTO_BUF type = {};
+	AUTO_BUF code = {};
+
+	field_name(&type, FIELD_DNS_TYPE, r->dns_type);
+	field_name(&code, FIELD_DNS_CODE, r->dns_code);
+	text(b, "dnsName", r->dns);
+	text(b, "dnsType", buf_str(&type));
+	text(b, "dnsCode", buf_str(&code));
+	if (r->dns_code != DNS_NO_ANSWER)
+		buf_printf(b, ",\"answeredMicroseconds\":%u", r->handshake_us);
+}
+
 void record_json(struct buf *b, const struct record *r)
 {
 	char first[31], last[31], proto[8];
@@ -142,7 +157,10 @@ void record_json(struct buf *b, const struct record *r)
 		   ",\"bytes\":{\"there\":%" PRIu64 ",\"back\":%" PRIu64 "},\"packets\":{\"there\":%" PRIu64
 		   ",\"back\":%" PRIu64 "}",
 		   r->bytes[0], r->bytes[1], r->packets[0], r->packets[1]);
-	number(b, "handshakeMicroseconds", r->handshake_us);
+	if (r->kind == RECORD_DNS)
+		dns_json(b, r);
+	else
+		number(b, "handshakeMicroseconds", r->handshake_us);
 	number(b, "roundTripMicroseconds", r->rtt_us);
 	number(b, "retransmits", r->retransmits);
 	number(b, "resets", r->resets);
@@ -150,7 +168,6 @@ void record_json(struct buf *b, const struct record *r)
 	number(b, "cause", r->cause);
 	number(b, "ruleEgress", r->rule_egress);
 	number(b, "ruleIngress", r->rule_ingress);
-	text(b, "dnsName", r->dns);
 	text(b, "seenBy", str_of(r->node));
 	if (r->id)
 		buf_printf(b, ",\"id\":\"%016" PRIx64 "\"", r->id);

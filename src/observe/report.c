@@ -69,7 +69,7 @@ void report_begin(struct buf *out, const struct report *r)
 	add64(out, r->untold);
 	add64(out, r->evicted);
 	add64(out, (uint64_t)r->at);
-	add32(out, 0);
+	add32(out, r->questions_lost);
 	add32(out, r->count);
 }
 
@@ -136,7 +136,7 @@ int report_read(struct str *s, struct report *out)
 	out->untold = take64(s);
 	out->evicted = take64(s);
 	out->at = (int64_t)take64(s);
-	take32(s);
+	out->questions_lost = take32(s);
 	out->count = take32(s);
 	return out->count > REPORT_RECORDS_MAX ? -EINVAL : 0;
 }
@@ -175,7 +175,7 @@ static int take_record(struct str s, struct record *out)
 	out->zero_windows = take16(&s);
 	out->dns.n = take16(&s);
 	out->dns.p = s.p;
-	if (out->dns.n > s.n || out->dns.n > REPORT_DNS_MAX || out->kind > RECORD_STAGED ||
+	if (out->dns.n > s.n || out->dns.n > REPORT_DNS_MAX || out->kind > RECORD_DNS ||
 	    out->verdict > VERDICT_STAGED || out->state > STATE_CUT || out->last < out->first)
 		return -EINVAL;
 	return 0;

@@ -14,9 +14,10 @@ struct report {
 	uint64_t first; /* number of the first record in it: records sent before it in this epoch */
 	uint64_t lost;	/* ends and drops of this epoch that the node could not keep until they were sent */
 	/* Over all epochs, as the kernel counts; smaller than before: it counts anew. */
-	uint64_t taken_before; /* ends and drops that the kernel told to earlier observers */
-	uint64_t untold;       /* ends and drops that the kernel could not tell */
-	uint64_t evicted;      /* unanswered connections that made room for others, without a word */
+	uint64_t taken_before;	 /* ends and drops that the kernel told to earlier observers */
+	uint64_t untold;	 /* ends and drops that the kernel could not tell */
+	uint64_t evicted;	 /* unanswered connections that made room for others, without a word */
+	uint32_t questions_lost; /* DNS messages and questions of which no record came; from any start */
 	uint32_t count;
 	int64_t at; /* when it was made, ns since 1970 */
 };
@@ -25,7 +26,8 @@ enum { REPORT_RECORDS_MAX = 65536, REPORT_DNS_MAX = 255 };
 
 /* Writes the head; its count is put right by report_end(). */
 void report_begin(struct buf *out, const struct report *r);
-/* Adds a record; names and node are left out. */
+/* Adds a record; names and node are left out. The dns of one that is not of kind RECORD_DNS is the domain of
+ * its end number dns_code (0: from, 1: to), as the other end was told. */
 void report_add(struct buf *out, const struct record *r);
 /* Sets the number of records that were added. */
 void report_end(struct buf *out, uint32_t count);

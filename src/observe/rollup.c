@@ -187,20 +187,33 @@ static void end_of(const struct record_end *e, char text[ADDR_TEXT + 4], struct 
 	}
 }
 
+/* Of these there may be any number. */
+static bool is_network(const struct rollup_end *e)
+{
+	return str_eqz(e->what_kind, "Prefix") || str_eqz(e->what_kind, "Domain");
+}
+
+static void fold_end(struct rollup_end *e)
+{
+	if (!is_network(e))
+		return;
+	e->what_kind = STR("Prefix");
+	e->what = (struct str){};
+}
+
 static void fold(struct rollup *r, struct rollup_key *k)
 {
 	r->n.folded++;
 	k->port = 0;
-	if (str_eqz(k->from.what_kind, "Prefix"))
-		k->from.what = (struct str){};
-	if (str_eqz(k->to.what_kind, "Prefix"))
-		k->to.what = (struct str){};
+	fold_end(&k->from);
+	fold_end(&k->to);
 }
 
-/* In a flood networks and ports are not told apart, so that it costs no history of what was before. */
+/* In a flood networks, domains and ports are not told apart, so that it costs no history of what was before.
+ */
 static struct rollup_key *folded_key(struct rollup *r, struct rollup_key *k, int64_t at)
 {
-	bool network = str_eqz(k->from.what_kind, "Prefix") || str_eqz(k->to.what_kind, "Prefix");
+	bool network = is_network(&k->from) || is_network(&k->to);
 	size_t before;
 	struct rollup_key *key;
 
@@ -501,8 +514,8 @@ int rollup_take(struct rollup *r, struct rollup_node *node, uint64_t number, con
 	node->next = number + 1;
 	node->dirty = true;
 	r->n.taken++;
-	if (rec->again)
-		return 0; /* the caller's node tells it */
+	if (rec->again || rec->kind == RECORD_DNS)
+		return 0; /* the caller's node tells it; it is part of a flow */
 	return rec->kind == RECORD_FLOW ? take_flow(r, node, rec) : take_event(r, node, rec);
 }
 

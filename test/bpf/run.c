@@ -312,6 +312,7 @@ int main(void)
 	failed += run_cases(service_cases, &number);
 	failed += run_cases(client_cases, &number);
 	failed += run_cases(direct_cases, &number);
+	failed += run_cases(asked_cases, &number);
 	failed += run_cases(state_cases, &number);
 	printf("1..%d\n", number);
 	return failed != 0;

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "seam/asked.h"
 #include "seam/class.h"
 #include "seam/config.h"
 #include "seam/conn.h"

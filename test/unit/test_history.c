@@ -305,6 +305,63 @@ static void agrees_with_a_list(void **state)
 	assert_int_equal(history_size(history).pushed_out, len - 100);
 }
 
+static void questions_have_a_ring_of_their_own(void **state)
+{
+	(void)state;
+	for (unsigned i = 1; i <= 50; i++) {
+		struct record r = flow(i, "10.0.0.1", "10.0.0.2", i, i + 1, true);
+
+		r.id = 0;
+		r.kind = RECORD_DNS;
+		r.dns = STR("a.test");
+		r.dns_type = 1;
+		r.dns_code = i == 50 ? DNS_NO_ANSWER : 3;
+		r.handshake_us = 1000 * i;
+		put(r);
+	}
+	put(flow(60, "10.0.0.1", "10.0.0.2", 10, 20, true));
+	assert_int_equal(history_size(history).ended, 34);
+	assert_int_equal(history_size(history).pushed_out, 17);
+	assert_int_equal(history_size(history).since_dns, 18);
+	assert_int_equal(history_size(history).since_lesser, 0);
+	/* they are shown to who asks for them */
+	asks("", 0, 0, 0, "60 ");
+	asks("src.ip == 10.0.0.1", 0, 0, 0, "60 ");
+	asks("record == dns", 0, 0, 2, "0 0 ");
+	asks("dns.name == A.Test. && dns.code == NXDOMAIN && dns.type == A && dns.time > 48ms", 0, 0, 0,
+	     "0 ");
+	asks("dns.code == NOANSWER", 0, 0, 0, "0 ");
+	asks("has(dns.time) && dns.code == NOANSWER", 0, 0, 0, "");
+	asks("!has(dns.code)", 0, 0, 0, "60 ");
+	asks("tcp.handshake > 1ms && record == dns", 0, 0, 0, "");
+}
+
+/* The hub knows a name outside by what the node tells with each record; the node may forget. */
+static void br15_a_domain_stays(void **state)
+{
+	struct identity outside = {.kind = IDENTITY_OUTSIDE},
+			named = {.kind = IDENTITY_OUTSIDE, .domain = STR("www.test")};
+	const struct identity *no = identity_get(ids, &outside), *yes = identity_get(ids, &named);
+	struct record r = flow(1, "10.0.0.1", "198.51.100.1", 10, 20, false);
+
+	(void)state;
+	r.to.who = yes;
+	put(r);
+	r.to.who = no;
+	r.last = 30;
+	put(r);
+	asks("dst.domain == WWW.test", 0, 0, 0, "1 ");
+	r.ended = true;
+	put(r);
+	asks("dst.domain == www.test && ended", 0, 0, 0, "1 ");
+	r = flow(2, "10.0.0.1", "198.51.100.1", 10, 20, true);
+	r.to.who = no;
+	put(r);
+	asks("has(dst.domain)", 0, 0, 0, "1 ");
+	identity_unref(ids, &no);
+	identity_unref(ids, &yes);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -314,6 +371,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_flood_leaves_the_answered, begin, end),
 	    cmocka_unit_test_setup_teardown(news_are_told_once, begin, end),
 	    cmocka_unit_test_setup_teardown(agrees_with_a_list, begin, end),
+	    cmocka_unit_test_setup_teardown(questions_have_a_ring_of_their_own, begin, end),
+	    cmocka_unit_test_setup_teardown(br15_a_domain_stays, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -136,7 +136,7 @@ esac
 n=$((n + 1))
 fresh
 mkdir -p "$tree/tools" "$tree/test/lint"
-cp "$top/tools/run-tests" "$tree/tools/"
+cp "$top/tools/run-tests" "$top/tools/run-one" "$tree/tools/"
 printf '#!/bin/sh\nexit 0\n' >"$tree/tools/build"
 printf '#!/bin/sh\necho 1..5; echo "ok 1 - a"; echo "not ok 2 - b # SKIP no root"; echo "not ok 3 - c"; echo "ok 4 - d # skip why"\nexit 1\n' >"$tree/test/lint/one.sh"
 printf '#!/bin/sh\nkill -SEGV $$\n' >"$tree/test/lint/two.sh"

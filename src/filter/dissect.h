@@ -26,4 +26,7 @@ struct dissected {
  * known: what was found until then is in out. */
 bool dissect(struct dissected *out, const struct filter_packet *p);
 
+/* As filter_packet(), by headers that were found before: for who asks many filters of one packet. */
+bool filter_dissected(const struct filter *f, const struct filter_packet *p, const struct dissected *d);
+
 #endif

@@ -258,13 +258,19 @@ static bool match_pcap(struct pcap_filter *f, const struct filter_packet *p)
 	return pcap_filter_match(f, p->link, frame, n + 4, p->len + 4);
 }
 
+bool filter_dissected(const struct filter *f, const struct filter_packet *p, const struct dissected *d)
+{
+	struct subject s = {.packet = d, .record = p->who};
+
+	return f->pcap ? match_pcap(f->pcap, p) : node_match(f->root, &s);
+}
+
 bool filter_packet(const struct filter *f, const struct filter_packet *p)
 {
 	struct dissected d;
-	struct subject s = {.packet = &d, .record = p->who};
 
 	if (f->pcap)
 		return match_pcap(f->pcap, p);
 	dissect(&d, p);
-	return node_match(f->root, &s);
+	return filter_dissected(f, p, &d);
 }

@@ -213,6 +213,10 @@ int object_default(struct object *o);
  * or a peer has none; as an address for object_path(). NULL: there is none. */
 const void *clusternetworkpolicy_closed(const struct object *o);
 
+/* A quantity as a whole number, rounded down: "1.5G", "64Mi", "2e3". 0; -EINVAL: none, or negative; -ERANGE.
+ */
+int quantity_number(struct str s, uint64_t *out);
+
 /* Label selectors. NULL selects nothing; an empty one selects everything. */
 bool selector_matches(const struct label_selector *s, const struct strmap *labels);
 bool strmap_contains(const struct strmap *all, const struct strmap *want); /* every pair of want is in all */

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Broker: what Tools, ToolGroups, TrafficFilters and TrafficMaps say together, as one plain sorted
+ * configuration: sources, filters, tool ports, groups, maps. Filters are independent and nothing has a
+ * priority: equal sets of objects give equal configurations in whatever order they came, and a packet gets
+ * the union of what its maps say, one copy for each tool port. Pure. judge.h judges packets by it.
+ */
+#ifndef WEFT_BROKER_BROKER_H
+#define WEFT_BROKER_BROKER_H
+
+#include "chain/chain.h"
+#include "filter/filter.h"
+#include "store/store.h"
+
+enum broker_source_kind { BROKER_INTERFACE, BROKER_PODS, BROKER_SERVICE, BROKER_UPLINK };
+
+/* Where packets are seen, as the maps name it. */
+struct broker_source {
+	struct str text; /* "interface node-1/eth1", "pods app=web", …: sorted by it, distinct */
+	enum broker_source_kind kind;
+	struct str node, ns, name;			    /* of an interface, of a Service */
+	const struct label_selector *namespaces, *selector; /* of pods; of nodes (uplink) */
+	struct pos pos;					    /* of the first map that names it */
+};
+
+struct broker_filter {
+	struct str text; /* canonical; sorted by it, distinct */
+	struct filter *filter;
+	struct pos pos; /* of the first that says it */
+};
+
+struct broker_port {
+	struct str tool, port; /* sorted by both */
+	struct chain_config chain;
+	uint32_t mtu;	   /* bytes behind the link header; 0: any */
+	uint64_t capacity; /* bit/s; 0: not said */
+	bool discard;
+	struct pos pos;
+};
+
+enum { BROKER_NONE = UINT32_MAX, BROKER_MEMBERS_MAX = 256 };
+
+struct broker_member {
+	uint32_t port, weight;
+};
+struct broker_group {
+	struct str name;
+	struct broker_member *members; /* by port */
+	uint32_t members_n;
+	unsigned flow; /* CHAIN_FLOW_… */
+	bool sticky;
+	uint32_t standby; /* port, or BROKER_NONE */
+	struct pos pos;
+};
+
+struct broker_indexes { /* sorted */
+	uint32_t *items;
+	uint32_t n;
+};
+
+enum { BROKER_DIRECTION_IN = 1, BROKER_DIRECTION_OUT = 2 };
+enum { BROKER_FORWARDED = 1, BROKER_DROPPED = 2 };
+
+struct broker_map {
+	struct str name;
+	struct broker_indexes sources, ports, groups;
+	struct broker_indexes filters; /* any of them; none: everything */
+	struct broker_indexes except;  /* maps */
+	unsigned directions, packets;  /* BROKER_… */
+	bool rest;
+	struct pos pos;
+};
+
+struct broker {
+	struct arena arena;
+	VEC(struct object *) objects; /* hold what texts and positions borrow */
+	struct broker_source *sources;
+	struct broker_filter *filters;
+	struct broker_port *ports;
+	struct broker_group *groups;
+	struct broker_map *maps; /* by name */
+	/* Maps in an order in which each comes behind those of its `except`, and rests come last. */
+	uint32_t *order;
+	uint32_t sources_n, filters_n, ports_n, groups_n, maps_n;
+};
+
+/* What the store's objects say. Remarks have their positions; with an error nothing is made: no map is in
+ * force by halves. 0, -EINVAL (remarks), -ENOMEM. */
+int broker_compile(struct broker **out, const struct store *s, struct remarks *remarks);
+void broker_free(struct broker **b);
+
+/* One line for each source, filter, tool port, group and map, with its origin. */
+void broker_print(struct buf *out, const struct broker *b);
+/* What several maps send to one tool port from one source, in words: one line each. */
+void broker_print_overlaps(struct buf *out, const struct broker *b);
+
+#endif

@@ -2,7 +2,15 @@
 /* Where headers stand: see layout.h. */
 #include "chain/layout.h"
 
-enum { PPPOE_SESSION = 0x8864, PPP_IP4 = 0x21, PPP_IP6 = 0x57, SNAP = 8, EXTENSIONS_MAX = 32, TAGS_MAX = 8 };
+enum {
+	MACSEC = 0x88e5,
+	PPPOE_SESSION = 0x8864,
+	PPP_IP4 = 0x21,
+	PPP_IP6 = 0x57,
+	SNAP = 8,
+	EXTENSIONS_MAX = 32,
+	TAGS_MAX = 8
+};
 enum { VXLAN_PORT = 4789, GENEVE_PORT = 6081 };
 
 struct view {
@@ -191,6 +199,13 @@ static void mpls(struct layout *l, const struct view *v)
 
 static void typed(struct layout *l, const struct view *v)
 {
+	/* IEEE 802.1AE, not encrypted: an association number, perhaps a channel's, then what was there
+	 * before. */
+	if (l->type == MACSEC && there(v, l->l3, 16) && !(v->p[l->l3] & 0x8c)) {
+		l->l3 += v->p[l->l3] & 0x20 ? 16 : 8;
+		l->type = get16(v->p + l->l3 - 2);
+		l->type_at = 0;
+	}
 	if (l->type == PPPOE_SESSION && there(v, l->l3, 8)) {
 		uint16_t ppp = get16(v->p + l->l3 + 6);
 

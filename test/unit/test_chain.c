@@ -335,6 +335,51 @@ static void a_wrong_checksum_stays_wrong(void **state)
 	drop_outs(&o);
 }
 
+static void checksums_that_lie_in_the_range(void **state)
+{
+	static const struct chain_range odd[] = {
+	    {CHAIN_PAYLOAD, 1, 2}, {CHAIN_PAYLOAD, 7, 4}, {CHAIN_L3, 9, 4}, {CHAIN_L4, 15, 4}};
+	uint64_t n[CHAIN_COUNTERS];
+	struct chain_packet k;
+	struct outs o;
+	unsigned zero = 0;
+
+	(void)state;
+	plain(&a, 33, 3);
+	k = captured(&a);
+	o = once(&(struct chain_config){.mask = {odd, 2, 0, 0x5a, true}}, &k, n);
+	all_right(&o.k[0]);
+	drop_outs(&o);
+	/* With "recompute" they are written right, with "leave" the range is masked, they too. */
+	o = once(&(struct chain_config){.mask = {odd, 4, 0, 6, true}}, &k, n);
+	all_right(&o.k[0]);
+	assert_true(o.k[0].p[23] == 6 && o.k[0].p[26] == 6 && o.k[0].p[49] == 6 && o.k[0].p[52] == 6);
+	drop_outs(&o);
+	o = once(&(struct chain_config){.mask = {odd, 4, 0, 6, false}}, &k, n);
+	assert_true(at32(o.k[0].p + 23) == 0x06060606 && at32(o.k[0].p + 49) == 0x06060606);
+	drop_outs(&o);
+	/* UDP: a sum that comes to 0 is sent as 0xffff. */
+	for (unsigned i = 0; i < 65536; i++) {
+		eth(ip4(udp(payload(&a, 4, 3), 1, i), 1, 2, 17, 1), 0x0800);
+		memset(a.p + 42, 0, 2);
+		be16(a.p + 40, 0);
+		be16(a.p + 40, ~transport_check(a.p + 26, 8, 17, a.p + 34, 12));
+		if (at16(a.p + 40) != 0)
+			continue;
+		/* without the two bytes that are masked it is 0: with them something else */
+		be16(a.p + 42, 0x1234);
+		put_transport(&a, a.p + 26, 8, 17, a.p + 34, 12);
+		k = captured(&a);
+		o = once(&(struct chain_config){.mask = {&(struct chain_range){CHAIN_PAYLOAD, 0, 2}, 1, 0, 0,
+							 true}},
+			 &k, n);
+		assert_int_equal(at16(o.k[0].p + 40), 0xffff);
+		drop_outs(&o);
+		zero++;
+	}
+	assert_true(zero > 0);
+}
+
 static void masks_of_cut_packets_and_fragments(void **state)
 {
 	static const struct chain_range name = {CHAIN_L4, 100, 200}, all = {CHAIN_PAYLOAD, 0, 0},
@@ -418,6 +463,7 @@ static void masks_behind_extension_headers(void **state)
 static void stamps(void **state)
 {
 	struct chain_config config = {.stamp = {0x8100, 100, true, 7, 3}};
+	uint32_t crc;
 	uint64_t n[CHAIN_COUNTERS];
 	struct chain_packet k;
 	struct outs o;
@@ -431,6 +477,15 @@ static void stamps(void **state)
 		    o.k[0].seen_len == a.n);
 	assert_int_equal(at32(o.k[0].p + 12), 0x81000064);
 	assert_int_equal(at16(o.k[0].p + 16), 0x0800);
+	/* The frame and its CRC leave the residue that every receiver looks for (IEEE 802.3, 3.2.9). */
+	crc = 0xffffffff;
+	for (uint32_t i = 0; i < a.n + 4; i++)
+		for (unsigned bit = 0; bit < 8; bit++) {
+			uint32_t byte = i < a.n ? a.p[i] : o.k[0].p[4 + i];
+
+			crc = (crc >> 1) ^ ((crc ^ (byte >> bit)) & 1 ? 0xedb88320u : 0);
+		}
+	assert_int_equal(~crc, 0x2144df1c);
 	assert_int_equal(at32(o.k[0].p + a.n + 8), 1700000000);
 	assert_int_equal(at32(o.k[0].p + a.n + 12), 123456789);
 	assert_int_equal(at32(o.k[0].p + a.n + 16), 1u << 24 | 7 << 8 | 3);
@@ -496,6 +551,7 @@ int main(void)
 	     NULL},
 	    {"BR50 a wrong checksum stays wrong, none stays none", a_wrong_checksum_stays_wrong, NULL, NULL,
 	     NULL},
+	    {"BR50 checksums that lie in the range", checksums_that_lie_in_the_range, NULL, NULL, NULL},
 	    {"BR51 masks of cut packets and fragments", masks_of_cut_packets_and_fragments, NULL, NULL, NULL},
 	    {"BR49 masks behind IPv6 extension headers", masks_behind_extension_headers, NULL, NULL, NULL},
 	    {"stamps: tag and trailer", stamps, NULL, NULL, NULL},

@@ -38,10 +38,10 @@ uint32_t compile_filter(struct compile *c, const struct object *o, const struct 
 	c->no_memory |= r == -ENOMEM;
 	if (r)
 		return BROKER_NONE;
-	if (filter_uses(f, FILTER_PACKETS, &why)) {
+	if (filter_uses(f, FILTER_BYTES, &why)) {
 		compile_fail(c, o, text,
 			     "name addresses and ports; which pods are meant says the map's `from`", "%s",
-			     why.n ? why.p : "cannot be judged over packets");
+			     why.n ? why.p : "cannot be judged by bytes");
 		return BROKER_NONE;
 	}
 	filter_print(f, &form);

@@ -170,12 +170,20 @@ bool filter_eq(const struct filter *a, const struct filter *b)
 	return node_eq(a->root, b->root);
 }
 
-static const struct node *without(const struct node *n, unsigned use)
+/* What a packet has only through the record of its ends is a field of records that the kernel has not. */
+static bool has_use(unsigned uses, enum filter_use use)
+{
+	if (use == FILTER_BYTES)
+		return uses & USE_PACKETS && (uses & USE_KERNEL || !(uses & USE_RECORDS));
+	return uses & 1u << use;
+}
+
+static const struct node *without(const struct node *n, enum filter_use use)
 {
 	const struct node *bad = NULL;
 
 	if (n->op == NODE_TEST || n->op == NODE_HAS)
-		return filter_fields[n->field].uses & use ? NULL : n;
+		return has_use(filter_fields[n->field].uses, use) ? NULL : n;
 	for (unsigned i = 0; i < n->kids_len && !bad; i++)
 		bad = without(n->kids[i], use);
 	return bad;
@@ -183,7 +191,7 @@ static const struct node *without(const struct node *n, unsigned use)
 
 int filter_uses(const struct filter *f, enum filter_use use, struct buf *why)
 {
-	static const char *const places[] = {"records", "packets", "the kernel"};
+	static const char *const places[] = {"records", "packets", "the kernel", "a packet's bytes"};
 	const struct node *bad;
 
 	if (f->pcap && use == FILTER_KERNEL && pcap_filter_loops(f->pcap)) {
@@ -206,7 +214,7 @@ int filter_uses(const struct filter *f, enum filter_use use, struct buf *why)
 		}
 		return -ENOTSUP;
 	}
-	bad = without(f->root, 1u << use);
+	bad = without(f->root, use);
 	if (!bad)
 		return 0;
 	if (why) {

@@ -37,7 +37,8 @@ bool filter_eq(const struct filter *a, const struct filter *b);
 void filter_names(const struct filter *f, void (*fn)(void *ctx, const char *field, struct str name),
 		  void *ctx);
 
-enum filter_use { FILTER_RECORDS, FILTER_PACKETS, FILTER_KERNEL };
+/* FILTER_BYTES: packets of which nothing is known but their bytes (no names, no verdict). */
+enum filter_use { FILTER_RECORDS, FILTER_PACKETS, FILTER_KERNEL, FILTER_BYTES };
 /* Whether it can run there. 0, or -ENOTSUP with the reason and the term in why (may be NULL). */
 int filter_uses(const struct filter *f, enum filter_use use, struct buf *why);
 

@@ -2,7 +2,8 @@
 /*
  * Connections: one entry per connection and node, after translation, under a key whose ends are sorted, so
  * that both directions meet the same entry. Unanswered ones live in an LRU table (half4, half6), answered
- * ones in a hash that never evicts (conn4, conn6). The entry is the flow record.
+ * ones in a hash that never evicts (conn4, conn6): TCP once its initiator has confirmed the answer. The entry
+ * is the flow record.
  */
 #ifndef WEFT_SEAM_CONN_H
 #define WEFT_SEAM_CONN_H
@@ -56,7 +57,7 @@ struct conn_value {
 	__u64 born; /* monotonic ns */
 	struct conn_way back;
 	__u32 rule_egress, rule_ingress; /* rules that let it in; 0: not judged here or not isolated */
-	__u32 handshake_us;
+	__u32 handshake_us;		 /* until the first packet back; 0: none came */
 	__u32 retransmits;
 };
 WEFT_SEAM_SIZE(struct conn_value, 88);

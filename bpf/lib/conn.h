@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
  * Connections: found by both directions under one key, made by the first packet in the table of the
- * unanswered, moved by the answer to the table that never evicts. Nothing here judges; weft_gc lets entries
- * age out.
+ * unanswered, moved by the answer to the table that never evicts: of TCP by the packet that confirms the
+ * answer, which a source that is nobody's never sends. Nothing here judges; weft_gc lets entries age out.
  */
 #ifndef WEFT_BPF_CONN_H
 #define WEFT_BPF_CONN_H
@@ -119,6 +119,13 @@ __attribute__((noinline)) int conn_open(int translated)
 	return 0;
 }
 
+ALWAYS_INLINE __u32 conn_age_us(const struct conn_value *c)
+{
+	__u32 us = (__u32)((bpf_ktime_get_ns() - c->born) / 1000);
+
+	return us ? us : 1;
+}
+
 /* Moves the unanswered entry of p->k4 or p->k6 to the table of the answered. */
 __attribute__((noinline)) int conn_answer(void)
 {
@@ -134,7 +141,8 @@ __attribute__((noinline)) int conn_answer(void)
 	v = &p->conn;
 	*v = *half;
 	v->flags |= CONN_ANSWERED;
-	v->handshake_us = (__u32)((bpf_ktime_get_ns() - v->born) / 1000);
+	if (!v->handshake_us)
+		v->handshake_us = conn_age_us(v);
 	err = p->v6 ? (int)bpf_map_update_elem(&conn6, &p->k6, v, BPF_NOEXIST)
 		    : (int)bpf_map_update_elem(&conn4, &p->k4, v, BPF_NOEXIST);
 	if (err && err != -EEXIST)
@@ -197,6 +205,20 @@ ALWAYS_INLINE int conn_is_doubtful(const struct packet *p, const struct conn_val
 	return !(c->flags & CONN_ANSWERED) && p->now >> SPAN_SHIFT != c->seen >> SPAN_SHIFT;
 }
 
+/* TCP is answered once its initiator has confirmed the answer (RFC 9293, 3.5), the rest by the first packet
+ * back. */
+ALWAYS_INLINE int conn_pass_unanswered(struct packet *p, struct conn_value *c)
+{
+	if (p->t.proto != IPPROTO_TCP)
+		return p->backward ? conn_answer() : 0;
+	if (p->backward) {
+		if (!c->handshake_us)
+			c->handshake_us = conn_age_us(c);
+		return 0;
+	}
+	return c->handshake_us && !(p->tcp & TCP_SYN) ? conn_answer() : 0;
+}
+
 /* Counts a packet of a known connection and follows its state. */
 ALWAYS_INLINE int conn_pass(struct packet *p, struct conn_value *c)
 {
@@ -217,9 +239,7 @@ ALWAYS_INLINE int conn_pass(struct packet *p, struct conn_value *c)
 		if (p->tcp & TCP_RST)
 			return 0; /* refused: no answer that is worth a place */
 	}
-	if (p->backward && !(c->flags & CONN_ANSWERED))
-		return conn_answer();
-	return 0;
+	return c->flags & CONN_ANSWERED ? 0 : conn_pass_unanswered(p, c);
 }
 
 #endif

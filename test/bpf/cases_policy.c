@@ -220,6 +220,7 @@ const struct bpf_case policy_cases[] = {
      b_takes_nothing,
      {{TO_B, {TCP, N1, B, 1000, 80, SYN}, STACK},
       {FROM_B, {TCP, B, N1, 80, 1000, SYNACK}, STACK},
+      {TO_B, {TCP, N1, B, 1000, 80, ACK}, STACK},
       {TO_B, {UDP, N1, B, 1000, 80}, STACK},
       {TO_B, {PING, N1, B, 1}, STACK},
       {TO_B, {TCP, N2, B, 1000, 80, SYN}, DROPPED, DROP_POLICY_INGRESS, IF_B, SET},

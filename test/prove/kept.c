@@ -32,13 +32,22 @@ static void uid_at(const struct lab *l, const struct addr *a, char uid[24])
 	snprintf(uid, 24, STR_FMT, STR_ARG(text));
 }
 
-void kept_open(struct lab *l, const struct batch *b)
+/* TCP is open once its answer was confirmed. */
+static bool opens(struct lab *l, const struct kept *k)
 {
 	uint8_t frame[FRAME_MAX];
+
+	return exchange_passes(l, &k->src, &k->dst, frame, frame_of(k, false, frame)) &&
+	       (k->proto != IPPROTO_TCP ||
+		exchange_passes(l, &k->src, &k->dst, frame, frame_of(k, true, frame)));
+}
+
+void kept_open(struct lab *l, const struct batch *b)
+{
 	l->open.len = 0;
 	VEC_EACH (&b->kept, k) {
 		struct open o = {.k = *k};
-		if (!l->kernels || !exchange_passes(l, &k->src, &k->dst, frame, frame_of(k, false, frame)))
+		if (!l->kernels || !opens(l, k))
 			continue;
 		uid_at(l, &k->src, o.uids[0]);
 		uid_at(l, &k->dst, o.uids[1]);

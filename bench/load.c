@@ -35,8 +35,9 @@ enum {
 	TARGETS = 8,
 	EVENTS = 256,
 	BATCH = 64,
-	LIMIT_MS = 3000, /* a flow that takes longer failed */
-	QUIET_MS = 300,	 /* the last segments of the last connections */
+	LIMIT_MS = 3000,   /* a flow that takes longer failed */
+	CALLS_MS = 100000, /* that many calls take no longer */
+	QUIET_MS = 300,	   /* the last segments of the last connections */
 };
 
 static volatile sig_atomic_t over;
@@ -392,7 +393,7 @@ static struct target *choose(struct client *c)
 	return c->targets;
 }
 
-static void run(struct client *c, uint64_t rate, uint64_t ms)
+static void run(struct client *c, uint64_t rate, uint64_t ms, uint64_t count)
 {
 	struct epoll_event e[EVENTS];
 	uint64_t began = now_us(CLOCK_MONOTONIC), looked = began, end = began + ms * 1000, now;
@@ -401,6 +402,9 @@ static void run(struct client *c, uint64_t rate, uint64_t ms)
 		uint64_t due = now < end ? (now - began) * rate / 1000000 : 0;
 		bool behind = false;
 
+		if (c->begun >= count)
+			end = now;
+		due = due < count ? due : count;
 		for (int i = 0; c->begun < due && !(behind = i == BATCH); i++)
 			begin(c, choose(c));
 		int got = epoll_wait(c->poll, e, EVENTS, behind ? 0 : 1);
@@ -420,7 +424,7 @@ static void run(struct client *c, uint64_t rate, uint64_t ms)
 	}
 }
 
-static int ask(uint64_t rate, uint64_t ms, char **words, int n)
+static int ask(uint64_t rate, uint64_t ms, uint64_t count, char **words, int n)
 {
 	static struct client c = {.free = -1};
 	uint64_t before[DEVICE], after[DEVICE], began, took;
@@ -436,7 +440,7 @@ static int ask(uint64_t rate, uint64_t ms, char **words, int n)
 	}
 	read_device(before);
 	began = now_us(CLOCK_MONOTONIC);
-	run(&c, rate, ms);
+	run(&c, rate, ms, count);
 	took = now_us(CLOCK_MONOTONIC) - began;
 	usleep(QUIET_MS * 1000);
 	read_device(after);
@@ -444,12 +448,11 @@ static int ask(uint64_t rate, uint64_t ms, char **words, int n)
 	for (unsigned i = 0; i < c.n_targets; i++)
 		printf("%s{\"begun\":%" PRIu64 ",\"done\":%" PRIu64 ",\"failed\":%" PRIu64 "}", i ? "," : "",
 		       c.targets[i].begun, c.targets[i].done, c.targets[i].failed);
-	printf("],\"asked\":%" PRIu64 ",\"refused\":%" PRIu64 ",\"why\":\"%s\",\"wall_us\":%" PRIu64
-	       ",\"cpu_us\":%" PRIu64 ",\"packets\":[%" PRIu64 ",%" PRIu64 "],\"bytes\":[%" PRIu64 ",%" PRIu64
-	       "]}\n",
-	       rate * ms / 1000, c.refused, c.why ? strerror(c.why) : "", took,
-	       now_us(CLOCK_PROCESS_CPUTIME_ID), after[SENT] - before[SENT], after[GOT] - before[GOT],
-	       after[SENT_BYTES] - before[SENT_BYTES], after[GOT_BYTES] - before[GOT_BYTES]);
+	printf("],\"refused\":%" PRIu64 ",\"why\":\"%s\",\"wall_us\":%" PRIu64 ",\"cpu_us\":%" PRIu64
+	       ",\"packets\":[%" PRIu64 ",%" PRIu64 "],\"bytes\":[%" PRIu64 ",%" PRIu64 "]}\n",
+	       c.refused, c.why ? strerror(c.why) : "", took, now_us(CLOCK_PROCESS_CPUTIME_ID),
+	       after[SENT] - before[SENT], after[GOT] - before[GOT], after[SENT_BYTES] - before[SENT_BYTES],
+	       after[GOT_BYTES] - before[GOT_BYTES]);
 	return 0;
 }
 
@@ -549,18 +552,24 @@ int main(int argc, char **argv)
 {
 	struct sigaction end = {.sa_handler = on_signal};
 	struct rlimit files = {65536, 65536};
+	uint64_t rate, n;
 
 	sigaction(SIGTERM, &end, NULL);
 	(void)setrlimit(RLIMIT_NOFILE, &files);
 	if (argc == 3 && !strcmp(argv[1], "serve"))
 		return serve(atoi(argv[2]));
+	rate = argc > 3 ? strtoull(argv[2], NULL, 10) : 0;
+	n = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
 	if (argc > 4 && !strcmp(argv[1], "ask"))
-		return ask(strtoull(argv[2], NULL, 10), strtoull(argv[3], NULL, 10), argv + 4, argc - 4);
+		return ask(rate, n, UINT64_MAX, argv + 4, argc - 4);
+	if (argc > 4 && !strcmp(argv[1], "calls"))
+		return ask(rate, CALLS_MS, n, argv + 4, argc - 4);
 	if (argc == 6 && !strcmp(argv[1], "syn"))
 		return syn_flood(argv[2], atoi(argv[3]), strtoull(argv[4], NULL, 10),
 				 strtoull(argv[5], NULL, 10));
 	fputs("usage: bench-load serve PORT\n"
 	      "       bench-load ask RATE MILLISECONDS tcp|udp,ADDRESS,PORT,SHARE…\n"
+	      "       bench-load calls RATE COUNT tcp|udp,ADDRESS,PORT,SHARE…\n"
 	      "       bench-load syn ADDRESS PORT RATE COUNT\n",
 	      stderr);
 	return 2;

@@ -22,9 +22,7 @@
 struct gc {
 	__u64 now;
 	__u32 removed;
-	__u32 conns;  /* of them from conn4 and conn6 */
-	__u32 halves; /* and from half4 and half6 */
-	__u32 order;  /* GC_… */
+	__u32 order; /* GC_… */
 };
 
 ALWAYS_INLINE int gc_is_gone(const struct addr16 *a)
@@ -83,8 +81,28 @@ ALWAYS_INLINE void gc_mark(const struct gc *g, struct conn_value *v)
 		__sync_fetch_and_or(&v->flags, CONN_RECHECK);
 }
 
-/* 1: it was removed. */
-ALWAYS_INLINE int gc_4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
+ALWAYS_INLINE void gc_count(__u32 which, __u64 more)
+{
+	__u64 *n = bpf_map_lookup_elem(&counter, &which);
+
+	if (n)
+		__sync_fetch_and_add(n, more);
+}
+
+/* Counted before it is removed: who reads meanwhile must not take it for one that made room. */
+ALWAYS_INLINE void gc_remove(struct bpf_map *map, const void *key, struct ended *e, struct gc *g, __u32 which)
+{
+	gc_count(which, 1);
+	if (bpf_map_delete_elem(map, key)) {
+		gc_count(which, (__u64)-1);
+		return;
+	}
+	ended_tell(e);
+	g->removed++;
+}
+
+ALWAYS_INLINE void gc_4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g,
+			__u32 which)
 {
 	int over = gc_is_over(g, key->proto, v);
 	struct ended e;
@@ -93,17 +111,14 @@ ALWAYS_INLINE int gc_4(struct bpf_map *map, struct conn4_key *key, struct conn_v
 		over = ENDED_GONE;
 	if (!over) {
 		gc_mark(g, v);
-		return 0;
+		return;
 	}
 	ended_4(&e, key, v, (__u32)over);
-	if (bpf_map_delete_elem(map, key))
-		return 0;
-	ended_tell(&e);
-	g->removed++;
-	return 1;
+	gc_remove(map, key, &e, g, which);
 }
 
-ALWAYS_INLINE int gc_6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
+ALWAYS_INLINE void gc_6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g,
+			__u32 which)
 {
 	int over = gc_is_over(g, key->proto, v);
 	struct ended e;
@@ -112,37 +127,33 @@ ALWAYS_INLINE int gc_6(struct bpf_map *map, struct conn6_key *key, struct conn_v
 		over = ENDED_GONE;
 	if (!over) {
 		gc_mark(g, v);
-		return 0;
+		return;
 	}
 	ended_6(&e, key, v, (__u32)over);
-	if (bpf_map_delete_elem(map, key))
-		return 0;
-	ended_tell(&e);
-	g->removed++;
-	return 1;
+	gc_remove(map, key, &e, g, which);
 }
 
 static long gc_conn4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
 {
-	g->conns += (__u32)gc_4(map, key, v, g);
+	gc_4(map, key, v, g, COUNTER_CONN_REMOVED);
 	return 0;
 }
 
 static long gc_conn6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
 {
-	g->conns += (__u32)gc_6(map, key, v, g);
+	gc_6(map, key, v, g, COUNTER_CONN_REMOVED);
 	return 0;
 }
 
 static long gc_half4(struct bpf_map *map, struct conn4_key *key, struct conn_value *v, struct gc *g)
 {
-	g->halves += (__u32)gc_4(map, key, v, g);
+	gc_4(map, key, v, g, COUNTER_HALF_REMOVED);
 	return 0;
 }
 
 static long gc_half6(struct bpf_map *map, struct conn6_key *key, struct conn_value *v, struct gc *g)
 {
-	g->halves += (__u32)gc_6(map, key, v, g);
+	gc_6(map, key, v, g, COUNTER_HALF_REMOVED);
 	return 0;
 }
 
@@ -212,14 +223,6 @@ static long gc_fragment(struct bpf_map *map, struct fragment_key *key, struct fr
 	return 0;
 }
 
-ALWAYS_INLINE void gc_count(__u32 which, __u32 removed)
-{
-	__u64 *n = bpf_map_lookup_elem(&counter, &which);
-
-	if (n)
-		__sync_fetch_and_add(n, removed);
-}
-
 /* The unanswered first: an entry that is answered meanwhile takes its mark along, or is met in its new place.
  */
 SEC("syscall") int weft_gc(struct gc_order *order)
@@ -236,8 +239,6 @@ SEC("syscall") int weft_gc(struct gc_order *order)
 		bpf_for_each_map_elem(&fragment, gc_fragment, &g, 0);
 	bpf_for_each_map_elem(&learned, gc_learned, &names, 0);
 	g.removed += names.removed;
-	gc_count(COUNTER_CONN_REMOVED, g.conns);
-	gc_count(COUNTER_HALF_REMOVED, g.halves);
 	order->removed = g.removed;
 	return 0;
 }

@@ -81,7 +81,10 @@ ALWAYS_INLINE struct conn_value *conn_find(struct packet *p)
 	return c;
 }
 
-/* A new connection, initiated by t.src. An LRU table takes it always; what it evicts was never answered. */
+/*
+ * A new connection, initiated by t.src. An LRU table takes it always; what it evicts was never answered. A
+ * SYN-ACK begins none: it answers one that made room, and would be told as one of the wrong end (BR24).
+ */
 __attribute__((noinline)) int conn_open(int translated)
 {
 	struct packet *p = packet_get();
@@ -90,6 +93,8 @@ __attribute__((noinline)) int conn_open(int translated)
 
 	if (!p)
 		return DROP_CONN_FULL;
+	if ((p->tcp & (TCP_SYN | TCP_ACK)) == (TCP_SYN | TCP_ACK))
+		return 0;
 	v = &p->conn;
 	__builtin_memset(v, 0, sizeof(*v));
 	v->there.bytes = p->len;

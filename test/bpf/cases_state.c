@@ -46,6 +46,12 @@ static int answer_failed(void)
 	return must_be("answered", map_size(conns()), 0) | must_be("unanswered", map_size(halves()), 1);
 }
 
+static int nothing_begun(void)
+{
+	return must_be("unanswered", map_size(halves()), 0) |
+	       must_be("half inserted", read_counter(COUNTER_HALF_INSERTED), 0);
+}
+
 static void fill_conns(void)
 {
 	struct conn_value v = {.flags = CONN_ANSWERED};
@@ -208,6 +214,11 @@ const struct bpf_case state_cases[] = {
      NULL,
      {{FROM_A, {TCP, A, B, 1000, 80, SYN}, POD}, {FROM_B, {TCP, B, A, 80, 1000, RST}, POD}},
      answer_failed},
+    {"BR24 an answer to what made room passes, and is no connection of the other end",
+     BOTH,
+     NULL,
+     {{FROM_B, {TCP, B, A, 80, 1000, SYNACK}, POD}},
+     nothing_begun},
     {"a full table of connections drops by name",
      BOTH,
      fill_conns,

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """bench-load in pods of namespace default: servers and clients with counts of their own, and what Weft's programs cost
 meanwhile. For play.py of this folder and for test/run/overload."""
+import functools
 import glob
 import http.client
 import json
@@ -48,6 +49,7 @@ def end(process):
     return counted(process)
 
 
+@functools.lru_cache
 def ips(pod):
     """Its address in each family."""
     return [i["ip"] for i in json.loads(weft_run("get", "pod", pod, "-o", "json").stdout)["status"]["podIPs"]]

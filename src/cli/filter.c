@@ -129,6 +129,8 @@ static json_t *as_json(const struct answer *a)
 		json_object_set_new(runs, uses[i], use);
 	}
 	json_object_set_new(o, "runs", runs);
+	json_object_set_new(o, "fragments",
+			    json_string(filter_asks_first_fragment(a->filter) ? "first only" : "all"));
 	if (a->program >= 0)
 		json_object_set_new(o, "program",
 				    json_pack("{s:I,s:I}", "instructions", (json_int_t)a->insns, "walked",
@@ -181,6 +183,8 @@ static void print_lines(const struct answer *a, const char *path)
 	for (size_t i = 0; i < ARRAY_LEN(places); i++)
 		printf("%-9s%s%s\n", i ? "" : "runs",
 		       a->can[i] ? "over " : "not: ", a->can[i] ? places[i] : a->why[i].p);
+	if (a->can[FILTER_PACKETS] && filter_asks_first_fragment(a->filter))
+		printf("%-9sfragments are not tracked: a later one has no ports, flags and types\n", "");
 	if (a->program >= 0)
 		printf("%-9sloaded: %u instructions, of which the kernel walked %u to accept it\n", "",
 		       a->insns, a->walked);

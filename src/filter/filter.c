@@ -189,6 +189,34 @@ static const struct node *without(const struct node *n, enum filter_use use)
 	return bad;
 }
 
+static bool asks_first_fragment(const struct node *n)
+{
+	bool asks = false;
+
+	switch (n->op == NODE_TEST || n->op == NODE_HAS ? n->field : FIELD_MAX) {
+	case FIELD_PORT:
+	case FIELD_TCP_FLAGS:
+	case FIELD_TCP_FIN:
+	case FIELD_TCP_SYN:
+	case FIELD_TCP_RST:
+	case FIELD_TCP_PSH:
+	case FIELD_TCP_ACK:
+	case FIELD_TCP_URG:
+	case FIELD_ICMP_TYPE:
+	case FIELD_ICMP_CODE:
+		return true;
+	default:
+		for (unsigned i = 0; i < n->kids_len && !asks; i++)
+			asks = asks_first_fragment(n->kids[i]);
+		return asks;
+	}
+}
+
+bool filter_asks_first_fragment(const struct filter *f)
+{
+	return f->root && asks_first_fragment(f->root);
+}
+
 int filter_uses(const struct filter *f, enum filter_use use, struct buf *why)
 {
 	static const char *const places[] = {"records", "packets", "the kernel", "a packet's bytes"};

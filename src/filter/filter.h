@@ -33,6 +33,9 @@ void filter_print(const struct filter *f, struct buf *out);
 int filter_print_other(const struct filter *f, struct buf *out, struct buf *why);
 bool filter_is_pcap(const struct filter *f);
 bool filter_eq(const struct filter *a, const struct filter *b);
+/* Whether it asks for what later fragments of a datagram do not have (ports, flags, types): they are not
+ * tracked, so such a term is false for them. */
+bool filter_asks_first_fragment(const struct filter *f);
 /* Calls fn for each whole name (no pattern) that a field without its side, "pod", is compared with. */
 void filter_names(const struct filter *f, void (*fn)(void *ctx, const char *field, struct str name),
 		  void *ctx);

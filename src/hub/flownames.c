@@ -3,44 +3,22 @@
 #include "hub/flownames.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "base/clock.h"
 #include "base/own.h"
 #include "hub/cluster.h"
+#include "hub/flowplaces.h"
 
 enum { LABELS_MAX = 64 };
-
-struct place_key { /* where an endpoint listens */
-	struct addr addr;
-	uint16_t port;
-	uint8_t proto, pad;
-};
-
-struct claim {				/* a Service with slices that name the place */
-	const struct identity *service; /* a reference */
-	unsigned slices;
-};
-
-struct tenure { /* until the next one of its place */
-	int64_t from;
-	const struct identity *service; /* a reference; NULL: none, or several */
-};
-
-struct place {
-	struct place_key key;
-	VEC(struct claim) claims;   /* now */
-	VEC(struct tenure) tenures; /* by time */
-};
 
 struct flow_names {
 	struct store *store;
 	struct subscription *sub;
 	struct identities *ids;
 	const struct identity *outside, *unknown; /* references */
-	struct hash places;
+	struct flow_places *places;
 	VEC(struct prefix) ranges; /* of the nodes' pods */
 	bool ranges_stale;
 };
@@ -181,133 +159,6 @@ static void note_object(struct flow_names *f, const struct object *o, bool gone,
 	identity_unref(f->ids, &who);
 }
 
-/* --- endpoints --------------------------------------------------------------------------------------- */
-
-static struct str place_str(const struct place_key *k)
-{
-	return (struct str){(const char *)k, sizeof(*k)};
-}
-
-static struct place *place_get(struct flow_names *f, const struct place_key *k)
-{
-	struct place *p = hash_get(&f->places, place_str(k));
-
-	if (p)
-		return p;
-	p = calloc(1, sizeof(*p));
-	if (!p || hash_set(&f->places, place_str(k), p, NULL)) {
-		free(p);
-		return NULL;
-	}
-	p->key = *k;
-	return p;
-}
-
-static void place_free(struct flow_names *f, struct place *p)
-{
-	VEC_EACH (&p->claims, c)
-		identity_unref(f->ids, &c->service);
-	VEC_EACH (&p->tenures, t)
-		identity_unref(f->ids, &t->service);
-	vec_free(&p->claims);
-	vec_free(&p->tenures);
-	free(p);
-}
-
-static void place_claim(struct flow_names *f, struct place *p, const struct identity *service, bool claims)
-{
-	VEC_EACH (&p->claims, c)
-		if (c->service == service) {
-			c->slices += claims ? 1 : -1u;
-			if (c->slices)
-				return;
-			identity_unref(f->ids, &c->service);
-			vec_remove(&p->claims, (size_t)(c - p->claims.items));
-			return;
-		}
-	if (claims && !vec_push(&p->claims, (struct claim){service, 1}))
-		identity_ref(service);
-}
-
-static void place_settle(struct place *p, int64_t at)
-{
-	const struct identity *now = p->claims.len == 1 ? p->claims.items[0].service : NULL;
-	const struct tenure *last = p->tenures.len ? &p->tenures.items[p->tenures.len - 1] : NULL;
-
-	if (last ? last->service == now : !now)
-		return;
-	if (last && at < last->from)
-		at = last->from;
-	if (!vec_push(&p->tenures, (struct tenure){at, now}))
-		identity_ref(now);
-}
-
-static const struct identity *place_at(const struct flow_names *f, const struct place_key *k, int64_t at)
-{
-	const struct place *p = hash_get(&f->places, place_str(k));
-
-	for (size_t i = p ? p->tenures.len : 0; i--;)
-		if (p->tenures.items[i].from <= at)
-			return p->tenures.items[i].service;
-	return NULL;
-}
-
-static uint8_t protocol_number(struct str protocol)
-{
-	return str_eqz(protocol, "UDP")	   ? IPPROTO_UDP
-	       : str_eqz(protocol, "SCTP") ? IPPROTO_SCTP
-					   : IPPROTO_TCP;
-}
-
-enum slice_step { SLICE_CLAIM, SLICE_LEAVE, SLICE_SETTLE };
-
-static void slice_place(struct flow_names *f, const struct endpoint *e, const struct endpoint_port *port,
-			const struct identity *service, enum slice_step step, int64_t at)
-{
-	struct place_key key = {.port = (uint16_t)port->port.v, .proto = protocol_number(port->protocol)};
-	struct place *p;
-
-	if (!e->addresses.len || addr_parse(e->addresses.items[0], &key.addr))
-		return;
-	p = place_get(f, &key);
-	if (!p)
-		return; /* out of memory: it stays without a name */
-	if (step == SLICE_SETTLE)
-		place_settle(p, at);
-	else
-		place_claim(f, p, service, step == SLICE_CLAIM);
-}
-
-static void slice_each(struct flow_names *f, const struct object *o, enum slice_step step, int64_t at)
-{
-	const struct endpointslice *es = o->endpointslice;
-	const struct str *name = strmap_get(&o->meta.labels, STR("kubernetes.io/service-name"));
-	struct identity like = {.kind = IDENTITY_SERVICE, .ns = o->meta.ns};
-	const struct identity *service;
-
-	if (!name)
-		return;
-	like.name = *name;
-	service = identity_get(f->ids, &like);
-	for (size_t i = 0; service && i < es->endpoints.len; i++)
-		for (size_t j = 0; j < es->ports.len; j++)
-			slice_place(f, &es->endpoints.items[i], &es->ports.items[j], service, step, at);
-	identity_unref(f->ids, &service);
-}
-
-/* Between the old and the new state of a slice nobody is let go. */
-static void note_slice(struct flow_names *f, const struct object *now, const struct object *old, int64_t at)
-{
-	if (now)
-		slice_each(f, now, SLICE_CLAIM, at);
-	if (old)
-		slice_each(f, old, SLICE_LEAVE, at);
-	if (now)
-		slice_each(f, now, SLICE_SETTLE, at);
-	if (old)
-		slice_each(f, old, SLICE_SETTLE, at);
-}
-
 /* --- names ------------------------------------------------------------------------------------------- */
 
 /* An object that comes with its addresses, at the hub's start, has had them since it was made. */
@@ -332,9 +183,9 @@ static void on_event(void *ctx, const struct event *e)
 	f->ranges_stale = f->ranges_stale || e->object->desc->kind == KIND_node;
 	if (e->type == EVENT_ADDED)
 		at = since_when(e->object, at);
-	if (e->object->desc->kind == KIND_endpointslice)
-		note_slice(f, gone ? NULL : e->object, gone ? e->object : e->old, at);
-	else
+	if (e->object->desc->kind == KIND_endpointslice || e->object->desc->kind == KIND_service)
+		flow_places_note(f->places, gone ? NULL : e->object, gone ? e->object : e->old, at);
+	if (e->object->desc->kind != KIND_endpointslice)
 		note_object(f, e->object, gone, at);
 }
 
@@ -377,49 +228,19 @@ static const struct identity *who_at(struct flow_names *f, const struct addr *a,
 
 void flow_names_set(struct flow_names *f, struct record *r)
 {
-	struct place_key place = {.addr = r->to.addr, .port = r->to.port, .proto = r->proto};
-
 	r->from.who = who_at(f, &r->from.addr, r->first);
 	r->to.who = who_at(f, &r->to.addr, r->first);
-	r->service = place_at(f, &place, r->first);
+	flow_places_set(f->places, r);
 	r->again = (r->kind == RECORD_FLOW || r->kind == RECORD_DNS) && r->from.who->kind == IDENTITY_POD &&
 		   r->from.who->node.n && !str_eqz(r->from.who->node, r->node);
 }
 
 /* --- life -------------------------------------------------------------------------------------------- */
 
-static void shorten(struct flow_names *f, struct place *p, int64_t before)
-{
-	size_t gone = 0;
-
-	while (gone + 1 < p->tenures.len && p->tenures.items[gone + 1].from <= before)
-		gone++;
-	for (size_t i = 0; i < gone; i++)
-		identity_unref(f->ids, &p->tenures.items[i].service);
-	memmove(p->tenures.items, p->tenures.items + gone,
-		(p->tenures.len - gone) * sizeof(*p->tenures.items));
-	p->tenures.len -= gone;
-}
-
 void flow_names_forget(struct flow_names *f, int64_t before)
 {
-	VEC(struct place *) empty = {};
-
 	identities_forget(f->ids, before);
-	HASH_EACH (&f->places, slot) {
-		struct place *p = slot->value;
-
-		shorten(f, p, before);
-		if (!p->claims.len &&
-		    (!p->tenures.len || (p->tenures.len == 1 && !p->tenures.items[0].service)) &&
-		    vec_push(&empty, p))
-			break; /* next time */
-	}
-	VEC_EACH (&empty, p) {
-		hash_del(&f->places, place_str(&(*p)->key));
-		place_free(f, *p);
-	}
-	vec_free(&empty);
+	flow_places_forget(f->places, before);
 }
 
 static int note_all(struct flow_names *f)
@@ -433,9 +254,9 @@ static int note_all(struct flow_names *f)
 		if (store_list(f->store, kinds[k], STR(""), &list))
 			return -ENOMEM;
 		VEC_EACH (&list.list, o) {
-			if (kinds[k] == KIND_endpointslice)
-				note_slice(f, *o, NULL, since_when(*o, now));
-			else
+			if (kinds[k] == KIND_endpointslice || kinds[k] == KIND_service)
+				flow_places_note(f->places, *o, NULL, since_when(*o, now));
+			if (kinds[k] != KIND_endpointslice)
 				note_object(f, *o, false, since_when(*o, now));
 		}
 		vec_free(&list.list);
@@ -457,7 +278,9 @@ int flow_names_new(struct flow_names **out, struct store *s, struct identities *
 	f->ranges_stale = true;
 	f->outside = identity_get(ids, &outside);
 	f->unknown = identity_get(ids, &unknown);
-	r = f->outside && f->unknown ? note_all(f) : -ENOMEM;
+	r = f->outside && f->unknown ? flow_places_new(&f->places, s, ids) : -ENOMEM;
+	if (!r)
+		r = note_all(f);
 	if (!r)
 		r = store_subscribe(s, on_event, f, &f->sub);
 	if (r)
@@ -474,9 +297,7 @@ void flow_names_free(struct flow_names **pf)
 	if (!f)
 		return;
 	store_unsubscribe(&f->sub);
-	HASH_EACH (&f->places, slot)
-		place_free(f, slot->value);
-	hash_fini(&f->places);
+	flow_places_free(&f->places);
 	identity_unref(f->ids, &f->outside);
 	identity_unref(f->ids, &f->unknown);
 	vec_free(&f->ranges);

@@ -12,8 +12,8 @@
 struct flow_names;
 int flow_names_new(struct flow_names **out, struct store *s, struct identities *ids); /* 0 or -errno */
 void flow_names_free(struct flow_names **n);
-/* Sets both ends' `who`, the one Service whose backend the responder is (none: NULL; several: NULL), and
- * `again`; r->node is the node that saw it. */
+/* Sets both ends' `who`, the Service that was called (flowplaces.h; none: NULL; several: NULL) with its own
+ * address and port, and `again`; r->node is the node that saw it. */
 void flow_names_set(struct flow_names *n, struct record *r);
 /* Forgets who had what before that time, ns since 1970. */
 void flow_names_forget(struct flow_names *n, int64_t before);

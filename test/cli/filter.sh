@@ -61,6 +61,8 @@ run 0 filter 'tcp port 80' && says "pcap     pcap:'tcp port 80'" && says 'native
 ok "a pcap expression is told as one" $?
 run 0 filter --other 'tcp port 443 and net 10.0.0.0/8' && [ "$(cat "$tmp/out")" = 'tcp && port == 443 && ip == 10.0.0.0/8' ] && run 1 filter --other 'pod == web' && says 'no pcap form: pod == "web"' && run 2 filter --other --kernel tcp && says 'stands alone'
 ok "--other: the other form alone, or why there is none" $?
+run 0 filter 'udp && port == 53' && says 'fragments are not tracked' && run 0 filter 'ip == 10.0.0.1 && udp' && ! says 'fragments' && run 0 filter --pcap "$tmp/six.pcap" 'ip == 10.0.0.1 && tcp && ip.fragment' && says 'matches  1 of 6' && run 0 filter --pcap "$tmp/six.pcap" 'ip.fragment && port == 80' && says 'matches  0 of 6'
+ok "BR72: a later fragment matches addresses and no ports, and that they are not tracked is said" $?
 run 1 filter 'tcp && prt == 80' && says 'filter:1:8: error: there is no field "prt"' && says 'did you mean port?'
 ok "an error points at its column and proposes" $?
 run 0 filter 'tcp && rtt > 20ms' && says 'not: tcp.rtt cannot be judged over packets: tcp.rtt >= 20001us' && says 'cannot be judged over the kernel' &&

@@ -193,6 +193,17 @@ static const char *address(const char *pod)
 	return out;
 }
 
+static const char *service_address(const char *name)
+{
+	static char text[64];
+	const struct object *o = store_get(w.store, KIND_service, STR("default"), str_of(name));
+
+	assert_non_null(o);
+	assert_true(o->service->spec->cluster_ips.len > 0);
+	snprintf(text, sizeof(text), STR_FMT, STR_ARG(o->service->spec->cluster_ips.items[0]));
+	return text;
+}
+
 static void br15_names_and_services(void **state)
 {
 	char web[64], caller[64];
@@ -222,17 +233,25 @@ static void br15_names_and_services(void **state)
 	r = flow(3, caller, web, 8080, true);
 	tell("node-2", (struct report){.epoch = 1, .first = 2}, &r, 1);
 	assert_int_equal(found("{\"filter\":\"dst.port == 8080 && has(service)\"}"), 1);
+	/* but where its own address is called, it can: also when nobody answers there */
+	r = flow(0, caller, service_address("other"), 81, true);
+	r.kind = RECORD_DROP;
+	r.verdict = VERDICT_DROPPED;
+	tell("node-2", (struct report){.epoch = 1, .first = 3}, &r, 1);
+	assert_int_equal(found("{\"filter\":\"service == default/other && verdict == dropped\"}"), 1);
+	assert_int_equal(found("{\"filter\":\"service == default/web && service.port == 80\"}"), 1);
+	assert_int_equal(found("{\"filter\":\"service.port == 81 && service.ip == 10.96.0.0/12\"}"), 1);
 	/* the pod goes; what began before is told later, under its name */
 	r = flow(4, caller, web, 8080, true);
 	store_delete(w.store, KIND_pod, STR("default"), STR("web"));
-	tell("node-2", (struct report){.epoch = 1, .first = 3}, &r, 1);
+	tell("node-2", (struct report){.epoch = 1, .first = 4}, &r, 1);
 	assert_int_equal(found("{\"filter\":\"dst.pod == web\"}"), 4);
 	r = flow(5, caller, web, 8080, true);
-	tell("node-2", (struct report){.epoch = 1, .first = 4}, &r, 1);
+	tell("node-2", (struct report){.epoch = 1, .first = 5}, &r, 1);
 	assert_int_equal(found("{\"filter\":\"dst.pod == web\"}"), 4);
 	assert_int_equal(found("{\"filter\":\"dst.kind == unknown\"}"), 1);
 	r = flow(6, "198.51.100.1", caller, 8080, true);
-	tell("node-2", (struct report){.epoch = 1, .first = 5}, &r, 1);
+	tell("node-2", (struct report){.epoch = 1, .first = 6}, &r, 1);
 	assert_int_equal(found("{\"filter\":\"src.kind == outside && dst.pod == caller\"}"), 1);
 }
 

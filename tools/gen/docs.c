@@ -167,7 +167,8 @@ static void print_filters(void)
 	    "- A field that a record or packet does not have makes its comparison false. `!=` is the "
 	    "opposite of `==`:\n  `port != 80` says that neither port is 80.\n"
 	    "- Packets are read through up to four VLAN tags and IPv6 extension headers. A later fragment "
-	    "has addresses and\n  no ports.\n"
+	    "has addresses and\n  no ports: fragments are not tracked, and `weft filter` says so of a filter "
+	    "that this concerns.\n"
 	    "- `pcap:'tcp port 443 and net 10.0.0.0/8'` is a pcap expression and means what libpcap says; "
 	    "bare text that the\n  syntax above refuses is tried as one. Names of hosts are not looked up.\n"
 	    "- Each DNS question of a pod is a record of kind `dns` with the ends of its flow: `dns.name == "
@@ -203,7 +204,14 @@ static void print_filters(void)
 #undef FILTER_ALIAS
 #undef SIDED
 #undef PLAIN
-	printf(".\n");
+	printf(
+	    ".\n\n"
+	    "`service` is the Service whose own address, node port or balancer's address was called. Most "
+	    "calls "
+	    "are translated\nbefore their first packet, so that they look like calls that go straight to the "
+	    "pod: of those it is the one Service that\nhas an endpoint at the address and port that was "
+	    "called, whichever way the caller took; probes of the pod's node,\ntoo (`&& src.kind != node` "
+	    "leaves them out). Where several Services have that endpoint, there is none.\n");
 }
 
 int main(int argc, char **argv)

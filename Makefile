@@ -14,6 +14,7 @@ help:
 	@echo "make soak       kill agents, pods and nodes of the shop under load (MINUTES=10, SEED=1)"
 	@echo "make load       new flows beside the shop for long; the generator's count = the records (MINUTES=10, RATE=10000)"
 	@echo "make prove      random clusters and packets before reference, engine and kernel, for long (10,000 x 1,000)"
+	@echo "make filters    a million random frames before kernel, user space and reference, for each set of filters (FRAMES=1000000)"
 	@echo "make all        build into $(BUILD)/"
 	@echo "make bench      measure, print the table, write bench/RESULTS.md"
 	@echo "make fuzz       fuzz each decoder for long (SECONDS_EACH=600)"
@@ -52,6 +53,11 @@ prove:
 	@tools/build release $(BUILD)
 	$(BUILD)/test/prove/prove --configs $(or $(CONFIGS),10000) --packets $(or $(PACKETS),10000000) \
 		$(if $(SEED),--seed $(SEED)) --results bench/RESULTS.md
+
+filters:
+	@tools/setup test
+	@tools/build release $(BUILD)
+	WEFT_FILTER_FRAMES=$(or $(FRAMES),1000000) $(BUILD)/test/bpf/test-bpf-filter
 
 bench:
 	@tools/setup bench

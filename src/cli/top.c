@@ -102,9 +102,13 @@ static struct entry *entry_of(struct top *t, char *name)
 /* From the first to the last packet of one that was answered and is over, µs; negative: it is not. */
 static double lasted(const json_t *flow)
 {
+	const char *state = text_of(flow, "state") ?: "";
+	/* closed connections are kept open for what may still come */
+	bool over = !strcmp(state, "closed") || !strcmp(state, "reset") || !strcmp(state, "cut") ||
+		    json_is_true(json_object_get(flow, "ended"));
 	int64_t first, last, end;
 
-	if (!json_is_true(json_object_get(flow, "ended")) || !flow_way(flow, "packets", "back") ||
+	if (!over || !flow_way(flow, "packets", "back") ||
 	    when_at(text_of(flow, "first") ?: "", &first, &end) ||
 	    when_at(text_of(flow, "last") ?: "", &last, &end))
 		return -1;

@@ -14,7 +14,7 @@ struct place_key {
 	uint8_t proto, pad;
 };
 
-struct face { /* as what a Service is called there */
+struct face {				/* as what a Service is called there */
 	const struct identity *service; /* a reference; NULL: none, or several */
 	struct addr via;		/* its own address and port; zero: it has none */
 	uint16_t via_port;
@@ -122,8 +122,8 @@ static const struct face *place_at(const struct flow_places *f, const struct pla
 	return NULL;
 }
 
-static void take_step(struct flow_places *f, const struct place_key *key, const struct face *face, enum step step,
-		      int64_t at)
+static void take_step(struct flow_places *f, const struct place_key *key, const struct face *face,
+		      enum step step, int64_t at)
 {
 	struct place *p = place_get(f, key);
 
@@ -226,7 +226,8 @@ static void service_step(struct flow_places *f, const struct object *o, enum ste
 
 	for (size_t i = 0; who && spec && i < spec->ports.len; i++) {
 		const struct service_port *port = &spec->ports.items[i];
-		struct place_key key = {.port = (uint16_t)port->port.v, .proto = protocol_number(port->protocol)};
+		struct place_key key = {.port = (uint16_t)port->port.v,
+					.proto = protocol_number(port->protocol)};
 		struct face face = {.service = who};
 
 		service_addresses(f, &spec->cluster_ips, &key, &face, step, at);
@@ -289,7 +290,8 @@ static void shorten(struct flow_places *f, struct place *p, int64_t before)
 		gone++;
 	for (size_t i = 0; i < gone; i++)
 		identity_unref(f->ids, &p->tenures.items[i].face.service);
-	memmove(p->tenures.items, p->tenures.items + gone, (p->tenures.len - gone) * sizeof(*p->tenures.items));
+	memmove(p->tenures.items, p->tenures.items + gone,
+		(p->tenures.len - gone) * sizeof(*p->tenures.items));
 	p->tenures.len -= gone;
 }
 

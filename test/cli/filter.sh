@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# weft filter: forms, errors with their column, where a filter runs (BR76), counting in a capture (here and in the
+# weft filter: forms (BR71), errors with their column, where a filter runs (BR76, BR78), fragments (BR72), counting in a capture (here and in the
 # kernel), completion. The capture is made here, packet by packet.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
@@ -58,7 +58,7 @@ PY
 run 0 filter 'tcp && dst.port==80' && says 'native   tcp && dst.port == 80' && says 'pcap     (tcp and (dst port 80))' && says 'runs     over records' && says 'over packets in the kernel'
 ok "a native filter: its form, its pcap form, where it runs" $?
 run 0 filter 'tcp port 80' && says "pcap     pcap:'tcp port 80'" && says 'native   tcp && port == 80'
-ok "a pcap expression is told as one" $?
+ok "BR71: a pcap expression is told as one" $?
 run 0 filter --other 'tcp port 443 and net 10.0.0.0/8' && [ "$(cat "$tmp/out")" = 'tcp && port == 443 && ip == 10.0.0.0/8' ] && run 1 filter --other 'pod == web' && says 'no pcap form: pod == "web"' && run 2 filter --other --kernel tcp && says 'stands alone'
 ok "--other: the other form alone, or why there is none" $?
 run 0 filter 'udp && port == 53' && says 'fragments are not tracked' && run 0 filter 'ip == 10.0.0.1 && udp' && ! says 'fragments' && run 0 filter --pcap "$tmp/six.pcap" 'ip == 10.0.0.1 && tcp && ip.fragment' && says 'matches  1 of 6' && run 0 filter --pcap "$tmp/six.pcap" 'ip.fragment && port == 80' && says 'matches  0 of 6'

@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # Whether every packet and connection is accounted for, as `weft account` says: exactly once traffic has stopped, unknown
-# where nobody can say, wrong where a counter was falsified; and whether witnesses from outside agree. The checks are in
-# account/play.py.
+# where nobody can say, wrong where a counter was falsified; and whether witnesses from outside agree (BR16, BR18 to BR21, BR24,
+# BR25, BR75). The checks, which name BR19 and BR20 too, are in account/play.py.
 cd "$(dirname "$0")/../.." || exit 1
 test=account
 . test/run/cluster_lib

@@ -232,7 +232,7 @@ ok "the observer of node-1 stands still" $?
 talk silent "fin=20=0=$near,rst=20=1=$far" near far
 unknown() { flows 2>&1 >/dev/null | grep -q "node-1 told its flows .* s ago"; }
 wait_for unknown
-ok "its newer flows are unknown, not none" $? || flows 2>&1 >/dev/null
+ok "BR20: its newer flows are unknown, not none" $? || flows 2>&1 >/dev/null
 kill -CONT "$(observer)"
 equals "what waited at the node is there, once" "$dir/silent"
 same "nothing was lost but what the killed observer had with it" "$(losses)" "${along:-0}"

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # /metrics as Prometheus takes it: promtool finds nothing, one scrape of the hub has all nodes, every query of the
-# dashboard has an answer, totals are those of `weft drops`, and a node that is away is unknown. The checks are in
+# dashboard has an answer, totals are those of `weft drops`, and a node that is away is unknown (BR20). The checks are in
 # metrics/play.py.
 cd "$(dirname "$0")/../.." || exit 1
 test=metrics

@@ -184,7 +184,8 @@ static void on_event(void *ctx, const struct event *e)
 	if (e->type == EVENT_ADDED)
 		at = since_when(e->object, at);
 	if (e->object->desc->kind == KIND_endpointslice || e->object->desc->kind == KIND_service)
-		flow_places_note(f->places, gone ? NULL : e->object, gone ? e->object : e->old, at);
+		flow_places_note(f->places, e->object->desc->kind, gone ? NULL : e->object,
+				 gone ? e->object : e->old, at);
 	if (e->object->desc->kind != KIND_endpointslice)
 		note_object(f, e->object, gone, at);
 }
@@ -255,7 +256,7 @@ static int note_all(struct flow_names *f)
 			return -ENOMEM;
 		VEC_EACH (&list.list, o) {
 			if (kinds[k] == KIND_endpointslice || kinds[k] == KIND_service)
-				flow_places_note(f->places, *o, NULL, since_when(*o, now));
+				flow_places_note(f->places, kinds[k], *o, NULL, since_when(*o, now));
 			if (kinds[k] != KIND_endpointslice)
 				note_object(f, *o, false, since_when(*o, now));
 		}

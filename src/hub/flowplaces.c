@@ -247,10 +247,11 @@ static void service_step(struct flow_places *f, const struct object *o, enum ste
 /* --- in and out -------------------------------------------------------------------------------------- */
 
 /* Between the old and the new state nobody is let go. */
-void flow_places_note(struct flow_places *f, const struct object *now, const struct object *old, int64_t at)
+void flow_places_note(struct flow_places *f, enum kind kind, const struct object *now,
+		      const struct object *old, int64_t at)
 {
 	void (*step)(struct flow_places *, const struct object *, enum step, int64_t) =
-	    (now ? now : old)->desc->kind == KIND_service ? service_step : slice_step;
+	    kind == KIND_service ? service_step : slice_step;
 
 	if (now)
 		step(f, now, CLAIM, at);

@@ -14,7 +14,8 @@ struct flow_places;
 int flow_places_new(struct flow_places **out, struct store *s, struct identities *ids); /* 0 or -errno */
 void flow_places_free(struct flow_places **p);
 /* An EndpointSlice or a Service is that way from then on; now NULL: gone; old NULL: new. */
-void flow_places_note(struct flow_places *p, const struct object *now, const struct object *old, int64_t at);
+void flow_places_note(struct flow_places *p, enum kind kind, const struct object *now,
+		      const struct object *old, int64_t at);
 /* Sets r->service, r->via and r->via_port, where there was one Service at the place that was called; else
  * there is none. r->to.who is set. */
 void flow_places_set(const struct flow_places *p, struct record *r);

@@ -100,7 +100,7 @@ mended = now()
 found = flows(late, "--since", quick, "--until", mended)
 ok("after it: by time and duration; the kernel answered at once",
    len(found) >= 3 and all(f["handshakeMicroseconds"] < 300000 for f in found) and
-   len(flows(late + " && handshake < 300ms", "--since", quick, "--until", mended)) == len(found), found[:1])
+   {f["id"] for f in found} <= {f["id"] for f in flows(late + " && handshake < 300ms", "--since", quick, "--until", mended)}, found[:1])
 out, err = ask("flows", late, "--until", quick)
 ok("the time before it: none was slow", "No flow matches" in out and "of that time" in err, out + err)
 out, err = ask("flows", late, "--since", quick, "--until", mended, "-o", "wide")

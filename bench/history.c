@@ -2,7 +2,8 @@
 /*
  * A million records of flows in memory, asked with several filters: the records of 500 pods that call each
  * other and outside hosts. Prints one JSON line: milliseconds of CPU time of each question, the best of the
- * runs that were asked for, and how many it found. Touches no kernel. Called by bench/run.
+ * runs that were asked for, and how many it found; and the bytes that the records take. An answer holds the
+ * newest so many (0: all). Touches no kernel. Called by bench/run.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,7 @@ int main(int argc, char **argv)
 {
 	unsigned n = argc > 1 ? (unsigned)strtoul(argv[1], NULL, 10) : 1000000;
 	unsigned runs = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 5;
+	uint32_t limit = argc > 3 ? (uint32_t)strtoul(argv[3], NULL, 10) : 0;
 	static const struct identity *who[PODS];
 	static struct addr addr[PODS];
 	struct identities *ids = NULL;
@@ -131,7 +133,7 @@ int main(int argc, char **argv)
 		die("out of memory");
 	make_pods(ids, who, addr);
 	fill(h, n, who, addr);
-	printf("{\"records\": %u, \"questions\": [", n);
+	printf("{\"records\": %u, \"bytes\": %zu, \"questions\": [", n, history_size(h).bytes);
 	for (size_t i = 0; i < ARRAY_LEN(questions); i++) {
 		AUTO(remarks_fini) struct remarks remarks = {};
 		struct filter *f = NULL;
@@ -141,7 +143,7 @@ int main(int argc, char **argv)
 		if (filter_parse(&f, str_of(questions[i]), (struct pos){}, &remarks))
 			die(questions[i]);
 		for (unsigned r = 0; r < runs; r++) {
-			struct history_query q = {.filter = f};
+			struct history_query q = {.filter = f, .limit = limit};
 			double t = cpu();
 
 			found = 0;

@@ -3,17 +3,18 @@
 
 from .net import run_json, tool
 from .report import Finding, number, spread
-from .stats import interval, judge, median
+from .stats import interval, judge
 
 HISTORY = [("a query over a million flow records, the slowest of eleven filters", "≤ 100 ms of CPU")]
+ANSWER = 100000  # records that the hub gives in one answer
 
 
 def history(effort):
-    runs = []
+    runs, every = [], []
     for _ in range(effort.times):
-        out = run_json(None, [tool("bench-history"), "100000" if effort.quick else "1000000", "1"], timeout=60)
-        runs.append([q["ms"] for q in out["questions"]])
-    slowest = [max(r) for r in runs]
-    all_of = [r[0] for r in runs]
-    note = f"in memory, newest first; without a filter {number(median(all_of))} ms"
-    return [Finding(*HISTORY[0], spread(slowest, "ms"), "–", judge(*interval(slowest), most=100.0), note)]
+        for limit, into in ((ANSWER, runs), (0, every)):
+            out = run_json(None, [tool("bench-history"), "100000" if effort.quick else "1000000", "1", str(limit)], timeout=60)
+            into.append(max(q["ms"] for q in out["questions"]))
+    note = (f"in memory ({number(out['bytes'] / 1048576)} MiB), the newest {ANSWER:,} that match, as the hub gives at most; sorting all "
+            f"million, which no question of the API does: {spread(every, 'ms')}")
+    return [Finding(*HISTORY[0], spread(runs, "ms"), "–", judge(*interval(runs), most=100.0), note)]

@@ -41,6 +41,7 @@ struct reporter {
 	char path[128];
 	uint32_t epoch;
 	uint64_t first; /* records told before the one under way */
+	uint64_t ends;	/* of them */
 	uint64_t lost, dns_lost;
 	struct naming *naming;
 	uint64_t asked_lost;	   /* by the kernel */
@@ -51,7 +52,7 @@ struct reporter {
 	VEC(struct waiting) sizes; /* of each of them */
 	size_t open_waiting;	   /* of them, and of those under way: open ones */
 	struct buf body;	   /* under way: the head and the records */
-	uint32_t body_records, body_open;
+	uint32_t body_records, body_open, body_ends;
 	char answer[128];
 	size_t answer_n;
 	bool busy, based;
@@ -301,6 +302,7 @@ static void take_batch(struct reporter *r)
 {
 	struct report head = {.epoch = r->epoch,
 			      .first = r->first,
+			      .ends = r->ends,
 			      .lost = r->lost,
 			      .taken_before = r->taken_before,
 			      .untold = r->untold,
@@ -308,12 +310,13 @@ static void take_batch(struct reporter *r)
 			      .questions_lost =
 				  (uint32_t)(r->asked_lost + naming_lost(r->naming) + r->dns_lost),
 			      .at = wall_of(r, set_clocks(r))};
-	uint32_t n = r->sizes.len < BATCH_MAX ? (uint32_t)r->sizes.len : BATCH_MAX, open = 0;
+	uint32_t n = r->sizes.len < BATCH_MAX ? (uint32_t)r->sizes.len : BATCH_MAX, open = 0, ends = 0;
 	size_t bytes = 0;
 
 	for (uint32_t i = 0; i < n; i++) {
 		bytes += r->sizes.items[i].bytes;
 		open += r->sizes.items[i].open;
+		ends += !r->sizes.items[i].open && !r->sizes.items[i].dns;
 	}
 	buf_clear(&r->body);
 	report_begin(&r->body, &head);
@@ -329,6 +332,7 @@ static void take_batch(struct reporter *r)
 	r->sizes.len -= n;
 	r->body_records = n;
 	r->body_open = open;
+	r->body_ends = ends;
 }
 
 static void on_tell(uv_timer_t *t)
@@ -369,6 +373,7 @@ static void on_told(struct transfer *t, long status, CURLcode error)
 	if (strstr(r->answer, "\"again\":true"))
 		r->swept = 0;
 	r->first += r->body_records;
+	r->ends += r->body_ends;
 	r->open_waiting -= r->body_open;
 	r->body_open = 0;
 	r->body_records = 0;

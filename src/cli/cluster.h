@@ -34,6 +34,8 @@ void http_tell(long code, struct str body);
 void http_tell_hint(const char *hint, long code, struct str body);
 /* GET that tells nothing: the status, or -1. */
 long http_ask(const char *socket_path, const char *url, const char *accept, struct buf *out);
+/* One request that tells nothing: the status, or -1. */
+long http_try(const char *socket_path, const char *method, const char *url, struct str body, struct buf *out);
 /* Streams a watch: fn gets each line decoded (borrowed); it ends when fn returns non-zero, or at the stream's
  * end. Returns fn's value, 0 at the end, -1 on failure (not told). */
 typedef int http_line(void *ctx, const json_t *line);

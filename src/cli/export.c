@@ -1,202 +1,546 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `weft export`: the records that the hub has, as IPFIX to a collector. Each way of a connection is a record
- * of its own, a drop one. Counts what was sent and what could not be: nothing is left out in silence.
+ * `weft export`: records of connections and drops to who keeps them: a collector of IPFIX, a file, a socket.
+ * Once, what the hub has; or following, each ended record once. Counts what was handed on and what was lost,
+ * and tells the hub, for its metrics: nothing is left out in silence.
  */
+#include "cli/export.h"
+
 #include <errno.h>
-#include <netdb.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/hash.h"
 #include "base/own.h"
 #include "cli/account_socket.h"
 #include "cli/cluster.h"
-#include "cli/command.h"
 #include "cli/output.h"
-#include "observe/ipfix.h"
 
-enum { LIMIT = 99999, DOMAIN = 0x57656674, PAUSE_EACH = 16, PAUSE_NS = 1000000 };
+enum { ONCE_LIMIT = 99999, BATCH = 4096, IDLE_MS = 250, STAND_MS = 20, TELL_MS = 1000, GIVE_UP_MS = 3000 };
 
 struct exporter {
-	int fd;
-	struct ipfix m[2]; /* IPv4, IPv6: one domain each, since each numbers its own records */
-	uint64_t records, lost, messages;
-	int error; /* the last one that lost records */
+	const struct options_export *o;
+	const char *cluster;
+	struct export_target to;
+	struct export_form form;
+	struct export_state *s;
+	struct export_batch b;
+	struct sink sink;
+	uint64_t told_at; /* monotonic ms: the hub was told */
+	bool away;	  /* the hub does not answer */
+	bool stood;	  /* the sink took nothing for a while, since the last batch */
+	bool stood_disk;
 };
 
-static void flush(struct exporter *x, struct ipfix *m)
+static volatile sig_atomic_t stopping;
+
+static void on_signal(int number)
 {
-	if (!m->records)
-		return;
-	ipfix_end(m);
-	if (send(x->fd, m->bytes, m->n, 0) == (ssize_t)m->n) {
-		x->records += m->records;
-	} else {
-		x->error = errno;
-		x->lost += m->records;
-	}
-	/* so that a collector on this machine keeps up: datagrams that it has no room for are told by nobody
-	 */
-	if (++x->messages % PAUSE_EACH == 0)
-		nanosleep(&(struct timespec){.tv_nsec = PAUSE_NS}, NULL);
+	(void)number;
+	stopping = 1;
 }
 
-static void add(struct exporter *x, const struct ipfix_record *r)
+/* A reader of standard output that ends, ends this too, as other programs do. */
+static void ignore_pipe(const struct exporter *x)
 {
-	bool is6 = !addr_is4(&r->from);
-	struct ipfix *m = &x->m[is6];
-
-	if (m->n && ipfix_add(m, r))
-		return;
-	flush(x, m);
-	ipfix_begin(m, is6, (uint32_t)clock_wall());
-	ipfix_add(m, r);
+	if (x->to.kind != EXPORT_STDOUT)
+		signal(SIGPIPE, SIG_IGN);
 }
 
-static uint64_t ms_of(const char *text)
+static void pause_ms(unsigned ms)
 {
-	int64_t seconds = 0;
-	const char *dot = strchr(text, '.');
-
-	if (clock_parse(text, &seconds) || seconds < 0)
-		return 0;
-	return (uint64_t)seconds * 1000 + (dot ? strtoul((char[]){dot[1], dot[2], dot[3], 0}, NULL, 10) : 0);
+	nanosleep(&(struct timespec){.tv_nsec = (long)ms * 1000000}, NULL);
 }
 
-static uint8_t protocol_of(const char *name)
-{
-	static const struct {
-		const char *name;
-		uint8_t number;
-	} all[] = {{"ICMP", 1}, {"TCP", 6}, {"UDP", 17}, {"ICMPv6", 58}, {"SCTP", 132}};
+/* --- the hub --------------------------------------------------------------------------------------- */
 
-	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (!strcmp(name, all[i].name))
-			return all[i].number;
-	return (uint8_t)strtoul(name, NULL, 10);
+static json_t *place_json(const struct history_place *p)
+{
+	return json_pack("[I,I,I]", (json_int_t)p->at[0], (json_int_t)p->at[1], (json_int_t)p->at[2]);
 }
 
-static const char *text_of(const json_t *o, const char *key)
+static void place_read(const json_t *j, struct history_place *p)
 {
-	return json_string_value(json_object_get(o, key)) ?: "";
+	for (size_t i = 0; i < ARRAY_LEN(p->at); i++)
+		p->at[i] = (uint64_t)json_integer_value(json_array_get(j, i));
 }
 
-static bool end_of(const json_t *end, struct addr *a, uint16_t *port)
+static long put_hub(const struct exporter *x, const char *method, const char *what, const json_t *body,
+		    struct buf *out)
 {
-	*port = (uint16_t)json_integer_value(json_object_get(end, "port"));
-	return !addr_parse(str_of(text_of(end, "address")), a);
-}
+	AUTO_MEM char *text = json_dumps(body, JSON_COMPACT);
+	char path[CLUSTER_PATH], url[64];
 
-static uint64_t way(const json_t *flow, const char *what, const char *which)
-{
-	return (uint64_t)json_integer_value(json_object_get(json_object_get(flow, what), which));
-}
-
-static void add_flow(struct exporter *x, const json_t *f)
-{
-	struct ipfix_record r = {.proto = protocol_of(text_of(f, "protocol")),
-				 .dropped = !strcmp(text_of(f, "verdict"), "dropped"),
-				 .bytes = way(f, "bytes", "there"),
-				 .packets = way(f, "packets", "there"),
-				 .first = ms_of(text_of(f, "first")),
-				 .last = ms_of(text_of(f, "last"))};
-	struct ipfix_record back = r;
-
-	if (!end_of(json_object_get(f, "from"), &r.from, &r.from_port) ||
-	    !end_of(json_object_get(f, "to"), &r.to, &r.to_port)) {
-		x->lost++;
-		return;
-	}
-	add(x, &r);
-	back.from = r.to;
-	back.to = r.from;
-	back.from_port = r.to_port;
-	back.to_port = r.from_port;
-	back.bytes = way(f, "bytes", "back");
-	back.packets = way(f, "packets", "back");
-	if (back.packets)
-		add(x, &back);
-}
-
-/* "HOST:PORT", "[ADDR]:PORT": a connected datagram socket, or -1 (told). */
-static int dial(const char *to)
-{
-	const char *colon = strrchr(to, ':');
-	AUTO_MEM char *host = colon ? strndup(to, (size_t)(colon - to)) : NULL;
-	struct addrinfo hints = {.ai_socktype = SOCK_DGRAM}, *found = NULL;
-	size_t n = host ? strlen(host) : 0;
-	int fd = -1, err;
-
-	if (n > 1 && host[0] == '[' && host[n - 1] == ']') {
-		memmove(host, host + 1, n - 2);
-		host[n - 2] = 0;
-	}
-	if (!n || !colon[1]) {
-		cli_error("like 127.0.0.1:4739, [::1]:4739, collector.example:4739",
-			  "\"%s\" is no address with a port", to);
+	if (!text)
 		return -1;
-	}
-	err = getaddrinfo(host, colon + 1, &hints, &found);
-	if (err) {
-		cli_error(NULL, "%s: %s", to, gai_strerror(err));
-		return -1;
-	}
-	fd = socket(found->ai_family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0 && connect(fd, found->ai_addr, found->ai_addrlen)) {
-		close(fd);
-		fd = -1;
-	}
-	if (fd < 0)
-		cli_error(NULL, "%s: %s", to, strerror(errno));
-	freeaddrinfo(found);
-	return fd;
+	cluster_path(path, x->cluster, "hub.sock");
+	snprintf(url, sizeof(url), "/apis/weft.network/internal/%s", what);
+	return http_try(path, method, url, str_of(text), out);
 }
 
-static json_t *ask(const struct options_export *o, const char *name)
+/* NULL: the hub is away (told once), or refuses (told; *refused). */
+static json_t *ask(struct exporter *x, const struct history_place *to, int limit, bool *refused)
 {
-	AUTO_JSON q = json_pack("{s:i, s:b}", "limit", LIMIT, "again", o->every_node);
-	json_t *answer;
+	const struct export_state *s = x->s;
+	AUTO_JSON q = json_pack("{s:i,s:b,s:I}", "limit", limit, "again", x->o->every_node, "began",
+				(json_int_t)s->began);
+	AUTO_BUF out = {};
+	long code;
 
-	if (o->n_args > 1)
-		json_object_set_new(q, "filter", json_string(o->args[1]));
-	answer = account_ask_flows(name, q);
+	if (x->o->n_args)
+		json_object_set_new(q, "filter", json_string(x->o->args[0]));
+	if (s->began)
+		json_object_set_new(q, "at", place_json(&s->at));
+	if (to)
+		json_object_set_new(q, "to", place_json(to));
+	code = put_hub(x, "POST", "follow", q, &out);
+	*refused = code >= 400 && code < 500;
+	if (*refused)
+		http_tell_hint("try the filter with weft flows", code, buf_str(&out));
+	if (code != 200 && !x->away && !*refused)
+		cli_error(NULL, "the hub does not answer; waiting");
+	if (code == 200 && x->away)
+		cli_error(NULL, "the hub answers again");
+	x->away = code != 200;
+	return code == 200 ? json_loadb(out.p, out.n, 0, NULL) : NULL;
+}
+
+static uint64_t waiting(const struct export_state *s)
+{
+	uint64_t n = 0;
+
+	for (unsigned i = 0; i < ARRAY_LEN(s->at.at); i++)
+		n += s->newest.at[i] - s->at.at[i];
+	return n > s->done ? n - s->done : 0;
+}
+
+static void tell_hub(struct exporter *x)
+{
+	const struct export_state *s = x->s;
+	AUTO_JSON lost = json_object();
+	AUTO_BUF out = {};
+
+	for (unsigned i = 0; i < LOSSES; i++)
+		json_object_set_new(lost, export_loss_name(i), json_integer((json_int_t)s->lost[i]));
+	AUTO_JSON v = json_pack("{s:s,s:I,s:I,s:I,s:I,s:b,s:O}", "to", x->o->to ? x->o->to : "-", "records",
+				(json_int_t)s->records, "messages", (json_int_t)s->messages, "bytes",
+				(json_int_t)s->bytes, "waiting", (json_int_t)waiting(s), "standing",
+				x->sink.trouble[0] != 0, "lost", lost);
+
+	if (x->o->n_args)
+		json_object_set_new(v, "filter", json_string(x->o->args[0]));
+	put_hub(x, "PUT", "exporter", v, &out);
+	x->told_at = clock_ms();
+}
+
+/* --- its place ------------------------------------------------------------------------------------- */
+
+static void lose(struct exporter *x, enum export_loss why, uint64_t n, const char *text)
+{
+	if (!n)
+		return;
+	x->s->lost[why] += n;
+	cli_error(x->o->n_args ? "the filter was not asked of them" : NULL,
+		  "%llu records were not exported: %s", (unsigned long long)n, text);
+}
+
+/* What the hub before had, and we had not taken, is gone. What its nodes told nobody since is known when the
+ * new one hears of them. */
+static void note_new_hub(struct exporter *x, int64_t began)
+{
+	struct export_state *s = x->s;
+
+	lose(x, LOSS_RESTART, waiting(s), "the hub was started again");
+	for (uint32_t i = 0; i < s->nodes_len; i++) {
+		struct export_node *n = &s->nodes[i];
+
+		n->old_epoch = n->epoch;
+		n->old_next = n->next;
+		n->pending = 1;
+	}
+	s->done = 0;
+	s->at = s->newest = (struct history_place){};
+	s->began = began;
+}
+
+/* Half of all 32-bit numbers are ahead of one, half behind it. */
+static bool is_before(uint32_t a, uint32_t b)
+{
+	return a != b && b - a < 1u << 31;
+}
+
+static void take_nodes(struct exporter *x, const json_t *answer)
+{
+	struct export_state *s = x->s;
+	json_t *one;
+	size_t i;
+
+	for (uint32_t k = 0; k < s->nodes_len; k++)
+		s->nodes[k].present = 0;
+	json_array_foreach (json_object_get(answer, "nodes"), i, one) {
+		const char *name = json_string_value(json_object_get(one, "name")) ?: "";
+		struct export_node *n = export_state_node(s, name, true);
+		uint32_t first = (uint32_t)json_integer_value(json_object_get(one, "toldFirst"));
+
+		if (!n)
+			continue;
+		if (n->pending && is_before(n->told, first))
+			lose(x, LOSS_RESTART, first - n->told, "they went with a hub that ended");
+		n->pending = 0;
+		n->present = 1;
+		n->epoch = (uint32_t)json_integer_value(json_object_get(one, "epoch"));
+		n->next = (uint32_t)json_integer_value(json_object_get(one, "next"));
+		n->told = (uint32_t)json_integer_value(json_object_get(one, "told"));
+	}
+	place_read(json_object_get(answer, "newest"), &s->newest);
+}
+
+/* A record that the hub before had taken: a node tells again what it is not sure of. */
+static bool is_repeated(struct export_state *s, const json_t *flow, const json_t *mark)
+{
+	const char *node = json_string_value(json_object_get(flow, "seenBy")) ?: "";
+	const struct export_node *n = export_state_node(s, node, false);
+
+	return n && n->old_epoch && n->old_epoch == (uint32_t)json_integer_value(json_array_get(mark, 0)) &&
+	       is_before((uint32_t)json_integer_value(json_array_get(mark, 1)), n->old_next);
+}
+
+/* --- a batch --------------------------------------------------------------------------------------- */
+
+static int add_all(struct exporter *x, const json_t *answer)
+{
+	const json_t *marks = json_object_get(answer, "marks");
+	json_t *flow;
+	size_t i;
+	int r = 0;
+
+	export_batch_clear(&x->b);
+	for (uint32_t k = 0; k < x->s->nodes_len; k++)
+		x->s->nodes[k].sequence_to = x->s->nodes[k].sequence;
+	json_array_foreach (json_object_get(answer, "flows"), i, flow) {
+		if (marks && is_repeated(x->s, flow, json_array_get(marks, i)))
+			continue;
+		r = export_batch_add(&x->b, x->s, &x->form, flow);
+		if (r == -ENOMEM)
+			return r;
+	}
+	return export_batch_end(&x->b);
+}
+
+static void note_behind(struct exporter *x, const json_t *answer, uint64_t known)
+{
+	uint64_t n = (uint64_t)json_integer_value(json_object_get(answer, "lost"));
+
+	n = n > known ? n - known : 0;
+	if (x->stood && x->stood_disk)
+		lose(x, LOSS_DISK, n, "the hub had no more room while the file could not be written");
+	else
+		lose(x, LOSS_BEHIND, n, "they made room in the hub before they could be taken");
+	x->stood = x->stood_disk = false;
+}
+
+static void end_sequences(struct export_state *s)
+{
+	for (uint32_t i = 0; i < s->nodes_len; i++)
+		s->nodes[i].sequence = s->nodes[i].sequence_to;
+	s->written = s->in_write = 0;
+}
+
+static void commit(struct export_state *s)
+{
+	s->phase = PHASE_SENT;
+	s->at = s->to;
+	s->done = 0;
+	end_sequences(s);
+	s->phase = PHASE_IDLE;
+}
+
+/* One within which a run before was killed, and that cannot be made again as it was: the rest of it is lost.
+ * What a new hub does not have is counted when the next batch is asked for. */
+static void give_up_batch(struct exporter *x, const json_t *answer, int64_t began)
+{
+	struct export_state *s = x->s;
+
+	if (began == s->began) {
+		place_read(json_object_get(answer, "at"), &s->to);
+		note_behind(x, answer, s->done);
+		commit(s);
+		return;
+	}
+	end_sequences(s);
+	s->phase = PHASE_IDLE;
+}
+
+/* The next batch, or that within which a run before was killed. 0; 1: nothing is there; -errno. */
+static int fetch(struct exporter *x)
+{
+	struct export_state *s = x->s;
+	bool again = s->phase == PHASE_SENDING, refused;
+	AUTO_JSON answer = ask(x, again ? &s->to : NULL, BATCH, &refused);
+	json_int_t began = json_integer_value(json_object_get(answer, "began"));
+	int r;
+
 	if (!answer)
+		return refused ? -EINVAL : 1;
+	if (again && (began != s->began || json_integer_value(json_object_get(answer, "lost")))) {
+		give_up_batch(x, answer, began);
+		return 0;
+	}
+	if (!s->began) {
+		s->began = began;
+		if (x->o->fresh) {
+			place_read(json_object_get(answer, "newest"), &s->at);
+			take_nodes(x, answer);
+			return 1;
+		}
+		place_read(json_object_get(answer, "first"), &s->at);
+	} else if (began != s->began) {
+		note_new_hub(x, began);
+		place_read(json_object_get(answer, "first"), &s->at);
+	}
+	take_nodes(x, answer);
+	if (!again) {
+		note_behind(x, answer, 0);
+		place_read(json_object_get(answer, "at"), &s->to);
+		s->room = x->form.room = sink_room(&x->sink);
+	}
+	x->form.room = s->room;
+	r = add_all(x, answer);
+	if (r)
+		return r;
+	if (!again) {
+		s->written = s->in_write = 0;
+		s->done = 0;
+		s->phase = PHASE_SENDING;
+	}
+	return 0;
+}
+
+/* Sent again it might be there twice: a loss that has a number is better than a record that never was. */
+static void skip_unsure(struct exporter *x)
+{
+	struct export_state *s = x->s;
+
+	if (x->to.kind == EXPORT_FILE || s->in_write != s->written + 1 || s->written >= x->b.chunks.len)
+		return;
+	lose(x, LOSS_UNSURE, x->b.chunks.items[s->written].records,
+	     "they were on their way when the exporter was killed");
+	sink_commit(&x->sink, NULL);
+}
+
+/* While a batch stands: how much waits behind it. */
+static void look(struct exporter *x)
+{
+	bool refused;
+	AUTO_JSON answer = ask(x, NULL, 1, &refused);
+
+	if (answer && json_integer_value(json_object_get(answer, "began")) == x->s->began)
+		take_nodes(x, answer);
+}
+
+static void breathe(struct exporter *x, bool stands)
+{
+	if (clock_ms() - x->told_at < TELL_MS)
+		return;
+	if (stands)
+		look(x);
+	tell_hub(x);
+}
+
+/* Hands the batch on. SINK_STANDS: it was told to stop. */
+static enum sink_result send_batch(struct exporter *x)
+{
+	struct export_state *s = x->s;
+	uint64_t since = clock_ms();
+	uint32_t before = s->written;
+
+	for (;;) {
+		enum sink_result r =
+		    s->written < x->b.chunks.len ? sink_put(&x->sink, &x->b) : sink_settle(&x->sink, &x->b);
+
+		if (r == SINK_TAKEN && s->written >= x->b.chunks.len) {
+			/* the last chunk was just put: what is on its way is waited for */
+			if (sink_settle(&x->sink, &x->b) == SINK_TAKEN)
+				return SINK_TAKEN;
+			r = SINK_STANDS;
+		}
+		if (r == SINK_ENDED)
+			return r;
+		if (s->written != before)
+			since = clock_ms();
+		before = s->written;
+		if (r == SINK_STANDS) {
+			x->stood |= x->sink.trouble[0] != 0;
+			x->stood_disk |= x->sink.disk;
+			if (stopping || (!x->o->follow && clock_ms() - since > GIVE_UP_MS))
+				return r;
+			pause_ms(STAND_MS);
+		}
+		if (x->o->follow)
+			breathe(x, r == SINK_STANDS);
+	}
+}
+
+/* --- follow ---------------------------------------------------------------------------------------- */
+
+static int step(struct exporter *x)
+{
+	int r = fetch(x);
+
+	if (r < 0)
+		return r;
+	if (!r && x->s->phase == PHASE_SENDING) {
+		enum sink_result sent;
+
+		skip_unsure(x);
+		sent = send_batch(x);
+		if (sent == SINK_ENDED)
+			return -EPIPE;
+		if (sent == SINK_STANDS)
+			return 0;
+		r = !x->b.chunks.len;
+		commit(x->s);
+	}
+	sink_tick(&x->sink);
+	breathe(x, false);
+	if (r > 0)
+		pause_ms(IDLE_MS);
+	return 0;
+}
+
+static int follow(struct exporter *x)
+{
+	struct sigaction sa = {.sa_handler = on_signal};
+	int r = 0;
+
+	sigaction(SIGINT, &sa, NULL);
+	sigaction(SIGTERM, &sa, NULL);
+	ignore_pipe(x);
+	if (x->s->phase == PHASE_SENT)
+		commit(x->s);
+	while (!r && !stopping && cluster_is_up(x->cluster))
+		r = step(x);
+	tell_hub(x);
+	fprintf(stderr, "%llu records in %llu messages were handed on, %llu lost; %llu wait in the hub.\n",
+		(unsigned long long)x->s->records, (unsigned long long)x->s->messages,
+		(unsigned long long)export_lost(x->s), (unsigned long long)waiting(x->s));
+	return r && r != -EPIPE ? EXIT_FAILED : EXIT_OK;
+}
+
+/* --- once ------------------------------------------------------------------------------------------ */
+
+static void turn(json_t *flows)
+{
+	for (size_t i = 0, n = json_array_size(flows); i < n / 2; i++) {
+		json_t *a = json_incref(json_array_get(flows, i)),
+		       *b = json_incref(json_array_get(flows, n - 1 - i));
+
+		json_array_set_new(flows, i, b);
+		json_array_set_new(flows, n - 1 - i, a);
+	}
+}
+
+static uint64_t unsent(const struct exporter *x)
+{
+	uint64_t n = 0;
+
+	for (size_t i = x->s->written; i < x->b.chunks.len; i++)
+		n += x->b.chunks.items[i].records;
+	return n;
+}
+
+static int once(struct exporter *x)
+{
+	AUTO_JSON q = json_pack("{s:i,s:b}", "limit", ONCE_LIMIT, "again", x->o->every_node);
+	uint64_t rest;
+
+	if (x->o->n_args)
+		json_object_set_new(q, "filter", json_string(x->o->args[0]));
+	AUTO_JSON answer = account_ask_flows(x->cluster, q);
+
+	if (!answer) {
 		cli_error("try the filter with weft flows", "the hub does not answer this question");
-	return answer;
+		return EXIT_FAILED;
+	}
+	turn(json_object_get(answer, "flows"));
+	x->form.room = sink_room(&x->sink);
+	if (add_all(x, answer)) {
+		cli_error(NULL, "out of memory");
+		return EXIT_FAILED;
+	}
+	ignore_pipe(x);
+	send_batch(x);
+	sink_tick(&x->sink);
+	rest = unsent(x) + export_lost(x->s);
+	fprintf(x->to.kind == EXPORT_STDOUT ? stderr : stdout,
+		"%llu records of %zu connections and drops went to %s in %llu messages.\n",
+		(unsigned long long)x->s->records, json_array_size(json_object_get(answer, "flows")),
+		x->o->to ? x->o->to : "standard output", (unsigned long long)x->s->messages);
+	if (rest)
+		cli_error("is the collector there?", "%llu records were lost%s%s", (unsigned long long)rest,
+			  x->sink.trouble[0] ? ": " : "", x->sink.trouble);
+	return rest ? EXIT_FAILED : EXIT_OK;
+}
+
+/* --- options --------------------------------------------------------------------------------------- */
+
+static bool read_form(const struct options_export *o, const struct export_target *to, struct export_form *f)
+{
+	bool ipfix = to->kind == EXPORT_UDP || to->kind == EXPORT_TCP;
+
+	if (o->as)
+		ipfix = !strcmp(o->as, "ipfix");
+	*f = (struct export_form){.json = !ipfix, .both_ways = o->biflow, .pen = (uint32_t)o->names_pen};
+	if (ipfix && (to->kind == EXPORT_FILE || to->kind == EXPORT_STDOUT)) {
+		cli_error("IPFIX goes to udp:// and tcp://",
+			  "--as ipfix: files and standard output take lines "
+			  "of JSON");
+		return false;
+	}
+	if (!ipfix && to->kind == EXPORT_UDP) {
+		cli_error("JSON goes to tcp://, unix:, file: and -", "--as json: datagrams carry IPFIX");
+		return false;
+	}
+	if (!o->follow && (o->state || o->fresh)) {
+		cli_error(NULL, "--state and --new are for --follow");
+		return false;
+	}
+	return true;
+}
+
+static uint64_t what_of(const struct exporter *x)
+{
+	AUTO_BUF b = {};
+
+	buf_printf(&b, "%s\n%s\n%d %d %u %d", x->o->to ? x->o->to : "-", x->o->n_args ? x->o->args[0] : "",
+		   x->form.json, x->form.both_ways, x->form.pen, x->o->every_node);
+	return hash_bytes(b.p, b.n, 1);
 }
 
 int cmd_export(const struct options_export *o)
 {
-	const char *name = cluster_name(o->name);
-	struct exporter x = {.m = {{.domain = DOMAIN}, {.domain = DOMAIN + 1}}};
-	json_t *f;
-	size_t i;
+	struct exporter x = {.o = o, .cluster = cluster_name(o->name)};
+	int r = EXIT_FAILED;
 
-	if (!name)
+	if (!x.cluster || !export_target_parse(&x.to, o->to ? o->to : "-") || !read_form(o, &x.to, &x.form) ||
+	    (o->n_args && !export_filter_check(o->args[0])))
 		return EXIT_USAGE;
-	if (!cluster_need(name))
+	if (!cluster_need(x.cluster))
 		return EXIT_FAILED;
-	x.fd = dial(o->args[0]);
-	if (x.fd < 0)
-		return EXIT_USAGE;
-	AUTO_JSON answer = ask(o, name);
-
-	json_array_foreach (json_object_get(answer, "flows"), i, f)
-		add_flow(&x, f);
-	for (unsigned m = 0; m < ARRAY_LEN(x.m); m++)
-		flush(&x, &x.m[m]);
-	close(x.fd);
-	if (!answer)
+	x.s = export_state_open(o->state, what_of(&x));
+	if (!x.s)
 		return EXIT_FAILED;
-	printf("%llu records of %zu connections and drops went to %s in %llu messages.\n",
-	       (unsigned long long)x.records, json_array_size(json_object_get(answer, "flows")), o->args[0],
-	       (unsigned long long)x.messages);
-	if (x.lost)
-		cli_error("is the collector there?", "%llu records were lost: %s", (unsigned long long)x.lost,
-			  strerror(x.error));
-	return x.lost ? EXIT_FAILED : EXIT_OK;
+	x.sink = (struct sink){.to = &x.to, .o = o, .form = &x.form, .s = x.s};
+	if (!sink_open(&x.sink))
+		r = o->follow ? follow(&x) : once(&x);
+	sink_close(&x.sink);
+	export_batch_clear(&x.b);
+	buf_fini(&x.b.bytes);
+	vec_free(&x.b.chunks);
+	export_state_close(&x.s);
+	return r;
 }

@@ -99,6 +99,13 @@ long http_ask(const char *socket_path, const char *url, const char *accept, stru
 	return perform(socket_path, "GET", url, accept, (struct str){0}, out, &failure);
 }
 
+long http_try(const char *socket_path, const char *method, const char *url, struct str body, struct buf *out)
+{
+	CURLcode failure;
+
+	return perform(socket_path, method, url, NULL, body, out, &failure);
+}
+
 void http_tell(long code, struct str body)
 {
 	http_tell_hint(NULL, code, body);

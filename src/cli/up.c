@@ -7,6 +7,7 @@
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/doctor.h"
+#include "cli/export.h"
 #include "cli/hosts.h"
 #include "cli/libexec.h"
 #include "cli/output.h"
@@ -16,6 +17,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/wait.h>
 
@@ -223,6 +225,33 @@ static int read_hosts(const struct options_up *o, struct hosts *out)
 	return 0;
 }
 
+/* A word that is none is told now, and not by a log. */
+static int read_exports(const struct options_up *o, char weft[PATH_MAX])
+{
+	ssize_t n = readlink("/proc/self/exe", weft, PATH_MAX - 1);
+
+	if (n < 0) {
+		cli_error(NULL, "/proc/self/exe: %s", strerror(errno));
+		return -1;
+	}
+	weft[n] = 0;
+	for (size_t i = 0; i < o->exports.n; i++) {
+		const char *text = o->exports.items[i], *space = strchr(text, ' ');
+		AUTO_MEM char *to = strndup(text, space ? (size_t)(space - text) : strlen(text));
+		struct export_target t;
+
+		if (!to || !export_target_parse(&t, to))
+			return -1;
+		if (t.kind == EXPORT_STDOUT) {
+			cli_error(NULL, "--export: a cluster in the background has no standard output");
+			return -1;
+		}
+		if (space && !export_filter_check(space + 1))
+			return -1;
+	}
+	return 0;
+}
+
 /* "--fast-probes" alone: FAST_PROBES. */
 static int read_fast_probes(const struct options_up *o, unsigned *factor)
 {
@@ -253,13 +282,19 @@ int cmd_up(const struct options_up *o)
 				     .no_external_ips = o->no_external_ips,
 				     .runs = (const char *const *)o->runs.items,
 				     .runs_len = o->runs.n,
+				     .exports = (const char *const *)o->exports.items,
+				     .exports_len = o->exports.n,
 				     .entries = o->entries};
+	char exe[PATH_MAX];
+
 	AUTO_MEM char **paths = calloc((size_t)o->n_args + 1, sizeof(*paths));
 	AUTO_BUF libexec = {0}, lacks = {0};
 	int r = EXIT_OK;
 
-	if (!so.name || !paths || read_hosts(o, &hosts) || read_fast_probes(o, &so.fast_probes))
+	if (!so.name || !paths || read_hosts(o, &hosts) || read_fast_probes(o, &so.fast_probes) ||
+	    read_exports(o, exe))
 		return EXIT_USAGE;
+	so.weft = exe;
 	so.hosts = hosts.list.items;
 	so.hosts_len = hosts.list.len;
 	if (check_manifests(o))

@@ -68,7 +68,8 @@ struct record {
 	uint64_t bytes[2], packets[2];	    /* from the initiator, back to it */
 	int64_t first, last;		    /* ns since 1970: first packet, last packet so far */
 	uint64_t id;			    /* of the connection on its node: the same in each record of it */
-	uint32_t epoch;			    /* of the node's counters: other after a restart that lost them */
+	uint32_t number; /* of the record on its node, in its epoch (the low half); set by who takes it */
+	uint32_t epoch;	 /* of the node's counters: other after a restart that lost them */
 	/* TCP; 0: not known */
 	uint32_t handshake_us; /* DNS: until the answer */
 	uint32_t rtt_us, retransmits;

@@ -20,8 +20,9 @@ enum {
 	FORGET_S = 3600,
 	FORGET_EACH_S = 60,
 	ANSWER_MAX = 100000,
-	DOUBT_S = 15,	/* a node that began anew has told what is open */
-	SILENT_S = 120, /* an unanswered connection has aged out twice over */
+	FOLLOW_MAX = 4096, /* records of one answer to who follows: a slice of the loop's time */
+	DOUBT_S = 15,	   /* a node that began anew has told what is open */
+	SILENT_S = 120,	   /* an unanswered connection has aged out twice over */
 };
 #define SECOND_NS 1000000000ll
 
@@ -32,15 +33,21 @@ struct flow_node { /* what came from one */
 	uint64_t received; /* over all epochs */
 	uint64_t missing; /* that it took but never told: numbers that never came, or an observer that died */
 	uint64_t missing_now;
-	uint64_t ends;		       /* of this epoch: ends and drops received */
-	uint64_t taken_before;	       /* as it told */
-	uint64_t lost, lost_now;       /* that the node could not keep: of past epochs, of this one */
+	uint64_t ends;		   /* of this epoch: ends and drops received */
+	uint64_t taken_before;	   /* as it told */
+	uint64_t told, told_first; /* ends and drops that its kernel told up to the newest record here; up to
+				      the first one that came here */
+	uint64_t lost, lost_now;   /* that the node could not keep: of past epochs, of this one */
 	uint64_t untold, untold_first; /* that the kernel could not tell: by its count; at our first report */
 	uint64_t evicted, evicted_first; /* that made room unanswered, the same */
 	uint64_t questions;	 /* DNS questions that were lost on their way since our first report */
 	uint32_t questions_last; /* as it told last */
 	int64_t at;		 /* of the last report, by this clock; ns */
 	int64_t doubted;	 /* when what is open there was doubted; 0: it is not */
+};
+
+struct flow_sums_text { /* of three families */
+	struct buf records, packets, bytes;
 };
 
 struct flows {
@@ -115,12 +122,15 @@ static void begin_epoch(struct flows *f, struct flow_node *n, const struct repor
 	n->missing += n->missing_now;
 	n->missing_now = 0;
 	n->taken_before = r->taken_before;
+	if (!n->told)
+		n->told_first = r->taken_before + r->ends + r->lost;
 }
 
 static void note_losses(struct flows *f, struct flow_node *n, const struct report *r, bool *again)
 {
 	n->at = now_ns();
 	n->lost_now = r->lost;
+	n->told = r->taken_before + r->ends + r->lost;
 	if (r->first > n->next) {
 		n->missing_now += r->first - n->next;
 		n->next = r->first;
@@ -162,6 +172,7 @@ static void take_record(struct flows *f, struct flow_node *n, struct record *r)
 	const struct identity *outside;
 
 	r->node = n->name;
+	r->number = (uint32_t)n->next;
 	flow_names_set(f->names, r);
 	outside = name_outside(f, r);
 	rollups_take(f->rollups, n->next, r);
@@ -195,6 +206,7 @@ int flows_take(struct flows *f, struct str node, struct str body, struct buf *an
 		r = report_next(&body, &record);
 		if (r)
 			return api_fail(e, 400, "BadRequest", "record %u of the report cannot be read", i);
+		n->told += record.ended && record.kind != RECORD_DNS;
 		if (report.first + i >= n->next) /* else it is told again */
 			take_record(f, n, &record);
 	}
@@ -346,6 +358,146 @@ int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_e
 	if (filter)
 		filter_unref(&filter);
 	return r ? api_fail(e, 500, "InternalError", "out of memory") : 0;
+}
+
+/* --- followed -------------------------------------------------------------------------------------- */
+
+struct following {
+	struct buf *out;
+	struct buf marks;
+	size_t n;
+};
+
+/* The mark says which record it was on its node: one that is told again by the node is known by it. */
+static int print_followed(void *ctx, const struct record *r)
+{
+	struct following *p = ctx;
+
+	buf_addz(p->out, p->n ? ",\n" : "");
+	record_json(p->out, r);
+	buf_printf(&p->marks, "%s[%u,%u]", p->n++ ? "," : "", r->epoch, r->number);
+	return p->out->failed || p->marks.failed ? -ENOMEM : 0;
+}
+
+static bool read_place(const json_t *j, struct history_place *p)
+{
+	for (size_t i = 0; i < ARRAY_LEN(p->at); i++) {
+		json_int_t v = json_integer_value(json_array_get(j, i));
+
+		if (v < 0)
+			return false;
+		p->at[i] = (uint64_t)v;
+	}
+	return json_array_size(j) == ARRAY_LEN(p->at);
+}
+
+/* A place of another hub, which began at another time, is none here. */
+static int read_follow(const struct flows *f, const json_t *j, struct history_follow *q, struct api_error *e)
+{
+	json_int_t limit = 0, began = 0;
+	const char *filter = NULL;
+	json_t *at = NULL, *to = NULL;
+	int again = 0;
+	json_error_t why;
+
+	if (json_unpack_ex((json_t *)(uintptr_t)j, &why, 0, "{s?s,s?I,s?I,s?b,s?o,s?o !}", "filter", &filter,
+			   "limit", &limit, "began", &began, "again", &again, "at", &at, "to", &to))
+		return api_fail(e, 400, "BadRequest",
+				"a follower's question has filter, limit, began, again, at, to: %s",
+				why.text);
+	q->at = history_oldest(f->history, q->filter);
+	q->to = history_newest(f->history, q->filter);
+	q->again = again;
+	q->limit = limit > 0 && limit < FOLLOW_MAX ? (uint32_t)limit : FOLLOW_MAX;
+	if (began == f->began && ((at && !read_place(at, &q->at)) || (to && !read_place(to, &q->to))))
+		return api_fail(e, 400, "BadRequest", "at and to are [N,N,N]");
+	return 0;
+}
+
+static void print_place(struct buf *out, const char *key, struct history_place p)
+{
+	buf_printf(out, ",\"%s\":[%" PRIu64 ",%" PRIu64 ",%" PRIu64 "]", key, p.at[0], p.at[1], p.at[2]);
+}
+
+int flows_follow(struct flows *f, struct str body, struct buf *answer, struct api_error *e)
+{
+	json_t *j = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+	struct history_follow q = {0};
+	struct filter *filter = NULL;
+	struct following p = {.out = answer};
+	struct history_place first;
+	const char *comma = "";
+	int r = json_is_object(j) ? read_filter(j, &filter, e)
+				  : api_fail(e, 400, "BadRequest", "the body is one JSON object");
+
+	q.filter = filter;
+	if (!r)
+		r = read_follow(f, j, &q, e);
+	json_decref(j);
+	if (r) {
+		if (filter)
+			filter_unref(&filter);
+		return r;
+	}
+	first = q.at;
+	buf_addz(answer, "{\"flows\":[");
+	r = history_follow(f->history, &q, print_followed, &p);
+	buf_printf(answer, "],\"marks\":[%s],\"began\":%" PRId64 ",\"lost\":%" PRIu64, p.marks.p ?: "",
+		   f->began, q.lost);
+	print_place(answer, "first", first);
+	print_place(answer, "at", q.at);
+	print_place(answer, "newest", history_newest(f->history, q.filter));
+	buf_addz(answer, ",\"nodes\":[");
+	VEC_EACH (&f->nodes, n) {
+		buf_printf(answer,
+			   "%s{\"name\":\"%s\",\"epoch\":%u,\"next\":%" PRIu64 ",\"told\":%" PRIu64
+			   ",\"toldFirst\":%" PRIu64 "}",
+			   comma, n->name, n->epoch, n->next, n->told, n->told_first);
+		comma = ",";
+	}
+	buf_addz(answer, "]}\n");
+	buf_fini(&p.marks);
+	if (filter)
+		filter_unref(&filter);
+	return r ? api_fail(e, 500, "InternalError", "out of memory") : 0;
+}
+
+static void print_sum(void *ctx, const struct history_sum *s)
+{
+	static const char *const kinds[] = {"flow", "drop", "staged"};
+	struct flow_sums_text *t = ctx;
+	AUTO_BUF labels = {};
+
+	if (!s->records)
+		return;
+	buf_printf(&labels, "{node=\"%s\",record=\"%s\",again=\"%d\"", s->node, kinds[s->kind], s->again);
+	buf_printf(&t->records, "weft_flow_ended_total%s} %" PRIu64 "\n", labels.p, s->records);
+	for (unsigned i = 0; i < 2; i++) {
+		const char *way = i ? "back" : "there";
+
+		buf_printf(&t->packets, "weft_flow_packets_total%s,way=\"%s\"} %" PRIu64 "\n", labels.p, way,
+			   s->packets[i]);
+		buf_printf(&t->bytes, "weft_flow_bytes_total%s,way=\"%s\"} %" PRIu64 "\n", labels.p, way,
+			   s->bytes[i]);
+	}
+}
+
+void flows_sums(const struct flows *f, struct buf *out)
+{
+	struct flow_sums_text t = {};
+
+	history_each_sum(f->history, print_sum, &t);
+	buf_printf(out,
+		   "# HELP weft_flow_ended_total Records of connections that ended, and of drops.\n"
+		   "# TYPE weft_flow_ended_total counter\n%s"
+		   "# HELP weft_flow_packets_total Packets in records of ended connections and drops.\n"
+		   "# TYPE weft_flow_packets_total counter\n%s"
+		   "# HELP weft_flow_bytes_total Bytes in records of ended connections and drops.\n"
+		   "# TYPE weft_flow_bytes_total counter\n%s",
+		   t.records.p ?: "", t.packets.p ?: "", t.bytes.p ?: "");
+	buf_fini(&t.records);
+	buf_fini(&t.packets);
+	buf_fini(&t.bytes);
 }
 
 /* --- life ------------------------------------------------------------------------------------------ */

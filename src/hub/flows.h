@@ -21,6 +21,13 @@ int flows_take(struct flows *f, struct str node, struct str body, struct buf *an
  * which the filter was asked about. With "news" of an earlier answer only what began, ended or took another
  * state since. */
 int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_error *e);
+/* {"filter":…,"again":b,"limit":n,"began":ns,"at":[n,n,n],"to":[n,n,n]} → ended records, oldest first, from
+ * the place `at` of an earlier answer of the same hub (else from the oldest kept):
+ * {"flows":[…],"marks":[[epoch,
+ * number],…],"began":ns,"lost":n,"first":[n,n,n],"at":[n,n,n],"newest":[n,n,n],"nodes":[…]}. */
+int flows_follow(struct flows *f, struct str body, struct buf *answer, struct api_error *e);
+/* Ended records, their packets and bytes since the start, as metrics. */
+void flows_sums(const struct flows *f, struct buf *out);
 /* About once a second: forgets names that no record needs. */
 void flows_tick(struct flows *f);
 

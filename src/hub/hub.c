@@ -198,6 +198,7 @@ static void stop(struct hub *h)
 		save_all(h);
 	api_free(&h->api);
 	metrics_free(&h->metrics);
+	exporters_free(&h->exporters);
 	flows_free(&h->flows);
 	rollups_free(&h->rollups);
 	if (h->sub)
@@ -229,7 +230,9 @@ int hub_run(struct hub *h, int unix_fd)
 	if (!r)
 		r = flows_new(&h->flows, h->store, h->rollups, FLOW_RECORDS);
 	if (!r)
-		r = metrics_new(&h->metrics, h->store, h->flows);
+		r = exporters_new(&h->exporters);
+	if (!r)
+		r = metrics_new(&h->metrics, h->store, h->flows, h->exporters);
 	if (!r)
 		r = api_new(&h->api, h->store, &hub_api_ops, h);
 	if (!r) {

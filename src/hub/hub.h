@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "hub/cluster.h"
+#include "hub/exporters.h"
 #include "hub/flows.h"
 #include "hub/metrics.h"
 #include "hub/persist.h"
@@ -42,6 +43,7 @@ struct hub {
 	struct api *api;
 	struct http_server *http;
 	struct flows *flows;
+	struct exporters *exporters;
 	struct metrics *metrics;
 	struct rollups *rollups;
 	struct remarks remarks;		 /* of the last look at the files */

@@ -140,8 +140,12 @@ int internal_request(struct hub *h, const char *method, const char *name, struct
 		return flows_take(h->flows, str_of(name + 6), body, answer, e);
 	if (!strcmp(name, "flows") && !strcmp(method, "POST"))
 		return flows_ask(h->flows, body, answer, e);
+	if (!strcmp(name, "follow") && !strcmp(method, "POST"))
+		return flows_follow(h->flows, body, answer, e);
+	if (!strcmp(name, "exporter") && !strcmp(method, "PUT"))
+		return exporters_take(h->exporters, body, answer, e);
 	return api_fail(
 	    e, 404, "NotFound",
-	    "there are GET remarks, PUT readiness, PUT heartbeat, POST flows, POST flows/NODE and POST "
-	    "metrics/NODE");
+	    "there are GET remarks, PUT readiness, PUT heartbeat, PUT exporter, POST flows, POST follow, "
+	    "POST flows/NODE and POST metrics/NODE");
 }

@@ -22,11 +22,12 @@ struct told {
 struct metrics {
 	struct store *store;
 	struct flows *flows;
+	const struct exporters *exporters;
 	VEC(struct told) told;
 	uint64_t refused; /* texts that were no metrics */
 };
 
-int metrics_new(struct metrics **out, struct store *s, struct flows *f)
+int metrics_new(struct metrics **out, struct store *s, struct flows *f, const struct exporters *x)
 {
 	struct metrics *m = calloc(1, sizeof(*m));
 
@@ -34,6 +35,7 @@ int metrics_new(struct metrics **out, struct store *s, struct flows *f)
 		return -ENOMEM;
 	m->store = s;
 	m->flows = f;
+	m->exporters = x;
 	*out = m;
 	return 0;
 }
@@ -182,6 +184,8 @@ int metrics_answer(struct metrics *m, struct buf *out)
 		   "# TYPE weft_metrics_refused_total counter\nweft_metrics_refused_total %" PRIu64 "\n",
 		   m->refused);
 	print_flows(m, out);
+	flows_sums(m->flows, out);
+	exporters_print(m->exporters, out);
 	VEC_EACH (&m->told, t)
 		if (is_heard(t, now))
 			metrics_join_add(&join, (struct str){.p = t->text, .n = t->n});

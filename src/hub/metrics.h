@@ -7,10 +7,12 @@
 #ifndef WEFT_HUB_METRICS_H
 #define WEFT_HUB_METRICS_H
 
+#include "hub/exporters.h"
 #include "hub/flows.h"
 
 struct metrics;
-int metrics_new(struct metrics **out, struct store *s, struct flows *f); /* 0 or -errno */
+/* 0 or -errno. All outlive it. */
+int metrics_new(struct metrics **out, struct store *s, struct flows *f, const struct exporters *x);
 void metrics_free(struct metrics **m);
 /* A node's text. Returns and errors as of api_ops.internal. */
 int metrics_take(struct metrics *m, struct str node, struct str text, struct buf *answer,

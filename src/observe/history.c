@@ -12,7 +12,7 @@
 #include "base/own.h"
 #include "base/vec.h"
 
-enum { NOBODY = 0, NODES_MAX = 65535 };
+enum { NOBODY = 0, NODES_MAX = 65535, FOLLOW_SCAN_MAX = 65536, SUMS = 2 * (RECORD_DNS + 1) };
 
 struct end { /* an address and who had it */
 	struct addr addr;
@@ -34,7 +34,8 @@ struct kept {
 	uint32_t handshake_us, rtt_us, retransmits;
 	uint16_t from_port, to_port, via_port, reason, resets, zero_windows, node, dns_type;
 	uint8_t proto, verdict, state, dns_code;
-	uint8_t kind, ended, again, doubted, pad[4];
+	uint8_t kind, ended, again, doubted;
+	uint32_t number;
 	uint64_t news; /* number of the last time that it began, ended or took another state */
 };
 _Static_assert(sizeof(struct kept) == 136, "a record of history");
@@ -44,7 +45,12 @@ enum { ANSWERED, LESSER, QUESTIONS, RINGS };
 struct circle { /* of ended ones */
 	struct kept *items;
 	uint32_t max, len, next;
+	uint64_t entered; /* ever */
 	int64_t since;
+};
+
+struct node_sums {
+	struct history_sum of[SUMS]; /* by kind and again */
 };
 
 struct history {
@@ -60,6 +66,7 @@ struct history {
 	VEC(uint32_t) free_texts;
 	struct hash by_text;
 	VEC(char *) nodes;
+	VEC(struct node_sums) sums; /* one for each node */
 	uint64_t put, pushed_out, no_room, news;
 	size_t text_bytes;
 };
@@ -117,6 +124,7 @@ void history_free(struct history **h)
 	vec_free(&old->texts);
 	vec_free(&old->free_texts);
 	vec_free(&old->nodes);
+	vec_free(&old->sums);
 	vec_free(&old->open);
 	for (unsigned i = 0; i < RINGS; i++)
 		free(old->rings[i].items);
@@ -232,10 +240,11 @@ static int node_number(struct history *h, const char *name, uint16_t *out)
 		}
 	char *copy = h->nodes.len < NODES_MAX ? strdup(name) : NULL;
 
-	if (!copy || vec_push(&h->nodes, copy)) {
+	if (!copy || vec_reserve(&h->sums, h->nodes.len + 1) || vec_push(&h->nodes, copy)) {
 		free(copy);
 		return -ENOMEM;
 	}
+	h->sums.items[h->sums.len++] = (struct node_sums){};
 	*out = (uint16_t)(h->nodes.len - 1);
 	return 0;
 }
@@ -283,7 +292,8 @@ static int pack(struct history *h, const struct record *r, struct kept *k)
 			   .dns_code = r->dns_code,
 			   .kind = (uint8_t)r->kind,
 			   .ended = r->ended,
-			   .again = r->again};
+			   .again = r->again,
+			   .number = r->number};
 	if (node_number(h, r->node, &k->node))
 		return -ENOMEM;
 	k->from = end_get(h, &r->from.addr, named(h, r->from.who, &r->from.addr, r->first));
@@ -297,11 +307,26 @@ static int pack(struct history *h, const struct record *r, struct kept *k)
 	return -ENOMEM;
 }
 
+static void add_up(struct history *h, const struct kept *k)
+{
+	struct history_sum *s = &h->sums.items[k->node].of[2 * k->kind + k->again];
+
+	if (k->kind == RECORD_DNS) /* its flow counts its packets */
+		return;
+	s->records++;
+	for (unsigned i = 0; i < 2; i++) {
+		s->packets[i] += k->packets[i];
+		s->bytes[i] += k->bytes[i];
+	}
+}
+
 static void into_ring(struct history *h, const struct kept *k)
 {
 	struct circle *c = &h->rings[ring_of(k)];
 	struct kept *at = &c->items[c->next];
 
+	add_up(h, k);
+	c->entered++;
 	if (c->len == c->max) {
 		if (at->last > c->since)
 			c->since = at->last;
@@ -492,6 +517,7 @@ static void unpack(const struct history *h, const struct kept *k, struct record 
 			     .first = k->first,
 			     .last = k->last,
 			     .id = k->id,
+			     .number = k->number,
 			     .epoch = k->epoch,
 			     .handshake_us = k->handshake_us,
 			     .rtt_us = k->rtt_us,
@@ -618,6 +644,108 @@ int history_query(const struct history *h, const struct history_query *q,
 	}
 	vec_free(&a.heap);
 	return r;
+}
+
+/* --- followed -------------------------------------------------------------------------------------- */
+
+_Static_assert((int)HISTORY_RINGS == (int)RINGS, "a place has a number for each ring");
+
+static unsigned rings_for(const struct filter *filter)
+{
+	return filter && filter_asks_dns(filter) ? RINGS : QUESTIONS;
+}
+
+struct history_place history_oldest(const struct history *h, const struct filter *filter)
+{
+	struct history_place p = {};
+
+	for (unsigned i = 0; i < rings_for(filter); i++)
+		p.at[i] = h->rings[i].entered - h->rings[i].len;
+	return p;
+}
+
+struct history_place history_newest(const struct history *h, const struct filter *filter)
+{
+	struct history_place p = {};
+
+	for (unsigned i = 0; i < rings_for(filter); i++)
+		p.at[i] = h->rings[i].entered;
+	return p;
+}
+
+static const struct kept *entry(const struct history *h, unsigned ring, uint64_t number)
+{
+	const struct circle *c = &h->rings[ring];
+
+	return &c->items[(c->next + c->max - (uint32_t)(c->entered - number)) % c->max];
+}
+
+/* Of both rings that which comes next; NULL: none. */
+static const struct kept *next_ended(const struct history *h, struct history_follow *f)
+{
+	const struct kept *best = NULL;
+	unsigned ring = 0;
+
+	for (unsigned i = 0; i < RINGS; i++) {
+		const struct kept *k = f->at.at[i] < f->to.at[i] ? entry(h, i, f->at.at[i]) : NULL;
+
+		if (k && (!best || k->last < best->last)) {
+			best = k;
+			ring = i;
+		}
+	}
+	f->at.at[ring] += best != NULL;
+	return best;
+}
+
+int history_follow(const struct history *h, struct history_follow *f,
+		   int (*fn)(void *ctx, const struct record *r), void *ctx)
+{
+	struct history_place oldest = history_oldest(h, f->filter), newest = history_newest(h, f->filter);
+	struct filter_run *run = f->filter ? filter_run_new(f->filter, (uint32_t)h->ends.len) : NULL;
+	const struct kept *k;
+	uint32_t n = 0;
+	int r = 0;
+
+	if (f->filter && !run)
+		return -ENOMEM;
+	f->lost = 0;
+	for (unsigned i = 0; i < RINGS; i++) {
+		if (f->to.at[i] > newest.at[i])
+			f->to.at[i] = newest.at[i];
+		if (f->at.at[i] < oldest.at[i]) {
+			f->lost += oldest.at[i] - f->at.at[i];
+			f->at.at[i] = oldest.at[i];
+		}
+	}
+	for (unsigned looked = 0; !r && n < f->limit && looked < FOLLOW_SCAN_MAX; looked++) {
+		struct record record;
+
+		k = next_ended(h, f);
+		if (!k)
+			break;
+		unpack(h, k, &record);
+		if ((k->again && !f->again) ||
+		    (run && !filter_run_record(run, &record, k->from, k->to, k->via)))
+			continue;
+		n++;
+		r = fn(ctx, &record);
+	}
+	filter_run_free(&run);
+	return r;
+}
+
+void history_each_sum(const struct history *h, void (*fn)(void *ctx, const struct history_sum *s), void *ctx)
+{
+	for (size_t n = 0; n < h->sums.len; n++)
+		for (unsigned i = 0; i < SUMS; i++) {
+			struct history_sum s = h->sums.items[n].of[i];
+
+			s.node = h->nodes.items[n];
+			s.kind = i / 2;
+			s.again = i % 2;
+			fn(ctx, &s);
+		}
 }
 
 struct history_size history_size(const struct history *h)

@@ -46,6 +46,35 @@ struct history_query {
 int history_query(const struct history *h, const struct history_query *q,
 		  int (*fn)(void *ctx, const struct record *r), void *ctx);
 
+/* Ended records in about the order in which they ended, each once: a reader keeps its place. */
+enum { HISTORY_RINGS = 3 };
+struct history_place {
+	uint64_t at[HISTORY_RINGS]; /* in each ring: records that ever entered it before */
+};
+struct history_follow {
+	const struct filter *filter; /* NULL: all */
+	bool again;		     /* as in history_query */
+	uint32_t limit;
+	struct history_place at, to; /* from here (moves on), to there at most */
+	uint64_t lost;		     /* set: records from `at` on that made room for others */
+};
+/* Of those that are kept; after the last one. For that filter: DNS questions have no place where it does not
+ * ask for them. */
+struct history_place history_oldest(const struct history *h, const struct filter *filter);
+struct history_place history_newest(const struct history *h, const struct filter *filter);
+/* Calls fn as history_query() does, oldest first. It looks at a bounded number of records: f->at says how far
+ * it came. */
+int history_follow(const struct history *h, struct history_follow *f,
+		   int (*fn)(void *ctx, const struct record *r), void *ctx);
+
+struct history_sum { /* of ended records of a node since the start, of one kind */
+	const char *node;
+	enum record_kind kind;
+	bool again;
+	uint64_t records, packets[2], bytes[2];
+};
+void history_each_sum(const struct history *h, void (*fn)(void *ctx, const struct history_sum *s), void *ctx);
+
 struct history_size {
 	uint64_t ended, open;		   /* kept now */
 	uint64_t put, pushed_out, no_room; /* since the start: taken in; made room for newer; found none */

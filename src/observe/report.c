@@ -5,7 +5,7 @@
 #include <endian.h>
 #include <errno.h>
 
-enum { HEAD = 64, COUNT_AT = 60, RECORD = 156, FORM = 1 };
+enum { HEAD = 72, COUNT_AT = 68, RECORD = 156, FORM = 2 };
 static const char magic[4] = {'W', 'F', 'R', FORM};
 
 static void add16(struct buf *b, uint16_t v)
@@ -64,6 +64,7 @@ void report_begin(struct buf *out, const struct report *r)
 	buf_add(out, magic, sizeof(magic));
 	add32(out, r->epoch);
 	add64(out, r->first);
+	add64(out, r->ends);
 	add64(out, r->lost);
 	add64(out, r->taken_before);
 	add64(out, r->untold);
@@ -131,6 +132,7 @@ int report_read(struct str *s, struct report *out)
 	s->n -= sizeof(magic);
 	out->epoch = take32(s);
 	out->first = take64(s);
+	out->ends = take64(s);
 	out->lost = take64(s);
 	out->taken_before = take64(s);
 	out->untold = take64(s);

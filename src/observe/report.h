@@ -12,6 +12,7 @@
 struct report {
 	uint32_t epoch; /* of the node's observer: another one after each start of its counting */
 	uint64_t first; /* number of the first record in it: records sent before it in this epoch */
+	uint64_t ends;	/* of them: ends and drops */
 	uint64_t lost;	/* ends and drops of this epoch that the node could not keep until they were sent */
 	/* Over all epochs, as the kernel counts; smaller than before: it counts anew. */
 	uint64_t taken_before;	 /* ends and drops that the kernel told to earlier observers */

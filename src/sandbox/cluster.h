@@ -50,6 +50,8 @@ struct sandbox {
 	struct node *nodes;
 	unsigned nodes_len;
 	struct daemon hub;
+	struct daemon *exporters;
+	size_t exporters_len;
 	struct api api;
 	struct mirror pods_seen, services, slices;
 	struct mirror configs, secrets; /* once a program needs them */

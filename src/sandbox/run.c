@@ -20,6 +20,7 @@
 #include "sandbox/cgroup.h"
 #include "sandbox/control.h"
 #include "sandbox/dns.h"
+#include "sandbox/exporter.h"
 #include "sandbox/fabric.h"
 #include "sandbox/files.h"
 #include "sandbox/manifests.h"
@@ -70,6 +71,10 @@ bool sandbox_program(const struct sandbox *s, const char *program, char out[PATH
 	static const char *const places[] = {"%s/%s", "%s/../hub/%s", "%s/../agent/%s", "%s/../standin/%s",
 					     "%s/../box/%s"};
 
+	if (program[0] == '/') {
+		snprintf(out, PATH_LEN, "%s", program);
+		return true;
+	}
 	for (size_t i = 0; i < ARRAY_LEN(places); i++) {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -201,6 +206,7 @@ static int start_pods(struct sandbox *s)
 	r = r ? r : kubelet_start(s);
 	r = r ? r : streams_start(s);
 	r = r ? r : control_start(s);
+	r = r ? r : exporters_start(s);
 	if (!r && s->opt->paths_len && manifests_start(s))
 		log_warn("errors in manifests that change are not shown here; they stand in %s/log/hub.log",
 			 s->dir);
@@ -242,6 +248,7 @@ static void close_all(struct sandbox *s)
 	streams_stop(s);
 	dns_stop(s);
 	nodes_close(s);
+	exporters_stop(s);
 	daemon_close(&s->hub);
 	netns_drop(&s->fabric);
 	netns_drop(&s->outside);
@@ -257,6 +264,7 @@ static void free_all(struct sandbox *s)
 	free(s->control);
 	free(s->manifests);
 	free(s->nodes);
+	free(s->exporters);
 	VEC_EACH (&s->remarks, r)
 		free(*r);
 	vec_free(&s->remarks);

@@ -46,6 +46,9 @@ struct sandbox_options {
 	bool strict;		 /* cuts connections that policies no longer allow, of every pod */
 	const char *const *runs; /* "[NS/]POD-OR-WORKLOAD[:CONTAINER]=COMMAND" each */
 	size_t runs_len;
+	const char *const *exports; /* "TO[ FILTER]" each, of `weft export --follow` */
+	size_t exports_len;
+	const char *weft;    /* path of the program that exports */
 	const char *entries; /* "MAP=N,…": room of BPF maps; NULL: the defaults */
 	void *ctx;	     /* for the callbacks; each may be NULL; called on the thread of sandbox_run() */
 	void (*step)(void *ctx, const char *what, uint64_t us,

@@ -27,7 +27,8 @@ struct daemon {
 	bool open, stopping, held;
 };
 
-/* what is copied. program: name of a private program; log: file name below log/. 0 or -errno (told). */
+/* what is copied. program: name of a private program, or a path; log: file name below log/. 0 or -errno
+ * (told). */
 int daemon_open(struct daemon *d, struct sandbox *s, const char *what, const char *program, const char *log);
 /* Appends an argument (copied). */
 void daemon_arg(struct daemon *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

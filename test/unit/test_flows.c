@@ -267,6 +267,51 @@ static void refused(const char *question, const char *words)
 	api_error_fini(&e);
 }
 
+static json_t *follow(const char *question)
+{
+	struct api_error e = {0};
+	AUTO_BUF answer = {0};
+
+	assert_int_equal(flows_follow(flows, str_of(question), &answer, &e), 0);
+	json_t *j = json_loadb(answer.p, answer.n, 0, NULL);
+
+	assert_non_null(j);
+	return j;
+}
+
+/* What a hub tells a follower of another one: which record is which, and what its node told nobody. */
+static void a_follower_knows_what_a_new_hub_did_not_hear(void **state)
+{
+	struct record two[] = {flow(1, "192.0.2.1", "192.0.2.2", 80, true),
+			       flow(2, "192.0.2.1", "192.0.2.2", 80, false)};
+	json_int_t epoch, number, told, first, began;
+	AUTO_BUF again = {0};
+
+	(void)state;
+	two[0].epoch = two[1].epoch = 5;
+	/* 30 ends were told to others: 7 before this observer, 20 by it, and 3 found no room */
+	tell("node-1", (struct report){.epoch = 5, .first = 700, .ends = 20, .lost = 3, .taken_before = 7},
+	     two, 2);
+	json_t *j = follow("{}");
+	assert_int_equal(json_unpack(j, "{s:[[I,I]], s:I, s:[{s:I,s:I}]}", "marks", &epoch, &number, "began",
+				     &began, "nodes", "told", &told, "toldFirst", &first),
+			 0);
+	assert_int_equal(json_array_size(json_object_get(j, "flows")), 1);
+	assert_int_equal(epoch, 5);
+	assert_int_equal(number, 700);
+	assert_int_equal(first, 30);
+	assert_int_equal(told, 31);
+	json_decref(j);
+	/* a place of this hub; and one of another, which says nothing here */
+	buf_printf(&again, "{\"began\":%lld,\"at\":[1,0,0]}", (long long)began);
+	j = follow(again.p);
+	assert_int_equal(json_array_size(json_object_get(j, "flows")), 0);
+	json_decref(j);
+	j = follow("{\"began\":1,\"at\":[1,0,0]}");
+	assert_int_equal(json_array_size(json_object_get(j, "flows")), 1);
+	json_decref(j);
+}
+
 static void bad_questions_are_refused(void **state)
 {
 	struct api_error e = {0};
@@ -297,6 +342,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(losses_are_counted_once, begin, end),
 	    cmocka_unit_test_setup_teardown(open_ones_outlive_their_observer, begin, end),
 	    cmocka_unit_test_setup_teardown(br15_names_and_services, begin, end),
+	    cmocka_unit_test_setup_teardown(a_follower_knows_what_a_new_hub_did_not_hear, begin, end),
 	    cmocka_unit_test_setup_teardown(bad_questions_are_refused, begin, end),
 	};
 

@@ -362,6 +362,79 @@ static void br15_a_domain_stays(void **state)
 	identity_unref(ids, &yes);
 }
 
+static void put_ended(uint64_t from, uint64_t n, bool answered)
+{
+	for (uint64_t id = from; id < from + n; id++) {
+		struct record r = flow(id, "10.0.0.1", "10.0.0.2", (int64_t)id, (int64_t)id, true);
+
+		r.state = answered ? STATE_CLOSED : STATE_UNANSWERED;
+		assert_int_equal(history_put(history, &r), 0);
+	}
+}
+
+/* From the place on, `limit` records; the place moves on. */
+static uint64_t follows(struct history_place *at, uint32_t limit, const char *want)
+{
+	struct history_follow f = {.at = *at, .to = history_newest(history, NULL), .limit = limit};
+	AUTO_BUF got = {};
+
+	assert_int_equal(history_follow(history, &f, print, &got), 0);
+	assert_string_equal(got.p ? got.p : "", want);
+	*at = f.at;
+	return f.lost;
+}
+
+static void a_follower_has_each_once(void **state)
+{
+	struct history_place at = history_oldest(history, NULL);
+	uint64_t lost;
+
+	(void)state;
+	put_ended(1, 2, true);
+	put_ended(3, 2, false);
+	put_ended(5, 1, true);
+	assert_int_equal(follows(&at, 3, "1 2 3 "), 0);
+	assert_int_equal(follows(&at, 10, "4 5 "), 0);
+	assert_int_equal(follows(&at, 10, ""), 0);
+	/* one that is open comes when it has ended */
+	struct record r = flow(6, "10.0.0.1", "10.0.0.2", 6, 6, false);
+	assert_int_equal(history_put(history, &r), 0);
+	assert_int_equal(follows(&at, 10, ""), 0);
+	r.ended = true;
+	assert_int_equal(history_put(history, &r), 0);
+	assert_int_equal(follows(&at, 10, "6 "), 0);
+	/* 100 of the one ring and 33 of the other are kept: what made room is counted, in each */
+	put_ended(1000, 107, true);
+	put_ended(2000, 40, false);
+	lost = follows(&at, 1, "1007 ");
+	assert_int_equal(lost, 14);
+	struct history_place end = history_newest(history, NULL);
+	assert_int_equal(end.at[0] - at.at[0] + end.at[1] - at.at[1], 132);
+}
+
+static void count_sum(void *ctx, const struct history_sum *s)
+{
+	struct history_sum *all = ctx;
+
+	assert_string_equal(s->node, "node-1");
+	all->records += s->records;
+	all->bytes[0] += s->bytes[0];
+	all->bytes[1] += s->bytes[1];
+}
+
+/* What made room counts on. */
+static void sums_are_of_all_that_ended(void **state)
+{
+	struct history_sum all = {};
+
+	(void)state;
+	put_ended(1, 500, true);
+	history_each_sum(history, count_sum, &all);
+	assert_int_equal(all.records, 500);
+	assert_int_equal(all.bytes[0], 100 * 500 * 501 / 2);
+	assert_int_equal(all.bytes[1], 500);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +446,8 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(agrees_with_a_list, begin, end),
 	    cmocka_unit_test_setup_teardown(questions_have_a_ring_of_their_own, begin, end),
 	    cmocka_unit_test_setup_teardown(br15_a_domain_stays, begin, end),
+	    cmocka_unit_test_setup_teardown(a_follower_has_each_once, begin, end),
+	    cmocka_unit_test_setup_teardown(sums_are_of_all_that_ended, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

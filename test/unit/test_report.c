@@ -128,8 +128,8 @@ static void longer_records_are_read(void **state)
 
 	(void)state;
 	write_report(&b, 1);
-	buf_add(&longer, b.p, 64);
-	memcpy(&n, b.p + 64, 2);
+	buf_add(&longer, b.p, 72);
+	memcpy(&n, b.p + 72, 2);
 	n = (uint16_t)(n + 6);
 	buf_add(&longer, &n, 2);
 	buf_add(&longer, b.p + 66, b.n - 66);

@@ -60,10 +60,10 @@ ok("all is recorded: %d datagrams each way of both families, and as many drops t
 free = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 free.bind(("127.0.0.1", 0))
 port = free.getsockname()[1]
-p = run("export", "127.0.0.1:%s" % "no port")
+p = run("export", "--to", "127.0.0.1:no port")
 ok("a port that is none is an error", p.returncode == 2, p.stderr)
 free.close()
-p = run("export", "127.0.0.1:%d" % port, FILTER)
+p = run("export", "--to", "127.0.0.1:%d" % port, FILTER)
 ok("without a collector what is lost is told", p.returncode == 1 and "records were lost" in p.stderr, p.stdout + p.stderr)
 
 os.mkdir(folder + "/nf")
@@ -77,7 +77,7 @@ def listens():
 
 ok("nfcapd listens", wait_for(listens))
 before = told()
-p = run("export", "127.0.0.1:%d" % port, FILTER)
+p = run("export", "--to", "127.0.0.1:%d" % port, FILTER)
 ok("weft export", p.returncode == 0 and "%d records" % sum(r for r, _, _ in before.values()) in p.stdout, p.stdout + p.stderr)
 # what lies in the socket's buffer is taken before the end: the queue of /proc/net/udp is empty then
 wait_for(lambda: any(":%04X " % port in x and x.split()[4].endswith(":00000000") for x in open("/proc/net/udp")))

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # Called by metrics.sh: WEFT NAME CHECKS-SO-FAR FOLDER. A Prometheus of its own scrapes the hub over TLS.
-import base64, json, os, re, signal, socket, subprocess, sys, urllib.parse, urllib.request
+import json, os, re, signal, socket, subprocess, sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from pod_calls import weft_run, finish, folder, make_socket, name, ok, wait_for, weft  # noqa: E402
+from prometheus import Prometheus  # noqa: E402
 
 run_dir = "/run/weft/" + name
 
@@ -45,40 +46,11 @@ p = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--un
 ok("a node cannot speak of another one", p.stdout == "400", p.stdout)
 
 # Prometheus itself
-config = open(run_dir + "/kubeconfig").read()
-for key, file in (("certificate-authority-data", "ca"), ("client-certificate-data", "cert"), ("client-key-data", "key")):
-    data = re.search(key + r":\s*(\S+)", config).group(1).strip('"')
-    open("%s/%s.pem" % (folder, file), "wb").write(base64.b64decode(data))
-server = re.search(r"server:\s*\"?https://([^\s\"]+)", config).group(1)
-free = socket.create_server(("127.0.0.1", 0))
-port = free.getsockname()[1]
-free.close()
-open(folder + "/prometheus.yml", "w").write("""global: {scrape_interval: 1s}
-scrape_configs:
-- job_name: weft
-  scheme: https
-  tls_config: {ca_file: %s/ca.pem, cert_file: %s/cert.pem, key_file: %s/key.pem}
-  static_configs: [{targets: ["%s"]}]
-""" % (folder, folder, folder, server))
-log = open(folder + "/prometheus.log", "w")
-prometheus = subprocess.Popen(["prometheus", "--config.file=%s/prometheus.yml" % folder, "--storage.tsdb.path=%s/tsdb" % folder, "--web.listen-address=127.0.0.1:%d" % port], stdout=log, stderr=log)
-
-
-def query(expr):
-    try:
-        with urllib.request.urlopen("http://127.0.0.1:%d/api/v1/query?" % port + urllib.parse.urlencode({"query": expr}), timeout=5) as r:
-            return json.load(r)["data"]["result"]
-    except (OSError, ValueError, KeyError) as e:
-        return [] if not hasattr(e, "read") else [{"error": e.read()}]
-
-
-def value(expr):
-    r = query(expr)
-    return float(r[0]["value"][1]) if r and "value" in r[0] else None
-
+prometheus = Prometheus(run_dir, folder)
+query, value = prometheus.query, prometheus.value
 
 try:
-    ok("Prometheus scrapes the hub over TLS, with the client certificate of kubeconfig", wait_for(lambda: value('up{job="weft"}') == 1), open(folder + "/prometheus.log").read())
+    ok("Prometheus scrapes the hub over TLS, with the client certificate of kubeconfig", wait_for(lambda: value('up{job="weft"}') == 1), open(prometheus.log).read())
     panels = json.load(open("deploy/grafana/weft.json"))["panels"]
     exprs = [t["expr"].replace("$__rate_interval", "1m").replace("$node", ".*") for p in panels for t in p["targets"]]
 
@@ -98,6 +70,5 @@ try:
     ok("BR20 a node that says nothing is down, and has no numbers: none is shown as 0", away)
     ok("and is back", wait_for(lambda: value('weft_node_up{node="node-2"}') == 1 and value('weft_pods{node="node-2"}') >= 1))
 finally:
-    prometheus.terminate()
-    prometheus.wait()
+    prometheus.end()
 finish()

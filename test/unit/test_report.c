@@ -132,7 +132,7 @@ static void longer_records_are_read(void **state)
 	memcpy(&n, b.p + 72, 2);
 	n = (uint16_t)(n + 6);
 	buf_add(&longer, &n, 2);
-	buf_add(&longer, b.p + 66, b.n - 66);
+	buf_add(&longer, b.p + 74, b.n - 74);
 	buf_addz(&longer, "newer!");
 	struct str s = buf_str(&longer);
 

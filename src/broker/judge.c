@@ -4,20 +4,29 @@
 
 #include <errno.h>
 
+#include "base/own.h"
 #include "filter/dissect.h"
 
+/* Maps of a point have positions, in the broker's order: what `except` names stands before, rest last. Sets
+ * of maps are bits by position: a filter that matches brings all its maps at once. */
 struct point {
-	uint32_t *maps; /* in the broker's order: except before, rest last */
-	uint32_t n;
+	uint32_t *maps;
+	uint32_t n, first_rest;
+	uint32_t *filters; /* that its maps have, each once */
+	uint32_t filters_n;
+	uint64_t *asked;     /* the same as bits */
+	uint64_t *by_filter; /* for each filter of the broker: its maps */
+	uint64_t *always;    /* maps without a filter */
+	uint64_t *in, *out, *forwarded, *dropped;
 	uint64_t *reach; /* bits of tool ports */
-	uint64_t *has;	 /* bits of maps */
+	uint64_t *has;	 /* bits of maps by number */
 };
 
 struct judge {
 	const struct broker *b;
 	struct group **groups;
-	/* Of the packet at hand: bits. */
-	uint64_t *known, *matched; /* filters */
+	/* Of the packet at hand. */
+	uint64_t *candidates;	   /* positions */
 	uint64_t *took;		   /* maps */
 	uint64_t *due, *in_groups; /* tool ports, groups */
 	uint32_t *maps, *ports;	   /* the lists of struct judged */
@@ -53,16 +62,14 @@ int judge_new(struct judge **out, const struct broker *b)
 	if (!j)
 		return -ENOMEM;
 	j->b = b;
-	j->known = calloc(words(b->filters_n), sizeof(uint64_t));
-	j->matched = calloc(words(b->filters_n), sizeof(uint64_t));
+	j->candidates = calloc(words(b->maps_n), sizeof(uint64_t));
 	j->took = calloc(words(b->maps_n), sizeof(uint64_t));
 	j->due = calloc(words(b->ports_n), sizeof(uint64_t));
 	j->in_groups = calloc(words(b->groups_n), sizeof(uint64_t));
 	j->maps = calloc((size_t)b->maps_n + 1, sizeof(uint32_t));
 	j->ports = calloc((size_t)b->ports_n + 1, sizeof(uint32_t));
 	j->groups = calloc((size_t)b->groups_n + 1, sizeof(*j->groups));
-	if (!j->known || !j->matched || !j->took || !j->due || !j->in_groups || !j->maps || !j->ports ||
-	    !j->groups)
+	if (!j->candidates || !j->took || !j->due || !j->in_groups || !j->maps || !j->ports || !j->groups)
 		r = -ENOMEM;
 	for (uint32_t i = 0; !r && i < b->groups_n; i++)
 		r = group_new(&j->groups[i], b, &b->groups[i]);
@@ -83,8 +90,7 @@ void judge_free(struct judge **jp)
 	for (uint32_t i = 0; j->groups && i < j->b->groups_n; i++)
 		group_free(&j->groups[i]);
 	free(j->groups);
-	free(j->known);
-	free(j->matched);
+	free(j->candidates);
 	free(j->took);
 	free(j->due);
 	free(j->in_groups);
@@ -117,41 +123,87 @@ static void reach(struct point *p, const struct broker *b, const struct broker_m
 	}
 }
 
+static void place_map(struct point *p, const struct broker *b, uint32_t map)
+{
+	const struct broker_map *m = &b->maps[map];
+	uint32_t at = p->n++;
+
+	p->maps[at] = map;
+	p->first_rest = m->rest ? p->first_rest : p->n;
+	set(p->has, map);
+	reach(p, b, m);
+	if (m->directions & BROKER_DIRECTION_IN)
+		set(p->in, at);
+	if (m->directions & BROKER_DIRECTION_OUT)
+		set(p->out, at);
+	if (m->packets & BROKER_FORWARDED)
+		set(p->forwarded, at);
+	if (m->packets & BROKER_DROPPED)
+		set(p->dropped, at);
+	if (!m->filters.n)
+		set(p->always, at);
+	for (uint32_t i = 0; i < m->filters.n; i++) {
+		uint32_t f = m->filters.items[i];
+
+		if (!bit(p->asked, f))
+			p->filters[p->filters_n++] = f;
+		set(p->asked, f);
+		set(p->by_filter + f * words(b->maps_n), at);
+	}
+}
+
+static bool point_room(struct point *p, const struct broker *b)
+{
+	uint64_t **const sets[] = {&p->always, &p->in, &p->out, &p->forwarded, &p->dropped, &p->has};
+	bool good;
+
+	p->maps = calloc((size_t)b->maps_n + 1, sizeof(*p->maps));
+	p->filters = calloc((size_t)b->filters_n + 1, sizeof(*p->filters));
+	p->asked = calloc(words(b->filters_n), sizeof(*p->asked));
+	p->by_filter = calloc(((size_t)b->filters_n + 1) * words(b->maps_n), sizeof(*p->by_filter));
+	p->reach = calloc(words(b->ports_n), sizeof(*p->reach));
+	good = p->maps && p->filters && p->asked && p->by_filter && p->reach;
+	for (size_t i = 0; i < ARRAY_LEN(sets); i++) {
+		*sets[i] = calloc(words(b->maps_n), sizeof(uint64_t));
+		good &= *sets[i] != NULL;
+	}
+	return good;
+}
+
 int point_new(struct point **out, const struct broker *b, const uint32_t *sources, uint32_t n)
 {
 	struct point *p = calloc(1, sizeof(*p));
 
-	if (p) {
-		p->maps = calloc((size_t)b->maps_n + 1, sizeof(*p->maps));
-		p->reach = calloc(words(b->ports_n), sizeof(*p->reach));
-		p->has = calloc(words(b->maps_n), sizeof(*p->has));
-	}
-	if (!p || !p->maps || !p->reach || !p->has) {
+	if (!p || !point_room(p, b)) {
 		point_free(&p);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < b->maps_n; i++) {
-		const struct broker_map *m = &b->maps[b->order[i]];
-
-		if (!is_from(m, sources, n))
-			continue;
-		p->maps[p->n++] = b->order[i];
-		set(p->has, b->order[i]);
-		reach(p, b, m);
-	}
+	for (uint32_t i = 0; i < b->maps_n; i++)
+		if (is_from(&b->maps[b->order[i]], sources, n))
+			place_map(p, b, b->order[i]);
 	*out = p;
 	return 0;
 }
 
-void point_free(struct point **p)
+void point_free(struct point **pp)
 {
-	if (!*p)
+	struct point *p = *pp;
+
+	if (!p)
 		return;
-	free((*p)->maps);
-	free((*p)->reach);
-	free((*p)->has);
-	free(*p);
-	*p = NULL;
+	free(p->maps);
+	free(p->filters);
+	free(p->asked);
+	free(p->by_filter);
+	free(p->always);
+	free(p->in);
+	free(p->out);
+	free(p->forwarded);
+	free(p->dropped);
+	free(p->reach);
+	free(p->has);
+	free(p);
+	*pp = NULL;
 }
 
 bool point_reaches(const struct point *p, uint32_t port)
@@ -164,25 +216,32 @@ bool point_has_map(const struct point *p, uint32_t map)
 	return bit(p->has, map);
 }
 
-static bool filter_says(struct judge *j, uint32_t f)
-{
-	if (!bit(j->known, f)) {
-		set(j->known, f);
-		if (filter_dissected(j->b->filters[f].filter, &j->packet, &j->head))
-			set(j->matched, f);
-	}
-	return bit(j->matched, f);
-}
-
-static bool takes(struct judge *j, const struct broker_map *m)
+static bool is_excepted(const struct judge *j, const struct broker_map *m)
 {
 	for (uint32_t i = 0; i < m->except.n; i++)
 		if (bit(j->took, m->except.items[i]))
-			return false;
-	for (uint32_t i = 0; i < m->filters.n; i++)
-		if (filter_says(j, m->filters.items[i]))
 			return true;
-	return !m->filters.n;
+	return false;
+}
+
+/* Maps of which a filter matches, of those that ask for such packets. */
+static void find_candidates(struct judge *j, const struct point *at, unsigned direction, unsigned fate)
+{
+	size_t n = words(j->b->maps_n), used = words(at->n);
+
+	memcpy(j->candidates, at->always, used * sizeof(uint64_t));
+	for (uint32_t i = 0; i < at->filters_n; i++) {
+		uint32_t f = at->filters[i];
+
+		if (filter_dissected(j->b->filters[f].filter, &j->packet, &j->head))
+			for (size_t w = 0; w < used; w++)
+				j->candidates[w] |= at->by_filter[f * n + w];
+	}
+	for (size_t w = 0; w < used; w++)
+		j->candidates[w] &= ((direction & BROKER_DIRECTION_IN ? at->in[w] : 0) |
+				     (direction & BROKER_DIRECTION_OUT ? at->out[w] : 0)) &
+				    ((fate & BROKER_FORWARDED ? at->forwarded[w] : 0) |
+				     (fate & BROKER_DROPPED ? at->dropped[w] : 0));
 }
 
 static void add_due(struct judge *j, struct judged *out, uint32_t port)
@@ -193,12 +252,22 @@ static void add_due(struct judge *j, struct judged *out, uint32_t port)
 	out->ports_n++;
 }
 
+static void take(struct judge *j, struct judged *out, uint32_t map)
+{
+	const struct broker_map *m = &j->b->maps[map];
+
+	set(j->took, map);
+	j->maps[out->maps_n++] = map;
+	for (uint32_t i = 0; i < m->ports.n; i++)
+		add_due(j, out, m->ports.items[i]);
+	for (uint32_t i = 0; i < m->groups.n; i++)
+		set(j->in_groups, m->groups.items[i]);
+}
+
 static void begin(struct judge *j, const struct chain_packet *p, struct judged *out)
 {
 	const struct broker *b = j->b;
 
-	clear(j->known, b->filters_n);
-	clear(j->matched, b->filters_n);
 	clear(j->took, b->maps_n);
 	clear(j->due, b->ports_n);
 	clear(j->in_groups, b->groups_n);
@@ -238,19 +307,16 @@ void judge_packet(struct judge *j, const struct point *at, const struct chain_pa
 		  unsigned fate, struct judged *out)
 {
 	begin(j, p, out);
-	for (uint32_t i = 0; i < at->n; i++) {
-		const struct broker_map *m = &j->b->maps[at->maps[i]];
-		bool any = out->maps_n && !j->b->maps[j->maps[0]].rest;
+	find_candidates(j, at, direction, fate);
+	for (size_t w = 0; w < words(at->n); w++)
+		for (uint64_t left = j->candidates[w]; left; left &= left - 1) {
+			uint32_t place = (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left);
 
-		if ((m->rest && any) || !(m->directions & direction) || !(m->packets & fate) || !takes(j, m))
-			continue;
-		set(j->took, at->maps[i]);
-		j->maps[out->maps_n++] = at->maps[i];
-		for (uint32_t k = 0; k < m->ports.n; k++)
-			add_due(j, out, m->ports.items[k]);
-		for (uint32_t k = 0; k < m->groups.n; k++)
-			set(j->in_groups, m->groups.items[k]);
-	}
+			if (place >= at->first_rest && out->maps_n && !j->b->maps[j->maps[0]].rest)
+				break;
+			if (!is_excepted(j, &j->b->maps[at->maps[place]]))
+				take(j, out, at->maps[place]);
+		}
 	settle_ports(j, p, out);
 }
 

@@ -100,6 +100,24 @@ refused.send(20000, next_port())
 ok("and no more than five are kept", wait_for(lambda: os.path.exists(path + ".4") and exporter(x.to, "waiting_records") == 0) and len(glob.glob(path + "*")) == 5, glob.glob(path + "*"))
 x.end()
 
+# --- killed within a batch: its reader took the first chunk of it, and stands
+settled()
+slow, at = Reader(folder + "/slow.sock", stands=True), next_port()
+refused.send(3000, at)
+settled()
+x = Exporter("--to", "unix:" + folder + "/slow.sock", "--state", folder + "/slow.state", "dst.port == %d" % at)
+for i in range(3):
+    wait_for(lambda: exporter(x.to, "standing") == 1)
+    part = exporter(x.to, "records_total")
+    x.kill()
+    x.start()
+slow.go.set()
+ok("an exporter that is killed three times within a batch (after %d of 3000 records) goes on within it" % part,
+   0 < part < 1000 and wait_for(lambda: len(slow.records) >= 3000 and exporter(x.to, "waiting_records") == 0) and Counter(slow.records) == sent(at) and lost(x.to, "unsure") == 0,
+   (part, len(slow.records), (Counter(slow.records) - sent(at)).most_common(3), (sent(at) - Counter(slow.records)).most_common(3), lost(x.to, "unsure"), x.said()))
+x.end()
+slow.close()
+
 # --- TCP: a collector that says goodbye four times, and is gone for a while
 settled()
 collector, at = Tcp(stops=[20000, 50000, 1500, 90000]), next_port()

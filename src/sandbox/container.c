@@ -124,7 +124,7 @@ static void restart(uv_timer_t *t)
 
 	c->restarts += c->state == RUN_ENDED;
 	c->state = RUN_WAITING;
-	c->back_off = false;
+	c->back_off = 0;
 	if (c->init && !c->sidecar)
 		pod_advance(c->pod);
 	else if (!container_start(c))
@@ -138,7 +138,7 @@ static void container_again(struct container *c)
 	if (c->afresh)
 		wait = c->back_off_ms = 0;
 	c->afresh = false;
-	c->back_off = wait > 0;
+	c->back_off = wait;
 	uv_timer_start(&c->timer, restart, wait, 0);
 }
 

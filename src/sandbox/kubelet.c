@@ -175,7 +175,7 @@ void kubelet_node_back(struct node *n)
 			if (c->child.pid)
 				continue; /* it is not one of those that the node took with it */
 			uv_timer_stop(&c->timer);
-			c->back_off = false;
+			c->back_off = 0;
 			c->restarts += c->state == RUN_ENDED;
 			c->state = RUN_WAITING;
 		}

@@ -271,7 +271,7 @@ static size_t end_range(struct pod *p, size_t from, size_t to)
 
 		if (c->state != RUN_ALIVE) {
 			uv_timer_stop(&c->timer);
-			c->back_off = false;
+			c->back_off = 0;
 			continue;
 		}
 		alive++;

@@ -45,7 +45,8 @@ struct container {
 	uint64_t started_ms;
 	struct run_end end;		   /* of the last instance that ended */
 	uint64_t back_off_ms, deadline_ms; /* wait before the next restart but one; when SIGKILL comes */
-	bool back_off, ending;		   /* waits to be started again; was told to end */
+	uint64_t back_off;		   /* ms that it waits to be started again; 0: it does not */
+	bool ending;			   /* was told to end */
 	struct hook *hook;		   /* preStop under way */
 	bool program, killed;		   /* this instance is an own program; weft-box was told to kill */
 	bool afresh;			   /* what it plays changed: it starts again, whatever its policy */

@@ -38,6 +38,29 @@ static json_t *end_of(const struct container *c)
 	return json_pack("{so}", "terminated", o);
 }
 
+static const char *meta(const struct pod *p, const char *name)
+{
+	return json_text(json_at(p->spec, "metadata", name, NULL));
+}
+
+/* In the kubelet's words: 500ms, 10s, 1m20s. */
+static json_t *backs_off(const struct container *c)
+{
+	unsigned long long ms = c->back_off, minutes = ms / 60000;
+	AUTO_BUF b = {0};
+
+	buf_addz(&b, "back-off ");
+	if (minutes)
+		buf_printf(&b, "%llum", minutes);
+	if (ms < 1000)
+		buf_printf(&b, "%llums", ms);
+	else
+		buf_printf(&b, "%.15gs", (double)(ms % 60000) / 1000);
+	buf_printf(&b, " restarting failed container=%s pod=%s_%s(%s)", c->name, meta(c->pod, "name"),
+		   meta(c->pod, "namespace"), meta(c->pod, "uid"));
+	return json_pack("{s{ssss}}", "waiting", "reason", "CrashLoopBackOff", "message", b.p ? b.p : "");
+}
+
 static json_t *state_of(const struct container *c)
 {
 	const struct pod *p = c->pod;
@@ -45,8 +68,7 @@ static json_t *state_of(const struct container *c)
 	if (container_serves(c))
 		return json_pack("{s{so}}", "running", "startedAt", time_of(c->started));
 	if (c->back_off)
-		return json_pack("{s{ssss}}", "waiting", "reason", "CrashLoopBackOff", "message",
-				 "it ended again; it is started anew after a back-off that doubles");
+		return backs_off(c);
 	if (c->state == RUN_ENDED)
 		return end_of(c);
 	if (p->error)

@@ -380,6 +380,57 @@ static void checksums_that_lie_in_the_range(void **state)
 	assert_true(zero > 0);
 }
 
+static uint32_t castagnoli(const uint8_t *p, uint32_t size)
+{
+	uint32_t crc = 0xffffffff;
+
+	for (uint32_t i = 0; i < size * 8; i++) {
+		uint32_t bit = (crc ^ ((uint32_t)p[i / 8] >> (i % 8))) & 1;
+
+		crc = (crc >> 1) ^ (bit ? 0x82f63b78u : 0);
+	}
+	return ~crc;
+}
+
+static void sctp_and_short_udp(void **state)
+{
+	static const struct chain_range all = {CHAIN_PAYLOAD, 0, 0};
+	struct chain_config config = {.mask = {&all, 1, 0, 7, true}};
+	uint64_t n[CHAIN_COUNTERS];
+	struct chain_packet k;
+	struct outs o;
+	uint32_t crc;
+
+	(void)state;
+	for (unsigned wrong = 0; wrong < 2; wrong++) {
+		eth(ip4(payload(&a, 100, 3), 1, 2, 132, 1), 0x0800);
+		memset(a.p + 42, 0, 4);
+		crc = castagnoli(a.p + 34, 100) ^ wrong;
+		for (unsigned i = 0; i < 4; i++)
+			a.p[42 + i] = (uint8_t)(crc >> (8 * i));
+		k = captured(&a);
+		o = once(&config, &k, n);
+		memcpy(b.area, o.k[0].p + 34, 100);
+		memset(b.area + 8, 0, 4);
+		crc = castagnoli(b.area, 100);
+		assert_int_equal(n[CHAIN_CHECKSUM_LEFT], wrong);
+		assert_int_equal(at32(o.k[0].p + 42) == __builtin_bswap32(crc), !wrong);
+		assert_int_equal(o.k[0].p[46], 7);
+		drop_outs(&o);
+	}
+	/* What UDP's own length leaves out is masked and not summed. */
+	udp(payload(&a, 30, 3), 1, 2);
+	memset(a.p + a.n, 0x33, 11);
+	a.n += 11;
+	eth(ip4(&a, 1, 2, 17, 1), 0x0800);
+	put_transport(&a, a.p + 26, 8, 17, a.p + 34, 38);
+	k = captured(&a);
+	o = once(&config, &k, n);
+	assert_int_equal(transport_check(o.k[0].p + 26, 8, 17, o.k[0].p + 34, 38), 0xffff);
+	assert_int_equal(o.k[0].p[a.n - 1], 7);
+	drop_outs(&o);
+}
+
 static void masks_of_cut_packets_and_fragments(void **state)
 {
 	static const struct chain_range name = {CHAIN_L4, 100, 200}, all = {CHAIN_PAYLOAD, 0, 0},
@@ -552,6 +603,8 @@ int main(void)
 	    {"BR50 a wrong checksum stays wrong, none stays none", a_wrong_checksum_stays_wrong, NULL, NULL,
 	     NULL},
 	    {"BR50 checksums that lie in the range", checksums_that_lie_in_the_range, NULL, NULL, NULL},
+	    {"BR50 SCTP's checksum; UDP that is shorter than its packet", sctp_and_short_udp, NULL, NULL,
+	     NULL},
 	    {"BR51 masks of cut packets and fragments", masks_of_cut_packets_and_fragments, NULL, NULL, NULL},
 	    {"BR49 masks behind IPv6 extension headers", masks_behind_extension_headers, NULL, NULL, NULL},
 	    {"stamps: tag and trailer", stamps, NULL, NULL, NULL},

@@ -46,7 +46,8 @@ struct chain_dedup {
 	uint64_t window;  /* ns, above 0 */
 	unsigned ignore;  /* CHAIN_IGNORE_… */
 	bool count_only;  /* handed on, marked and counted */
-	uint32_t entries; /* that the table remembers at most; 0: 65,536; 16 bytes each */
+	uint32_t entries; /* that the table has room for, and at most twice or four times that; 0: 65,536; 32
+			     bytes each */
 	uint64_t seed;	  /* of the hash: not to be guessed by who sends */
 };
 

@@ -29,7 +29,7 @@ int dedup_new(struct dedup **out, const struct chain_dedup *config)
 	struct dedup *d = malloc(sizeof(*d));
 	uint64_t want = config->entries ? config->entries : ENTRIES, n = 1;
 
-	while (n * WAYS < want)
+	while (n * WAYS < 2 * want) /* half full at most: room is then all but certain */
 		n *= 2;
 	if (!d)
 		return -ENOMEM;
@@ -184,6 +184,7 @@ bool dedup(struct work *w)
 	d.a += !d.a;
 	two[0] = &t->buckets[d.b & t->mask];
 	two[1] = &t->buckets[d.b >> 32 & t->mask];
+	__builtin_prefetch(two[1]);
 	for (unsigned b = 0; b < 2; b++) {
 		unsigned room = 0, last = 0;
 

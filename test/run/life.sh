@@ -117,16 +117,16 @@ crash
 wait_for is slow 's["restartCount"]' 1
 begin=$(now)
 crash
-wait_for is slow 's["state"].get("waiting",{}).get("reason")' CrashLoopBackOff
-ok "a container that ends again waits in CrashLoopBackOff" $?
-same "and says how long" "$(pod slow 's["state"]["waiting"]["message"][:56]')" "back-off 500ms restarting failed container=c pod=slow_p("
+backs_off() { is slow '" ".join(s["state"].get("waiting", {}).values()).split("(")[0]' "CrashLoopBackOff back-off $1 restarting failed container=c pod=slow_p"; }
+wait_for backs_off 500ms
+ok "a container that ends again waits in CrashLoopBackOff, and says how long" $?
 wait_for is slow 's["restartCount"]' 2
 took=$(($(now) - begin))
 [ $took -ge 500 ]
 ok "for 0.5 s ($took ms)" $?
 begin=$(now)
 crash
-wait_for is slow 's["state"].get("waiting",{}).get("message","")[:12]' "back-off 1s "
+wait_for backs_off 1s
 ok "twice as long the next time" $?
 wait_for is slow 's["restartCount"]' 3
 took=$(($(now) - begin))

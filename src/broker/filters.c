@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The filters of maps, one for each meaning. Validation has told their errors with columns. See compile.h. */
+/* The filters of maps, one for each text in its canonical form. See compile.h. */
 #include <errno.h>
 
 #include "base/own.h"
@@ -32,7 +32,10 @@ uint32_t compile_filter(struct compile *c, const struct object *o, const struct 
 	struct pos at = object_pos(o, text);
 	AUTO_BUF form = {0};
 	AUTO_BUF why = {0};
-	int r = filter_parse(&f, *text, at, c->remarks);
+	int r;
+
+	at.col += at.len == text->n + 2; /* in quotes */
+	r = filter_parse(&f, *text, at, c->remarks);
 
 	c->bad |= r == -EINVAL;
 	c->no_memory |= r == -ENOMEM;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fields and values as text: see field.h. */
 #include "filter/field.h"
+#include "filter/filter.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -239,6 +240,11 @@ static bool scaled(struct str s, bool time, uint64_t *out)
 			       !__builtin_mul_overflow(part, units[i].size, &part) &&
 			       !__builtin_add_overflow(*out, part / tenth, out);
 	return false;
+}
+
+bool filter_amount(struct str s, bool time, uint64_t *out)
+{
+	return scaled(s, time, out);
 }
 
 static bool mac_parse(struct str s, uint64_t *out)

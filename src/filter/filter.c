@@ -57,6 +57,8 @@ static bool pcap_like(struct str text)
 					    "net ",  "proto ", "portrange ", "["};
 	static const char *const signs[] = {"&&", "==", "{", "\"", "<", ">"};
 
+	if (memmem(text.p, text.n, "[\"", 2)) /* pod.label["app"] */
+		return false;
 	for (size_t i = 0; i < ARRAY_LEN(words); i++)
 		if (memmem(text.p, text.n, words[i], strlen(words[i])))
 			return true;

@@ -6,6 +6,7 @@
 #ifndef WEFT_OBJECT_CHECK_H
 #define WEFT_OBJECT_CHECK_H
 
+#include "filter/filter.h"
 #include "object/object.h"
 #include "object/syntax.h"
 
@@ -21,6 +22,9 @@ enum { NODE_PORT_MIN = 30000, NODE_PORT_MAX = 32767 };
 /* An error about a member: "spec.ports[0].port: …". hint may be NULL. */
 void check_fail(struct check *c, const void *member, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
+/* The same at a place inside the member's text. */
+void check_fail_at(struct check *c, const void *member, struct pos at, const char *hint, const char *fmt, ...)
+    __attribute__((format(printf, 5, 6)));
 /* An error about a whole struct, which is named by the address of its first member. */
 void check_fail_whole(struct check *c, const void *first, const char *hint, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
@@ -36,6 +40,8 @@ void check_rule(struct check *c, const void *member, struct str value, const cha
 void check_port(struct check *c, const struct intstr *port);
 void check_range(struct check *c, const struct opt_int *v, int64_t min, int64_t max);
 void check_labels(struct check *c, const struct strmap *labels);
+/* A filter that can run there; an error stands at its column inside the value. */
+void check_filter(struct check *c, const struct str *member, enum filter_use use);
 /* Fails when the list has an item twice. */
 void check_distinct(struct check *c, const struct strlist *l);
 /* At most one address or prefix of each family; text that is none was refused before. */
@@ -56,7 +62,8 @@ struct kind_rules {
 };
 extern const struct kind_rules namespace_rules, node_rules, networkpolicy_rules, clusternetworkpolicy_rules,
     service_rules, addresspool_rules, endpointslice_rules, deployment_rules, replicaset_rules,
-    statefulset_rules, daemonset_rules, job_rules, pod_rules, tool_rules, toolgroup_rules, trafficmap_rules;
+    statefulset_rules, daemonset_rules, job_rules, pod_rules, tool_rules, toolgroup_rules, trafficmap_rules,
+    alert_rules;
 
 /* Sets a number or truth value that was left out. */
 static inline void default_int(struct opt_int *v, int64_t to)

@@ -30,6 +30,7 @@ static const char *const names[][2] = {
     {"toolgroup_spec", "ToolGroupSpec"},
     {"trafficfilter_spec", "TrafficFilterSpec"},
     {"trafficmap_spec", "TrafficMapSpec"},
+    {"alert_key", "SecretKeyReference"},
     {"replicaset_spec", "ReplicaSetSpec"},
     {"statefulset_spec", "StatefulSetSpec"},
     {"daemonset_spec", "DaemonSetSpec"},

@@ -13,8 +13,8 @@
 #include "object/check.h"
 #include "object/layout.h"
 
-static void add(struct check *c, enum remark_level level, const void *member, bool whole, const char *hint,
-		const char *fmt, va_list ap)
+static void add(struct check *c, enum remark_level level, const void *member, bool whole, struct pos at,
+		const char *hint, const char *fmt, va_list ap)
 {
 	c->bad |= level == REMARK_ERROR;
 	if (c->told++ >= CHECK_TOLD_MAX) {
@@ -29,14 +29,22 @@ static void add(struct check *c, enum remark_level level, const void *member, bo
 	if (text.n)
 		buf_addz(&text, ": ");
 	buf_vprintf(&text, fmt, ap);
-	remark_add(c->rs, level, object_pos(c->o, member), hint, "%s", text.p ? text.p : "invalid");
+	remark_add(c->rs, level, at, hint, "%s", text.p ? text.p : "invalid");
 }
 
 void check_fail(struct check *c, const void *member, const char *hint, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	add(c, REMARK_ERROR, member, false, hint, fmt, ap);
+	add(c, REMARK_ERROR, member, false, object_pos(c->o, member), hint, fmt, ap);
+	va_end(ap);
+}
+
+void check_fail_at(struct check *c, const void *member, struct pos at, const char *hint, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	add(c, REMARK_ERROR, member, false, at, hint, fmt, ap);
 	va_end(ap);
 }
 
@@ -44,7 +52,7 @@ void check_fail_whole(struct check *c, const void *first, const char *hint, cons
 {
 	va_list ap;
 	va_start(ap, fmt);
-	add(c, REMARK_ERROR, first, true, hint, fmt, ap);
+	add(c, REMARK_ERROR, first, true, object_pos(c->o, first), hint, fmt, ap);
 	va_end(ap);
 }
 
@@ -53,7 +61,7 @@ void check_remark(struct check *c, enum remark_level level, const void *member, 
 {
 	va_list ap;
 	va_start(ap, fmt);
-	add(c, level, member, false, hint, fmt, ap);
+	add(c, level, member, false, object_pos(c->o, member), hint, fmt, ap);
 	va_end(ap);
 }
 
@@ -62,7 +70,7 @@ void check_remark_whole(struct check *c, enum remark_level level, const void *fi
 {
 	va_list ap;
 	va_start(ap, fmt);
-	add(c, level, first, true, hint, fmt, ap);
+	add(c, level, first, true, object_pos(c->o, first), hint, fmt, ap);
 	va_end(ap);
 }
 
@@ -386,6 +394,7 @@ static const struct kind_rules *rules_of(enum kind k)
 	    [KIND_tool] = &tool_rules,
 	    [KIND_toolgroup] = &toolgroup_rules,
 	    [KIND_trafficmap] = &trafficmap_rules,
+	    [KIND_alert] = &alert_rules,
 	};
 	return rules[k];
 }

@@ -203,6 +203,24 @@ static void addresspool_fill(struct cells *c, const struct object *o)
 	cell_age(c, o);
 }
 
+COLUMNS(alert, TEXT("State"), TEXT("Since"), TEXT("Value"), TEXT("Above"), NUMBER("Firing"),
+	NUMBER("Pending"), TEXT("Age"), WIDE("Filter"));
+static void alert_fill(struct cells *c, const struct object *o)
+{
+	static const struct alert_spec no_spec;
+	static const struct alert_status no_status;
+	const struct alert_spec *spec = o->alert->spec ? o->alert->spec : &no_spec;
+	const struct alert_status *st = o->alert->status ? o->alert->status : &no_status;
+	cell_str(c, st->state, "<unknown>");
+	cell_since(c, st->since);
+	cell_str(c, st->value, "<unknown>");
+	cell_str(c, spec->above, "0");
+	cell_int(c, st->firing.v);
+	cell_int(c, st->pending.v);
+	cell_age(c, o);
+	cell_str(c, spec->filter.n ? spec->filter : spec->watch, "");
+}
+
 COLUMNS(endpointslice, TEXT("AddressType"), TEXT("Ports"), TEXT("Endpoints"), TEXT("Age"));
 static void endpointslice_fill(struct cells *c, const struct object *o)
 {
@@ -518,6 +536,7 @@ static const struct cell_table tables[KIND_COUNT] = {
     [KIND_toolgroup] = TABLE(toolgroup),
     [KIND_trafficfilter] = TABLE(trafficfilter),
     [KIND_trafficmap] = TABLE(trafficmap),
+    [KIND_alert] = TABLE(alert),
 };
 static const struct cell_table plain = TABLE(plain);
 

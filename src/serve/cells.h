@@ -19,6 +19,8 @@ void cell(struct cells *c, const char *fmt, ...) __attribute__((format(printf, 2
 void cell_int(struct cells *c, int64_t v);
 /* Age of the object, "<unknown>" without a time. */
 void cell_age(struct cells *c, const struct object *o);
+/* How long ago that was: RFC 3339. */
+void cell_since(struct cells *c, struct str when);
 /* Text, or `none` where it is empty. */
 void cell_str(struct cells *c, struct str s, const char *none);
 

@@ -100,15 +100,20 @@ void cell_str(struct cells *c, struct str s, const char *none)
 		cell(c, "%s", none);
 }
 
-void cell_age(struct cells *c, const struct object *o)
+void cell_since(struct cells *c, struct str when)
 {
 	char text[64], age[16];
-	int64_t born;
-	snprintf(text, sizeof(text), STR_FMT, STR_ARG(o->meta.creation_timestamp));
-	if (!*text || clock_parse(text, &born)) {
+	int64_t then;
+	snprintf(text, sizeof(text), STR_FMT, STR_ARG(when));
+	if (!*text || clock_parse(text, &then)) {
 		cell(c, "<unknown>");
 		return;
 	}
-	clock_age(c->now > born ? c->now - born : 0, age);
+	clock_age(c->now > then ? c->now - then : 0, age);
 	cell(c, "%s", age);
+}
+
+void cell_age(struct cells *c, const struct object *o)
+{
+	cell_since(c, o->meta.creation_timestamp);
 }

@@ -7,7 +7,7 @@
 #ifndef WEFT_AGENT_ATTEMPT_H
 #define WEFT_AGENT_ATTEMPT_H
 
-#include "agent/curl_loop.h"
+#include "serve/curl_loop.h"
 #include "base/addr.h"
 #include "object/object.h"
 

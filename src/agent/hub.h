@@ -7,7 +7,7 @@
 #ifndef WEFT_AGENT_HUB_H
 #define WEFT_AGENT_HUB_H
 
-#include "agent/curl_loop.h"
+#include "serve/curl_loop.h"
 #include "store/store.h"
 
 struct hub;

@@ -8,7 +8,7 @@
 #ifndef WEFT_AGENT_PROBER_H
 #define WEFT_AGENT_PROBER_H
 
-#include "agent/curl_loop.h"
+#include "serve/curl_loop.h"
 #include "agent/runtime.h"
 #include "store/store.h"
 

@@ -53,6 +53,7 @@ struct reporter {
 	size_t open_waiting;	   /* of them, and of those under way: open ones */
 	struct buf body;	   /* under way: the head and the records */
 	uint32_t body_records, body_open, body_ends;
+	uint64_t body_ms; /* when it was made */
 	char answer[128];
 	size_t answer_n;
 	bool busy, based;
@@ -333,6 +334,7 @@ static void take_batch(struct reporter *r)
 	r->body_records = n;
 	r->body_open = open;
 	r->body_ends = ends;
+	r->body_ms = clock_ms();
 }
 
 static void on_tell(uv_timer_t *t)
@@ -346,6 +348,7 @@ static void on_tell(uv_timer_t *t)
 		take_batch(r);
 	if (!r->body.n || (!r->transfer.easy && !(r->transfer.easy = curl_easy_init())))
 		return;
+	report_waited(&r->body, clock_ms() - r->body_ms);
 	curl_easy_setopt(r->transfer.easy, CURLOPT_CUSTOMREQUEST, "POST");
 	curl_easy_setopt(r->transfer.easy, CURLOPT_POSTFIELDSIZE, (long)r->body.n);
 	curl_easy_setopt(r->transfer.easy, CURLOPT_POSTFIELDS, r->body.p);

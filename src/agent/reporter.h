@@ -8,7 +8,7 @@
 #ifndef WEFT_AGENT_REPORTER_H
 #define WEFT_AGENT_REPORTER_H
 
-#include "agent/curl_loop.h"
+#include "serve/curl_loop.h"
 #include "observe/kernel.h"
 
 struct reporter;

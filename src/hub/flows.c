@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/own.h"
+#include "hub/alert.h"
 #include "hub/flownames.h"
 #include "observe/history.h"
 #include "observe/record_json.h"
@@ -43,6 +45,7 @@ struct flow_node { /* what came from one */
 	uint64_t questions;	 /* DNS questions that were lost on their way since our first report */
 	uint32_t questions_last; /* as it told last */
 	int64_t at;		 /* of the last report, by this clock; ns */
+	uint64_t heard_ms;	 /* the same, by one that does not jump */
 	int64_t doubted;	 /* when what is open there was doubted; 0: it is not */
 };
 
@@ -56,8 +59,10 @@ struct flows {
 	struct flow_names *names;
 	struct history *history;
 	struct rollups *rollups; /* borrowed; may be NULL */
+	struct alerts *alerts;	 /* the same */
 	VEC(struct flow_node) nodes;
 	int64_t began, forgotten;
+	uint64_t began_ms;
 };
 
 static int64_t now_ns(void)
@@ -129,6 +134,7 @@ static void begin_epoch(struct flows *f, struct flow_node *n, const struct repor
 static void note_losses(struct flows *f, struct flow_node *n, const struct report *r, bool *again)
 {
 	n->at = now_ns();
+	n->heard_ms = clock_ms();
 	n->lost_now = r->lost;
 	n->told = r->taken_before + r->ends + r->lost;
 	if (r->first > n->next) {
@@ -167,7 +173,26 @@ static const struct identity *name_outside(struct flows *f, struct record *r)
 	return who;
 }
 
-static void take_record(struct flows *f, struct flow_node *n, struct record *r)
+static uint64_t age_ms(const struct report *report, int64_t at)
+{
+	return (report->at > at ? (uint64_t)(report->at - at) / 1000000 : 0) + report->waited_ms;
+}
+
+/* Before history takes it, which then knows it. What finds no room there is seen at its end. */
+static void show_alerts(struct flows *f, const struct report *report, const struct record *r)
+{
+	struct record before;
+	struct alert_sight s = {.now = r, .now_ms = clock_ms(), .age_ms = age_ms(report, r->last)};
+	int known = alerts_want(f->alerts) ? history_before(f->history, r, &before) : -ENOENT;
+
+	if (known < 0)
+		return;
+	s.before = known ? &before : NULL;
+	s.older = !known && r->kind == RECORD_FLOW && age_ms(report, r->first) > s.now_ms - f->began_ms;
+	alerts_take(f->alerts, &s);
+}
+
+static void take_record(struct flows *f, struct flow_node *n, const struct report *report, struct record *r)
 {
 	const struct identity *outside;
 
@@ -175,6 +200,8 @@ static void take_record(struct flows *f, struct flow_node *n, struct record *r)
 	r->number = (uint32_t)n->next;
 	flow_names_set(f->names, r);
 	outside = name_outside(f, r);
+	if (f->alerts)
+		show_alerts(f, report, r);
 	rollups_take(f->rollups, n->next, r);
 	history_put(f->history, r); /* what finds no room is counted there */
 	identity_unref(f->ids, &outside);
@@ -208,7 +235,7 @@ int flows_take(struct flows *f, struct str node, struct str body, struct buf *an
 			return api_fail(e, 400, "BadRequest", "record %u of the report cannot be read", i);
 		n->told += record.ended && record.kind != RECORD_DNS;
 		if (report.first + i >= n->next) /* else it is told again */
-			take_record(f, n, &record);
+			take_record(f, n, &report, &record);
 	}
 	buf_printf(answer, "{\"ok\":true%s}\n", again ? ",\"again\":true" : "");
 	return 0;
@@ -230,6 +257,11 @@ static int print_record(void *ctx, const struct record *r)
 	buf_addz(p->out, p->n > 1 ? ",\n" : "");
 	record_json(p->out, r);
 	return p->out->failed ? -ENOMEM : 0;
+}
+
+static uint64_t lost_of(const struct flow_node *n)
+{
+	return n->lost + n->lost_now + n->untold - n->untold_first;
 }
 
 static void print_nodes(const struct flows *f, struct buf *out)
@@ -257,8 +289,7 @@ static void print_nodes(const struct flows *f, struct buf *out)
 				   ",\"missing\":%" PRIu64 ",\"lost\":%" PRIu64 ",\"evicted\":%" PRIu64
 				   ",\"questionsLost\":%" PRIu64 ",\"epoch\":%u,\"next\":%" PRIu64,
 				   at, (double)(now_ns() - found->at) / 1e9, found->received,
-				   found->missing + found->missing_now,
-				   found->lost + found->lost_now + found->untold - found->untold_first,
+				   found->missing + found->missing_now, lost_of(found),
 				   found->evicted - found->evicted_first, found->questions, found->epoch,
 				   found->next);
 		}
@@ -500,6 +531,20 @@ void flows_sums(const struct flows *f, struct buf *out)
 	buf_fini(&t.bytes);
 }
 
+/* --- for alerts ------------------------------------------------------------------------------------ */
+
+void flows_each_node(const struct flows *f,
+		     void (*fn)(void *ctx, const char *node, uint64_t heard_ms, uint64_t lost), void *ctx)
+{
+	VEC_EACH (&f->nodes, n)
+		fn(ctx, n->name, n->heard_ms, n->missing + n->missing_now + lost_of(n));
+}
+
+void flows_set_alerts(struct flows *f, struct alerts *a)
+{
+	f->alerts = a;
+}
+
 /* --- life ------------------------------------------------------------------------------------------ */
 
 void flows_tick(struct flows *f)
@@ -528,6 +573,7 @@ int flows_new(struct flows **out, struct store *s, struct rollups *rollups, uint
 	f->store = s;
 	f->rollups = rollups;
 	f->began = f->forgotten = now_ns();
+	f->began_ms = clock_ms();
 	r = identities_new(&f->ids);
 	if (!r)
 		r = history_new(&f->history, f->ids, records, OPEN_MAX);

@@ -11,6 +11,7 @@
 #include "serve/api.h"
 
 struct flows;
+struct alerts;
 /* Follows the store's pods, nodes and Services; keeps that many records, and passes all on. 0 or -errno. */
 int flows_new(struct flows **out, struct store *s, struct rollups *rollups, uint32_t records);
 void flows_free(struct flows **f);
@@ -28,6 +29,12 @@ int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_e
 int flows_follow(struct flows *f, struct str body, struct buf *answer, struct api_error *e);
 /* Ended records, their packets and bytes since the start, as metrics. */
 void flows_sums(const struct flows *f, struct buf *out);
+/* They see each record as it comes; not NULL once, after both are there. */
+void flows_set_alerts(struct flows *f, struct alerts *a);
+/* What is known of a node's telling: `lost` records that it took and that never came here. heard_ms: when it
+ * told last, by a clock that does not jump. */
+void flows_each_node(const struct flows *f,
+		     void (*fn)(void *ctx, const char *node, uint64_t heard_ms, uint64_t lost), void *ctx);
 /* About once a second: forgets names that no record needs. */
 void flows_tick(struct flows *f);
 

@@ -48,6 +48,7 @@ static void settle(struct hub *h)
 		remarks_fini(&rs);
 	}
 	namespaces_settle(h);
+	alerts_settle(h->alerts);
 	save_all(h);
 	unsigned rest_ms = api_flush(h->api);
 	if (rest_ms)
@@ -86,6 +87,7 @@ static void on_tick(uv_timer_t *t)
 		log_error("tick: %s", strerror(-r));
 	api_tick(h->api);
 	flows_tick(h->flows);
+	alerts_tick(h->alerts);
 }
 
 static void on_signal(uv_signal_t *s, int number)
@@ -191,12 +193,14 @@ static void stop(struct hub *h)
 	if (h->http)
 		http_free(&h->http);
 	rollups_stop(h->rollups);
+	alerts_stop(h->alerts);
 	uv_walk(&h->loop, close_handle, NULL);
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&h->loop);
 	if (h->persist)
 		save_all(h);
 	api_free(&h->api);
+	alerts_free(&h->alerts);
 	metrics_free(&h->metrics);
 	exporters_free(&h->exporters);
 	flows_free(&h->flows);
@@ -233,6 +237,8 @@ int hub_run(struct hub *h, int unix_fd)
 		r = exporters_new(&h->exporters);
 	if (!r)
 		r = metrics_new(&h->metrics, h->store, h->flows, h->exporters);
+	if (!r)
+		r = alerts_new(&h->alerts, &h->loop, h->store, h->flows, h->metrics);
 	if (!r)
 		r = api_new(&h->api, h->store, &hub_api_ops, h);
 	if (!r) {

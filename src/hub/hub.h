@@ -5,6 +5,7 @@
 
 #include <uv.h>
 
+#include "hub/alert.h"
 #include "hub/cluster.h"
 #include "hub/exporters.h"
 #include "hub/flows.h"
@@ -45,6 +46,7 @@ struct hub {
 	struct flows *flows;
 	struct exporters *exporters;
 	struct metrics *metrics;
+	struct alerts *alerts;
 	struct rollups *rollups;
 	struct remarks remarks;		 /* of the last look at the files */
 	struct remarks running;		 /* of the controllers, and of refused files since */

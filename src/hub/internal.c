@@ -134,8 +134,10 @@ int internal_request(struct hub *h, const char *method, const char *name, struct
 		return put_heartbeat(h, body, answer, e);
 	if (!strncmp(name, "metrics/", 8) && !strcmp(method, "POST"))
 		return metrics_take(h->metrics, str_of(name + 8), body, answer, e);
-	if (!strcmp(name, "metrics") && !strcmp(method, "GET"))
+	if (!strcmp(name, "metrics") && !strcmp(method, "GET")) {
+		alerts_metrics(h->alerts, answer);
 		return metrics_answer(h->metrics, answer);
+	}
 	if (!strncmp(name, "flows/", 6) && !strcmp(method, "POST"))
 		return flows_take(h->flows, str_of(name + 6), body, answer, e);
 	if (!strcmp(name, "flows") && !strcmp(method, "POST"))

@@ -104,6 +104,24 @@ static bool is_heard(const struct told *t, int64_t now)
 	return t && t->text && now - t->at < SILENT_MS;
 }
 
+void metrics_each_sum(const struct metrics *m, void (*fn)(void *ctx, struct str node, unsigned wrong),
+		      void *ctx)
+{
+	int64_t now = (int64_t)clock_ms();
+
+	VEC_EACH (&m->told, t) {
+		unsigned wrong = 0;
+
+		for (struct str rest = {t->text, t->n}; is_heard(t, now) && rest.n;) {
+			struct str line = str_cut(&rest, '\n');
+
+			wrong += str_starts(line, STR("weft_account_matches{")) && str_ends(line, STR(" 0"));
+		}
+		if (is_heard(t, now))
+			fn(ctx, str_of(t->node), wrong);
+	}
+}
+
 /* Nodes that are gone are forgotten. */
 static void print_nodes(struct metrics *m, struct buf *out, int64_t now)
 {

@@ -18,5 +18,8 @@ void metrics_free(struct metrics **m);
 int metrics_take(struct metrics *m, struct str node, struct str text, struct buf *answer,
 		 struct api_error *e);
 int metrics_answer(struct metrics *m, struct buf *out);
+/* Calls fn with each node that is heard, and how many of its sums (`weft account`) do not match. */
+void metrics_each_sum(const struct metrics *m, void (*fn)(void *ctx, struct str node, unsigned wrong),
+		      void *ctx);
 
 #endif

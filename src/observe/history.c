@@ -362,11 +362,16 @@ static void close_open(struct history *h, uint32_t i)
 	h->open.len--;
 }
 
+static bool has_room(const struct history *h, unsigned ring)
+{
+	return h->open.len < h->open_max && (ring != LESSER || h->open_lesser < h->open_max / 2);
+}
+
 static int open_new(struct history *h, const struct kept *k)
 {
 	struct id_key key = {k->id, k->node};
 
-	if (h->open.len >= h->open_max || (ring_of(k) == LESSER && h->open_lesser >= h->open_max / 2))
+	if (!has_room(h, ring_of(k)))
 		return -ENOSPC;
 	if (vec_reserve(&h->open, h->open.len + 1) ||
 	    hash_set(&h->by_id, id_str(&key), as_value((uint32_t)h->open.len), NULL))
@@ -527,6 +532,24 @@ static void unpack(const struct history *h, const struct kept *k, struct record 
 			     .dns = {dns->p, dns->n},
 			     .dns_type = k->dns_type,
 			     .dns_code = k->dns_code};
+}
+
+int history_before(const struct history *h, const struct record *r, struct record *out)
+{
+	struct kept k = {.kind = (uint8_t)r->kind, .state = r->state};
+	struct id_key key = {.id = r->id};
+	void *found = NULL;
+
+	for (size_t i = 0; r->id && i < h->nodes.len && !found; i++) {
+		key.node = i;
+		if (!strcmp(h->nodes.items[i], r->node))
+			found = hash_get(&h->by_id, id_str(&key));
+	}
+	if (found)
+		unpack(h, &h->open.items[(uint32_t)(uintptr_t)found - 1], out);
+	else if (!r->ended && r->id && !has_room(h, ring_of(&k)))
+		return -ENOSPC;
+	return found != NULL;
 }
 
 struct found {

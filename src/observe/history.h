@@ -23,6 +23,9 @@ void history_free(struct history **h);
  * The ends' `who` and service may be NULL: they are looked up by address and time. 0, or -ENOMEM, -ENOSPC
  * (counted). */
 int history_put(struct history *h, const struct record *r);
+/* What is known of the record's connection before it is put: 1 with *out (valid until the next change), 0: it
+ * is new, -ENOSPC: it is new and will find no room. */
+int history_before(const struct history *h, const struct record *r, struct record *out);
 /* What is open at that node may be over: it restarted, or lost word of ends. What it does not tell again
  * before history_end_doubted() ended without a word, and is moved to its ring as it was last seen. */
 void history_doubt(struct history *h, const char *node);

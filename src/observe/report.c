@@ -5,7 +5,7 @@
 #include <endian.h>
 #include <errno.h>
 
-enum { HEAD = 72, COUNT_AT = 68, RECORD = 156, FORM = 2 };
+enum { HEAD = 76, COUNT_AT = 68, WAITED_AT = 72, RECORD = 156, FORM = 2 };
 static const char magic[4] = {'W', 'F', 'R', FORM};
 
 static void add16(struct buf *b, uint16_t v)
@@ -72,6 +72,7 @@ void report_begin(struct buf *out, const struct report *r)
 	add64(out, (uint64_t)r->at);
 	add32(out, r->questions_lost);
 	add32(out, r->count);
+	add32(out, r->waited_ms);
 }
 
 void report_end(struct buf *out, uint32_t count)
@@ -79,6 +80,14 @@ void report_end(struct buf *out, uint32_t count)
 	count = htole32(count);
 	if (!out->failed && out->n >= HEAD)
 		memcpy(out->p + COUNT_AT, &count, sizeof(count));
+}
+
+void report_waited(struct buf *out, uint64_t ms)
+{
+	uint32_t waited = htole32(ms > UINT32_MAX ? UINT32_MAX : (uint32_t)ms);
+
+	if (!out->failed && out->n >= HEAD)
+		memcpy(out->p + WAITED_AT, &waited, sizeof(waited));
 }
 
 void report_add(struct buf *out, const struct record *r)
@@ -140,6 +149,7 @@ int report_read(struct str *s, struct report *out)
 	out->at = (int64_t)take64(s);
 	out->questions_lost = take32(s);
 	out->count = take32(s);
+	out->waited_ms = take32(s);
 	return out->count > REPORT_RECORDS_MAX ? -EINVAL : 0;
 }
 

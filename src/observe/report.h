@@ -20,7 +20,8 @@ struct report {
 	uint64_t evicted;	 /* unanswered connections that made room for others, without a word */
 	uint32_t questions_lost; /* DNS messages and questions of which no record came; from any start */
 	uint32_t count;
-	int64_t at; /* when it was made, ns since 1970 */
+	int64_t at;	    /* when it was made, ns since 1970 */
+	uint32_t waited_ms; /* that it lay at the node since then, until it was sent */
 };
 
 enum { REPORT_RECORDS_MAX = 65536, REPORT_DNS_MAX = 255 };
@@ -32,6 +33,9 @@ void report_begin(struct buf *out, const struct report *r);
 void report_add(struct buf *out, const struct record *r);
 /* Sets the number of records that were added. */
 void report_end(struct buf *out, uint32_t count);
+
+/* Sets how long it lay, each time that it is sent. */
+void report_waited(struct buf *out, uint64_t ms);
 
 /* Takes the head off. 0, -EINVAL (not a report), -EPROTO (a newer form that cannot be read). */
 int report_read(struct str *bytes, struct report *out);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Events, derived from what objects say of themselves when they are asked for: where a pod was put, or why
- * not; when its containers began, or why they wait; what a Deployment wants of its ReplicaSets. Nothing is
- * kept, so an event is there for as long as it is true. Reads the store only.
+ * not; when its containers began, or why they wait; what a Deployment wants of its ReplicaSets; which Alerts
+ * fire. Nothing is kept, so an event is there for as long as it is true. Reads the store only.
  */
 #include <stdio.h>
 
@@ -89,7 +89,7 @@ static void tell(struct events *e, const struct told *t, struct str message)
 	buf_addz(b, "{\"kind\":\"Event\",\"apiVersion\":\"v1\",\"metadata\":{\"name\":");
 	buf_json(b, buf_str(&name));
 	buf_addz(b, ",\"namespace\":");
-	buf_json(b, t->of->meta.ns);
+	buf_json(b, t->of->meta.ns.n ? t->of->meta.ns : STR("default"));
 	buf_printf(
 	    b, ",\"resourceVersion\":\"%llu\",\"creationTimestamp\":", (unsigned long long)t->of->version);
 	buf_json(b, t->when);
@@ -201,6 +201,37 @@ static void tell_replicaset(struct events *e, struct api *a, const struct object
 	}
 }
 
+static void tell_group(struct events *e, const struct object *o, const struct alert_instance *g)
+{
+	bool firing = str_eqz(g->state, "firing"), pending = str_eqz(g->state, "pending");
+	struct str above = o->alert->spec->above.n ? o->alert->spec->above : STR("0");
+	AUTO_BUF text = {0};
+	struct told t = {.of = o,
+			 .what = "alert",
+			 .part = g->fingerprint,
+			 .type = firing ? "Warning" : "Normal",
+			 .reason = firing    ? "AlertFiring"
+				   : pending ? "AlertPending"
+					     : "AlertResolved",
+			 .source = "weft-hub",
+			 .when = firing	   ? g->starts_at
+				 : pending ? g->active_at
+					   : g->ends_at};
+	buf_printf(&text, STR_FMT ", threshold " STR_FMT, STR_ARG(g->value), STR_ARG(above));
+	for (size_t i = 0; i < g->labels.len; i++)
+		if (!str_eqz(g->labels.items[i].key, "alertname"))
+			buf_printf(&text, ", " STR_FMT "=" STR_FMT, STR_ARG(g->labels.items[i].key),
+				   STR_ARG(g->labels.items[i].value));
+	tell(e, &t, buf_str(&text));
+}
+
+static void tell_alert(struct events *e, const struct object *o)
+{
+	const struct alert_status *st = o->alert->status;
+	for (size_t i = 0; st && o->alert->spec && i < st->groups.len; i++)
+		tell_group(e, o, &st->groups.items[i]);
+}
+
 void events_list(struct api *a, const struct target *t, const struct http_request *rq, struct buf *b)
 {
 	const char *fields = http_query(rq, "fieldSelector");
@@ -236,6 +267,11 @@ void events_list(struct api *a, const struct target *t, const struct http_reques
 	if (!store_list(a->store, KIND_pod, str_of(t->ns), &all))
 		VEC_EACH (&all.list, o)
 			tell_pod(&e, *o);
+	vec_free(&all.list);
+	/* Of what is in no namespace, they are in "default". */
+	if ((!*t->ns || !strcmp(t->ns, "default")) && !store_list(a->store, KIND_alert, STR(""), &all))
+		VEC_EACH (&all.list, o)
+			tell_alert(&e, *o);
 	vec_free(&all.list);
 	buf_addz(b, "]}\n");
 }

@@ -128,11 +128,11 @@ static void longer_records_are_read(void **state)
 
 	(void)state;
 	write_report(&b, 1);
-	buf_add(&longer, b.p, 72);
-	memcpy(&n, b.p + 72, 2);
+	buf_add(&longer, b.p, 76);
+	memcpy(&n, b.p + 76, 2);
 	n = (uint16_t)(n + 6);
 	buf_add(&longer, &n, 2);
-	buf_add(&longer, b.p + 74, b.n - 74);
+	buf_add(&longer, b.p + 78, b.n - 78);
 	buf_addz(&longer, "newer!");
 	struct str s = buf_str(&longer);
 
@@ -145,12 +145,30 @@ static void longer_records_are_read(void **state)
 	assert_int_equal(report_read(&s, &head), -EPROTO);
 }
 
+static void says_how_long_it_lay(void **state)
+{
+	AUTO_BUF b = {};
+	struct report head;
+
+	(void)state;
+	write_report(&b, 1);
+	for (uint32_t ms = 0; ms < 5000; ms += 2500) {
+		struct str s = buf_str(&b);
+
+		report_waited(&b, ms);
+		assert_int_equal(report_read(&s, &head), 0);
+		assert_int_equal(head.waited_ms, ms);
+		assert_int_equal(head.count, 1);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(reads_what_it_writes),
 	    cmocka_unit_test(takes_anything),
 	    cmocka_unit_test(longer_records_are_read),
+	    cmocka_unit_test(says_how_long_it_lay),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,8 +3,8 @@
  * libcurl's multi interface on a libuv loop. One per process; transfers end by their `done` callback, on the
  * loop.
  */
-#ifndef WEFT_AGENT_CURL_LOOP_H
-#define WEFT_AGENT_CURL_LOOP_H
+#ifndef WEFT_SERVE_CURL_LOOP_H
+#define WEFT_SERVE_CURL_LOOP_H
 
 #include <curl/curl.h>
 #include <uv.h>

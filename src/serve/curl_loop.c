@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The glue between libcurl and libuv: one poll handle a socket, one timer. Connections come from whoever may
- * open the hub's socket, so this process needs no right on its path.
+ * The glue between libcurl and libuv: one poll handle a socket, one timer. Connections to the hub come from
+ * whoever may open the hub's socket, so this process needs no right on its path.
  */
-#include "agent/curl_loop.h"
+#include "serve/curl_loop.h"
 
 #include <errno.h>
 #include <stdio.h>

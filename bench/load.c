@@ -35,7 +35,7 @@ enum {
 	TARGETS = 8,
 	EVENTS = 256,
 	BATCH = 64,
-	LIMIT_MS = 3000,   /* a flow that takes longer failed */
+	LIMIT_MS = 30000,  /* a flow that takes longer failed */
 	CALLS_MS = 100000, /* that many calls take no longer */
 	QUIET_MS = 300,	   /* the last segments of the last connections */
 };

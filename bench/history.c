@@ -98,7 +98,7 @@ static void fill(struct history *h, unsigned n, const struct identity *const *wh
 		    .first = (int64_t)i * 1000000 + 1,
 		    .last = (int64_t)i * 1000000 + 900000000,
 		    .id = i + 1,
-		    .rtt_us = tcp ? random32(&seed) % 30000 : 0,
+		    .rtt_us = {tcp ? random32(&seed) % 30000 : 0, tcp},
 		    .rule_egress = 7};
 
 		if (out)

@@ -122,7 +122,7 @@ ALWAYS_INLINE int pod_short_way(struct __sk_buff *skb, struct packet *p, const s
 		return 0;
 	if (!route_known(p, conn) || p->target == p->ifindex)
 		return 0; /* an entry that others opened to this pod has its interface as well */
-	*step = conn_pass(p, conn);
+	*step = conn_pass(skb, p, conn);
 	if (!*step)
 		*step = pod_deliver(skb, p, c);
 	return 1;
@@ -190,7 +190,7 @@ ALWAYS_INLINE int from_pod(struct __sk_buff *skb, struct packet *p)
 			if (conn)
 				__sync_fetch_and_or(&conn->flags, CONN_NAT);
 		}
-		step = conn ? conn_pass(p, conn) : conn_open(p->translated);
+		step = conn ? conn_pass(skb, p, conn) : conn_open(p->translated);
 		if (step)
 			return step;
 	}

@@ -42,7 +42,7 @@ ALWAYS_INLINE int gc_is_gone4(__u32 v4)
 ALWAYS_INLINE int gc_is_answered(const struct conn_value *v)
 {
 	if (v->flags & CONN_DIRECT)
-		return v->there.packets > 1 + (__u64)v->retransmits;
+		return v->flags & CONN_GOES_ON;
 	return v->flags & CONN_ANSWERED;
 }
 

@@ -72,7 +72,7 @@ ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
 		step = host_open(p, &conn, i);
 		if (step)
 			return step;
-		step = conn ? conn_pass(p, conn) : conn_open(p->translated);
+		step = conn ? conn_pass(skb, p, conn) : conn_open(p->translated);
 		if (step)
 			return step;
 	}

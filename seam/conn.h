@@ -31,18 +31,31 @@ WEFT_SEAM_SIZE(struct conn6_key, 40);
 #define CONN_ANSWERED	  4u
 #define CONN_FIN_A	  8u
 #define CONN_FIN_B	  16u
-#define CONN_RST	  32u
+#define CONN_RST_A	  32u
 #define CONN_RECHECK	  64u  /* policies changed: the next packet is judged again, see weft_gc */
 #define CONN_CUT	  128u /* no longer allowed at a strict pod: drops all until it is allowed again */
 #define CONN_DIRECT	  256u /* handed to the backend's node, whose answers pass elsewhere: one way is seen */
+#define CONN_RST_B	  512u
+#define CONN_GOES_ON	  1024u /* with CONN_DIRECT: the initiator sent more than its SYN, so it was answered */
+#define CONN_RST	  (CONN_RST_A | CONN_RST_B)
 
 struct conn_way {
 	__u64 bytes, packets;
 };
 
+/* conn_value.tcp: pairs of bits, the initiator's first, the responder's one bit up. */
+#define CONN_TCP_KNOWN	1u  /* where its sequence numbers stand is known */
+#define CONN_TCP_SHUT	4u  /* its last window was 0 */
+#define CONN_TCP_PROBE	16u /* a segment of it is timed until its acknowledgement; of one end at a time */
+#define CONN_TCP_RESTS	64u /* one of it was timed in this span of CONN_TCP_SPAN */
+#define CONN_TCP_SPAN	27  /* 2^27 ns: 134 ms */
+#define CONN_RTT_SHIFT	3   /* of conn_value.rtt */
+#define CONN_SENT_SHIFT 6   /* of conn_value.sent_at */
+
 /*
  * What a packet from the initiator needs comes first: 56 bytes of an IPv4 connection share a cache line, with
- * the second half of its key.
+ * the second half of its key. In pairs the initiator's is [0]. An IPv4 element takes 192 bytes, all of them
+ * used.
  */
 struct conn_value {
 	struct conn_way there; /* from the initiator */
@@ -53,14 +66,21 @@ struct conn_value {
 	__u32 wiring;
 	__u32 target; /* ifindex; 0: no pod of this node */
 	__u8 target_mac[6];
-	__u8 pad[2];
-	__u64 born; /* monotonic ns */
+	__u8 tcp;	  /* CONN_TCP_… */
+	__u8 resets;	  /* of both ends; 255: or more */
+	__u32 next_there; /* sequence number behind the initiator's last byte so far */
+	__u32 probe;	  /* behind the segment that is timed */
 	struct conn_way back;
 	__u32 rule_egress, rule_ingress; /* rules that let it in; 0: not judged here or not isolated */
 	__u32 handshake_us;		 /* until the first packet back; 0: none came */
-	__u32 retransmits;
+	__u32 next_back;		 /* the responder's */
+	__u64 born;			 /* monotonic ns */
+	__u32 retransmits[2];  /* segments, SYNs too, that went back over sequence numbers sent before */
+	__u32 rtt[2];	       /* smoothed, 1/8 us: from here to the other end and back; 0: not known */
+	__u32 sent_at;	       /* when the segment that is timed passed, in 64 ns; 0: not known */
+	__u16 zero_windows[2]; /* times that its window closed; 65535: or more */
 };
-WEFT_SEAM_SIZE(struct conn_value, 88);
+WEFT_SEAM_SIZE(struct conn_value, 120);
 
 /* A connection that is over, as it was then. Ring ended. */
 #define ENDED_AGED     1u /* it was closed, or fell silent */
@@ -73,7 +93,7 @@ struct ended {
 	__u32 why; /* ENDED_… */
 	__u32 pad;
 };
-WEFT_SEAM_SIZE(struct ended, 144);
+WEFT_SEAM_SIZE(struct ended, 176);
 
 /* Translations per packet. BPF map nat: the tuple as it arrives → the tuple as it goes on. */
 struct nat_key {

@@ -8,7 +8,7 @@
 #define WEFT_BPF_CONN_H
 
 #include "bpf/lib/ended.h"
-#include "bpf/lib/packet.h"
+#include "bpf/lib/tcp.h"
 
 #define CONN_CLOSED(flags)                                                                                   \
 	(((flags)&CONN_RST) || ((flags) & (CONN_FIN_A | CONN_FIN_B)) == (CONN_FIN_A | CONN_FIN_B))
@@ -109,6 +109,8 @@ __attribute__((noinline)) int conn_open(int translated)
 	v->rule_egress = p->rule_egress;
 	v->rule_ingress = p->rule_ingress;
 	v->ifindex = p->ifindex;
+	if (p->tcp_follows)
+		tcp_begin(p, v);
 	if (p->v6) {
 		conn6_key_set(&p->k6, &p->t);
 		err = (int)bpf_map_update_elem(&half6, &p->k6, v, BPF_NOEXIST);
@@ -124,9 +126,9 @@ __attribute__((noinline)) int conn_open(int translated)
 	return 0;
 }
 
-ALWAYS_INLINE __u32 conn_age_us(const struct conn_value *c)
+ALWAYS_INLINE __u32 conn_age_us(const struct conn_value *c, __u64 now)
 {
-	__u32 us = (__u32)((bpf_ktime_get_ns() - c->born) / 1000);
+	__u32 us = (__u32)((now - c->born) / 1000);
 
 	return us ? us : 1;
 }
@@ -147,7 +149,7 @@ __attribute__((noinline)) int conn_answer(void)
 	*v = *half;
 	v->flags |= CONN_ANSWERED;
 	if (!v->handshake_us)
-		v->handshake_us = conn_age_us(v);
+		v->handshake_us = conn_age_us(v, bpf_ktime_get_ns());
 	err = p->v6 ? (int)bpf_map_update_elem(&conn6, &p->k6, v, BPF_NOEXIST)
 		    : (int)bpf_map_update_elem(&conn4, &p->k4, v, BPF_NOEXIST);
 	if (err && err != -EEXIST)
@@ -210,6 +212,16 @@ ALWAYS_INLINE int conn_is_doubtful(const struct packet *p, const struct conn_val
 	return !(c->flags & CONN_ANSWERED) && p->now >> SPAN_SHIFT != c->seen >> SPAN_SHIFT;
 }
 
+/* The first packet back, before TCP is answered. */
+ALWAYS_INLINE void conn_first_back(const struct packet *p, struct conn_value *c)
+{
+	__u64 now = bpf_ktime_get_ns();
+
+	c->handshake_us = conn_age_us(c, now);
+	if (p->tcp_follows)
+		tcp_answer(p, c, now);
+}
+
 /* TCP is answered once its initiator has confirmed the answer (RFC 9293, 3.5), the rest by the first packet
  * back. */
 ALWAYS_INLINE int conn_pass_unanswered(struct packet *p, struct conn_value *c)
@@ -218,32 +230,47 @@ ALWAYS_INLINE int conn_pass_unanswered(struct packet *p, struct conn_value *c)
 		return p->backward ? conn_answer() : 0;
 	if (p->backward) {
 		if (!c->handshake_us)
-			c->handshake_us = conn_age_us(c);
+			conn_first_back(p, c);
 		return 0;
 	}
 	return c->handshake_us && !(p->tcp & TCP_SYN) ? conn_answer() : 0;
 }
 
-/* Counts a packet of a known connection and follows its state. */
-ALWAYS_INLINE int conn_pass(struct packet *p, struct conn_value *c)
+/* Of a FIN or RST: the flag of the end that sent it. */
+ALWAYS_INLINE __u32 conn_end_flag(const struct packet *p, const struct conn_value *c)
 {
-	struct conn_way *n = p->backward ? &c->back : &c->there;
-	__u32 bit;
+	__u32 is_a = !!(c->flags & CONN_STARTED_BY_B) == p->backward;
 
+	if (p->tcp & TCP_RST)
+		return is_a ? CONN_RST_A : CONN_RST_B;
+	return is_a ? CONN_FIN_A : CONN_FIN_B;
+}
+
+/*
+ * Counts a packet of a known connection and follows its state. A function of its own: verified once, by what
+ * its arguments are.
+ */
+__attribute__((noinline)) int conn_pass(struct __sk_buff *skb, struct packet *p, struct conn_value *c)
+{
+	struct conn_way *n;
+
+	if (!p || !c)
+		return 0;
+	n = p->backward ? &c->back : &c->there;
 	__sync_fetch_and_add(&n->bytes, p->len);
 	__sync_fetch_and_add(&n->packets, 1);
+	if (p->tcp_follows)
+		tcp_follow(skb, p, c);
 	c->seen = p->now;
-	if (p->tcp & (TCP_FIN | TCP_RST | TCP_SYN)) {
-		bit = source_is_a(&p->t, p->v6) ? CONN_FIN_A : CONN_FIN_B;
-		if (p->tcp & TCP_RST)
-			bit = CONN_RST;
-		if (p->tcp & (TCP_FIN | TCP_RST))
-			__sync_fetch_and_or(&c->flags, bit);
-		else if (!p->backward)
-			__sync_fetch_and_add(&c->retransmits, 1); /* a SYN again */
-		if (p->tcp & TCP_RST)
-			return 0; /* refused: no answer that is worth a place */
+	if (p->tcp & (TCP_FIN | TCP_RST))
+		__sync_fetch_and_or(&c->flags, conn_end_flag(p, c));
+	if (p->tcp & TCP_RST) {
+		if (c->resets != 0xff)
+			c->resets++;
+		return 0; /* refused: no answer that is worth a place */
 	}
+	if ((c->flags & (CONN_DIRECT | CONN_GOES_ON)) == CONN_DIRECT && !(p->tcp & TCP_SYN))
+		__sync_fetch_and_or(&c->flags, CONN_GOES_ON);
 	return c->flags & CONN_ANSWERED ? 0 : conn_pass_unanswered(p, c);
 }
 

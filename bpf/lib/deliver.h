@@ -113,10 +113,14 @@ ALWAYS_INLINE int route_known(struct packet *p, struct conn_value *c)
 
 /* Does an IP packet of this size fit the pods' MTU? Each segment of a packet that is cut later is looked at.
  */
-ALWAYS_INLINE int fits(struct __sk_buff *skb, const struct packet *p, const struct config_value *c)
+__attribute__((noinline)) int fits(struct __sk_buff *skb, const struct packet *p,
+				   const struct config_value *c)
 {
-	__u32 len = p->len - L3;
+	__u32 len;
 
+	if (!p || !c)
+		return 0;
+	len = p->len - L3;
 	if (len <= c->mtu)
 		return 1;
 	if (!skb->gso_size)

@@ -57,7 +57,7 @@ ALWAYS_INLINE int inbound_left(struct packet *p)
 }
 
 /* Tells the sender how big a packet may be that goes to another node (RFC 1191, RFC 8201). */
-ALWAYS_INLINE int inbound_too_big(struct __sk_buff *skb, __u32 mtu)
+__attribute__((noinline)) int inbound_too_big(struct __sk_buff *skb, __u32 mtu)
 {
 	struct packet *p = packet_get();
 
@@ -110,18 +110,18 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 		step = route_away();
 		if (step)
 			return step;
+		if (p->way == WAY_STACK)
+			own_begin(); /* a backend in this node's own namespace */
 	}
 	if (p->way != WAY_TUNNEL)
 		p->direct = 0;
-	if (p->way == WAY_STACK)
-		own_begin(); /* a backend in this node's own namespace */
 	if (!p->is_error) {
 		if (p->translated) {
 			step = inbound_snat(skb, p);
 			if (step)
 				return step;
 		}
-		step = conn ? conn_pass(p, conn) : conn_open(p->translated);
+		step = conn ? conn_pass(skb, p, conn) : conn_open(p->translated);
 		if (step)
 			return step;
 	}

@@ -45,10 +45,15 @@ struct packet {
 	__u32 target; /* WAY_POD: interface */
 	__u32 backend_list;
 	int action; /* what the hook returns */
+	/* TCP, where tcp_follows: a header that is whole, in no fragment */
+	__u32 seq, ack;	  /* host order */
+	__u32 seq_len;	  /* sequence numbers that it takes: bytes, SYN, FIN */
+	__u16 tcp_window; /* network order */
 	__u16 fragment_flags;
 	__u8 v6;
 	__u8 ttl;
-	__u8 tcp;	 /* flags */
+	__u8 tcp; /* flags */
+	__u8 tcp_follows;
 	__u8 icmp_type;	 /* valid for ICMP and ICMPv6 */
 	__u8 fragment;	 /* FRAGMENT_… */
 	__u8 is_error;	 /* an ICMP error */

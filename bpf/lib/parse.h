@@ -46,6 +46,27 @@ struct l4_head {
 	__u16 more[5];
 };
 
+/* RFC 9293, 3.1. */
+struct tcp_head {
+	__u16 sport, dport;
+	__u32 seq, ack;
+	__u8 words, flags; /* words: upper half */
+	__u16 window, sum, urgent;
+};
+
+/* At `off` in an IP packet that ends at `stop`: not in the frame's padding. */
+ALWAYS_INLINE void parse_tcp(struct packet *p, const struct tcp_head *h, __u32 off, __u32 stop)
+{
+	p->t.sport = h->sport;
+	p->t.dport = h->dport;
+	p->tcp = h->flags;
+	p->seq = bpf_ntohl(h->seq);
+	p->ack = bpf_ntohl(h->ack);
+	p->tcp_window = h->window;
+	p->seq_len = stop - off - (h->words >> 4) * 4u + ((h->flags & TCP_SYN) >> 1) + (h->flags & TCP_FIN);
+	p->tcp_follows = p->fragment == FRAGMENT_NONE && p->seq_len <= stop;
+}
+
 ALWAYS_INLINE int parse_icmp(struct packet *p, const struct l4_head *h)
 {
 	__u8 type = (__u8)(bpf_ntohs(h->sport) >> 8);
@@ -64,8 +85,8 @@ ALWAYS_INLINE int parse_icmp(struct packet *p, const struct l4_head *h)
 	return 0;
 }
 
-/* The header behind IP, at `off`. */
-ALWAYS_INLINE int parse_l4(struct __sk_buff *skb, struct packet *p, __u32 off)
+/* The header behind IP, at `off`; that packet ends at `stop`. */
+ALWAYS_INLINE int parse_l4(struct __sk_buff *skb, struct packet *p, __u32 off, __u32 stop)
 {
 	struct l4_head h = {};
 	__u8 proto = p->t.proto;
@@ -75,12 +96,15 @@ ALWAYS_INLINE int parse_l4(struct __sk_buff *skb, struct packet *p, __u32 off)
 		return 0; /* fragment_ports() fills them */
 	if (proto == IPPROTO_TCP) {
 		void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
-		const struct l4_head *head = data + (off & (L4_NEAR - 1));
+		const struct tcp_head *head = data + (off & (L4_NEAR - 1));
+		struct tcp_head far;
 
 		if (off < L4_NEAR && (void *)(head + 1) <= end) {
-			p->tcp = (__u8)bpf_ntohs(head->more[4]);
-			p->t.sport = head->sport;
-			p->t.dport = head->dport;
+			parse_tcp(p, head, off, stop);
+			return 0;
+		}
+		if (!bpf_skb_load_bytes(skb, off, &far, sizeof(far))) {
+			parse_tcp(p, &far, off, stop);
 			return 0;
 		}
 		if (bpf_skb_load_bytes(skb, off, &h, 14))
@@ -133,7 +157,8 @@ ALWAYS_INLINE int parse_ipv4(struct __sk_buff *skb, struct packet *p)
 		p->fragment = frag & IPV4_FRAG_WHERE ? FRAGMENT_LATER : FRAGMENT_FIRST;
 		p->fk.id = ip->id;
 	}
-	return parse_l4(skb, p, L3 + hlen);
+	/* 0: segments that are merged beyond 16 bits */
+	return parse_l4(skb, p, L3 + hlen, ip->tot_len ? L3 + (__u32)bpf_ntohs(ip->tot_len) : skb->len);
 }
 
 struct ipv6_fragment { /* RFC 8200, 4.5 */
@@ -172,7 +197,7 @@ ALWAYS_INLINE int ipv6_is_ext(__u8 proto)
 }
 
 /* From p->t.proto at `off` past all extension headers to parse_l4(). */
-__attribute__((noinline)) int parse_ipv6_chain(struct __sk_buff *skb, __u32 off)
+__attribute__((noinline)) int parse_ipv6_chain(struct __sk_buff *skb, __u32 off, __u32 stop)
 {
 	struct packet *p = packet_get();
 	int at = (int)off;
@@ -188,14 +213,14 @@ __attribute__((noinline)) int parse_ipv6_chain(struct __sk_buff *skb, __u32 off)
 	}
 	if (ipv6_is_ext(p->t.proto) && p->fragment != FRAGMENT_LATER)
 		return DROP_MALFORMED;
-	return parse_l4(skb, p, (__u32)at);
+	return parse_l4(skb, p, (__u32)at, stop);
 }
 
 ALWAYS_INLINE int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 {
 	void *data = (void *)(long)skb->data, *end = (void *)(long)skb->data_end;
 	const struct ipv6hdr *ip = data + L3;
-	__u32 off = L3 + sizeof(*ip);
+	__u32 off = L3 + sizeof(*ip), stop;
 
 	if ((void *)(ip + 1) > end) {
 		if (bpf_skb_pull_data(skb, off))
@@ -213,7 +238,9 @@ ALWAYS_INLINE int parse_ipv6(struct __sk_buff *skb, struct packet *p)
 	p->ttl = ip->hop_limit;
 	p->v6 = 1;
 	p->t.proto = ip->nexthdr;
-	return ipv6_is_ext(p->t.proto) ? parse_ipv6_chain(skb, off) : parse_l4(skb, p, off);
+	/* 0: more than fits into 16 bits (RFC 2675) */
+	stop = ip->payload_len ? off + bpf_ntohs(ip->payload_len) : skb->len;
+	return ipv6_is_ext(p->t.proto) ? parse_ipv6_chain(skb, off, stop) : parse_l4(skb, p, off, stop);
 }
 
 /* A function of its own, so that each program is verified from one state behind it. */

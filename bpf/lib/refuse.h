@@ -22,13 +22,6 @@
 #define ICMP4_TOO_BIG	  0x0304 /* fragmentation needed, RFC 1191 */
 #define ICMP6_TOO_BIG	  0x0200
 
-struct tcp_head { /* RFC 9293, 3.1 */
-	__u16 sport, dport;
-	__u32 seq, ack;
-	__u8 words, flags;
-	__u16 window, sum, urgent;
-};
-
 struct icmp_head {
 	__u16 kind, sum;
 	__u32 word;

@@ -36,7 +36,7 @@ __attribute__((noinline)) int reply_step(struct __sk_buff *skb)
 	c = translate(p, c, SERVICE_OUTSIDE);
 	if (!p->translated || !c)
 		return 0;
-	step = conn_pass(p, c);
+	step = conn_pass(skb, p, c);
 	return step ? step : rewrite(skb);
 }
 

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -153,6 +154,25 @@ static uint64_t id_of(const struct conn *c)
 	return id ? id : 1;
 }
 
+/* Of a connection whose answers pass elsewhere, one end's segments are seen. */
+static void add_tcp(struct record *record, const struct conn_value *v)
+{
+	uint32_t by_b = v->flags & CONN_STARTED_BY_B;
+
+	record->tcp_seen = v->flags & CONN_DIRECT ? SEEN_INITIATOR : SEEN_BOTH;
+	record->resets = v->resets;
+	if (v->flags & (by_b ? CONN_RST_B : CONN_RST_A))
+		record->reset_by |= SEEN_INITIATOR;
+	if (v->flags & (by_b ? CONN_RST_A : CONN_RST_B))
+		record->reset_by |= SEEN_RESPONDER;
+	for (unsigned i = 0; i < 2; i++) {
+		if (v->rtt[i]) /* less than 1 us is not 0, which is unknown */
+			record->rtt_us[i] = (v->rtt[i] >> CONN_RTT_SHIFT) ?: 1;
+		record->retransmits[i] = v->retransmits[i];
+		record->zero_windows[i] = v->zero_windows[i];
+	}
+}
+
 static void add_conn(struct reporter *r, const struct conn *c, bool ended)
 {
 	const struct conn_value *v = &c->value;
@@ -173,9 +193,10 @@ static void add_conn(struct reporter *r, const struct conn *c, bool ended)
 	    .id = id_of(c),
 	    .epoch = r->epoch,
 	    .handshake_us = v->flags & CONN_ANSWERED ? v->handshake_us : 0,
-	    .retransmits = v->retransmits,
 	};
 
+	if (c->proto == IPPROTO_TCP)
+		add_tcp(&record, v);
 	naming_set(r->naming, &record, v->born);
 	add(r, &record);
 }

@@ -49,26 +49,56 @@ static void question_text(struct buf *b, const json_t *f)
 		buf_printf(b, ", asked %lld times", (long long)flow_way(f, "packets", "there"));
 }
 
-static void what_text(struct buf *b, const json_t *f)
+static json_int_t both_ways(const json_t *f, const char *key)
+{
+	return flow_way(f, key, "there") + flow_way(f, key, "back");
+}
+
+/* What hurt a connection, in words; wide: its round-trip time too. */
+static void tcp_text(struct buf *b, const json_t *f, bool wide)
+{
+	const json_t *trip = json_object_get(f, "roundTripMicroseconds");
+	json_int_t again = both_ways(f, "retransmits"), closed = both_ways(f, "zeroWindows");
+
+	if (wide && json_object_get(trip, "there") && json_object_get(trip, "back")) {
+		buf_addz(b, ", round trip ");
+		flow_time(b, (double)both_ways(f, "roundTripMicroseconds"));
+	}
+	if (again)
+		buf_printf(b, ", %lld sent again", (long long)again);
+	if (closed)
+		buf_printf(b, ", window closed %lld time%s", (long long)closed, closed == 1 ? "" : "s");
+}
+
+static void tell_what(struct buf *b, const json_t *f, bool wide)
 {
 	const char *reason = json_string_value(json_object_get(f, "reason"));
+	const char *by = text_of(f, "resetBy");
 	json_int_t handshake = json_integer_value(json_object_get(f, "handshakeMicroseconds"));
-	json_int_t again = json_integer_value(json_object_get(f, "retransmits"));
 
 	if (!strcmp(text_of(f, "record"), "dns")) {
 		question_text(b, f);
 		return;
 	}
 	if (!strcmp(text_of(f, "record"), "flow"))
-		buf_addz(b, text_of(f, "state"));
+		buf_printf(b, "%s%s%s", text_of(f, "state"), *by ? " by " : "", by);
 	else
 		buf_printf(b, "%s%s%s", text_of(f, "verdict"), reason ? " " : "", reason ?: "");
 	if (handshake) {
 		buf_addz(b, ", answered in ");
 		flow_time(b, (double)handshake);
 	}
-	if (again)
-		buf_printf(b, ", %lld sent again", (long long)again);
+	tcp_text(b, f, wide);
+}
+
+static void what_text(struct buf *b, const json_t *f)
+{
+	tell_what(b, f, false);
+}
+
+static void what_wide_text(struct buf *b, const json_t *f)
+{
+	tell_what(b, f, true);
 }
 
 /* Red: it did not pass; yellow: it ended otherwise than its ends wanted, or has no answer. */
@@ -138,7 +168,7 @@ static void row(const struct showing *s, struct table *t, const json_t *f)
 		cell(t, STYLE_PLAIN, flow_end_text, json_object_get(f, "service"));
 		table_cell(t, text_of(f, "seenBy"));
 	}
-	cell(t, what_style(f), what_text, f);
+	cell(t, what_style(f), is_wide(s) ? what_wide_text : what_text, f);
 	if (is_wide(s))
 		cell(t, STYLE_PLAIN, rules_text, f);
 }

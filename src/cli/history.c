@@ -107,10 +107,11 @@ static void member_cell(struct table *t, const json_t *row, const char *key)
 static void print_row(struct table *t, const json_t *row)
 {
 	json_int_t ended = number_of(row, "reset") + number_of(row, "unanswered") + number_of(row, "cut"),
-		   answered = number_of(row, "handshakes");
+		   answered = number_of(row, "handshakes"), trips = number_of(row, "roundTrips");
 	char at[WHEN_TEXT];
 	AUTO_BUF rules = {};
 	AUTO_BUF answer = {};
+	AUTO_BUF trip = {};
 
 	local_time(text_of(row, "at"), at);
 	table_cell(t, at);
@@ -132,6 +133,10 @@ static void print_row(struct table *t, const json_t *row)
 	if (answered)
 		flow_time(&answer, (double)number_of(row, "handshakeMicroseconds") / (double)answered);
 	table_cell(t, answer.p);
+	if (trips)
+		flow_time(&trip, (double)number_of(row, "roundTripMicroseconds") / (double)trips);
+	table_cell(t, trip.p);
+	amount_cell(t, number_of(row, "retransmits"));
 }
 
 /* A column that no row has is left out; so is the time where there is one sum of all. */
@@ -156,9 +161,10 @@ static void leave_out(struct table *t, const json_t *rows, bool steps)
 
 static void show(const json_t *answer, const char *cluster, bool steps)
 {
-	const char *headings[] = {"AT",	    "FROM",    "TO",	 "SERVICE", "PORT",  "PROTOCOL",
-				  "NODE",   "VERDICT", "REASON", "RULES",   "BEGUN", "FAILED",
-				  "EVENTS", "BYTES",   "BACK",	 "ANSWER",  NULL};
+	const char *headings[] = {"AT",	      "FROM",	    "TO",	  "SERVICE", "PORT",
+				  "PROTOCOL", "NODE",	    "VERDICT",	  "REASON",  "RULES",
+				  "BEGUN",    "FAILED",	    "EVENTS",	  "BYTES",   "BACK",
+				  "ANSWER",   "ROUND TRIP", "SENT AGAIN", NULL};
 	json_t *rows = json_object_get(answer, "rows"), *row;
 	AUTO_TABLE t = {0};
 	size_t i;

@@ -30,6 +30,9 @@ struct entry {
 	unsigned calls, failed, served, answers, ends;
 	double answer_us; /* sum of the handshakes that it answered */
 	double lasted_us; /* sum of the times that what it served lasted, of those that are over */
+	unsigned trips;
+	double trip_us; /* sum of the round-trip times of connections that it served */
+	double again;	/* segments of its connections that were sent again, by either end */
 };
 
 struct top {
@@ -124,6 +127,10 @@ static void add(struct top *t, const json_t *flow)
 	double there = (double)flow_way(flow, "bytes", "there"),
 	       back = (double)flow_way(flow, "bytes", "back");
 	double us = json_number_value(json_object_get(flow, "handshakeMicroseconds")), time = lasted(flow);
+	double again =
+	    (double)(flow_way(flow, "retransmits", "there") + flow_way(flow, "retransmits", "back"));
+	double trip_there = (double)flow_way(flow, "roundTripMicroseconds", "there"),
+	       trip_back = (double)flow_way(flow, "roundTripMicroseconds", "back");
 	const json_t *from = json_object_get(flow, "from"), *to = json_object_get(flow, "to");
 	struct entry *e;
 
@@ -135,6 +142,7 @@ static void add(struct top *t, const json_t *flow)
 		e->in += back;
 		e->calls++;
 		e->failed += failed;
+		e->again += again;
 	}
 	e = entry_of(t, name_of(t, to, flow, true));
 	if (e) {
@@ -146,6 +154,11 @@ static void add(struct top *t, const json_t *flow)
 		e->answer_us += us;
 		e->ends += time >= 0;
 		e->lasted_us += time >= 0 ? time : 0;
+		e->again += again;
+		if (trip_there > 0 && trip_back > 0) {
+			e->trips++;
+			e->trip_us += trip_there + trip_back;
+		}
 	}
 }
 
@@ -160,6 +173,17 @@ static double lasted_for(const struct entry *e)
 	return e->ends ? e->lasted_us / e->ends : 0;
 }
 
+static double round_trip(const struct entry *e)
+{
+	return e->trips ? e->trip_us / e->trips : 0;
+}
+
+/* Slow to answer, or slow since. */
+static double slowness(const struct entry *e)
+{
+	return answered_in(e) > round_trip(e) ? answered_in(e) : round_trip(e);
+}
+
 static unsigned sorting; /* for qsort */
 static int order(const void *x, const void *y)
 {
@@ -168,8 +192,8 @@ static int order(const void *x, const void *y)
 
 	if (sorting == SORT_FAILURES && a->failed != b->failed)
 		return a->failed < b->failed ? 1 : -1;
-	if (sorting == SORT_SLOWEST && answered_in(a) != answered_in(b))
-		return answered_in(a) < answered_in(b) ? 1 : -1;
+	if (sorting == SORT_SLOWEST && slowness(a) != slowness(b))
+		return slowness(a) < slowness(b) ? 1 : -1;
 	if (sorting == SORT_LONGEST && lasted_for(a) != lasted_for(b))
 		return lasted_for(a) < lasted_for(b) ? 1 : -1;
 	if (va != vb)
@@ -217,14 +241,17 @@ static json_t *as_json(const struct top *t)
 	json_t *list = json_array();
 
 	VEC_EACH (&t->list, e) {
-		json_t *one = json_pack("{s:s,s:I,s:I,s:i,s:i,s:i}", "name", e->name, "sent",
-					(json_int_t)e->out, "received", (json_int_t)e->in, "calls",
-					(int)e->calls, "served", (int)e->served, "failed", (int)e->failed);
+		json_t *one =
+		    json_pack("{s:s,s:I,s:I,s:i,s:i,s:i,s:I}", "name", e->name, "sent", (json_int_t)e->out,
+			      "received", (json_int_t)e->in, "calls", (int)e->calls, "served", (int)e->served,
+			      "failed", (int)e->failed, "retransmits", (json_int_t)e->again);
 
 		if (e->answers)
 			json_object_set_new(one, "answeredInMilliseconds", json_real(answered_in(e) / 1000));
 		if (e->ends)
 			json_object_set_new(one, "lastedMilliseconds", json_real(lasted_for(e) / 1000));
+		if (e->trips)
+			json_object_set_new(one, "roundTripMilliseconds", json_real(round_trip(e) / 1000));
 		json_array_append_new(list, one);
 	}
 	return json_pack("{s:s,s:o}", "by", by_words[t->by], "list", list);
@@ -249,8 +276,9 @@ static void table_time(struct table *table, double us, bool known)
 
 static void page(const struct top *t, const json_t *answer, unsigned rows)
 {
-	static const char *const headings[] = {"WHO",	 "SENT",	"RECEIVED", "CALLS", "SERVED",
-					       "FAILED", "ANSWERED IN", "LASTED",   NULL};
+	static const char *const headings[] = {"WHO",	     "SENT",   "RECEIVED",    "CALLS",
+					       "SERVED",     "FAILED", "ANSWERED IN", "ROUND TRIP",
+					       "SENT AGAIN", "LASTED", NULL};
 	AUTO_TABLE table = {0};
 
 	if (!t->list.len) {
@@ -272,6 +300,8 @@ static void page(const struct top *t, const json_t *answer, unsigned rows)
 		buf_printf(&failed, "%u", e->failed);
 		table_cell_styled(&table, e->failed ? STYLE_RED : STYLE_PLAIN, failed.p);
 		table_time(&table, answered_in(e), e->answers);
+		table_time(&table, round_trip(e), e->trips);
+		table_amount(&table, e->again);
 		table_time(&table, lasted_for(e), e->ends);
 	}
 	table_print(&table);

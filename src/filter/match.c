@@ -56,21 +56,44 @@ static bool packet_number(const struct dissected *d, enum field_id f, enum side 
 	}
 }
 
-static bool record_tcp(const struct record *r, enum field_id f, uint64_t *out)
+/* What an end's own segments say; the end was not seen: unknown. */
+static bool record_tcp_end(const struct record *r, enum field_id f, uint64_t *out)
 {
-	bool tcp = r->proto == 6 && r->kind != RECORD_DNS;
+	bool there = r->tcp_seen & SEEN_INITIATOR, back = r->tcp_seen & SEEN_RESPONDER;
 
 	switch (f) {
-	case FIELD_HANDSHAKE:
-		return put(out, r->handshake_us, tcp && r->handshake_us);
-	case FIELD_RTT:
-		return put(out, r->rtt_us, tcp && r->rtt_us);
 	case FIELD_RETRANSMITS:
-		return put(out, r->retransmits, tcp && r->kind == RECORD_FLOW);
+		return put(out, (uint64_t)r->retransmits[0] + r->retransmits[1], there && back);
+	case FIELD_RETRANSMITS_THERE:
+		return put(out, r->retransmits[0], there);
+	case FIELD_RETRANSMITS_BACK:
+		return put(out, r->retransmits[1], back);
 	case FIELD_RESETS:
-		return put(out, r->resets, tcp && r->kind == RECORD_FLOW);
+		return put(out, r->resets, there && back);
+	case FIELD_ZERO_WINDOWS_THERE:
+		return put(out, r->zero_windows[0], there);
+	case FIELD_ZERO_WINDOWS_BACK:
+		return put(out, r->zero_windows[1], back);
 	default:
-		return put(out, r->zero_windows, tcp && r->kind == RECORD_FLOW);
+		return put(out, (uint64_t)r->zero_windows[0] + r->zero_windows[1], there && back);
+	}
+}
+
+static bool record_tcp(const struct record *r, enum field_id f, uint64_t *out)
+{
+	if (r->proto != 6 || r->kind == RECORD_DNS)
+		return false;
+	switch (f) {
+	case FIELD_HANDSHAKE:
+		return put(out, r->handshake_us, r->handshake_us);
+	case FIELD_RTT:
+		return put(out, record_rtt(r), record_rtt(r));
+	case FIELD_RTT_THERE:
+		return put(out, r->rtt_us[0], r->rtt_us[0]);
+	case FIELD_RTT_BACK:
+		return put(out, r->rtt_us[1], r->rtt_us[1]);
+	default:
+		return record_tcp_end(r, f, out);
 	}
 }
 
@@ -108,9 +131,15 @@ static bool record_number(const struct record *r, enum field_id f, enum side sid
 		return put(out, (uint64_t)(r->last - r->first), r->last >= r->first);
 	case FIELD_HANDSHAKE:
 	case FIELD_RTT:
+	case FIELD_RTT_THERE:
+	case FIELD_RTT_BACK:
 	case FIELD_RETRANSMITS:
+	case FIELD_RETRANSMITS_THERE:
+	case FIELD_RETRANSMITS_BACK:
 	case FIELD_RESETS:
 	case FIELD_ZERO_WINDOWS:
+	case FIELD_ZERO_WINDOWS_THERE:
+	case FIELD_ZERO_WINDOWS_BACK:
 		return record_tcp(r, f, out);
 	case FIELD_DNS_TYPE:
 		return put(out, r->dns_type, r->dns_type);

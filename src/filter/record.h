@@ -33,6 +33,7 @@ struct record_end {
 	const struct identity *who; /* NULL: not known */
 };
 
+enum { SEEN_INITIATOR = 1, SEEN_RESPONDER = 2, SEEN_BOTH = 3 };
 enum record_kind {
 	RECORD_FLOW,
 	RECORD_DROP,
@@ -70,13 +71,23 @@ struct record {
 	uint64_t id;			    /* of the connection on its node: the same in each record of it */
 	uint32_t number; /* of the record on its node, in its epoch (the low half); set by who takes it */
 	uint32_t epoch;	 /* of the node's counters: other after a restart that lost them */
-	/* TCP; 0: not known */
-	uint32_t handshake_us; /* DNS: until the answer */
-	uint32_t rtt_us, retransmits;
-	uint16_t resets, zero_windows;
-	struct str dns;	   /* DNS: the name asked for; or "" */
-	uint16_t dns_type; /* DNS: the type asked for; 0: none */
-	uint8_t dns_code;  /* DNS: the answer's code, or DNS_NO_ANSWER */
+	/* TCP. Pairs: the initiator's, the responder's */
+	uint32_t handshake_us;	 /* 0: not known; DNS: until the answer */
+	uint32_t rtt_us[2];	 /* from the node to the responder and back, to the initiator; 0: not known */
+	uint32_t retransmits[2]; /* of each end that was seen, as the next ones */
+	uint16_t zero_windows[2]; /* times that its window closed */
+	uint16_t resets;	  /* of both */
+	uint8_t reset_by;	  /* SEEN_…: who sent them */
+	uint8_t tcp_seen;	  /* SEEN_…: whose segments the node looked at; of others all is unknown */
+	struct str dns;		  /* DNS: the name asked for; or "" */
+	uint16_t dns_type;	  /* DNS: the type asked for; 0: none */
+	uint8_t dns_code;	  /* DNS: the answer's code, or DNS_NO_ANSWER */
 };
+
+/* From the initiator to the responder and back; 0: not known. */
+static inline uint64_t record_rtt(const struct record *r)
+{
+	return r->rtt_us[0] && r->rtt_us[1] ? (uint64_t)r->rtt_us[0] + r->rtt_us[1] : 0;
+}
 
 #endif

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Records in memory: see history.h. A record is kept in 136 bytes; addresses with their identities, names of
+ * Records in memory: see history.h. A record is kept in 152 bytes; addresses with their identities, names of
  * nodes and DNS names are shared by number.
  */
 #include "observe/history.h"
@@ -31,14 +31,14 @@ struct kept {
 	uint32_t from, to, via; /* ends; via 0: none */
 	uint32_t dns;		/* text; 0: none */
 	uint32_t cause, rule_egress, rule_ingress, epoch;
-	uint32_t handshake_us, rtt_us, retransmits;
-	uint16_t from_port, to_port, via_port, reason, resets, zero_windows, node, dns_type;
+	uint32_t handshake_us, rtt_us[2], retransmits[2];
+	uint16_t from_port, to_port, via_port, reason, resets, zero_windows[2], node, dns_type;
 	uint8_t proto, verdict, state, dns_code;
-	uint8_t kind, ended, again, doubted;
+	uint8_t kind, ended, again, doubted, reset_by, tcp_seen;
 	uint32_t number;
 	uint64_t news; /* number of the last time that it began, ended or took another state */
 };
-_Static_assert(sizeof(struct kept) == 136, "a record of history");
+_Static_assert(sizeof(struct kept) == 152, "a record of history");
 
 enum { ANSWERED, LESSER, QUESTIONS, RINGS };
 
@@ -277,14 +277,16 @@ static int pack(struct history *h, const struct record *r, struct kept *k)
 			   .rule_ingress = r->rule_ingress,
 			   .epoch = r->epoch,
 			   .handshake_us = r->handshake_us,
-			   .rtt_us = r->rtt_us,
-			   .retransmits = r->retransmits,
+			   .rtt_us = {r->rtt_us[0], r->rtt_us[1]},
+			   .retransmits = {r->retransmits[0], r->retransmits[1]},
 			   .from_port = r->from.port,
 			   .to_port = r->to.port,
 			   .via_port = r->via_port,
 			   .reason = r->reason,
 			   .resets = r->resets,
-			   .zero_windows = r->zero_windows,
+			   .zero_windows = {r->zero_windows[0], r->zero_windows[1]},
+			   .reset_by = r->reset_by,
+			   .tcp_seen = r->tcp_seen,
 			   .dns_type = r->dns_type,
 			   .proto = r->proto,
 			   .verdict = r->verdict,
@@ -525,10 +527,12 @@ static void unpack(const struct history *h, const struct kept *k, struct record 
 			     .number = k->number,
 			     .epoch = k->epoch,
 			     .handshake_us = k->handshake_us,
-			     .rtt_us = k->rtt_us,
-			     .retransmits = k->retransmits,
+			     .rtt_us = {k->rtt_us[0], k->rtt_us[1]},
+			     .retransmits = {k->retransmits[0], k->retransmits[1]},
 			     .resets = k->resets,
-			     .zero_windows = k->zero_windows,
+			     .zero_windows = {k->zero_windows[0], k->zero_windows[1]},
+			     .reset_by = k->reset_by,
+			     .tcp_seen = k->tcp_seen,
 			     .dns = {dns->p, dns->n},
 			     .dns_type = k->dns_type,
 			     .dns_code = k->dns_code};

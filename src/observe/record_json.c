@@ -137,6 +137,32 @@ static void dns_json(struct buf *b, const struct record *r)
 		buf_printf(b, ",\"answeredMicroseconds\":%u", r->handshake_us);
 }
 
+/* Of the ends that are known; 0 is a number like others. */
+static void pair(struct buf *b, const char *key, const uint32_t n[2], unsigned known)
+{
+	if (known)
+		buf_printf(b, ",\"%s\":{", key);
+	if (known & SEEN_INITIATOR)
+		buf_printf(b, "\"there\":%u", n[0]);
+	if (known & SEEN_RESPONDER)
+		buf_printf(b, "%s\"back\":%u", known & SEEN_INITIATOR ? "," : "", n[1]);
+	buf_addz(b, known ? "}" : "");
+}
+
+static void tcp_json(struct buf *b, const struct record *r)
+{
+	static const char *const ends[] = {"", "initiator", "responder", "both"};
+	const uint32_t closed[2] = {r->zero_windows[0], r->zero_windows[1]};
+
+	pair(b, "roundTripMicroseconds", r->rtt_us,
+	     (r->rtt_us[0] ? SEEN_INITIATOR : 0u) | (r->rtt_us[1] ? SEEN_RESPONDER : 0u));
+	pair(b, "retransmits", r->retransmits, r->tcp_seen);
+	pair(b, "zeroWindows", closed, r->tcp_seen);
+	if (r->resets || r->tcp_seen == SEEN_BOTH)
+		buf_printf(b, ",\"resets\":%u", r->resets);
+	text(b, "resetBy", str_of(ends[r->reset_by & SEEN_BOTH]));
+}
+
 void record_json(struct buf *b, const struct record *r)
 {
 	char first[31], last[31], proto[8];
@@ -161,10 +187,7 @@ void record_json(struct buf *b, const struct record *r)
 		dns_json(b, r);
 	else
 		number(b, "handshakeMicroseconds", r->handshake_us);
-	number(b, "roundTripMicroseconds", r->rtt_us);
-	number(b, "retransmits", r->retransmits);
-	number(b, "resets", r->resets);
-	number(b, "zeroWindows", r->zero_windows);
+	tcp_json(b, r);
 	number(b, "cause", r->cause);
 	number(b, "ruleEgress", r->rule_egress);
 	number(b, "ruleIngress", r->rule_ingress);

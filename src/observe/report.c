@@ -5,7 +5,7 @@
 #include <endian.h>
 #include <errno.h>
 
-enum { HEAD = 76, COUNT_AT = 68, WAITED_AT = 72, RECORD = 156, FORM = 2 };
+enum { HEAD = 76, COUNT_AT = 68, WAITED_AT = 72, RECORD = 156, MORE = 22, FORM = 2 };
 static const char magic[4] = {'W', 'F', 'R', FORM};
 
 static void add16(struct buf *b, uint16_t v)
@@ -96,7 +96,7 @@ void report_add(struct buf *out, const struct record *r)
 
 	if (dns.n > REPORT_DNS_MAX)
 		dns.n = REPORT_DNS_MAX;
-	add16(out, (uint16_t)(RECORD + dns.n));
+	add16(out, (uint16_t)(RECORD + dns.n + MORE));
 	buf_add(out, r->from.addr.b, 16);
 	buf_add(out, r->to.addr.b, 16);
 	buf_add(out, r->via.b, 16);
@@ -123,12 +123,18 @@ void report_add(struct buf *out, const struct record *r)
 	add64(out, r->id);
 	add32(out, r->epoch);
 	add32(out, r->handshake_us);
-	add32(out, r->rtt_us);
-	add32(out, r->retransmits);
+	add64(out, 0); /* older hubs look for what is told by end now */
 	add16(out, r->resets);
-	add16(out, r->zero_windows);
+	add16(out, 0);
 	add16(out, (uint16_t)dns.n);
 	buf_adds(out, dns);
+	for (unsigned i = 0; i < 2; i++) {
+		add32(out, r->rtt_us[i]);
+		add32(out, r->retransmits[i]);
+		add16(out, r->zero_windows[i]);
+	}
+	buf_addc(out, (char)r->reset_by);
+	buf_addc(out, (char)r->tcp_seen);
 }
 
 int report_read(struct str *s, struct report *out)
@@ -151,6 +157,18 @@ int report_read(struct str *s, struct report *out)
 	out->count = take32(s);
 	out->waited_ms = take32(s);
 	return out->count > REPORT_RECORDS_MAX ? -EINVAL : 0;
+}
+
+/* What records of older nodes do not have. */
+static void take_more(struct str s, struct record *out)
+{
+	for (unsigned i = 0; i < 2; i++) {
+		out->rtt_us[i] = take32(&s);
+		out->retransmits[i] = take32(&s);
+		out->zero_windows[i] = take16(&s);
+	}
+	out->reset_by = take8(&s) & SEEN_BOTH;
+	out->tcp_seen = take8(&s) & SEEN_BOTH;
 }
 
 static int take_record(struct str s, struct record *out)
@@ -181,15 +199,16 @@ static int take_record(struct str s, struct record *out)
 	out->id = take64(&s);
 	out->epoch = take32(&s);
 	out->handshake_us = take32(&s);
-	out->rtt_us = take32(&s);
-	out->retransmits = take32(&s);
+	take64(&s);
 	out->resets = take16(&s);
-	out->zero_windows = take16(&s);
+	take16(&s);
 	out->dns.n = take16(&s);
 	out->dns.p = s.p;
 	if (out->dns.n > s.n || out->dns.n > REPORT_DNS_MAX || out->kind > RECORD_DNS ||
 	    out->verdict > VERDICT_STAGED || out->state > STATE_CUT || out->last < out->first)
 		return -EINVAL;
+	if (s.n - out->dns.n >= MORE)
+		take_more((struct str){s.p + out->dns.n, s.n - out->dns.n}, out);
 	return 0;
 }
 

@@ -405,13 +405,16 @@ static uint64_t more(uint64_t now, uint64_t was)
 
 static int add_growth(struct rollup *r, struct known *k, const struct record *rec, bool counts)
 {
+	uint32_t retransmits = rec->retransmits[0] + rec->retransmits[1],
+		 zero_windows = (uint32_t)rec->zero_windows[0] + rec->zero_windows[1];
+	uint64_t rtt = record_rtt(rec);
 	uint64_t v[ROLLUP_SUM_COUNT] = {[ROLLUP_bytes_there] = more(rec->bytes[0], k->o.bytes[0]),
 					[ROLLUP_bytes_back] = more(rec->bytes[1], k->o.bytes[1]),
 					[ROLLUP_packets_there] = more(rec->packets[0], k->o.packets[0]),
 					[ROLLUP_packets_back] = more(rec->packets[1], k->o.packets[1]),
-					[ROLLUP_retransmits] = more(rec->retransmits, k->o.retransmits),
+					[ROLLUP_retransmits] = more(retransmits, k->o.retransmits),
 					[ROLLUP_resets] = more(rec->resets, k->o.resets),
-					[ROLLUP_zero_windows] = more(rec->zero_windows, k->o.zero_windows)};
+					[ROLLUP_zero_windows] = more(zero_windows, k->o.zero_windows)};
 	static const enum rollup_sum ends[] = {[STATE_UNANSWERED] = ROLLUP_unanswered,
 					       [STATE_OPEN] = ROLLUP_closed,
 					       [STATE_CLOSED] = ROLLUP_closed,
@@ -422,9 +425,9 @@ static int add_growth(struct rollup *r, struct known *k, const struct record *re
 		v[ROLLUP_handshakes] = 1;
 		v[ROLLUP_handshake_us] = v[ROLLUP_handshake_max] = rec->handshake_us;
 	}
-	if (rec->rtt_us) {
+	if (rtt) {
 		v[ROLLUP_rtts] = 1;
-		v[ROLLUP_rtt_us] = v[ROLLUP_rtt_max] = rec->rtt_us;
+		v[ROLLUP_rtt_us] = v[ROLLUP_rtt_max] = rtt;
 	}
 	if (rec->ended && rec->state < ARRAY_LEN(ends))
 		v[ends[rec->state]] = 1;
@@ -432,9 +435,9 @@ static int add_growth(struct rollup *r, struct known *k, const struct record *re
 	k->o.bytes[1] = rec->bytes[1];
 	k->o.packets[0] = rec->packets[0];
 	k->o.packets[1] = rec->packets[1];
-	k->o.retransmits = rec->retransmits;
+	k->o.retransmits = retransmits;
 	k->o.resets = rec->resets;
-	k->o.zero_windows = rec->zero_windows;
+	k->o.zero_windows = zero_windows;
 	k->o.handshake = k->o.handshake || rec->handshake_us;
 	return counts ? add(r, rec->last, k->o.key, v) : 0;
 }

@@ -44,8 +44,8 @@ struct bpf_case {
 };
 
 extern const struct bpf_case path_cases[], policy_cases[], port_cases[], change_cases[], names_cases[],
-    learn_cases[], service_cases[], client_cases[], direct_cases[], asked_cases[],
-    state_cases[]; /* end with a NULL name */
+    learn_cases[], service_cases[], client_cases[], direct_cases[], asked_cases[], state_cases[],
+    tcp_cases[]; /* end with a NULL name */
 
 extern int run_v6; /* the family of the present run */
 const char *here(const char *v4_text);

@@ -78,6 +78,16 @@ static int is_recorded(void)
 	       must_be("sources that were translated", map_size(world->maps.nat), 2);
 }
 
+/* Answers pass elsewhere: nothing is timed, and what the other end sent again is not known. */
+static int says_one_way(void)
+{
+	struct conn_value v;
+
+	return the_conn(&v) || must_be("sent again", v.retransmits[0], 1) ||
+	       must_be("timed", v.tcp & 3 * CONN_TCP_PROBE, 0) || must_be("there", v.rtt[0], 0) ||
+	       must_be("back", v.rtt[1], 0) || must_be("known", v.tcp & 3 * CONN_TCP_KNOWN, CONN_TCP_KNOWN);
+}
+
 static int gone_after(uint64_t seconds, int all)
 {
 	age_all(seconds);
@@ -192,6 +202,15 @@ const struct bpf_case direct_cases[] = {
      to_r,
      {{UPLINK, SYN_WORLD, TUNNEL}, {UPLINK, {TCP, WORLD, N1, 1000, NODE_PORT, ACK}, TUNNEL}},
      lives_six_hours},
+    {"direct return: one way of it is measured",
+     BOTH,
+     to_r,
+     {{UPLINK, SYN_WORLD, TUNNEL},
+      {UPLINK, {TCP, WORLD, N1, 1000, NODE_PORT, ACK, .seq = 1, .payload = 10}, TUNNEL},
+      {UPLINK, {TCP, WORLD, N1, 1000, NODE_PORT, ACK, .seq = 11, .payload = 10}, TUNNEL},
+      {UPLINK, {TCP, WORLD, N1, 1000, NODE_PORT, ACK, .seq = 1, .payload = 10}, TUNNEL},
+      {UPLINK, {TCP, WORLD, N1, 1000, NODE_PORT, ACK, .seq = 21, .payload = 10}, TUNNEL}},
+     says_one_way},
     {"direct return: a beginning that only comes again lives a minute",
      BOTH,
      to_r,

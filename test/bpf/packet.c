@@ -102,11 +102,13 @@ static size_t build_l4(const struct spec *s, uint8_t *p, int v6)
 		memset(p, 0, 20);
 		put16(p, s->sport);
 		put16(p + 2, s->dport);
-		p[12] = 5 << 4;
+		p[12] = (uint8_t)((5 + s->options) << 4);
 		p[13] = s->flags;
 		put16(p + 8, s->ack >> 16);
 		put16(p + 10, s->ack & 0xffff);
-		put16(p + 14, s->ack ? 0 : 65535);
+		put16(p + 4, s->seq >> 16);
+		put16(p + 6, s->seq & 0xffff);
+		put16(p + 14, s->window ? s->window : s->ack ? 0 : 65535);
 		return 20;
 	case UDP:
 		put16(p, s->sport);

@@ -30,7 +30,10 @@ struct spec {
 	const char *src, *dst; /* both families by text */
 	uint16_t sport, dport; /* of PING and PONG: sport is the identifier */
 	uint8_t flags;	       /* TCP */
-	uint32_t ack;	       /* TCP; with a window of 0, as a reset has it */
+	uint32_t ack;	       /* TCP; with a window of 0, as a reset has it, unless `window` is set */
+	uint32_t seq;	       /* TCP */
+	uint16_t window;       /* TCP */
+	uint8_t options;       /* TCP: words of them, which are the first bytes of the payload */
 	uint8_t ttl;	       /* 0: 64 */
 	uint8_t icmp_type, icmp_code;
 	uint16_t mtu;		  /* ICMP_ERROR: in its second word */

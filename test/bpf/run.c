@@ -314,6 +314,7 @@ int main(void)
 	failed += run_cases(direct_cases, &number);
 	failed += run_cases(asked_cases, &number);
 	failed += run_cases(state_cases, &number);
+	failed += run_cases(tcp_cases, &number);
 	printf("1..%d\n", number);
 	return failed != 0;
 }

@@ -218,8 +218,10 @@ static struct record shop(void)
 			   .packets = {10, 150},
 			   .first = 1000000000,
 			   .last = 3500000000,
-			   .rtt_us = 25000,
-			   .retransmits = 2,
+			   .rtt_us = {20000, 5000},
+			   .retransmits = {2, 0},
+			   .zero_windows = {0, 3},
+			   .tcp_seen = SEEN_BOTH,
 			   .ended = true};
 
 	addr_parse(STR("10.244.0.5"), &r.from.addr);
@@ -259,6 +261,11 @@ static void finds_records(void **state)
 					  "dst.ip == 10.244.1.9",
 					  "rtt > 20ms",
 					  "retransmits >= 2",
+					  "tcp.rtt == 25ms",
+					  "tcp.rtt.there == 20ms && tcp.rtt.back == 5ms",
+					  "tcp.retransmits.back == 0",
+					  "tcp.zerowindows == 3 && tcp.zerowindows.there < 1",
+					  "tcp.resets == 0",
 					  "bytes > 200k",
 					  "bytes.there == 1000",
 					  "duration == 2.5s",
@@ -305,6 +312,32 @@ static void finds_records(void **state)
 	for (size_t i = 0; i < ARRAY_LEN(no); i++)
 		if (holds(no[i], &r))
 			fail_msg("matches: %s", no[i]);
+}
+
+/* BR24: what a node did not see of an end is neither 0 nor more, and is not there either. */
+static void unknown_is_not_zero(void **state)
+{
+	static const char *const unknown[] = {"tcp.rtt < 1s",
+					      "has(tcp.rtt)",
+					      "tcp.retransmits == 0",
+					      "tcp.retransmits >= 0",
+					      "has(tcp.retransmits.back)",
+					      "tcp.resets < 5",
+					      "tcp.zerowindows.back == 0"};
+	struct record r = shop();
+
+	(void)state;
+	r.rtt_us[1] = 0;
+	r.tcp_seen = SEEN_INITIATOR;
+	for (size_t i = 0; i < ARRAY_LEN(unknown); i++)
+		if (holds(unknown[i], &r))
+			fail_msg("matches: %s", unknown[i]);
+	assert_true(holds("tcp.retransmits.there == 2 && tcp.rtt.there == 20ms", &r));
+	r.tcp_seen = 0;
+	assert_false(holds("has(tcp.retransmits.there) || has(tcp.zerowindows.there)", &r));
+	r = shop();
+	r.proto = 17;
+	assert_false(holds("has(tcp.rtt) || has(tcp.resets)", &r));
 }
 
 /* What is remembered of ends says the same, whichever side they stand on, and the second time too. */
@@ -604,6 +637,7 @@ int main(void)
 	    cmocka_unit_test(bounds_hold),
 	    cmocka_unit_test(prints_in_the_other_form),
 	    cmocka_unit_test(finds_records),
+	    cmocka_unit_test(unknown_is_not_zero),
 	    cmocka_unit_test(remembers_ends),
 	    cmocka_unit_test(says_where_it_cannot_run),
 	    cmocka_unit_test(br76_bound_of_steps),

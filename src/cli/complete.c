@@ -191,21 +191,26 @@ static void offer_fault(const struct line *l)
 	offer_names(l, "node/", KIND_node, NULL);
 }
 
-/* Objects that fields of a filter name, by the field's word; live, of the cluster. */
-static void offer_filter_names(const struct line *l, struct str path, const char *before)
+/* Objects that fields of a filter name; live, of the cluster. */
+static void offer_filter_names(const struct line *l, const char *field, struct str key, const char *before)
 {
-	if (str_starts(path, STR("src.")) || str_starts(path, STR("dst.")))
-		path = (struct str){path.p + 4, path.n - 4};
-	if (str_eqz(path, "pod"))
+	AUTO_NAMES values = {0};
+
+	if (!strcmp(field, "pod"))
 		offer_paths(l, before, KIND_pod);
-	else if (str_eqz(path, "service"))
+	else if (!strcmp(field, "service"))
 		offer_paths(l, before, KIND_service);
-	else if (str_eqz(path, "workload"))
+	else if (!strcmp(field, "workload"))
 		offer_workloads(l, before);
-	else if (str_eqz(path, "ns"))
+	else if (!strcmp(field, "ns"))
 		offer_names(l, before, KIND_namespace, NULL);
-	else if (str_eqz(path, "node") || str_eqz(path, "seen.node"))
+	else if (!strcmp(field, "node") || !strcmp(field, "seen.node"))
 		offer_names(l, before, KIND_node, NULL);
+	if (strcmp(field, "pod.label") != 0)
+		return;
+	names_of_label(&values, l->cluster, key);
+	VEC_EACH (&values.list, n)
+		offer(l, before, n->name, "Value of the label");
 }
 
 struct filter_line {
@@ -226,7 +231,9 @@ static void offer_filter(const struct line *l)
 {
 	struct filter_line f = {.l = l};
 	AUTO_BUF before = {0};
-	size_t from = l->word.n, end;
+	size_t from = l->word.n;
+	struct str key;
+	const char *field = filter_complete_value(l->word, &key);
 
 	if (l->n_args)
 		return;
@@ -234,14 +241,9 @@ static void offer_filter(const struct line *l)
 		from--;
 	buf_add(&before, l->word.p, from);
 	f.before = before.p ? before.p : "";
-	filter_complete(l->word, offer_filter_word, &f);
-	end = from;
-	while (end && strchr(" =!\"'", l->word.p[end - 1]))
-		end--;
-	for (from = end; from && !strchr(" \t(!&|", l->word.p[from - 1]);)
-		from--;
-	if (end < l->word.n && memchr(l->word.p + end, '=', l->word.n - end))
-		offer_filter_names(l, (struct str){l->word.p + from, end - from}, f.before);
+	filter_complete(l->word, strcmp(l->c->name, "filter") != 0, offer_filter_word, &f);
+	if (field)
+		offer_filter_names(l, field, key, f.before);
 }
 
 static void offer_argument(const struct line *l)

@@ -21,17 +21,16 @@ static void add(struct live_names *out, const char *ns, const char *name)
 	free(n.name);
 }
 
-void names_of_kind(struct live_names *out, const char *cluster, const struct kind_desc *k, const char *ns)
+/* The table of a kind's objects (owned), or NULL. */
+static json_t *table_of(const char *cluster, const struct kind_desc *k, const char *ns)
 {
 	char socket_path[CLUSTER_PATH];
 	AUTO_BUF url = {0};
 	AUTO_BUF body = {0};
-	json_t *row;
-	size_t i;
 
 	cluster_path(socket_path, cluster, "hub.sock");
 	if (access(socket_path, R_OK | W_OK))
-		return;
+		return NULL;
 	buf_printf(&url, "%s%s", *k->group ? "/apis/" : "/api/", kind_api_version(k));
 	if (k->namespaced && ns) {
 		buf_addz(&url, "/namespaces/");
@@ -39,12 +38,42 @@ void names_of_kind(struct live_names *out, const char *cluster, const struct kin
 	}
 	buf_printf(&url, "/%s?limit=1000", k->plural);
 	if (url.failed || http_ask(socket_path, url.p, NAMES_ACCEPT, &body) != 200)
-		return;
-	AUTO_JSON v = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+		return NULL;
+	return json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+}
+
+static const json_t *meta_of(const json_t *row)
+{
+	return json_object_get(json_object_get(row, "object"), "metadata");
+}
+
+void names_of_kind(struct live_names *out, const char *cluster, const struct kind_desc *k, const char *ns)
+{
+	AUTO_JSON v = table_of(cluster, k, ns);
+	json_t *row;
+	size_t i;
+
+	json_array_foreach (json_object_get(v, "rows"), i, row)
+		add(out, json_string_value(json_object_get(meta_of(row), "namespace")),
+		    json_string_value(json_object_get(meta_of(row), "name")));
+}
+
+void names_of_label(struct live_names *out, const char *cluster, struct str key)
+{
+	AUTO_JSON v = table_of(cluster, &kind_table[KIND_pod], NULL);
+	AUTO_MEM char *name = strndup(key.p ? key.p : "", key.n);
+	json_t *row;
+	size_t i;
+
 	json_array_foreach (json_object_get(v, "rows"), i, row) {
-		const json_t *meta = json_object_get(json_object_get(row, "object"), "metadata");
-		add(out, json_string_value(json_object_get(meta, "namespace")),
-		    json_string_value(json_object_get(meta, "name")));
+		const json_t *labels = json_object_get(meta_of(row), "labels");
+		const char *value = name ? json_string_value(json_object_get(labels, name)) : NULL;
+		bool known = !value;
+
+		VEC_EACH (&out->list, n)
+			known |= value && !strcmp(n->name, value);
+		if (!known)
+			add(out, "", value);
 	}
 }
 

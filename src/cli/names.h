@@ -17,6 +17,8 @@ struct live_names {
 };
 /* Appends the names of a kind; ns NULL: of all namespaces. At most 1,000. */
 void names_of_kind(struct live_names *out, const char *cluster, const struct kind_desc *k, const char *ns);
+/* Appends the values that a label of pods has, each once. */
+void names_of_label(struct live_names *out, const char *cluster, struct str key);
 /* Clusters that run on this machine, as names. */
 void names_of_clusters(struct live_names *out);
 void names_fini(struct live_names *n);

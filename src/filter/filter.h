@@ -85,8 +85,12 @@ void filter_program_fini(struct filter_program *p);
 /* A number as the language writes it: 10k 1.5M 2Gi, or, as a time in ns, 20ms 1.5s 5m 1h (no unit: s). */
 bool filter_amount(struct str s, bool time, uint64_t *out);
 
-/* Proposals for what may stand at the end of `text`; calls fn(ctx, word, sentence) for each. */
-void filter_complete(struct str text, void (*fn)(void *ctx, const char *word, const char *sentence),
-		     void *ctx);
+/* Proposals for what may stand at the end of `text`; calls fn(ctx, word, sentence) for each. records: only of
+ * fields that records have. */
+void filter_complete(struct str text, bool records,
+		     void (*fn)(void *ctx, const char *word, const char *sentence), void *ctx);
+/* The field, without its side, whose value is being typed at the end of `text`, with the key of a label;
+ * NULL: it is no value. */
+const char *filter_complete_value(struct str text, struct str *key);
 
 #endif

@@ -107,5 +107,18 @@ weft reach --name $name --from=repor
 weft reach --name $name --from=reports/analyst
 P
 try_all "names of a running cluster"
+cat >"$tmp/pairs" <<P
+weft drops --name $name 'tcp && reason == policy-i
+weft drops --name $name tcp && reason == policy-ingress
+weft flows --name $name 'service == shop/cat
+weft flows --name $name service == shop/catalogue
+weft top --name $name "workload in {shop/cart, reports/a
+weft top --name $name workload in {shop/cart, reports/analyst
+weft history --name $name 'src.workl
+weft history --name $name src.workload
+P
+try_all "filters, in quotes, with names of a running cluster"
+offers 'src.pod.label["app"] == "catalogue' flows --name $name 'src.pod.label["app"] == "ca' && ! offers vlan flows --name $name vla && offers vlan filter vla
+ok "values of labels; only fields that records have" $?
 echo "1..$n"
 exit $bad

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Types into a real interactive shell on a pseudo-terminal: complete_keys.py bash|zsh|fish PREFIX 'weft get po'… . After
 # each text a Tab is pressed; then the line is turned into an echo of itself into a file, which says what the shell made of
-# it. PREFIX is where Weft was installed. Prints one line a text.
+# it; quotes that are open are closed before. PREFIX is where Weft was installed. Prints one line a text.
 import os, pty, select, sys, tempfile, time
 
 shell, prefix, texts = sys.argv[1], sys.argv[2], sys.argv[3:]
@@ -49,7 +49,9 @@ wait(lambda: os.path.exists(mark) and os.path.getsize(mark), "shell")
 for i, text in enumerate(texts):
     out = f"{home}/{i}"
     seen = b""
-    send(text + "\t\x01echo \x05 >" + out + "\r")
+    # zsh and fish end the quotes behind the only word that fits
+    quote = next((q for q in "'\"" if text.count(q) % 2), "") if shell == "bash" else ""
+    send(text + "\t" + quote + "\x01echo \x05 >" + out + "\r")
     wait(lambda: os.path.exists(out) and os.path.getsize(out), f"answer to {text!r}")
     print(" ".join(open(out).read().split()))
 send("\x15exit\r")

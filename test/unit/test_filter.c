@@ -614,19 +614,41 @@ static void collect(void *ctx, const char *word, const char *sentence)
 	buf_printf(ctx, "%s ", word);
 }
 
+static void assert_value(const char *text, const char *field, const char *key)
+{
+	struct str found;
+
+	assert_string_equal(filter_complete_value(str_of(text), &found) ?: "", field);
+	assert_true(str_eqz(found, key));
+}
+
 static void completes(void **state)
 {
 	AUTO_BUF out = {};
 
 	(void)state;
-	filter_complete(STR("tcp && src.po"), collect, &out);
+	filter_complete(STR("tcp && src.po"), false, collect, &out);
 	assert_string_equal(out.p, "src.port src.pod src.pod.label ");
 	buf_clear(&out);
-	filter_complete(STR("verdict == d"), collect, &out);
+	filter_complete(STR("verdict == d"), true, collect, &out);
 	assert_string_equal(out.p, "dropped ");
 	buf_clear(&out);
-	filter_complete(STR("src.kind in {pod, "), collect, &out);
+	filter_complete(STR("src.kind in {pod, "), true, collect, &out);
 	assert_string_equal(out.p, "pod node service outside unknown ");
+	buf_clear(&out);
+	filter_complete(STR("tcp && (vla"), true, collect, &out);
+	assert_true(!out.n);
+	filter_complete(STR("tcp && (vla"), false, collect, &out);
+	assert_string_equal(out.p, "vlan vlan.id vlan.pcp vlan.inner.id ");
+	assert_value("tcp && src.pod.label[\"app\"] == \"p", "pod.label", "app");
+	assert_value("label[app]!=", "pod.label", "app");
+	assert_value("workload in {shop/cart, shop/c", "workload", "");
+	assert_value("tcp && dst.pod == shop/", "pod", "");
+	assert_value("pod ~ 'x*", "", "");
+	assert_value("tcp && (por", "", "");
+	assert_value("", "", "");
+	assert_value("== ", "", "");
+	assert_value("]==", "", "");
 }
 
 int main(void)

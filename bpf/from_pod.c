@@ -223,6 +223,7 @@ SEC("tc") int weft_from_pod(struct __sk_buff *skb)
 	step = from_pod(skb, p);
 	if (step > 0 && p->refuse)
 		step = pod_refuse(skb, p, step);
+	refused_mark(skb, p, step);
 	asked_step(skb, p, step, ASKED_BY_POD);
 	return packet_end(p, &pod_hook, step);
 }

@@ -10,6 +10,7 @@
 #include "bpf/connect.c"
 #include "bpf/from_pod.c"
 #include "bpf/gc.c"
+#include "bpf/kernel_drop.c"
 #include "bpf/to_pod.c"
 #include "bpf/tunnel.c"
 #include "bpf/uplink.c"

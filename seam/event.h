@@ -27,6 +27,11 @@ enum counter {
 	2u /* was allowed; a staged policy would have dropped it (reason, cause), or the opposite (reason 0) \
 	    */
 
+#define EVENT_KERNEL 3u /* dropped by the kernel's stack; reason: a number of its enum skb_drop_reason */
+
+/* tc_index of a packet that a program has counted as dropped, and left to the stack to refuse. */
+#define EVENT_REFUSED 0x5746u
+
 #define DIR_FROM_POD 0u
 #define DIR_TO_POD   1u
 
@@ -44,9 +49,9 @@ struct event {	       /* rings: BPF map events, one ring per CPU */
 };
 WEFT_SEAM_SIZE(struct event, 64);
 
-/* BPF maps drop and staged (per-CPU hashes). cause: of POLICY_… the policy set whose default it is, of DENY_…
- * the rule; else 0. staged counts connections that the staged policies judge otherwise: reason 0: they would
- * be allowed, by rule `cause`. */
+/* BPF maps drop, staged and kernel_drop (per-CPU hashes). cause: of POLICY_… the policy set whose default it
+ * is, of DENY_… the rule; else 0. staged counts connections that the staged policies judge otherwise: reason
+ * 0: they would be allowed, by rule `cause`. */
 struct drop_key {
 	__u32 ifindex;
 	__u16 reason;

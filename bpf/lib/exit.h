@@ -138,6 +138,14 @@ ALWAYS_INLINE int drop_is_policy(__u32 reason)
 	       reason == DROP_DENY_INGRESS;
 }
 
+/* A packet of a pod that the stack is left to refuse is not to be counted again when it does. The class
+ * becomes its tc_index where the hook lets it go. */
+ALWAYS_INLINE void refused_mark(struct __sk_buff *skb, const struct packet *p, int step)
+{
+	if (step > 0 && p->refuse && p->action == TC_ACT_OK)
+		skb->tc_classid = EVENT_REFUSED;
+}
+
 /* `step` is what the program found: 0, a drop reason, or STEP_STACK. */
 ALWAYS_INLINE int packet_end(struct packet *p, const struct hook *hook, int step)
 {

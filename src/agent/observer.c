@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "observe/kernel.h"
+#include "observe/kernel_reason.h"
 
 static const enum kind kinds[] = {KIND_pod};
 enum { HISTORY = 16, RINGS_MS = 10 };
@@ -187,6 +188,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	srand((unsigned)clock_us());
+	kernel_reasons_read();
 	err = seccomp_observer();
 	if (!err)
 		err = setup(&ob);

@@ -11,7 +11,9 @@
 #include "agent/observer_join.h"
 #include "base/clock.h"
 #include "base/own.h"
+#include "filter/reason.h"
 #include "observe/kernel.h"
+#include "observe/kernel_reason.h"
 #include "seam/name.h"
 
 enum { CONNS_MAX = 1000, EVENTS_MAX = 200 };
@@ -35,36 +37,51 @@ static void add_direction(struct buf *out, uint32_t ifindex, bool to_pod)
 		buf_printf(out, ",\"direction\":\"%s\"", to_pod ? "to-pod" : "from-pod");
 }
 
+static void add_drop(struct buf *out, const struct join *j, const struct drop_count *d, bool by_kernel)
+{
+	uint16_t reason = by_kernel ? kernel_reason(d->reason) : d->reason;
+
+	buf_printf(out, "{\"reason\":\"%s\",\"number\":%u", reason_name(reason) ?: "unknown", d->reason);
+	add_direction(out, d->ifindex, d->to_pod);
+	add_pod(out, j, d->ifindex);
+	if (d->cause)
+		buf_printf(out, ",\"cause\":%u", d->cause);
+	buf_printf(out, ",\"packets\":%llu,\"bytes\":%llu,\"advice\":", (unsigned long long)d->packets,
+		   (unsigned long long)d->bytes);
+	buf_json(out, str_of(by_kernel ? "" : drop_advice(d->reason)));
+	buf_addc(out, '}');
+}
+
+/* Weft's own, and apart from them the kernel's; without those they are unknown. */
 static int answer_drops(struct observer *ob, struct buf *out)
 {
-	struct drop_counts drops = {0};
+	struct drop_counts drops = {0}, kernel = {0};
+	int err = observed_drops(ob->observed, &drops), unknown;
 	struct join j;
-	int err = observed_drops(ob->observed, &drops);
+	size_t n = 0;
 
 	if (err) {
 		vec_free(&drops.list);
 		return 503;
 	}
+	unknown = observed_kernel_drops(ob->observed, &kernel);
 	join_begin(&j, ob);
 	buf_addz(out, "{\"node\":");
 	buf_json(out, str_of(ob->o.node));
 	buf_addz(out, ",\"drops\":[");
 	VEC_EACH (&drops.list, d) {
-		buf_printf(out, "%s{\"reason\":\"%s\",\"number\":%u", d == drops.list.items ? "" : ",",
-			   drop_name(d->reason), d->reason);
-		add_direction(out, d->ifindex, d->to_pod);
-		add_pod(out, &j, d->ifindex);
-		if (d->cause)
-			buf_printf(out, ",\"cause\":%u", d->cause);
-		buf_printf(out,
-			   ",\"packets\":%llu,\"bytes\":%llu,\"advice\":", (unsigned long long)d->packets,
-			   (unsigned long long)d->bytes);
-		buf_json(out, str_of(drop_advice(d->reason)));
-		buf_addc(out, '}');
+		buf_addz(out, n++ ? "," : "");
+		add_drop(out, &j, d, false);
+	}
+	buf_addz(out, unknown ? "" : "],\"kernelDrops\":[");
+	VEC_EACH (&kernel.list, d) {
+		buf_addz(out, d == kernel.list.items ? "" : ",");
+		add_drop(out, &j, d, true);
 	}
 	buf_addz(out, "]}\n");
 	join_end(&j);
 	vec_free(&drops.list);
+	vec_free(&kernel.list);
 	return 200;
 }
 
@@ -224,6 +241,13 @@ static int answer_conns(struct observer *ob, struct buf *out)
 	return err ? 503 : 200;
 }
 
+static const char *event_reason(const struct seen *e)
+{
+	return !e->reason     ? "allowed"
+	       : e->by_kernel ? reason_name(kernel_reason(e->reason)) ?: "unknown"
+			      : drop_name(e->reason);
+}
+
 static int answer_events(struct observer *ob, struct buf *out)
 {
 	struct join j;
@@ -238,8 +262,7 @@ static int answer_events(struct observer *ob, struct buf *out)
 		add_end(out, "from", &e.src, e.sport);
 		add_end(out, "to", &e.dst, e.dport);
 		buf_printf(out, "\"at\":%llu,\"reason\":\"%s\",\"protocol\":%u,\"cause\":%u,\"bytes\":%u",
-			   (unsigned long long)e.at, e.reason ? drop_name(e.reason) : "allowed", e.proto,
-			   e.cause, e.len);
+			   (unsigned long long)e.at, event_reason(&e), e.proto, e.cause, e.len);
 		if (e.staged)
 			buf_addz(out, ",\"staged\":true");
 		add_direction(out, e.ifindex, e.to_pod);

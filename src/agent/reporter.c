@@ -14,6 +14,7 @@
 #include "base/hash.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "observe/kernel_reason.h"
 #include "observe/report.h"
 #include "seam/event.h"
 
@@ -276,7 +277,7 @@ static void on_drop(void *ctx, const struct seen *s)
 	    .proto = s->proto,
 	    .verdict = s->staged ? VERDICT_STAGED : VERDICT_DROPPED,
 	    .ended = true,
-	    .reason = s->reason,
+	    .reason = s->by_kernel ? kernel_reason(s->reason) : s->reason,
 	    .cause = s->cause,
 	    .bytes = {s->len, 0},
 	    .packets = {1, 0},

@@ -67,6 +67,61 @@ static int attach_cgroups(struct kernel *k, const char *cgroup, struct buf *why)
 	return err;
 }
 
+static bool is_link_of(int link, int program)
+{
+	struct bpf_link_info l = {0};
+	struct bpf_prog_info p = {0};
+	uint32_t nl = sizeof(l), np = sizeof(p);
+
+	return !bpf_obj_get_info_by_fd(link, &l, &nl) && !bpf_obj_get_info_by_fd(program, &p, &np) &&
+	       l.prog_id == p.id;
+}
+
+/* A link of a tracepoint cannot be given another program: the old one goes first, so that no drop is counted
+ * twice. */
+static int attach_trace(struct kernel *k, enum program p, const char *path)
+{
+	int fd = bpf_obj_get(path);
+
+	if (fd >= 0 && is_link_of(fd, k->program[p])) {
+		k->link[p] = fd;
+		return 0;
+	}
+	own_fd(&fd);
+	unlink(path);
+	fd = bpf_raw_tracepoint_open("kfree_skb", k->program[p]);
+	if (fd < 0)
+		return -errno;
+	if (bpf_obj_pin(fd, path)) {
+		int err = -errno;
+
+		close(fd);
+		return err;
+	}
+	k->link[p] = fd;
+	return 0;
+}
+
+/* Where the kernel tells whose socket a packet was for, the program that asks for it. Without either Weft
+ * works, and what the kernel drops is unknown. */
+static void watch_drops(struct kernel *k)
+{
+	uint32_t zero = 0, watching;
+	char path[320];
+	int err;
+
+	pin_path(k, "link_", program_table[PROG_KERNEL_DROP].name, path);
+	err = attach_trace(k, PROG_KERNEL_DROP_OF, path);
+	if (err)
+		err = attach_trace(k, PROG_KERNEL_DROP, path);
+	if (err)
+		log_warn("what the kernel's stack drops is unknown: tracepoint kfree_skb: %s",
+			 strerror(-err));
+	watching = !err;
+	if (bpf_map_update_elem(k->map[PLAN_MAP_watching], &zero, &watching, BPF_ANY))
+		log_warn("BPF map watching cannot be written: %s", strerror(errno));
+}
+
 void kernel_init(struct kernel *k)
 {
 	*k = (struct kernel){0};
@@ -133,6 +188,8 @@ int kernel_open(struct kernel *k, const struct kernel_options *o, struct buf *wh
 		err = pin_keep(k, why);
 	if (!err)
 		err = programs_keep(k, why);
+	if (!err)
+		watch_drops(k);
 	return err ? err : attach_cgroups(k, o->cgroup, why);
 }
 
@@ -154,7 +211,7 @@ void kernel_unpin(const struct kernel *k)
 {
 	char path[320], name[32];
 
-	for (unsigned p = PROG_CGROUP_FIRST; p < PROG_COUNT; p++) {
+	for (unsigned p = PROG_KERNEL_DROP; p < PROG_COUNT; p++) {
 		pin_path(k, "link_", program_table[p].name, path);
 		unlink(path);
 	}

@@ -19,7 +19,7 @@ struct kernel {
 	struct hash
 	    keys[PLAN_MAP_COUNT]; /* map.c: exact keys of tries, whose look-up finds what covers a key */
 	int program[PROG_COUNT];
-	int link[PROG_COUNT]; /* of cgroup programs; -1 */
+	int link[PROG_COUNT]; /* of cgroup programs and of the tracepoint; -1 */
 	int ring[RINGS_MAX];
 	unsigned rings;
 	uint64_t object_hash;

@@ -176,6 +176,18 @@ struct strangers {
 	VEC(uint64_t) list;
 };
 
+/* The node's own namespace stands in BPF map netns with 0, which is no interface of a pod. */
+static int map_own(const struct applier *a)
+{
+	socklen_t len = sizeof(uint64_t);
+	uint32_t none = 0;
+	uint64_t cookie;
+
+	if (getsockopt(a->route_fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len))
+		return -errno;
+	return bpf_map_update_elem(a->kernel.map[PLAN_MAP_netns], &cookie, &none, BPF_ANY) ? -errno : 0;
+}
+
 static int note_stranger(void *ctx, const void *key, const void *value)
 {
 	struct strangers *s = ctx;
@@ -203,5 +215,7 @@ int namespaces_learn(struct applier *a)
 		if (!err)
 			err = namespace_map(a, l->cookie, l->index);
 	}
+	if (!err)
+		err = map_own(a);
 	return err;
 }

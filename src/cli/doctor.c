@@ -26,6 +26,8 @@ static const struct check checks[] = {
     {"bpf-maps", true, doctor_bpf_map, "the bpf() system call must be allowed (seccomp profile, CAP_BPF)"},
     {"bpf-tc", true, doctor_bpf_tc, "CONFIG_NET_CLS_BPF, and CAP_NET_ADMIN with CAP_BPF"},
     {"bpf-cgroup", true, doctor_bpf_cgroup, "CONFIG_CGROUP_BPF, and CAP_NET_ADMIN with CAP_BPF"},
+    {"kernel-drops", false, doctor_kernel_drops,
+     "CAP_PERFMON and tracepoint kfree_skb; without them what the kernel's own stack drops is unknown"},
     {"bpffs", true, doctor_bpffs, "mounting a bpf file system must be allowed (CAP_SYS_ADMIN)"},
     {"cgroup2", true, doctor_cgroup2,
      "mount it: mkdir -p /sys/fs/cgroup/unified && mount -t cgroup2 none /sys/fs/cgroup/unified"},

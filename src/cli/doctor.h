@@ -19,7 +19,7 @@ enum finding {
 typedef enum finding doctor_probe(struct buf *found);
 
 doctor_probe doctor_privileges, doctor_kernel, doctor_btf, doctor_bpf_map, doctor_bpf_tc, doctor_bpf_cgroup,
-    doctor_bpffs, doctor_cgroup2, doctor_proc_sys, doctor_ipv6, doctor_memlock;
+    doctor_kernel_drops, doctor_bpffs, doctor_cgroup2, doctor_proc_sys, doctor_ipv6, doctor_memlock;
 /* In a network namespace of their own, in a child process. */
 doctor_probe doctor_netns, doctor_veth, doctor_bridge, doctor_vxlan, doctor_clsact;
 doctor_probe doctor_unbound, doctor_programs, doctor_kubectl, doctor_room, doctor_leftovers, doctor_clusters;

@@ -135,6 +135,29 @@ enum finding doctor_bpf_cgroup(struct buf *found)
 			    "loading a cgroup program");
 }
 
+/* A program at the tracepoint that tells why the kernel drops a packet; it runs for a moment. */
+enum finding doctor_kernel_drops(struct buf *found)
+{
+	const struct bpf_insn code[] = {{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 0, .imm = 0},
+					{.code = BPF_JMP | BPF_EXIT}};
+	union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_RAW_TRACEPOINT,
+			       .insn_cnt = ARRAY_LEN(code),
+			       .insns = (uintptr_t)code,
+			       .license = (uintptr_t) "Dual BSD/GPL"};
+	AUTO_FD int prog = bpf_call(BPF_PROG_LOAD, &attr);
+	AUTO_FD int link = -1;
+
+	if (prog < 0)
+		return tell_errno(found, "loading a program for a tracepoint");
+	attr =
+	    (union bpf_attr){.raw_tracepoint = {.name = (uintptr_t) "kfree_skb", .prog_fd = (uint32_t)prog}};
+	link = bpf_call(BPF_RAW_TRACEPOINT_OPEN, &attr);
+	if (link < 0)
+		return tell_errno(found, "tracepoint kfree_skb");
+	buf_addz(found, "tracepoint kfree_skb can be watched");
+	return FOUND_OK;
+}
+
 /* The child mounts over /tmp in a mount namespace of its own; its exit status is the errno. */
 enum finding doctor_bpffs(struct buf *found)
 {

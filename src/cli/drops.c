@@ -24,11 +24,16 @@ const char *drops_advice(const char *reason)
 #define DROP(id, number, text, advice) {text, advice},
 #include "tables/drops.def"
 #undef DROP
+#define KERNEL_DROP(name, advice) {"kernel:" name, advice},
+#include "tables/kernel_drops.def"
+#undef KERNEL_DROP
 	};
 
 	for (size_t i = 0; reason && i < ARRAY_LEN(reasons); i++)
 		if (!strcmp(reasons[i].text, reason))
 			return reasons[i].advice;
+	if (reason && !strncmp(reason, "kernel", 6))
+		return "The kernel's own stack dropped it.";
 	return "a reason of another version of Weft";
 }
 
@@ -40,8 +45,21 @@ static bool is_wanted(const struct options_drops *o, const json_t *drop)
 	return !o->ns || (!strncmp(pod, o->ns, n) && pod[n] == '/');
 }
 
+/* What the kernel's own stack dropped, behind Weft's own. */
+static void add_kernel(const char *node, const json_t *v)
+{
+	json_t *list = json_object_get(v, "kernelDrops");
+
+	if (list)
+		json_array_extend(json_object_get(v, "drops"), list);
+	else
+		cli_error("see `weft doctor`, kernel-drops",
+			  "what the kernel's own stack drops on %s is unknown", node);
+}
+
 /* Drops of one node appended to list; false when its observer does not answer. */
-static bool collect_node(const struct options_drops *o, const char *name, const char *node, json_t *list)
+static bool collect_node(const struct options_drops *o, const char *name, const char *node, bool kernel,
+			 json_t *list)
 {
 	AUTO_JSON v = observer_get(name, node, "/drops");
 	AUTO_JSON mine = json_array();
@@ -50,6 +68,8 @@ static bool collect_node(const struct options_drops *o, const char *name, const 
 
 	if (!v)
 		return false;
+	if (kernel)
+		add_kernel(node, v);
 	json_array_foreach (json_object_get(v, "drops"), i, drop) {
 		if (!is_wanted(o, drop))
 			continue;
@@ -64,7 +84,7 @@ static bool collect_node(const struct options_drops *o, const char *name, const 
 	return true;
 }
 
-int drops_collect(const struct options_drops *o, const char *name, json_t *list)
+int drops_collect(const struct options_drops *o, const char *name, bool kernel, json_t *list)
 {
 	AUTO_JSON nodes = cluster_nodes(name);
 	int silent = 0, asked = 0;
@@ -76,7 +96,7 @@ int drops_collect(const struct options_drops *o, const char *name, json_t *list)
 		if (o->node && strcmp(o->node, node) != 0)
 			continue;
 		asked++;
-		if (!collect_node(o, name, node, list)) {
+		if (!collect_node(o, name, node, kernel, list)) {
 			silent++;
 			cli_error("its drops are unknown, not none", "the observer of %s does not answer",
 				  node);
@@ -125,7 +145,7 @@ static void show(const struct options_drops *o, const json_t *list)
 static int counted(const struct options_drops *o, const char *name)
 {
 	AUTO_JSON list = json_array();
-	int r = drops_collect(o, name, list);
+	int r = drops_collect(o, name, true, list);
 
 	if (o->output && strcmp(o->output, "wide") != 0)
 		output_value(list, o->output);

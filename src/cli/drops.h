@@ -9,7 +9,7 @@
 
 /* Appends each drop of the nodes that the options name, with node and advice, to list. EXIT_FAILED after
  * telling when a node's observer does not answer. */
-int drops_collect(const struct options_drops *o, const char *name, json_t *list);
+int drops_collect(const struct options_drops *o, const char *name, bool kernel, json_t *list);
 /* Shows the drops that the hub has records of, found with the filter and the times of the options: who wanted
  * what of whom. An exit status. */
 int drops_found(const struct options_drops *o, const char *name);

@@ -35,7 +35,7 @@ size_t expect_drops(struct buf *out, const struct scene_page *page, const char *
 
 	if (!json_array_size(list))
 		return 0;
-	if (drops_collect(&all, cluster, drops)) {
+	if (drops_collect(&all, cluster, false, drops)) {
 		scene_why_add(out, scene_place_of(page, list), "drops: an observer does not answer");
 		return 1;
 	}

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/own.h"
+#include "filter/reason.h"
 #include "filter/record.h"
 #include "seam/event.h"
 
@@ -53,7 +54,7 @@ static const struct name reasons[] = {
 #define DROP(id, number, text, advice) {text, number},
 #include "tables/drops.def"
 #undef DROP
-    {0}};
+    {"kernel", REASON_KERNEL}, {0}};
 static const struct name states[] = {
     {"unanswered", STATE_UNANSWERED}, {"open", STATE_OPEN}, {"closed", STATE_CLOSED},
     {"reset", STATE_RESET},	      {"cut", STATE_CUT},   {0}};
@@ -343,6 +344,22 @@ static int address_parse(struct value *v, struct str word, const char **why)
 	return 0;
 }
 
+/* "kernel" is any of the kernel's own reasons, "kernel:NAME" one of them: which there are is the running
+ * kernel's matter. */
+static int kernel_parse(struct value *v, struct str word, const char **why)
+{
+	struct str name = word;
+
+	v->lo = REASON_KERNEL;
+	v->hi = UINT16_MAX;
+	str_cut(&name, ':');
+	if (str_eqz(word, "kernel"))
+		return 0;
+	*why = "is no reason of a kernel; like kernel:SOCKET_RCVBUFF";
+	v->lo = v->hi = name.n ? reason_of_kernel(name, true) : REASON_KERNEL;
+	return v->lo == REASON_KERNEL ? -EINVAL : 0;
+}
+
 /* Names of DNS are kept in lower case. */
 static void lower(char *p, size_t n)
 {
@@ -367,6 +384,8 @@ int value_parse(struct value *v, enum field_id f, struct str word, struct arena 
 	}
 	if (t == TYPE_ADDRESS)
 		return address_parse(v, word, why);
+	if (t == TYPE_REASON && str_starts(word, STR("kernel")))
+		return kernel_parse(v, word, why);
 	*why = t == TYPE_SIZE					 ? "is no number; like 1500, 10k, 1.5M"
 	       : t == TYPE_MICROSECONDS || t == TYPE_NANOSECONDS ? "is no time; like 20ms, 1.5s, 2m"
 	       : t == TYPE_MAC ? "is no Ethernet address; like 02:00:00:00:00:01"
@@ -425,6 +444,10 @@ static void number_print(struct buf *out, enum filter_type t, uint64_t n)
 			}
 		if (first)
 			buf_addz(out, "none");
+		return;
+	}
+	if (t == TYPE_REASON && n > REASON_KERNEL && n < UINT16_MAX && reason_name((uint16_t)n)) {
+		buf_addz(out, reason_name((uint16_t)n));
 		return;
 	}
 	for (const struct name *f = names_of(t); f && f->text; f++)
@@ -490,7 +513,7 @@ void value_print(struct buf *out, enum field_id f, const struct value *v)
 		address_print(out, v);
 	} else {
 		number_print(out, t, v->lo);
-		if (v->hi != v->lo) {
+		if (v->hi != v->lo && !(t == TYPE_REASON && v->lo == REASON_KERNEL && v->hi == UINT16_MAX)) {
 			buf_addc(out, '-');
 			number_print(out, t, v->hi);
 		}

@@ -56,10 +56,11 @@ static int read_counters(const struct observed *o, uint64_t *out)
 	return n < 0 ? n : 0;
 }
 
-static int sum_drops(const struct observed *o, bool staged, uint64_t *out)
+static int sum_drops(const struct observed *o, int (*read)(const struct observed *, struct drop_counts *),
+		     uint64_t *out)
 {
 	struct drop_counts drops = {0};
-	int err = staged ? observed_staged(o, &drops) : observed_drops(o, &drops);
+	int err = read(o, &drops);
 
 	*out = 0;
 	VEC_EACH (&drops.list, d)
@@ -82,16 +83,20 @@ static uint64_t moved(const struct account *a, enum account_quantity q)
 
 int account_read(const struct observed *o, struct account *a)
 {
-	uint64_t answered = 0, unanswered = 0, drops, staged, events, fell;
+	uint64_t answered = 0, unanswered = 0, drops, staged, by_kernel, events, fell;
 	long cpus = sysconf(_SC_NPROCESSORS_CONF);
 	int err;
 
 	*a = (struct account){.cpus = cpus > 0 ? (unsigned)cpus : 1};
 	err = read_counters(o, a->low);
 	if (!err)
-		err = sum_drops(o, false, &drops);
+		err = sum_drops(o, observed_drops, &drops);
 	if (!err)
-		err = sum_drops(o, true, &staged);
+		err = sum_drops(o, observed_staged, &staged);
+	if (!err)
+		err = sum_drops(o, observed_kernel_drops, &by_kernel);
+	if (err == -ENODATA)
+		err = 0; /* nothing is counted of them */
 	if (!err)
 		err = observed_conns(o, false, count_one, &unanswered);
 	if (!err)
@@ -106,6 +111,8 @@ int account_read(const struct observed *o, struct account *a)
 	events = moved(a, ACCOUNT_EVENTS_TOLD) + moved(a, ACCOUNT_EVENTS_LOST);
 	spread(a, ACCOUNT_DROPS_TOLD, drops, fell, fell);
 	spread(a, ACCOUNT_STAGED_TOLD, staged, events, events);
+	spread(a, ACCOUNT_KERNEL_TOLD, by_kernel, moved(a, ACCOUNT_KERNEL_DROP),
+	       moved(a, ACCOUNT_KERNEL_DROP));
 	spread(a, ACCOUNT_LIVE_ANSWERED, answered, moved(a, ACCOUNT_CONN_INSERTED),
 	       moved(a, ACCOUNT_CONN_REMOVED));
 	spread(a, ACCOUNT_LIVE_UNANSWERED, unanswered, moved(a, ACCOUNT_HALF_INSERTED),

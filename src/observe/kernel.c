@@ -25,6 +25,8 @@ enum table {
 	STAGED_TABLE,
 	LEARNED_TABLE,
 	NAT_TABLE,
+	KERNEL_TABLE,
+	WATCHING_TABLE,
 	TABLES
 };
 enum { BATCH = 256, CPUS_MAX = 64 };
@@ -182,6 +184,15 @@ int observed_drops(const struct observed *o, struct drop_counts *out)
 int observed_staged(const struct observed *o, struct drop_counts *out)
 {
 	return count_drops(o, STAGED_TABLE, out);
+}
+
+int observed_kernel_drops(const struct observed *o, struct drop_counts *out)
+{
+	uint32_t zero = 0, watching = 0;
+
+	if (bpf_map_lookup_elem(o->fd[WATCHING_TABLE], &zero, &watching))
+		return -errno;
+	return watching ? count_drops(o, KERNEL_TABLE, out) : -ENODATA;
 }
 
 int observed_learned(const struct observed *o,
@@ -399,6 +410,7 @@ static void make_seen(struct seen *out, const struct event *e)
 			     .ifindex = e->ifindex,
 			     .cause = e->cause,
 			     .staged = e->type == EVENT_STAGED,
+			     .by_kernel = e->type == EVENT_KERNEL,
 			     .len = e->len,
 			     .sport = __builtin_bswap16(e->sport),
 			     .dport = __builtin_bswap16(e->dport),

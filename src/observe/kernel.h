@@ -17,8 +17,8 @@ enum { OBSERVE_RINGS_MAX = 66, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 
 
 struct observed; /* zero or more tables and rings */
 /* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, staged,
- * learned, nat, then the rings: asked, ended, and events of each CPU. Takes them over on success. 0, -EINVAL
- * (too few), -errno. */
+ * learned, nat, kernel_drop, watching, then the rings: asked, ended, and events of each CPU. Takes them over
+ * on success. 0, -EINVAL (too few), -errno. */
 int observed_new(struct observed **out, const int *fds, unsigned n);
 void observed_free(struct observed **o);
 
@@ -36,6 +36,9 @@ int observed_drops(const struct observed *o, struct drop_counts *out);
 /* Connections that staged policies judge otherwise, in the same form; reason 0: they would be allowed, by
  * rule `cause`. */
 int observed_staged(const struct observed *o, struct drop_counts *out);
+/* What the kernel's own stack dropped of pods' packets, in the same form; `reason` is its own number.
+ * -ENODATA: it is not watched, so unknown. */
+int observed_kernel_drops(const struct observed *o, struct drop_counts *out);
 /* Calls fn for each address that DNS answers gave for names in force; some slots may be over. */
 int observed_learned(const struct observed *o,
 		     int (*fn)(void *ctx, const struct addr *a, const struct learned_value *v), void *ctx);
@@ -85,7 +88,8 @@ struct seen {	     /* one event of the kernel side */
 	uint16_t reason;
 	uint8_t proto;
 	bool to_pod;
-	bool staged; /* it went on: staged policies would have judged otherwise (reason 0: allowed) */
+	bool by_kernel; /* dropped by the kernel's stack; reason: its own number */
+	bool staged;	/* it went on: staged policies would have judged otherwise (reason 0: allowed) */
 };
 /* What is called from observed_poll() for each event that is taken. */
 typedef void observed_told(void *ctx, const struct seen *s);

@@ -8,16 +8,11 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "filter/field.h"
+#include "filter/reason.h"
 
 const char *record_reason(uint16_t reason)
 {
-	static const char *const names[] = {
-#define DROP(id, number, text, advice) [number] = text,
-#include "tables/drops.def"
-#undef DROP
-	};
-
-	return !reason ? "" : reason < ARRAY_LEN(names) && names[reason] ? names[reason] : "unknown";
+	return !reason ? "" : reason_name(reason) ?: "unknown";
 }
 
 static const char *name_of(const char *const *names, size_t n, unsigned i)

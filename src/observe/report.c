@@ -5,6 +5,8 @@
 #include <endian.h>
 #include <errno.h>
 
+#include "filter/reason.h"
+
 enum { HEAD = 76, COUNT_AT = 68, WAITED_AT = 72, RECORD = 156, MORE = 22, FORM = 2 };
 static const char magic[4] = {'W', 'F', 'R', FORM};
 
@@ -90,13 +92,32 @@ void report_waited(struct buf *out, uint64_t ms)
 		memcpy(out->p + WAITED_AT, &waited, sizeof(waited));
 }
 
+/* A reason of the kernel's has a name behind all else, as its number means nothing elsewhere. */
+static void add_reason(struct buf *out, struct str name)
+{
+	add16(out, (uint16_t)name.n);
+	buf_adds(out, name);
+}
+
+static void take_reason(struct str *s, struct record *out)
+{
+	struct str name = *s;
+
+	if (out->reason != REASON_KERNEL || s->n < sizeof(uint16_t))
+		return;
+	name.n = take16(s);
+	name.p = s->p;
+	if (name.n <= s->n)
+		out->reason = reason_of_kernel(name, false);
+}
+
 void report_add(struct buf *out, const struct record *r)
 {
-	struct str dns = r->dns;
+	struct str dns = r->dns, reason = reason_kernel_name(r->reason);
 
 	if (dns.n > REPORT_DNS_MAX)
 		dns.n = REPORT_DNS_MAX;
-	add16(out, (uint16_t)(RECORD + dns.n + MORE));
+	add16(out, (uint16_t)(RECORD + dns.n + MORE + (reason.n ? 2 + reason.n : 0)));
 	buf_add(out, r->from.addr.b, 16);
 	buf_add(out, r->to.addr.b, 16);
 	buf_add(out, r->via.b, 16);
@@ -109,7 +130,7 @@ void report_add(struct buf *out, const struct record *r)
 	buf_addc(out, (char)r->state);
 	buf_addc(out, (char)r->ended);
 	buf_addc(out, (char)r->dns_code);
-	add16(out, r->reason);
+	add16(out, reason.n ? REASON_KERNEL : r->reason);
 	add16(out, r->dns_type);
 	add32(out, r->cause);
 	add32(out, r->rule_egress);
@@ -135,6 +156,8 @@ void report_add(struct buf *out, const struct record *r)
 	}
 	buf_addc(out, (char)r->reset_by);
 	buf_addc(out, (char)r->tcp_seen);
+	if (reason.n)
+		add_reason(out, reason);
 }
 
 int report_read(struct str *s, struct report *out)
@@ -207,8 +230,14 @@ static int take_record(struct str s, struct record *out)
 	if (out->dns.n > s.n || out->dns.n > REPORT_DNS_MAX || out->kind > RECORD_DNS ||
 	    out->verdict > VERDICT_STAGED || out->state > STATE_CUT || out->last < out->first)
 		return -EINVAL;
-	if (s.n - out->dns.n >= MORE)
-		take_more((struct str){s.p + out->dns.n, s.n - out->dns.n}, out);
+	s.p += out->dns.n;
+	s.n -= out->dns.n;
+	if (s.n < MORE)
+		return 0;
+	take_more(s, out);
+	s.p += MORE;
+	s.n -= MORE;
+	take_reason(&s, out);
 	return 0;
 }
 

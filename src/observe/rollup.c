@@ -8,6 +8,7 @@
 
 #include "base/hash.h"
 #include "base/own.h"
+#include "filter/reason.h"
 
 #define NS 1000000000ll
 enum { JUMP_S = 60, BACK_S = 5, EPOCH_S = 30, BEFORE_S = 1, SLACK_S = 3, KEYS_MAX = 32768 };
@@ -237,7 +238,7 @@ static struct rollup_key *key_of(struct rollup *r, const struct rollup_node *nod
 	struct rollup_key k = {.node = str_of(node->name),
 			       .port = rec->to.port,
 			       .service_port = rec->via_port,
-			       .reason = rec->reason,
+			       .reason = rec->reason > REASON_KERNEL ? REASON_KERNEL : rec->reason,
 			       .proto = rec->proto,
 			       .verdict = rec->verdict,
 			       .kind = (uint8_t)rec->kind,

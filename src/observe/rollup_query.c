@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/own.h"
+#include "filter/reason.h"
 #include "filter/node.h"
 #include "observe/record_json.h"
 
@@ -72,6 +73,10 @@ static const char *unknown_field(const struct node *n)
 	case FIELD_RECORD:
 	case FIELD_VERDICT:
 	case FIELD_REASON:
+		for (unsigned i = 0; i < n->values_len; i++)
+			if (n->values[i].lo > REASON_KERNEL)
+				return "reasons of the kernel are added up as kernel";
+		return NULL;
 	case FIELD_RULE:
 	case FIELD_SEEN:
 		return NULL;

@@ -64,6 +64,13 @@ static void br77_prints_what_it_reads(void **state)
 	prints("bytes >= 1.5M", "bytes >= 1500000");
 	prints("verdict == dropped && reason in {policy-ingress, spoofed}",
 	       "verdict == dropped && reason in {policy-ingress, spoofed}");
+	prints("reason == \"kernel:SOCKET_RCVBUFF\"", "reason == kernel:SOCKET_RCVBUFF");
+	prints("reason in {kernel:TCP_CSUM, kernel:UDP_CSUM, spoofed}",
+	       "reason in {spoofed, kernel:TCP_CSUM, kernel:UDP_CSUM}");
+	prints("reason in {kernel, spoofed, kernel:TCP_CSUM}", "reason in {spoofed, kernel}");
+	prints(
+	    "dns.name == WWW.Example.Org. && dns.code == NXDOMAIN && dns.time >= 20ms && record == dns",
+	    "dns.name == \"www.example.org\" && dns.code == NXDOMAIN && dns.time >= 20ms && record == dns");
 	prints("tcp.flags == syn+ack", "tcp.flags == syn+ack");
 	prints("tcp.flags == 0x12", "tcp.flags == syn+ack");
 	prints("tcp.flags == 0", "tcp.flags == none");

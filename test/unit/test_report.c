@@ -3,11 +3,14 @@
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <cmocka.h>
 
 #include "base/own.h"
+#include "filter/reason.h"
 #include "observe/report.h"
 
 static struct record sample(unsigned i)
@@ -90,6 +93,40 @@ static void reads_what_it_writes(void **state)
 	}
 	assert_int_equal(s.n, 0);
 	assert_int_equal(report_next(&s, &r), -EINVAL);
+}
+
+/* Its number is this process's; on its way it has its name. */
+static void a_kernels_reason_is_told_by_name(void **state)
+{
+	AUTO_BUF b = {};
+	struct record r = sample(0), out;
+	struct str s;
+
+	(void)state;
+	r.reason = reason_of_kernel(STR("SOCKET_RCVBUFF"), false);
+	assert_true(r.reason > REASON_KERNEL);
+	report_add(&b, &r);
+	s = buf_str(&b);
+	assert_non_null(memmem(s.p, s.n, "SOCKET_RCVBUFF", 14));
+	assert_int_equal(report_next(&s, &out), 0);
+	assert_int_equal(out.reason, r.reason);
+	assert_true(str_eq(out.dns, r.dns));
+	assert_string_equal(reason_name(out.reason), "kernel:SOCKET_RCVBUFF");
+	/* one that cannot be a name is any of the kernel's */
+	memset(b.p + b.n - 14, '"', 14);
+	s = buf_str(&b);
+	assert_int_equal(report_next(&s, &out), 0);
+	assert_int_equal(out.reason, REASON_KERNEL);
+	assert_string_equal(reason_name(REASON_KERNEL), "kernel");
+	/* who may ask for anything does not take the room of what kernels say */
+	for (unsigned i = 0; i < REASON_KERNEL_MAX; i++) {
+		char name[16];
+
+		snprintf(name, sizeof(name), "N%u", i);
+		reason_of_kernel(str_of(name), true);
+	}
+	assert_int_equal(reason_of_kernel(STR("ONE_MORE"), true), REASON_KERNEL);
+	assert_true(reason_of_kernel(STR("TCP_CSUM"), false) > REASON_KERNEL);
 }
 
 /* Cut anywhere, changed anywhere: refused or read, never beyond the end (AddressSanitizer watches). */
@@ -192,6 +229,7 @@ static void says_how_long_it_lay(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(a_kernels_reason_is_told_by_name),
 	    cmocka_unit_test(reads_what_it_writes),   cmocka_unit_test(takes_anything),
 	    cmocka_unit_test(older_records_are_read), cmocka_unit_test(longer_records_are_read),
 	    cmocka_unit_test(says_how_long_it_lay),

@@ -39,6 +39,17 @@ static void print_drops(void)
 #define DROP(id, number, text, advice) printf("| %d | `%s` | %s |\n", number, text, advice);
 #include "tables/drops.def"
 #undef DROP
+	printf(
+	    "\n## The kernel's own\n\n"
+	    "What the kernel's stack drops of a pod's packets, in the pod's namespace or at its interface, "
+	    "stands under "
+	    "the\nkernel's own reason, `kernel:NAME`; `reason == kernel` finds all of them. Which there are, "
+	    "the running "
+	    "kernel says;\nthese are the ones that people meet. How they are counted: doc/accounting.md.\n\n"
+	    "| reason | what it means, and what to do |\n|---|---|\n");
+#define KERNEL_DROP(name, advice) printf("| `kernel:%s` | %s |\n", name, advice);
+#include "tables/kernel_drops.def"
+#undef KERNEL_DROP
 }
 
 static const char *shape_word(const char *shape)

@@ -333,10 +333,16 @@ static int unknown(struct fill *f, const struct struct_desc *d, const struct lin
 			 "in an Accept rule it matches nothing, a Deny or Pass rule denies every peer");
 	if (near && strcmp(near, unknown_field) != 0)
 		buf_printf(&hint, "%sdid you mean \"%s\"?", hint.n ? "; " : "", near);
-	remark_add(f->rs, REMARK_WARNING, value_pos(f->tree, l->key), hint.p,
-		   STR_FMT "%sunknown field \"" STR_FMT "\" %s", STR_ARG(buf_str(&f->path)),
+	/* In an object of ours, what is not known could be what protects: a mask that is misspelt masks
+	 * nothing. */
+	bool refused =
+	    !strcmp(f->object->desc->group, "weft.network") && str_starts(buf_str(&f->path), STR("spec"));
+	remark_add(f->rs, refused ? REMARK_ERROR : REMARK_WARNING, value_pos(f->tree, l->key), hint.p,
+		   STR_FMT "%sunknown field \"" STR_FMT "\"%s", STR_ARG(buf_str(&f->path)),
 		   f->path.n ? ": " : "", STR_ARG(l->key->text),
-		   f->unknown ? "makes this fail closed" : "is ignored");
+		   refused	? ""
+		   : f->unknown ? " makes this fail closed"
+				: " is ignored");
 	return f->unknown ? keep_unknown(f, l) : 0;
 }
 

@@ -287,7 +287,7 @@ static void begin(struct client *c, struct target *t)
 
 static void on_event(struct client *c, struct slot *s)
 {
-	char buf[ANSWER];
+	char buf[ANSWER] = {0};
 	ssize_t n;
 
 	if (!s->sent) {

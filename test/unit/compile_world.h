@@ -60,7 +60,7 @@ static inline void world_heard(void *ctx, const struct event *e)
 
 static inline struct compiler *world_compiler(int node)
 {
-	char name[16];
+	char name[24];
 	snprintf(name, sizeof(name), "node-%d", node + 1);
 	struct compile_config cfg = {.node = str_of(name), .mode = 0, .mtu = 1500};
 	prefix_parse(STR("10.96.0.0/16"), &cfg.services4);

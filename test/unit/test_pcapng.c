@@ -30,7 +30,7 @@ enum { START = 1700000000 };
 
 static char *at(const char *name)
 {
-	static char path[2][512];
+	static char path[2][1024];
 	static unsigned turn;
 
 	turn ^= 1;

@@ -230,8 +230,10 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_kernels_reason_is_told_by_name),
-	    cmocka_unit_test(reads_what_it_writes),   cmocka_unit_test(takes_anything),
-	    cmocka_unit_test(older_records_are_read), cmocka_unit_test(longer_records_are_read),
+	    cmocka_unit_test(reads_what_it_writes),
+	    cmocka_unit_test(takes_anything),
+	    cmocka_unit_test(older_records_are_read),
+	    cmocka_unit_test(longer_records_are_read),
 	    cmocka_unit_test(says_how_long_it_lay),
 	};
 

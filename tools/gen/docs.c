@@ -96,7 +96,7 @@ static void print_kinds(void)
 	       "interpreted\" "
 	       "means: accepted,\nstored, given back, without effect. Other kinds are skipped with a remark; "
 	       "unknown "
-	       "fields are remarks.");
+	       "fields are remarks,\nand errors in the `spec` of a kind of Weft's own.");
 	printf("| kind | API | names | scope | what it is |\n|---|---|---|---|---|\n");
 #define KIND(id, Kind, group, version, plural, singular, shorts, scope, categories, role, sentence)          \
 	printf("| %s%s%s | `%s%s%s` | %s%s%s | %s | %s |\n", strcmp(#role, "TYPED") ? "" : "[", #Kind,       \

@@ -197,6 +197,45 @@ static void sums_are_totals_at_each_level(void **state)
 	assert_true(sum(ROLLUP_MINUTE, T0, T0 + 600).v[ROLLUP_bytes_there] < bytes);
 }
 
+/* A node's clock is set back by an hour, then forward by five: nothing is lost, and nothing counted twice. */
+static void a_clock_that_jumps_loses_nothing(void **state)
+{
+	static const int64_t jump[] = {0, -3600, 4 * 3600};
+	uint64_t bytes[4] = {}, number = 0;
+
+	(void)state;
+	for (int i = 0; i < 600; i++) {
+		int64_t at = (T0 + i / 10 + jump[i / 200]) * NS;
+		struct report rep = {.epoch = 1, .first = number, .at = at};
+		struct rollup_node *n;
+		struct record r;
+		bool last = i >= 596;
+		int c = i % 4;
+
+		mono = 1000 * NS + (uint64_t)i * NS / 10; /* this one does not jump */
+		bytes[c] += 100;
+		r = flow((uint64_t)c + 1, T0 * NS, at, bytes[c], last);
+		n = rollup_report(rollup, STR("node-1"), &rep, mono);
+		assert_non_null(n);
+		assert_int_equal(rollup_take(rollup, n, number++, &r), 0);
+		if (i % 70 == 69)
+			write_it();
+	}
+	write_it();
+	for (int l = 0; l < ROLLUP_LEVELS; l++) {
+		struct total t = sum((enum rollup_level)l, 0, INT64_MAX);
+
+		assert_int_equal(t.v[ROLLUP_bytes_there], 60000);
+		assert_int_equal(t.v[ROLLUP_bytes_back], 120000);
+		assert_int_equal(t.v[ROLLUP_begun], 4);
+		assert_int_equal(t.v[ROLLUP_closed], 4);
+	}
+	/* each part at the time that the node's clock said */
+	assert_int_equal(sum(ROLLUP_SECOND, T0, T0 + 20).v[ROLLUP_bytes_there], 20000);
+	assert_int_equal(sum(ROLLUP_SECOND, T0 - 3600 + 20, T0 - 3600 + 40).v[ROLLUP_bytes_there], 20000);
+	assert_int_equal(sum(ROLLUP_HOUR, T0 + 4 * 3600, T0 + 5 * 3600).v[ROLLUP_bytes_there], 20000);
+}
+
 static void a_restart_counts_nothing_twice(void **state)
 {
 	struct record r = flow(9, T0 * NS, T0 * NS, 1000, false);
@@ -491,6 +530,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(sums_are_totals_at_each_level, begin, end),
+	    cmocka_unit_test_setup_teardown(a_clock_that_jumps_loses_nothing, begin, end),
 	    cmocka_unit_test_setup_teardown(a_restart_counts_nothing_twice, begin, end),
 	    cmocka_unit_test_setup_teardown(an_observer_begins_anew, begin, end),
 	    cmocka_unit_test_setup_teardown(a_gap_is_unknown_never_zero, begin, end),

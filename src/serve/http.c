@@ -253,6 +253,11 @@ static enum MHD_Result refuse_size(struct listener *l, struct MHD_Connection *mc
 	return refuse(l, mc, 413, "RequestEntityTooLarge", text.p ? text.p : "");
 }
 
+static enum MHD_Result refuse_bad(struct listener *l, struct MHD_Connection *mc)
+{
+	return refuse(l, mc, 400, "BadRequest", "the request line or its headers are malformed");
+}
+
 static const char *header(struct MHD_Connection *mc, const char *name)
 {
 	const char *v = MHD_lookup_connection_value(mc, MHD_HEADER_KIND, name);
@@ -287,8 +292,10 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *mc, stru
 		return refuse(l, mc, 401, "Unauthorized",
 			      "a client certificate of this cluster is needed; use its kubeconfig");
 	MHD_get_connection_values(mc, MHD_HEADER_KIND, count_length, &lengths);
-	if (x->bad || lengths > 1)
-		return refuse(l, mc, 400, "BadRequest", "the request line or its headers are malformed");
+	/* Where its body ends is not sure with two lengths; else it is read to its end first, as a large one.
+	 */
+	if (lengths > 1 || (x->bad && *header(mc, "Expect")))
+		return refuse_bad(l, mc);
 	if (*length && str_to_i64(str_of(length), 0, INT64_MAX, &n))
 		return refuse_size(l, mc);
 	x->too_large = (size_t)n > max;
@@ -312,7 +319,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 		return begin(l, mc, x);
 	if (*size) {
 		x->too_large |= x->body.n + *size > l->server->opt.body_max;
-		if (x->too_large)
+		if (x->too_large || x->bad)
 			buf_fini(&x->body);
 		else
 			buf_add(&x->body, data, *size);
@@ -320,6 +327,8 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 		*size = 0;
 		return x->got > UNREAD_MAX ? MHD_NO : MHD_YES;
 	}
+	if (x->bad)
+		return refuse_bad(l, mc);
 	if (x->too_large)
 		return refuse_size(l, mc);
 	if (x->later)

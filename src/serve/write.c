@@ -36,6 +36,19 @@ static void add_unknown(struct buf *b, const struct remark *r)
 		buf_printf(b, " (%s)", r->hint);
 }
 
+/* All warnings of an answer: headers of any size would leave no room for an answer. */
+enum { WARNINGS_MAX = 4096 };
+
+static void add_warning(struct http_reply *rp, struct str text)
+{
+	AUTO_BUF w = {0}, quoted = {0};
+
+	buf_json(&quoted, text);
+	buf_printf(&w, "299 - " STR_FMT, STR_ARG(buf_str(&quoted)));
+	if (w.p && !vec_push(&rp->warnings, w.p))
+		w = (struct buf){0};
+}
+
 /* What unknown fields mean to this client: an error, a warning, nothing. */
 static int judge_unknown(const struct http_request *rq, struct http_reply *rp, const struct remarks *rs,
 			 struct api_error *e)
@@ -45,6 +58,7 @@ static int judge_unknown(const struct http_request *rq, struct http_reply *rp, c
 	if (mode && !strcmp(mode, "Ignore"))
 		return 0;
 	bool strict = mode && !strcmp(mode, "Strict");
+	size_t told = 0, more = 0;
 	VEC_EACH (&rs->list, r) {
 		if (r->level != REMARK_WARNING)
 			continue;
@@ -55,13 +69,17 @@ static int judge_unknown(const struct http_request *rq, struct http_reply *rp, c
 			continue;
 		}
 		AUTO_BUF w = {0};
-		AUTO_BUF quoted = {0};
 		add_unknown(&w, r);
-		buf_json(&quoted, buf_str(&w));
-		buf_clear(&w);
-		buf_printf(&w, "299 - " STR_FMT, STR_ARG(buf_str(&quoted)));
-		if (w.p && !vec_push(&rp->warnings, w.p))
-			w = (struct buf){0};
+		told += w.n;
+		if (told > WARNINGS_MAX)
+			more++;
+		else
+			add_warning(rp, buf_str(&w));
+	}
+	if (more) {
+		AUTO_BUF w = {0};
+		buf_printf(&w, "%zu more unknown fields", more);
+		add_warning(rp, buf_str(&w));
 	}
 	return text.n ? api_fail(e, 400, "BadRequest", "strict decoding error: " STR_FMT,
 				 STR_ARG(buf_str(&text)))

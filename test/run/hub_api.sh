@@ -100,6 +100,9 @@ has "invalid: field and advice" "$(post $lab/services '{"apiVersion":"v1","kind"
 typo='{"apiVersion":"v1","kind":"Pod","metadata":{"name":"t"},"spec":{"contaniers":[],"containers":[{"name":"c","image":"i"}]}}'
 has "strict: unknown fields" "$(post "$lab/pods?fieldValidation=Strict&dryRun=All" "$typo")" "strict decoding error: unknown field"
 has "else a warning" "$(curl -si --unix-socket "$run/hub.sock" -H 'Content-Type: application/json' -d "$typo" "http://hub$lab/pods?dryRun=All")" "Warning: 299 - "
+python3 -c 'import json
+print(json.dumps({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "odd"}, "spec": {"containers": [{"name": "c", "image": "x"}], **{"x" * 90 + str(i): 1 for i in range(3000)}}}))' >"$dir/odd"
+has "a body of such fields, too: as many warnings as have room" "$(curl -si --unix-socket "$run/hub.sock" -H 'Content-Type: application/json' -d @"$dir/odd" "http://hub$lab/pods?dryRun=All")" "more unknown fields"
 same "deleting answers Success" "$(api DELETE "$lab/configmaps/$name" | field 'o["status"]')" Success
 same "a Secret is kept, in memory" "$(code POST $lab/secrets '{"apiVersion":"v1","kind":"Secret","metadata":{"name":"s"},"data":{"k":"c2VjcmV0LXdvcmQ="}}')" 201
 same "never on disk" "$(cat "$run"/hub.db* | grep -c c2VjcmV0LXdvcmQ)" 0

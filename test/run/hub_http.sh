@@ -37,6 +37,16 @@ body = conn()
 body.sendall(b"POST /api/v1/namespaces HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 began = time.monotonic()
 
+# A client that still writes sees the answer, not a break.
+odd = conn()
+odd.sendall(b"POST /api/v1/namespaces?fieldManager=%00 HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1000000\r\n\r\n")
+time.sleep(0.3)
+try:
+    odd.sendall(b"x" * 1000000)
+    say("a malformed request is read to its end, and refused", odd.recv(65536).startswith(b"HTTP/1.1 400"))
+except OSError as e:
+    say("a malformed request is read to its end, and refused: %s" % e, False)
+
 # Watches of dead clients are let go within seconds, without any event.
 time.sleep(0.3)
 before = fds()
@@ -143,7 +153,7 @@ while read -r answer what; do
 	*) ok "$answer $what" 1 ;;
 	esac
 done <"$dir/out"
-same "checks made" "$n" 10
+same "checks made" "$n" 11
 serving >/dev/null
 ok "the hub serves on" $?
 stop TERM

@@ -46,7 +46,7 @@ for doc in $(api GET /openapi/v3 | field '" ".join(o["paths"])'); do
 	made=$(sed -n 's/^ *\([0-9]*\) generated.*/\1/p' "$dir/out")
 	cases=$((cases + ${made:-0}))
 	same "$doc" "$ended" 0
-	[ $ended = 0 ] || sed -n '/FAILURES/,$p' "$dir/out" | head -60 | sed 's/^/# /'
+	[ $ended = 0 ] || sed -n '/FAILURES\|ERRORS/,/WARNINGS/p' "$dir/out" | cut -c1-300 | head -60 | sed 's/^/# /'
 	[ "${made:-0}" -ge 20 ]
 	ok "$doc: ${made:-0} requests" $?
 done

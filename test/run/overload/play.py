@@ -155,7 +155,7 @@ def calls(pod, target, port, count, rate):
 
 
 def follower():
-    mine = "tcp && dst.port == 7001"
+    mine = "record == flow && tcp && dst.port == 7001"
     still, other = follow(folder + "/still", mine), follow(folder + "/other", mine)
     serves = server("target-1", 7001)
     try:

@@ -169,8 +169,9 @@ ALWAYS_INLINE int kernel_drop_step(const struct sk_buff *skb, const struct sock 
 	const struct iface_value *i;
 	__u32 len;
 
-	/* 0 and "consumed" are no drops; of the one that is not specified nothing can be said */
-	if (reason <= KERNEL_REASON(NOT_SPECIFIED))
+	/* 0 and "consumed" are no drops; of the one that is not specified nothing can be said; what lies in a
+	 * socket that is closed had arrived */
+	if (reason <= KERNEL_REASON(NOT_SPECIFIED) || reason == KERNEL_REASON(QUEUE_PURGE))
 		return 0;
 	key.ifindex = kernel_pod(skb, to, reason);
 	if (!key.ifindex || kernel_read(skb, &ends) || BPF_CORE_READ(skb, tc_index) == EVENT_REFUSED)

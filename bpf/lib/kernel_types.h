@@ -15,6 +15,7 @@ enum skb_drop_reason {
 	SKB_DROP_REASON_NOT_SPECIFIED = 2,
 	SKB_DROP_REASON_TC_EGRESS,
 	SKB_DROP_REASON_TC_INGRESS,
+	SKB_DROP_REASON_QUEUE_PURGE,
 };
 
 /* The running kernel's number of a reason; 0 where it has none of that name. */

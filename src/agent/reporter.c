@@ -19,9 +19,10 @@
 #include "seam/event.h"
 
 enum {
-	TELL_MS = 250,	       /* a report at most so often */
-	SWEEP_MS = 1000,       /* a look at the open ones */
-	WAITING_MAX = 9 << 20, /* bytes of records that wait for the hub: what ring ended holds, and more */
+	TELL_MS = 250,	 /* a report at most so often */
+	SWEEP_MS = 1000, /* a look at the open ones */
+	WAITING_MAX =
+	    12 << 20, /* bytes of records that wait for the hub: what rings ended and events hold, and more */
 	WAITING_LESSER =
 	    WAITING_MAX / 2, /* of them drops and what nobody answered, so that no flood takes all */
 	BATCH_MAX = 4096,    /* records in one report */

@@ -99,9 +99,15 @@ static bool exists(const struct applier *a, const struct change *c)
 	return !map_get(&a->kernel, c->row.table, c->row.key, value);
 }
 
+/* Elements of BPF map netns: the node's own namespace has one, too. */
+static uint32_t namespaces(const struct applier *a)
+{
+	return (uint32_t)a->links.len + 1;
+}
+
 static void say_full(const struct applier *a, enum plan_map m, struct buf *why)
 {
-	uint32_t had = m == PLAN_MAP_netns ? (uint32_t)a->links.len : a->counts[m], more = 0;
+	uint32_t had = m == PLAN_MAP_netns ? namespaces(a) : a->counts[m], more = 0;
 	const char *name = map_table[m].name;
 
 	VEC_EACH (&a->txn.changes, c)
@@ -121,7 +127,7 @@ static int fits(const struct applier *a, bool exact, struct buf *why)
 	const struct txn *t = &a->txn;
 
 	memcpy(now, a->counts, sizeof(now));
-	now[PLAN_MAP_netns] = (uint32_t)a->links.len;
+	now[PLAN_MAP_netns] = namespaces(a);
 	for (size_t i = 0; i < t->changes.len; i++) {
 		const struct change *c = &t->changes.items[i];
 		enum plan_map m = counted_as(c);

@@ -29,7 +29,7 @@
 	"endpoint=6,iface=2,address=8,block=4,block_trie=4,range=4,node=4,policy=8,port=8,name=4,name_"      \
 	"match=4,"                                                                                           \
 	"service=6,backend=8,source_range=8,affinity=64,conn4=8,conn6=8,half4=64,half6=64,nat=16,fragment="  \
-	"16,drop=4,staged=1,netns=2,"                                                                        \
+	"16,drop=4,staged=1,netns=3,"                                                                        \
 	"gone=1,"                                                                                            \
 	"learned=4"
 enum { CONNS = 8, NATS = 16, LEARNED = 4, ISOLATED = 3000, STAGED = 3001 };
@@ -215,7 +215,7 @@ static void fill(struct child *c, const struct planned *p, uint32_t room, uint32
 	script_fini(&s);
 }
 
-/* A third pod: neither its interface nor its namespace has room. */
+/* A third pod: neither its interface nor its namespace has room; the node's own has an element too. */
 static void third_pod(struct child *c, const struct script *plan)
 {
 	struct script s = {0};
@@ -226,7 +226,7 @@ static void third_pod(struct child *c, const struct script *plan)
 	hand_over(c, &third);
 	put(&s, CHANGE_ADD, ROW_LINK, 0, &third.key, sizeof(third.key), &third.link, sizeof(third.link));
 	CHECK(commit(c, &s, &a) && a.done.status == WIRE_REFUSED &&
-		  strstr(a.text, "BPF map netns has room for 2 elements"),
+		  strstr(a.text, "BPF map netns has room for 3 elements"),
 	      "NP81 netns: a pod too many is refused: %s", a.text);
 	struct iface_value iv = {.v4 = addr16_of(&third.link.v4), .mac = {2}};
 

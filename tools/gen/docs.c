@@ -45,7 +45,8 @@ static void print_drops(void)
 	    "stands under "
 	    "the\nkernel's own reason, `kernel:NAME`; `reason == kernel` finds all of them. Which there are, "
 	    "the running "
-	    "kernel says;\nthese are the ones that people meet. How they are counted: doc/accounting.md.\n\n"
+	    "kernel says;\nthese are the ones that people meet. What lies in a socket that is closed "
+	    "(`QUEUE_PURGE`) had arrived and is none. How they are counted: doc/accounting.md.\n\n"
 	    "| reason | what it means, and what to do |\n|---|---|\n");
 #define KERNEL_DROP(name, advice) printf("| `kernel:%s` | %s |\n", name, advice);
 #include "tables/kernel_drops.def"

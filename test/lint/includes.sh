@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# The order of the rooms: what a file in src/ROOM/ may include: base < {filter, pcapng} < object < {store, chain} < {source,
+# The order of the rooms: what a file in src/ROOM/ may include: base < {filter, pcapng, tap} < object < {store, chain} < {source,
 # compile, broker, observe} < {apply, serve} < programs; rooms of one rank do not see each other; apply never sees object.
 . "$(dirname "$0")/tap.sh"
 files '*.c' '*.h' | grep -E '^src/[a-z]+/' | while read -r f; do
@@ -9,8 +9,8 @@ files '*.c' '*.h' | grep -E '^src/[a-z]+/' | while read -r f; do
 	done
 done | awk '
 BEGIN {
-	split("base filter object store source compile observe apply serve hub agent cni sandbox cli standin reason box pcapng chain broker", rooms)
-	split("0 1 2 3 4 4 4 5 5 6 6 6 6 6 6 5 6 1 3 4", ranks)
+	split("base filter object store source compile observe apply serve hub agent cni sandbox cli standin reason box pcapng chain broker tap", rooms)
+	split("0 1 2 3 4 4 4 5 5 6 6 6 6 6 6 5 6 1 3 4 1", ranks)
 	for (i in rooms) rank[rooms[i]] = ranks[i]
 	# A program that is partly a library of another one.
 	allowed["cli sandbox"] = allowed["cli hub"] = allowed["sandbox standin"] = 1

@@ -1,10 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# compile/, reason/, broker/, chain/ and pcapng/ are pure: their objects use only the C library calls of pure.symbols and what the rooms below them
+# compile/, reason/, broker/, chain/, pcapng/ and tap/ are pure: their objects use only the C library calls of pure.symbols and what the rooms below them
 # define; they hold no writable data. A call to open, time, printf, libbpf or a global variable fails here.
 . "$(dirname "$0")/tap.sh"
 build=${WEFT_BUILD:-$LINT_ROOT/build}
-for room in compile reason broker chain pcapng; do
+for room in compile reason broker chain pcapng tap; do
 	lib=$build/src/$room/lib$room.a
 	if [ ! -f "$lib" ]; then
 		skip "$room/ is pure" "it is not built"

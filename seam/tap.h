@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
+/*
+ * Taps: where a node's programs look at packets for the broker, and where copies go. The kernel decides only
+ * whether a packet is wanted; copies for chains, groups and files go, whole and unsplit, over the interface
+ * weft-copy0 to weft-copier, which judges them again by the same filters. What a copy is travels as the
+ * packet's mark, which becomes the copy's hash: the one number that a packet socket's ring shows.
+ */
+#ifndef WEFT_SEAM_TAP_H
+#define WEFT_SEAM_TAP_H
+
+#include "seam/addr.h"
+
+/* What happened to the packet there, as the place sees it. A drop is seen once, at the place that it is
+ * counted for. */
+enum tap_take { TAP_IN, TAP_OUT, TAP_IN_DROPPED, TAP_OUT_DROPPED, TAP_TAKES };
+
+/* Answer of a judge: bit i: its filter i takes the packet. */
+#define TAP_FILTERS_MAX 30u
+#define TAP_UNPARSABLE	(1u << 30) /* headers that are cut short or contradict themselves; set beside the others */
+#define TAP_ALWAYS	(1u << 31) /* in every answer */
+
+/* The mark of a copy. */
+#define TAP_MARK_POINT	 0x00003fffu /* number of the place, as the plan gave it */
+#define TAP_MARK_OUT	 0x00004000u
+#define TAP_MARK_DROPPED 0x00008000u
+#define TAP_MARK_EPOCH	 0x003f0000u /* low bits of the epoch of the plan by which the kernel judged */
+#define TAP_MARK_REASON	 0xffc00000u /* drop reason; 0: none */
+#define TAP_EPOCH_SHIFT	 16
+#define TAP_REASON_SHIFT 22
+#define TAP_POINTS_MAX	 16384u
+#define TAP_EPOCHS	 64u
+
+#define TAP_DIRECT_MAX 6u
+
+struct tap_direct { /* copies that need no chain: cloned straight to the outlet */
+	__u32 outlet;
+	__u32 take[TAP_TAKES]; /* any of these bits of the answer */
+};
+
+struct tap_value { /* BPF map tap: __u32 ifindex → this */
+	__u32 judge;		/* element of BPF map judge */
+	__u32 point;
+	__u32 epoch;
+	__u32 directs;		/* of direct[] */
+	__u32 take[TAP_TAKES]; /* bits for which weft-copier gets a copy */
+	struct tap_direct direct[TAP_DIRECT_MAX];
+};
+WEFT_SEAM_SIZE(struct tap_value, 152);
+
+struct tapped_key { /* BPF map tapped (per-CPU hash) */
+	__u32 ifindex;
+	__u32 take; /* enum tap_take */
+};
+WEFT_SEAM_SIZE(struct tapped_key, 8);
+
+struct tapped_value {		 /* packets; seen = classified + unparsable */
+	__u64 seen, seen_bytes;
+	__u64 unparsable;
+	__u64 unwanted;		 /* nobody gets a copy of them */
+	__u64 copied, copied_bytes; /* handed to weft-copy0 */
+	__u64 failed;		 /* the clone for weft-copy0 could not be made */
+	__u64 own;		 /* not looked at: mirrored traffic of Weft's own */
+};
+WEFT_SEAM_SIZE(struct tapped_value, 64);
+
+enum outlet_way {
+	OUTLET_NONE,
+	OUTLET_INTERFACE, /* out of ifindex */
+	OUTLET_POD,	  /* into the pod behind the host-side interface ifindex, past its hook */
+	OUTLET_ROUTED,	  /* an IP packet of a tunnel of ours: by the node's routes, out of ifindex */
+};
+
+struct outlet_value { /* BPF map outlet: __u32 number, 1 to OUTLETS_MAX → this */
+	__u32 ifindex;
+	__u32 way; /* enum outlet_way */
+};
+WEFT_SEAM_SIZE(struct outlet_value, 8);
+#define OUTLETS_MAX 4094u /* weft-copier names the outlet by an 802.1ad tag behind the MAC addresses */
+
+struct outlet_count { /* BPF map outlet_count (per-CPU array): the same number → this */
+	__u64 direct, direct_bytes;	/* cloned straight here */
+	__u64 direct_failed;		/* the kernel refused */
+	__u64 sent, sent_bytes;		/* of weft-copier */
+	__u64 failed;			/* the same, refused: the interface is down, no memory */
+	__u64 unreachable;		/* routed: no route, no neighbour */
+};
+WEFT_SEAM_SIZE(struct outlet_count, 56);
+
+#endif

@@ -25,6 +25,16 @@ enum control {
 		       * names it; without one: let it go. agent → applier: one that an earlier applier gave
 		       */
 	CONTROL_READY, /* child → agent: in force, value = milliseconds since its start */
+	CONTROL_WANT, /* planner → agent: enum control_want says what of weft-copier is wanted from now on */
+	CONTROL_CONFIG, /* agent → planner: its socket to weft-copier, whenever that starts; weft-copier gets the
+			 * other end as CONTROL_PEER */
+	CONTROL_PACKETS, /* agent → weft-copier: a packet socket, bound to weft-copy1 */
+	CONTROL_FILES, /* agent → weft-copier: the folder of its files */
+};
+enum control_want {
+	WANT_NOTHING,
+	WANT_COPIER,  /* the program */
+	WANT_PACKETS, /* and its packet socket: the applier has made weft-copy1 (anew) */
 };
 enum control_dial { DIAL_HUB, DIAL_RUNTIME }; /* the runtime: whoever runs this node's containers */
 struct control_message {

@@ -29,9 +29,43 @@ struct broker_filter {
 	struct pos pos; /* of the first that says it */
 };
 
+enum broker_way {
+	BROKER_TO_INTERFACE,
+	BROKER_TO_POD,
+	BROKER_TO_VXLAN,
+	BROKER_TO_GRE,
+	BROKER_TO_ERSPAN,
+	BROKER_TO_FILE,
+	BROKER_TO_RING,
+	BROKER_TO_IPFIX,
+	BROKER_TO_DISCARD,
+	BROKER_TO_STREAM, /* of a Capture */
+};
+
+/* Where a tool's copies go, all its ports alike. Members that are not of its way are zero. */
+struct broker_destination {
+	enum broker_way way;
+	struct str node, name;		       /* INTERFACE; node empty: of any node */
+	struct str ns;			       /* POD: one on the node that has the copy */
+	const struct label_selector *selector; /* POD */
+	struct chain_encap encap; /* tunnels: all but src, src_mac, dst_mac, mtu, which the node knows */
+	struct str path;	  /* FILE */
+	uint64_t rotate_bytes;	  /* FILE; 0: not */
+	uint32_t rotate_seconds, rotate_count;
+	uint64_t ring_bytes;	/* RING */
+	struct addr collector;	/* IPFIX */
+	uint16_t collector_port;
+	bool tcp;
+	uint32_t active, idle; /* IPFIX: seconds */
+	uint32_t seconds;      /* STREAM: the capture ends after so long */
+	uint32_t within;       /* seconds in which a tool must take something, to be healthy */
+	bool answers;	       /* it must send something back too */
+};
+
 struct broker_port {
-	struct str tool, port; /* sorted by both */
+	struct str tool, port; /* sorted by both; of a Capture "capture" and its name */
 	struct chain_config chain;
+	struct broker_destination to;
 	uint32_t mtu;	   /* bytes behind the link header; 0: any */
 	uint64_t capacity; /* bit/s; 0: not said */
 	bool discard;
@@ -68,6 +102,7 @@ struct broker_map {
 	struct broker_indexes except;  /* maps */
 	unsigned directions, packets;  /* BROKER_… */
 	bool rest;
+	bool aside; /* of a Capture, named "capture/NAME": what it takes is taken from no rest */
 	struct pos pos;
 };
 
@@ -79,7 +114,7 @@ struct broker {
 	struct broker_port *ports;
 	struct broker_group *groups;
 	struct broker_map *maps; /* by name */
-	/* Maps in an order in which each comes behind those of its `except`, and rests come last. */
+	/* Maps in an order in which each comes behind those of its `except`, then rests, then captures. */
 	uint32_t *order;
 	uint32_t sources_n, filters_n, ports_n, groups_n, maps_n;
 };

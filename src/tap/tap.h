@@ -34,10 +34,10 @@ enum tap_where {
 
 struct tap_place {
 	enum tap_where where;
-	uint32_t ifindex;     /* TAP_AT_POD; it need not be there yet, so that no first packet is missed */
-	char name[TAP_NAME];  /* TAP_AT_INTERFACE; it need not be there yet */
-	uint32_t judge;	      /* index in judges */
-	uint32_t point;	      /* < TAP_POINTS_MAX; of this place alone */
+	uint32_t ifindex;    /* TAP_AT_POD; it need not be there yet, so that no first packet is missed */
+	char name[TAP_NAME]; /* TAP_AT_INTERFACE; it need not be there yet */
+	uint32_t judge;	     /* index in judges */
+	uint32_t point;	     /* < TAP_POINTS_MAX; of this place alone */
 	uint32_t take[TAP_TAKES];
 	struct tap_direct direct[TAP_DIRECT_MAX]; /* outlet: a number of outlets */
 	uint32_t directs;

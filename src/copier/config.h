@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * CONFIG: what weft-copier is told of one epoch, and its JSON (doc/internals.md). The planner and `weft
+ * broker` write it; weft-copier reads it and trusts nothing. Plain values that borrow.
+ */
+#ifndef WEFT_COPIER_CONFIG_H
+#define WEFT_COPIER_CONFIG_H
+
+#include "base/addr.h"
+#include "base/vec.h"
+#include "object/object.h"
+
+struct config_place {
+	uint32_t point, ifindex; /* ifindex 0: not there yet */
+	struct str name;
+	struct str kind;	   /* "pod", "uplink", "interface" */
+	const struct str *sources; /* struct broker_source's text, of each that it is */
+	size_t sources_n;
+};
+
+struct config_outlet {
+	struct str tool, port;
+	uint32_t number;
+	const uint32_t *direct; /* points whose copies go there in the kernel, and never come here */
+	size_t direct_n;
+};
+
+struct config_tunnel { /* vxlan, gre, erspan, and IPFIX's collectors need none */
+	struct str tool;
+	struct addr source; /* address of the node that the outer header shows */
+	uint32_t number;    /* of the outlet */
+	uint32_t mtu;	    /* of the way there */
+};
+
+struct config_name {
+	struct addr addr;
+	struct str name;
+};
+
+struct config {
+	uint32_t epoch;
+	struct str node;
+	const struct object *const *objects; /* Tools, ToolGroups, TrafficFilters, TrafficMaps, Captures */
+	size_t objects_n;
+	const struct config_place *places;
+	size_t places_n;
+	const struct config_outlet *outlets;
+	size_t outlets_n;
+	const struct config_tunnel *tunnels;
+	size_t tunnels_n;
+	const struct config_name *names;
+	size_t names_n;
+	struct str files; /* folder, for messages; empty: no files */
+};
+
+/* Appends it as JSON. out->failed when out of memory. */
+void config_write(struct buf *out, const struct config *c);
+
+enum { CONFIG_BYTES_MAX = 64 << 20 };
+
+#endif

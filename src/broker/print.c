@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The configuration as text, and what overlaps in words: see broker.h. */
 #include "base/own.h"
-#include "broker/broker.h"
+#include "broker/explain.h"
 
 static void origin(struct buf *out, struct pos at)
 {
@@ -51,6 +51,22 @@ static void print_chain(struct buf *out, const struct chain_config *c)
 		buf_printf(out, "  stamp vlan %u", c->stamp.vlan_tci);
 	if (c->stamp.trailer)
 		buf_printf(out, "  stamp trailer %u:%u", c->stamp.device, c->stamp.port);
+}
+
+void broker_print_actions(struct buf *out, const struct broker_port *p)
+{
+	AUTO_BUF chain = {0};
+	struct str text;
+
+	print_chain(&chain, &p->chain);
+	text = buf_str(&chain);
+	while (text.n && text.p[0] == ' ')
+		text = (struct str){text.p + 1, text.n - 1};
+	for (size_t i = 0; i < text.n; i++)
+		if (i + 1 < text.n && text.p[i] == ' ' && text.p[i + 1] == ' ')
+			buf_addz(out, ", "), i++;
+		else
+			buf_addc(out, text.p[i]);
 }
 
 static void print_port(struct buf *out, const struct broker *b, uint32_t i)

@@ -71,6 +71,11 @@ struct filter_packet {
 };
 bool filter_packet(const struct filter *f, const struct filter_packet *p);
 
+/* The same, and why: the terms that settled it, with what the packet has in their place, are appended:
+ * "dst.port == 443 (it is 80)". Of a conjunction that fails, the first term that does; of a disjunction, all
+ * of its terms; the other way round where it matches. */
+bool filter_packet_why(const struct filter *f, const struct filter_packet *p, struct buf *why);
+
 /* As the applier takes it for the kernel: one of the two, malloc'd. It says what filter_packet() says of an
  * Ethernet frame that is there whole. 0; -ENOTSUP with the reason and the term in why (may be NULL); -ENOMEM.
  */

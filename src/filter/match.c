@@ -362,6 +362,25 @@ static bool test_side(const struct subject *s, const struct node *n, enum side s
 	return number(s, n->field, side, &x) && any_number(n, x);
 }
 
+bool node_value(const struct node *n, const struct subject *s, enum side side, struct value *out)
+{
+	enum filter_type t = filter_fields[n->field].type;
+
+	*out = (struct value){};
+	if (t == TYPE_FLAG || type_is_text(t) || n->field == FIELD_RULE)
+		return false;
+	if (t != TYPE_ADDRESS) {
+		bool there = number(s, n->field, side, &out->lo);
+
+		out->hi = out->lo;
+		return there;
+	}
+	bool there = address(s, n->field, side, &out->from);
+
+	out->to = out->from;
+	return there;
+}
+
 /* The same, remembered by end. */
 static bool test_end(const struct subject *s, const struct node *n, enum side side)
 {

@@ -22,6 +22,9 @@ struct memo {
 };
 
 bool node_match(const struct node *n, const struct subject *s);
+/* What the subject has of a test's field at that side, as its values are written; false: it has none, or the
+ * field is a flag or a text. */
+bool node_value(const struct node *n, const struct subject *s, enum side side, struct value *out);
 /* Gives numbers to the tests that can be remembered; returns how many have one by now. */
 uint32_t node_number(struct node *n, uint32_t numbered);
 

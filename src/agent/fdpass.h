@@ -26,10 +26,10 @@ enum control {
 		       */
 	CONTROL_READY, /* child → agent: in force, value = milliseconds since its start */
 	CONTROL_WANT, /* planner → agent: enum control_want says what of weft-copier is wanted from now on */
-	CONTROL_CONFIG, /* agent → planner: its socket to weft-copier, whenever that starts; weft-copier gets the
-			 * other end as CONTROL_PEER */
+	CONTROL_CONFIG, /* agent → planner: its socket to weft-copier, whenever that starts; weft-copier gets
+			 * the other end as CONTROL_PEER */
 	CONTROL_PACKETS, /* agent → weft-copier: a packet socket, bound to weft-copy1 */
-	CONTROL_FILES, /* agent → weft-copier: the folder of its files */
+	CONTROL_FILES,	 /* agent → weft-copier: the folder of its files */
 };
 enum control_want {
 	WANT_NOTHING,

@@ -52,8 +52,8 @@ struct broker_destination {
 	struct str path;	  /* FILE */
 	uint64_t rotate_bytes;	  /* FILE; 0: not */
 	uint32_t rotate_seconds, rotate_count;
-	uint64_t ring_bytes;	/* RING */
-	struct addr collector;	/* IPFIX */
+	uint64_t ring_bytes;   /* RING */
+	struct addr collector; /* IPFIX */
 	uint16_t collector_port;
 	bool tcp;
 	uint32_t active, idle; /* IPFIX: seconds */
@@ -113,7 +113,7 @@ struct broker {
 	struct broker_filter *filters;
 	struct broker_port *ports;
 	struct broker_group *groups;
-	struct broker_map *maps; /* by name */
+	struct broker_map *maps; /* by name; then captures, by name */
 	/* Maps in an order in which each comes behind those of its `except`, then rests, then captures. */
 	uint32_t *order;
 	uint32_t sources_n, filters_n, ports_n, groups_n, maps_n;

@@ -143,7 +143,7 @@ static void settle(struct broker_indexes *l)
 	l->n = n;
 }
 
-static bool room_for(struct compile *c, struct broker_indexes *l, size_t n)
+bool compile_room(struct compile *c, struct broker_indexes *l, size_t n)
 {
 	*l = (struct broker_indexes){.items = arena_array(&c->b->arena, uint32_t, n + 1)};
 	c->no_memory |= !l->items;
@@ -154,7 +154,7 @@ static void map_filters(struct compile *c, const struct object *o, struct broker
 {
 	const struct trafficmap_spec *s = o->trafficmap->spec;
 
-	if (!room_for(c, &m->filters, s->filter_refs.len + 1))
+	if (!compile_room(c, &m->filters, s->filter_refs.len + 1))
 		return;
 	if (s->filter.p)
 		m->filters.items[m->filters.n++] = compile_filter(c, o, &s->filter);
@@ -174,7 +174,7 @@ static void map_targets(struct compile *c, const struct object *o, struct broker
 {
 	const struct traffic_target_list *to = &o->trafficmap->spec->to;
 
-	if (!room_for(c, &m->ports, to->len) || !room_for(c, &m->groups, to->len))
+	if (!compile_room(c, &m->ports, to->len) || !compile_room(c, &m->groups, to->len))
 		return;
 	for (size_t i = 0; i < to->len; i++) {
 		const struct traffic_target *t = &to->items[i];
@@ -193,25 +193,40 @@ static void map_targets(struct compile *c, const struct object *o, struct broker
 	settle(&m->groups);
 }
 
+unsigned compile_directions(struct str direction)
+{
+	return str_eqz(direction, "In")	   ? BROKER_DIRECTION_IN
+	       : str_eqz(direction, "Out") ? BROKER_DIRECTION_OUT
+					   : BROKER_DIRECTION_IN | BROKER_DIRECTION_OUT;
+}
+
+unsigned compile_packets(struct str packets)
+{
+	return str_eqz(packets, "Dropped") ? BROKER_DROPPED
+	       : str_eqz(packets, "All")   ? BROKER_FORWARDED | BROKER_DROPPED
+					   : BROKER_FORWARDED;
+}
+
+void compile_source(struct compile *c, const struct object *o, const struct traffic_source *s,
+		    struct broker_map *m)
+{
+	m->sources.items[m->sources.n++] = source_number(c, o, s);
+}
+
 static void add_map(struct compile *c, const struct object *o)
 {
 	const struct trafficmap_spec *s = o->trafficmap->spec;
 	struct broker_map *m = &c->b->maps[c->b->maps_n++];
 
 	*m = (struct broker_map){.name = o->meta.name,
-				 .directions = str_eqz(s->direction, "In") ? BROKER_DIRECTION_IN
-					       : str_eqz(s->direction, "Out")
-						   ? BROKER_DIRECTION_OUT
-						   : BROKER_DIRECTION_IN | BROKER_DIRECTION_OUT,
-				 .packets = str_eqz(s->packets, "Dropped") ? BROKER_DROPPED
-					    : str_eqz(s->packets, "All")   ? BROKER_FORWARDED | BROKER_DROPPED
-									   : BROKER_FORWARDED,
+				 .directions = compile_directions(s->direction),
+				 .packets = compile_packets(s->packets),
 				 .rest = s->rest.v,
 				 .pos = object_pos(o, &o->meta.name)};
-	if (!room_for(c, &m->sources, s->from.len))
+	if (!compile_room(c, &m->sources, s->from.len))
 		return;
 	for (size_t i = 0; i < s->from.len; i++)
-		m->sources.items[m->sources.n++] = source_number(c, o, &s->from.items[i]);
+		compile_source(c, o, &s->from.items[i], m);
 	map_filters(c, o, m);
 	map_targets(c, o, m);
 }
@@ -229,7 +244,7 @@ static void map_except(struct compile *c, const struct object *o, struct broker_
 {
 	const struct strlist *l = &o->trafficmap->spec->except;
 
-	if (!room_for(c, &m->except, l->len))
+	if (!compile_room(c, &m->except, l->len))
 		return;
 	for (size_t i = 0; i < l->len; i++) {
 		uint32_t other = map_number(c->b, l->items[i]);
@@ -310,9 +325,9 @@ static void order(struct compile *c, const struct object_refs *objects)
 		return;
 	for (uint32_t i = 0; i < b->maps_n; i++)
 		b->order[i] = BROKER_NONE;
-	for (int rest = 0; rest < 2; rest++)
+	for (int turn = 0; turn < 3; turn++) /* plain ones, rests, captures */
 		for (uint32_t i = 0; i < b->maps_n; i++)
-			if (b->maps[i].rest == rest && state[i] == NEW)
+			if (turn == (b->maps[i].aside ? 2 : b->maps[i].rest) && state[i] == NEW)
 				visit_from(c, objects, i, state, stack);
 }
 
@@ -410,7 +425,7 @@ static void advise(struct compile *c, const struct object *o, const struct broke
 }
 
 /* Room for all maps, and for as many sources and filters as they can name. */
-static bool make_room(struct compile *c, const struct object_refs *maps)
+static bool make_room(struct compile *c, const struct object_refs *maps, const struct object_refs *captures)
 {
 	struct broker *b = c->b;
 	size_t sources = 0, filters = 0;
@@ -419,11 +434,15 @@ static bool make_room(struct compile *c, const struct object_refs *maps)
 		sources += (*m)->trafficmap->spec->from.len;
 		filters += (*m)->trafficmap->spec->filter_refs.len + 1;
 	}
+	VEC_EACH (&captures->list, o) {
+		sources += (*o)->capture->spec->from.len + 1;
+		filters++;
+	}
 	if (sources > UINT32_MAX / 2 || filters > UINT32_MAX / 2)
 		return false;
 	b->sources = arena_array(&b->arena, struct broker_source, sources + 1);
 	b->filters = arena_array(&b->arena, struct broker_filter, filters + 1);
-	b->maps = arena_array(&b->arena, struct broker_map, maps->list.len + 1);
+	b->maps = arena_array(&b->arena, struct broker_map, maps->list.len + captures->list.len + 1);
 	return b->sources && b->filters && b->maps;
 }
 
@@ -442,11 +461,11 @@ static int hold(struct compile *c, enum kind k)
 	return r;
 }
 
-static int compile_all(struct compile *c, const struct object_refs *maps)
+static int compile_all(struct compile *c, const struct object_refs *maps, const struct object_refs *captures)
 {
-	if (!make_room(c, maps))
+	if (!make_room(c, maps, captures))
 		return -ENOMEM;
-	compile_ports(c);
+	compile_ports(c, captures);
 	if (!c->no_memory)
 		compile_groups(c);
 	VEC_EACH (&maps->list, m)
@@ -454,21 +473,24 @@ static int compile_all(struct compile *c, const struct object_refs *maps)
 			add_map(c, *m);
 	for (uint32_t i = 0; !c->no_memory && i < c->b->maps_n; i++)
 		map_except(c, maps->list.items[i], &c->b->maps[i]);
+	if (!c->no_memory)
+		capture_maps(c, captures);
 	if (!c->bad && !c->no_memory)
 		order(c, maps);
 	if (!c->no_memory)
 		sort_all(c);
-	for (uint32_t i = 0; !c->bad && !c->no_memory && i < c->b->maps_n; i++)
+	for (uint32_t i = 0; !c->bad && !c->no_memory && i < maps->list.len; i++)
 		advise(c, maps->list.items[i], &c->b->maps[i]);
 	return c->no_memory ? -ENOMEM : c->bad ? -EINVAL : 0;
 }
 
 int broker_compile(struct broker **out, const struct store *s, struct remarks *remarks)
 {
-	static const enum kind kinds[] = {KIND_tool, KIND_toolgroup, KIND_trafficfilter, KIND_trafficmap};
+	static const enum kind kinds[] = {KIND_tool, KIND_toolgroup, KIND_trafficfilter, KIND_trafficmap,
+					  KIND_capture};
 	struct broker *b = calloc(1, sizeof(*b));
 	struct compile c = {.b = b, .store = s, .remarks = remarks};
-	struct object_refs maps = {0};
+	struct object_refs maps = {0}, captures = {0};
 	int r = b ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !r && i < ARRAY_LEN(kinds); i++)
@@ -479,8 +501,14 @@ int broker_compile(struct broker **out, const struct store *s, struct remarks *r
 		if (!maps.list.items[i]->trafficmap->spec)
 			vec_remove(&maps.list, i);
 	if (!r)
-		r = compile_all(&c, &maps);
+		r = store_list(s, KIND_capture, (struct str){0}, &captures);
+	for (size_t i = captures.list.len; i-- > 0;)
+		if (!capture_runs(captures.list.items[i]))
+			vec_remove(&captures.list, i);
+	if (!r)
+		r = compile_all(&c, &maps, &captures);
 	vec_free(&maps.list);
+	vec_free(&captures.list);
 	if (r) {
 		broker_free(&b);
 		return r;

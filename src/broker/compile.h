@@ -22,12 +22,24 @@ void compile_warn(struct compile *c, const struct object *o, const void *member,
 void compile_missing(struct compile *c, const struct object *o, const struct str *name, enum kind k);
 
 /* Tools → ports; ToolGroups → groups. */
-void compile_ports(struct compile *c);
+void compile_ports(struct compile *c, const struct object_refs *captures);
 void compile_groups(struct compile *c);
 /* Index of the tool port that a member of `o` names, or BROKER_NONE after an error. */
 uint32_t compile_port(struct compile *c, const struct object *o, const struct str *tool,
 		      const struct str *port);
 uint32_t compile_group(const struct broker *b, struct str name);
+
+/* Captures that are not over → ports, then maps aside; one that cannot be is told and left out, since
+ * whoever may look must not be able to stop the maps. */
+bool capture_runs(const struct object *o);
+void capture_port(struct compile *c, const struct object *o);
+void capture_maps(struct compile *c, const struct object_refs *captures);
+/* Appends a source to the map's, which has room. */
+void compile_source(struct compile *c, const struct object *o, const struct traffic_source *s,
+		    struct broker_map *m);
+bool compile_room(struct compile *c, struct broker_indexes *l, size_t n);
+unsigned compile_directions(struct str direction);
+unsigned compile_packets(struct str packets);
 
 /* The filter's number in the array of all, as they came; BROKER_NONE after an error. `text` is a member of
  * `o`. */

@@ -179,8 +179,8 @@ static void explain_targets(struct work *w, struct judge *j, const struct point 
 	x->whole = said.whole;
 	for (uint32_t i = 0; i < w->b->groups_n; i++)
 		if (group_asked(w, i))
-			x->groups[x->groups_n++] = (struct explain_group){
-			    i, group_choose(judge_group(j, i), p, ip, p->time)};
+			x->groups[x->groups_n++] =
+			    (struct explain_group){i, group_choose(judge_group(j, i), p, ip, p->time)};
 	for (uint32_t i = 0; i < said.ports_n; i++)
 		explain_port(w, said.ports[i]);
 }

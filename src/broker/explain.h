@@ -43,7 +43,7 @@ struct explain_port {
 
 struct explained {
 	struct arena arena;
-	bool whole; /* the packet's headers make sense; else it was judged by what is there */
+	bool whole;		  /* the packet's headers make sense; else it was judged by what is there */
 	struct explain_map *maps; /* all, in the order in which they are judged */
 	struct explain_group *groups;
 	struct explain_port *ports; /* due */

@@ -8,10 +8,10 @@
 #include "filter/dissect.h"
 
 /* Maps of a point have positions, in the broker's order: what `except` names stands before, rest last. Sets
- * of maps are bits by position: a filter that matches brings all its maps at once. */
+ * of maps are bits by position: a filter that matches brings all its maps at once. Captures come last. */
 struct point {
 	uint32_t *maps;
-	uint32_t n, first_rest;
+	uint32_t n, first_rest, first_aside;
 	uint32_t *filters; /* that its maps have, each once */
 	uint32_t filters_n;
 	uint64_t *asked;     /* the same as bits */
@@ -129,7 +129,8 @@ static void place_map(struct point *p, const struct broker *b, uint32_t map)
 	uint32_t at = p->n++;
 
 	p->maps[at] = map;
-	p->first_rest = m->rest ? p->first_rest : p->n;
+	p->first_rest = m->rest || m->aside ? p->first_rest : p->n;
+	p->first_aside = m->aside ? p->first_aside : p->n;
 	set(p->has, map);
 	reach(p, b, m);
 	if (m->directions & BROKER_DIRECTION_IN)
@@ -312,8 +313,9 @@ void judge_packet(struct judge *j, const struct point *at, const struct chain_pa
 		for (uint64_t left = j->candidates[w]; left; left &= left - 1) {
 			uint32_t place = (uint32_t)w * 64 + (uint32_t)__builtin_ctzll(left);
 
-			if (place >= at->first_rest && out->maps_n && !j->b->maps[j->maps[0]].rest)
-				break;
+			if (place >= at->first_rest && place < at->first_aside && out->maps_n &&
+			    !j->b->maps[j->maps[0]].rest)
+				continue;
 			if (!is_excepted(j, &j->b->maps[at->maps[place]]))
 				take(j, out, at->maps[place]);
 		}

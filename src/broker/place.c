@@ -72,7 +72,7 @@ uint32_t place_pod(const struct broker *b, const struct store *s, const struct o
 	for (uint32_t i = 0; i < b->sources_n; i++) {
 		const struct broker_source *source = &b->sources[i];
 
-		if (source->kind == BROKER_PODS      ? pods_match(s, source, pod)
+		if (source->kind == BROKER_PODS	     ? pods_match(s, source, pod)
 		    : source->kind == BROKER_SERVICE ? service_has(s, source, pod)
 						     : false)
 			out[n++] = i;

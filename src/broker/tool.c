@@ -4,6 +4,7 @@
 
 #include "base/own.h"
 #include "broker/compile.h"
+#include "object/tool.h"
 
 struct bit {
 	const char *name;
@@ -87,6 +88,103 @@ static int set_chain(struct compile *c, struct chain_config *out, const struct p
 	return p->mask ? set_mask(c, &out->mask, p->mask) : 0;
 }
 
+enum {
+	VXLAN_PORT = 4789,
+	RING_BYTES = 64 << 20,
+	ACTIVE_SECONDS = 60,
+	IDLE_SECONDS = 15,
+	HEALTHY_SECONDS = 3
+};
+
+/* Validated before: an address is one, a number in range. */
+static void tunnel_to(struct broker_destination *to, const struct tool_spec *s)
+{
+	struct chain_encap *e = &to->encap;
+	struct str remote = {0};
+
+	if (s->vxlan) {
+		to->way = BROKER_TO_VXLAN;
+		*e = (struct chain_encap){.kind = CHAIN_ENCAP_VXLAN,
+					  .id = (uint32_t)s->vxlan->vni.v,
+					  .port =
+					      s->vxlan->port.set ? (uint16_t)s->vxlan->port.v : VXLAN_PORT};
+		remote = s->vxlan->remote;
+	} else if (s->gre) {
+		to->way = BROKER_TO_GRE;
+		*e = (struct chain_encap){
+		    .kind = CHAIN_ENCAP_GRE, .id = (uint32_t)s->gre->key.v, .has_key = s->gre->key.set};
+		remote = s->gre->remote;
+	} else {
+		to->way = BROKER_TO_ERSPAN;
+		*e = (struct chain_encap){.kind = CHAIN_ENCAP_ERSPAN2, .id = (uint32_t)s->erspan->session.v};
+		remote = s->erspan->remote;
+	}
+	addr_parse(remote, &e->dst);
+	e->dscp = (uint8_t)s->dscp.v;
+	e->df = s->df.v;
+	e->too_big = str_eqz(s->too_big, "Fragment") ? CHAIN_FRAGMENT
+		     : str_eqz(s->too_big, "Slice")  ? CHAIN_CUT
+						     : CHAIN_REFUSE;
+}
+
+/* A size that was checked to be one; else `otherwise`. */
+static uint64_t bytes_of(struct str size, uint64_t otherwise)
+{
+	uint64_t n = otherwise;
+
+	if (size.n)
+		quantity_number(size, &n);
+	return n;
+}
+
+static void file_to(struct broker_destination *to, const struct tool_file *f)
+{
+	to->way = BROKER_TO_FILE;
+	to->path = f->path;
+	if (!f->rotate)
+		return;
+	to->rotate_bytes = bytes_of(f->rotate->size, 0);
+	to->rotate_seconds = (uint32_t)f->rotate->seconds.v;
+	to->rotate_count = (uint32_t)f->rotate->count.v;
+}
+
+static void ipfix_to(struct broker_destination *to, const struct tool_ipfix *f)
+{
+	to->way = BROKER_TO_IPFIX;
+	collector_parse(f->collector, &to->collector, &to->collector_port);
+	to->tcp = str_eqz(f->protocol, "TCP");
+	to->active = f->active.set ? (uint32_t)f->active.v : ACTIVE_SECONDS;
+	to->idle = f->idle.set ? (uint32_t)f->idle.v : IDLE_SECONDS;
+}
+
+static struct broker_destination destination_of(const struct tool_spec *s)
+{
+	struct broker_destination to = {.way = BROKER_TO_DISCARD, .within = HEALTHY_SECONDS};
+
+	if (s->health && s->health->within.set)
+		to.within = (uint32_t)s->health->within.v;
+	to.answers = s->health && s->health->answers.v;
+	if (s->interface) {
+		to.way = BROKER_TO_INTERFACE;
+		to.node = s->interface->node;
+		to.name = s->interface->name;
+	} else if (s->pod) {
+		to.way = BROKER_TO_POD;
+		to.ns = s->pod->ns;
+		to.selector = s->pod->pod_selector;
+	} else if (s->vxlan || s->gre || s->erspan) {
+		tunnel_to(&to, s);
+	} else if (s->file) {
+		file_to(&to, s->file);
+	} else if (s->ring) {
+		to.way = BROKER_TO_RING;
+		to.ring_bytes = bytes_of(s->ring->size, RING_BYTES);
+	} else if (s->ipfix) {
+		ipfix_to(&to, s->ipfix);
+	}
+	return to;
+}
+
 enum { MTU_ETHERNET = 1500, MTU_LEAST = 576 };
 
 static void add_port(struct compile *c, const struct object *o, const struct tool_port *p)
@@ -99,6 +197,7 @@ static void add_port(struct compile *c, const struct object *o, const struct too
 
 	*port = (struct broker_port){.tool = o->meta.name,
 				     .port = p->name,
+				     .to = destination_of(s),
 				     .mtu = (uint32_t)s->mtu.v,
 				     .discard = s->discard.v,
 				     .pos = object_pos(o, &p->name)};
@@ -129,7 +228,7 @@ static int by_port(const void *a, const void *b)
 	return d ? d : str_cmp(x->port, y->port);
 }
 
-void compile_ports(struct compile *c)
+void compile_ports(struct compile *c, const struct object_refs *captures)
 {
 	struct object_refs tools = {0};
 	size_t n = 0;
@@ -137,14 +236,24 @@ void compile_ports(struct compile *c)
 	c->no_memory |= store_list(c->store, KIND_tool, (struct str){0}, &tools) != 0;
 	VEC_EACH (&tools.list, t)
 		n += (*t)->tool->spec ? (*t)->tool->spec->ports.len : 0;
+	n += captures->list.len;
 	c->b->ports = arena_array(&c->b->arena, struct broker_port, n + 1);
 	c->no_memory |= !c->b->ports;
 	VEC_EACH (&tools.list, t)
 		for (size_t i = 0; !c->no_memory && (*t)->tool->spec && i < (*t)->tool->spec->ports.len; i++)
 			add_port(c, *t, &(*t)->tool->spec->ports.items[i]);
+	VEC_EACH (&captures->list, o)
+		if (!c->no_memory)
+			capture_port(c, *o);
 	if (c->b->ports_n)
 		qsort(c->b->ports, c->b->ports_n, sizeof(*c->b->ports), by_port);
 	vec_free(&tools.list);
+}
+
+/* Nobody leads copies into somebody's capture. */
+static bool is_of(const struct broker_port *p, struct str tool)
+{
+	return p->to.way != BROKER_TO_STREAM && str_eq(p->tool, tool);
 }
 
 static bool is_default(struct str port)
@@ -160,10 +269,10 @@ uint32_t compile_port(struct compile *c, const struct object *o, const struct st
 	AUTO_BUF hint = {0};
 
 	for (uint32_t i = 0; i < b->ports_n; i++)
-		if (str_eq(b->ports[i].tool, *tool) && str_eq(b->ports[i].port, want))
+		if (is_of(&b->ports[i], *tool) && str_eq(b->ports[i].port, want))
 			return i;
 	for (uint32_t i = 0; i < b->ports_n; i++)
-		if (str_eq(b->ports[i].tool, *tool))
+		if (is_of(&b->ports[i], *tool))
 			buf_printf(&hint, "%s" STR_FMT, hint.n ? ", " : "its ports are ",
 				   STR_ARG(b->ports[i].port));
 	if (!hint.n)

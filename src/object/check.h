@@ -42,6 +42,8 @@ void check_range(struct check *c, const struct opt_int *v, int64_t min, int64_t 
 void check_labels(struct check *c, const struct strmap *labels);
 /* A filter that can run there; an error stands at its column inside the value. */
 void check_filter(struct check *c, const struct str *member, enum filter_use use);
+/* A source of a TrafficMap or Capture names one thing. */
+void check_traffic_source(struct check *c, const struct traffic_source *s);
 /* Fails when the list has an item twice. */
 void check_distinct(struct check *c, const struct strlist *l);
 /* At most one address or prefix of each family; text that is none was refused before. */
@@ -63,7 +65,7 @@ struct kind_rules {
 extern const struct kind_rules namespace_rules, node_rules, networkpolicy_rules, clusternetworkpolicy_rules,
     service_rules, addresspool_rules, endpointslice_rules, deployment_rules, replicaset_rules,
     statefulset_rules, daemonset_rules, job_rules, pod_rules, tool_rules, toolgroup_rules, trafficmap_rules,
-    alert_rules;
+    trafficfilter_rules, capture_rules, alert_rules;
 
 /* Sets a number or truth value that was left out. */
 static inline void default_int(struct opt_int *v, int64_t to)

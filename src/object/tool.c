@@ -3,6 +3,7 @@
 #include <errno.h>
 
 #include "object/check.h"
+#include "object/tool.h"
 
 enum {
 	VNI_MAX = 0xffffff,
@@ -14,12 +15,34 @@ enum {
 	BYTES_MAX = 65535,
 	WINDOW_MAX = 60 * 1000 * 1000,
 	ENTRIES_MAX = 1 << 24,
+	RING_MIN = 64 << 10,
+	DSCP_MAX = 63,
+	SECONDS_MAX = 86400,
 };
+
+int collector_parse(struct str text, struct addr *a, uint16_t *port)
+{
+	size_t i = text.n;
+	struct str host;
+	int64_t n;
+
+	while (i && text.p[i - 1] != ':')
+		i--;
+	if (!i || str_to_i64((struct str){.p = text.p + i, .n = text.n - i}, 1, UINT16_MAX, &n))
+		return -EINVAL;
+	host = (struct str){.p = text.p, .n = i - 1};
+	if (host.n > 2 && host.p[0] == '[' && host.p[host.n - 1] == ']')
+		host = (struct str){.p = host.p + 1, .n = host.n - 2};
+	else if (memchr(host.p, ':', host.n))
+		return -EINVAL;
+	*port = (uint16_t)n;
+	return addr_parse(host, a);
+}
 
 /* The destinations as members of the struct, for messages about two of them. */
 struct destinations {
-	const void *at[8];
-	const char *names[8];
+	const void *at[10];
+	const char *names[10];
 	unsigned n;
 };
 
@@ -41,10 +64,12 @@ static void check_destination(struct check *c, const struct tool_spec *s)
 	note(&d, &s->gre, s->gre, "gre");
 	note(&d, &s->erspan, s->erspan, "erspan");
 	note(&d, &s->file, s->file, "file");
+	note(&d, &s->ring, s->ring, "ring");
+	note(&d, &s->ipfix, s->ipfix, "ipfix");
 	note(&d, &s->discard, s->discard.set && s->discard.v, "discard");
 	if (!d.n)
 		check_fail(c, &c->o->tool->spec,
-			   "one of interface, pod, vxlan, gre, erspan, file, discard: true",
+			   "one of interface, pod, vxlan, gre, erspan, file, ring, ipfix, discard: true",
 			   "says nowhere where the copies go");
 	for (unsigned i = 1; i < d.n; i++)
 		check_fail(c, d.at[i], "make it a Tool of its own", "cannot stand beside %s", d.names[0]);
@@ -103,13 +128,84 @@ static void check_ports(struct check *c, const struct tool_port_list *ports)
 			check_chain(c, ports->items[i].chain);
 }
 
+/* Files lie below a folder of the node's agent. */
+static void check_path(struct check *c, const struct tool_file *f)
+{
+	struct str left = f->path, part;
+
+	if (!f->path.n)
+		return; /* the field table says that it is required */
+	do {
+		part = str_cut(&left, '/');
+		if (str_eqz(part, "..")) {
+			check_fail(c, &f->path, "name a file below the folder of files",
+				   "\"..\" leads out of the folder");
+			return;
+		}
+	} while (left.n);
+	if (f->path.p[f->path.n - 1] == '/')
+		check_fail(c, &f->path, "for example web.pcapng", "names a folder, no file");
+}
+
+static void check_size(struct check *c, const struct str *size, uint64_t least)
+{
+	uint64_t n;
+
+	if (!size->n || quantity_number(*size, &n))
+		return; /* the field table says what a quantity is */
+	if (n < least)
+		check_fail(c, size, NULL, STR_FMT " is less than %llu bytes", STR_ARG(*size),
+			   (unsigned long long)least);
+}
+
+static void check_tunnel(struct check *c, const struct tool_spec *s)
+{
+	bool tunnel = s->vxlan || s->gre || s->erspan;
+
+	check_range(c, &s->dscp, 0, DSCP_MAX);
+	if (tunnel)
+		return;
+	if (s->dscp.set)
+		check_fail(c, &s->dscp, "leave it out", "only tunnels have an outer header");
+	if (s->df.set)
+		check_fail(c, &s->df, "leave it out", "only tunnels have an outer header");
+	if (s->too_big.n)
+		check_fail(c, &s->too_big, "leave it out", "only tunnels have an outer header");
+}
+
+static void check_ipfix(struct check *c, const struct tool_ipfix *f)
+{
+	uint16_t port;
+	struct addr a;
+
+	if (f->collector.n && collector_parse(f->collector, &a, &port))
+		check_fail(c, &f->collector, "for example 10.0.0.9:4739 or [fd00::9]:4739",
+			   "\"" STR_FMT "\" is no address and port", STR_ARG(f->collector));
+	check_range(c, &f->active, 1, SECONDS_MAX);
+	check_range(c, &f->idle, 1, SECONDS_MAX);
+}
+
 static void check(struct check *c)
 {
 	const struct tool_spec *s = c->o->tool->spec;
 
+	if (str_eqz(c->o->meta.name, "capture"))
+		check_fail(c, &c->o->meta.name, "give it another name",
+			   "\"capture\" stands for the captures of weft capture");
 	if (!s)
 		return; /* the field table says that it is required */
 	check_destination(c, s);
+	check_tunnel(c, s);
+	if (s->file)
+		check_path(c, s->file);
+	if (s->file && s->file->rotate)
+		check_size(c, &s->file->rotate->size, 1);
+	if (s->ring)
+		check_size(c, &s->ring->size, RING_MIN);
+	if (s->ipfix)
+		check_ipfix(c, s->ipfix);
+	if (s->health)
+		check_range(c, &s->health->within, 1, SECONDS_MAX);
 	if (s->vxlan)
 		check_range(c, &s->vxlan->vni, 0, VNI_MAX);
 	if (s->gre)

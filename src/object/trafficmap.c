@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * TrafficMaps: each source and each target is of one kind. Filters, and whether what is named exists, are for
- * the compiler, which knows the filter language and all objects.
+ * TrafficMaps: each source and each target is of one kind, the filter can be asked of packets. Whether what
+ * is named exists is for the compiler, which knows all objects.
  */
 #include "object/check.h"
 
-static void check_source(struct check *c, const struct traffic_source *s)
+void check_traffic_source(struct check *c, const struct traffic_source *s)
 {
 	int n = !!s->pods + !!s->service + !!s->uplink + !!s->interface;
 
@@ -40,9 +40,11 @@ static void check(struct check *c)
 		    "name tools, e.g. [{tool: ids}]; a tool with discard: true takes what nobody needs",
 		    "must not be empty");
 	for (size_t i = 0; i < s->from.len; i++)
-		check_source(c, &s->from.items[i]);
+		check_traffic_source(c, &s->from.items[i]);
 	for (size_t i = 0; i < s->to.len; i++)
 		check_target(c, &s->to.items[i]);
+	if (s->filter.n)
+		check_filter(c, &s->filter, FILTER_BYTES);
 	check_distinct(c, &s->filter_refs);
 	check_distinct(c, &s->except);
 	if (s->rest.set && s->rest.v && s->except.len)

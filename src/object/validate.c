@@ -393,7 +393,9 @@ static const struct kind_rules *rules_of(enum kind k)
 	    [KIND_pod] = &pod_rules,
 	    [KIND_tool] = &tool_rules,
 	    [KIND_toolgroup] = &toolgroup_rules,
+	    [KIND_trafficfilter] = &trafficfilter_rules,
 	    [KIND_trafficmap] = &trafficmap_rules,
+	    [KIND_capture] = &capture_rules,
 	    [KIND_alert] = &alert_rules,
 	};
 	return rules[k];

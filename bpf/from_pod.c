@@ -102,10 +102,16 @@ ALWAYS_INLINE void pod_to_stack(struct packet *p)
 
 ALWAYS_INLINE int pod_deliver(struct __sk_buff *skb, struct packet *p, const struct config_value *c)
 {
+	int step;
+
 	if (p->way != WAY_STACK && p->ttl <= 1)
 		pod_to_stack(p);
 	if (p->way == WAY_TUNNEL && !fits(skb, p, c))
 		pod_to_stack(p);
+	step = send_fault(p, c);
+	if (step)
+		return step;
+	copy_point(skb, p->ifindex, TAP_OUT, 0);
 	return send(skb, p, c, 1);
 }
 
@@ -221,6 +227,10 @@ SEC("tc") int weft_from_pod(struct __sk_buff *skb)
 	if (!p)
 		return TC_ACT_SHOT;
 	step = from_pod(skb, p);
+	if (step == STEP_STACK)
+		copy_point(skb, p->ifindex, TAP_OUT, 0);
+	else
+		copy_drop(skb, p, step);
 	if (step > 0 && p->refuse)
 		step = pod_refuse(skb, p, step);
 	refused_mark(skb, p, step);

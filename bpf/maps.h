@@ -15,6 +15,7 @@
 #include "seam/name.h"
 #include "seam/policy.h"
 #include "seam/service.h"
+#include "seam/tap.h"
 
 #define MAP_PLAIN(id, TYPE, key_type, value_type, entries, flags)                                            \
 	struct {                                                                                             \
@@ -30,6 +31,7 @@
 #define MAP_ARRAY(...)	      MAP_PLAIN(__VA_ARGS__)
 #define MAP_PERCPU_ARRAY(...) MAP_PLAIN(__VA_ARGS__)
 #define MAP_LPM_TRIE(...)     MAP_PLAIN(__VA_ARGS__)
+#define MAP_PROG_ARRAY(...)   MAP_PLAIN(__VA_ARGS__)
 
 /* A ring has neither keys nor sizes of values. */
 #define MAP_RING(id, TYPE, key_type, value_type, entries, flags)                                             \

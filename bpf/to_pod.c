@@ -89,18 +89,28 @@ ALWAYS_INLINE int to_pod(struct __sk_buff *skb, struct packet *p)
 		if (step)
 			return step;
 	}
+	copy_point(skb, p->ifindex, TAP_IN, 0);
 	p->action = TC_ACT_OK;
 	return 0;
 }
 
 SEC("tc") int weft_to_pod(struct __sk_buff *skb)
 {
-	struct packet *p = packet_begin(skb, &host_hook);
+	struct packet *p;
 	int step;
 
+	if (copy_is_own(skb)) {
+		copy_point(skb, skb->ifindex, TAP_IN, 0);
+		return TC_ACT_OK;
+	}
+	p = packet_begin(skb, &host_hook);
 	if (!p)
 		return TC_ACT_SHOT;
 	step = to_pod(skb, p);
+	if (step == STEP_STACK)
+		copy_point(skb, p->ifindex, TAP_IN, 0);
+	else
+		copy_drop(skb, p, step);
 	asked_step(skb, p, step, ASKED_TO_POD);
 	return packet_end(p, &host_hook, step);
 }

@@ -92,6 +92,7 @@ SEC("tc") int weft_tunnel_in(struct __sk_buff *skb)
 	if (!p)
 		return TC_ACT_SHOT;
 	step = tunnel_in(skb, p);
+	copy_drop(skb, p, step);
 	asked_step(skb, p, step, ASKED_PASSING);
 	return packet_end(p, &tunnel_hook, step);
 }
@@ -150,10 +151,9 @@ SEC("tc") int weft_tunnel_out(struct __sk_buff *skb)
 {
 	struct packet *p;
 
-	if (tunnel_is_set(skb))
+	if (tunnel_is_set(skb) || copy_is_own(skb))
 		return TC_ACT_OK;
 	p = packet_begin(skb, &stack_hook);
-
 	if (!p)
 		return TC_ACT_SHOT;
 	return packet_end(p, &stack_hook, tunnel_out(skb, p));

@@ -24,6 +24,8 @@ struct bpf_map; /* what callbacks of bpf_for_each_map_elem get */
  * its own. */
 #define CSUM_IPV6 (1ULL << 7)
 
+#define AF_INET4 2 /* families of look-ups */
+#define AF_INET6 10
 #define PKT_HOST 0 /* skb->pkt_type: for this machine */
 
 #define EPERM		1

@@ -60,6 +60,7 @@ SEC("tc") int weft_uplink(struct __sk_buff *skb)
 	if (!p)
 		return TC_ACT_SHOT;
 	step = uplink(skb, p);
+	copy_drop(skb, p, step);
 	asked_step(skb, p, step, ASKED_PASSING);
 	return packet_end(p, &uplink_hook, step);
 }
@@ -91,7 +92,7 @@ SEC("tc") int weft_uplink_out(struct __sk_buff *skb)
 {
 	struct packet *p;
 
-	if (!own_has_begun())
+	if (!own_has_begun() || copy_is_own(skb))
 		return TC_ACT_OK;
 	p = packet_begin(skb, &leave_hook);
 	if (!p)

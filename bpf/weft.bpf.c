@@ -11,6 +11,7 @@
 #include "bpf/from_pod.c"
 #include "bpf/gc.c"
 #include "bpf/kernel_drop.c"
+#include "bpf/tap.c"
 #include "bpf/to_pod.c"
 #include "bpf/tunnel.c"
 #include "bpf/uplink.c"

@@ -16,10 +16,11 @@ enum tap_take { TAP_IN, TAP_OUT, TAP_IN_DROPPED, TAP_OUT_DROPPED, TAP_TAKES };
 
 /* Answer of a judge: bit i: its filter i takes the packet. */
 #define TAP_FILTERS_MAX 30u
-#define TAP_UNPARSABLE	(1u << 30) /* headers that are cut short or contradict themselves; set beside the others */
-#define TAP_ALWAYS	(1u << 31) /* in every answer */
+#define TAP_UNPARSABLE                                                                                       \
+	(1u << 30)	      /* headers that are cut short or contradict themselves; set beside the others */
+#define TAP_ALWAYS (1u << 31) /* in every answer */
 
-/* The mark of a copy. */
+/* The mark of a copy on its way to weft-copier. */
 #define TAP_MARK_POINT	 0x00003fffu /* number of the place, as the plan gave it */
 #define TAP_MARK_OUT	 0x00004000u
 #define TAP_MARK_DROPPED 0x00008000u
@@ -30,6 +31,9 @@ enum tap_take { TAP_IN, TAP_OUT, TAP_IN_DROPPED, TAP_OUT_DROPPED, TAP_TAKES };
 #define TAP_POINTS_MAX	 16384u
 #define TAP_EPOCHS	 64u
 
+/* The mark of one on its way to a tool: no place of this node looks at it again. */
+#define TAP_MARK_OWN 0x57454654u
+
 #define TAP_DIRECT_MAX 6u
 
 struct tap_direct { /* copies that need no chain: cloned straight to the outlet */
@@ -37,15 +41,16 @@ struct tap_direct { /* copies that need no chain: cloned straight to the outlet 
 	__u32 take[TAP_TAKES]; /* any of these bits of the answer */
 };
 
-struct tap_value { /* BPF map tap: __u32 ifindex → this */
-	__u32 judge;		/* element of BPF map judge */
+struct tap_value {   /* BPF map tap: __u32 ifindex → this */
+	__u32 judge; /* element of BPF map judge */
 	__u32 point;
 	__u32 epoch;
-	__u32 directs;		/* of direct[] */
+	__u32 directs; /* of direct[] */
+	__u32 own;     /* bits that tell Weft's own copies under way to a tool: no copy is made of them */
 	__u32 take[TAP_TAKES]; /* bits for which weft-copier gets a copy */
 	struct tap_direct direct[TAP_DIRECT_MAX];
 };
-WEFT_SEAM_SIZE(struct tap_value, 152);
+WEFT_SEAM_SIZE(struct tap_value, 156);
 
 struct tapped_key { /* BPF map tapped (per-CPU hash) */
 	__u32 ifindex;
@@ -53,13 +58,13 @@ struct tapped_key { /* BPF map tapped (per-CPU hash) */
 };
 WEFT_SEAM_SIZE(struct tapped_key, 8);
 
-struct tapped_value {		 /* packets; seen = classified + unparsable */
+struct tapped_value { /* packets; seen = classified + unparsable */
 	__u64 seen, seen_bytes;
 	__u64 unparsable;
-	__u64 unwanted;		 /* nobody gets a copy of them */
+	__u64 unwanted;		    /* nobody gets a copy of them */
 	__u64 copied, copied_bytes; /* handed to weft-copy0 */
-	__u64 failed;		 /* the clone for weft-copy0 could not be made */
-	__u64 own;		 /* not looked at: mirrored traffic of Weft's own */
+	__u64 failed;		    /* the clone for weft-copy0 could not be made, or there was no judge */
+	__u64 own;		    /* not among those seen: copies of Weft's own on their way to a tool */
 };
 WEFT_SEAM_SIZE(struct tapped_value, 64);
 
@@ -70,19 +75,23 @@ enum outlet_way {
 	OUTLET_ROUTED,	  /* an IP packet of a tunnel of ours: by the node's routes, out of ifindex */
 };
 
-struct outlet_value { /* BPF map outlet: __u32 number, 1 to OUTLETS_MAX → this */
-	__u32 ifindex;
-	__u32 way; /* enum outlet_way */
+/* BPF map outlet: __u32 number, 1 to OUTLETS_MAX → this. Element 0 is the way to weft-copier: OUTLET_NONE
+ * there says that nothing is tapped on this node, so it is the last to be written and the first to go. */
+struct outlet_value {
+	__u32 ifindex; /* of 0: weft-copy0 */
+	__u32 way;     /* enum outlet_way */
 };
 WEFT_SEAM_SIZE(struct outlet_value, 8);
-#define OUTLETS_MAX 4094u /* weft-copier names the outlet by an 802.1ad tag behind the MAC addresses */
+#define OUTLETS_MAX 1023u /* weft-copier names the outlet by an 802.1ad tag behind the MAC addresses */
 
-struct outlet_count { /* BPF map outlet_count (per-CPU array): the same number → this */
-	__u64 direct, direct_bytes;	/* cloned straight here */
-	__u64 direct_failed;		/* the kernel refused */
-	__u64 sent, sent_bytes;		/* of weft-copier */
-	__u64 failed;			/* the same, refused: the interface is down, no memory */
-	__u64 unreachable;		/* routed: no route, no neighbour */
+/* BPF map outlet_count (per-CPU array): the same number → this. Of 0 only failed: what came back from
+ * weft-copier for no outlet that there is. */
+struct outlet_count {
+	__u64 direct, direct_bytes; /* cloned straight here */
+	__u64 direct_failed;	    /* the kernel refused */
+	__u64 sent, sent_bytes;	    /* of weft-copier */
+	__u64 failed;		    /* the same, refused: the interface is down, no memory */
+	__u64 unreachable;	    /* routed: no route, no neighbour */
 };
 WEFT_SEAM_SIZE(struct outlet_count, 56);
 

@@ -7,6 +7,7 @@
 #ifndef WEFT_BPF_DELIVER_H
 #define WEFT_BPF_DELIVER_H
 
+#include "bpf/lib/copy.h"
 #include "bpf/lib/fault.h"
 #include "bpf/lib/icmp.h"
 
@@ -211,15 +212,19 @@ __attribute__((noinline)) int send_direct(struct __sk_buff *skb, int hop)
 	return 0;
 }
 
-/* Sends p by p->way, translated if it is. `hop` as in write_hop(). */
+/* 0 or DROP_FAULT, by where it goes. */
+ALWAYS_INLINE int send_fault(struct packet *p, const struct config_value *c)
+{
+	if (p->way == WAY_STACK)
+		return 0;
+	return p->way == WAY_POD ? fault_at_pod(p, c, p->target) : fault_step(c, FAULT_UPLINK);
+}
+
+/* After send_fault(): sends p by p->way, translated if it is. `hop` as in write_hop(). */
 ALWAYS_INLINE int send(struct __sk_buff *skb, struct packet *p, const struct config_value *c, int hop)
 {
 	int step = 0;
 
-	if (p->way != WAY_STACK)
-		step = p->way == WAY_POD ? fault_at_pod(p, c, p->target) : fault_step(c, FAULT_UPLINK);
-	if (step)
-		return step;
 	if (p->translated) {
 		if (p->is_error)
 			icmp_rewrite(skb);
@@ -231,8 +236,10 @@ ALWAYS_INLINE int send(struct __sk_buff *skb, struct packet *p, const struct con
 	switch (p->way) {
 	case WAY_POD:
 		step = write_hop(skb, p, p->target_mac, c->gateway_mac, hop);
-		if (!step)
-			p->action = (int)bpf_redirect_peer(p->target, 0);
+		if (step)
+			break;
+		copy_point(skb, p->target, TAP_IN, 0);
+		p->action = (int)bpf_redirect_peer(p->target, 0);
 		break;
 	case WAY_TUNNEL:
 		step = write_hop(skb, p, c->gateway_mac, c->gateway_mac, hop);

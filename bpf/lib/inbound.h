@@ -137,7 +137,8 @@ ALWAYS_INLINE int inbound(struct __sk_buff *skb, struct packet *p, const struct 
 		return inbound_too_big(skb, c->mtu);
 	if (p->direct)
 		return send_direct(skb, hop);
-	return send(skb, p, c, hop);
+	step = send_fault(p, c);
+	return step ? step : send(skb, p, c, hop);
 }
 
 #endif

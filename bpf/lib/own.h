@@ -11,8 +11,6 @@
 
 #include "bpf/lib/nat.h"
 
-#define AF_INET4    2
-#define AF_INET6    10
 #define TCP_LISTENS 10 /* BPF_TCP_LISTEN */
 
 /* The socket of this node's namespace that p->t.src would reach at (dst, dport); to be released. */

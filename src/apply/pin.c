@@ -39,7 +39,8 @@ static bool same_shape(const struct bpf_map_info *i, const struct map_desc *d)
 static bool is_sized(enum plan_map m)
 {
 	return map_table[m].type != BPF_MAP_TYPE_ARRAY && map_table[m].type != BPF_MAP_TYPE_PERCPU_ARRAY &&
-	       map_table[m].type != BPF_MAP_TYPE_RINGBUF && !map_table[m].rings;
+	       map_table[m].type != BPF_MAP_TYPE_PROG_ARRAY && map_table[m].type != BPF_MAP_TYPE_RINGBUF &&
+	       !map_table[m].rings;
 }
 
 static int make(const struct kernel *k, enum plan_map m, uint32_t entries)

@@ -13,6 +13,7 @@
 #include "seam/name.h"
 #include "seam/policy.h"
 #include "seam/service.h"
+#include "seam/tap.h"
 
 #define TYPE_HASH	  BPF_MAP_TYPE_HASH
 #define TYPE_LRU_HASH	  BPF_MAP_TYPE_LRU_HASH
@@ -20,6 +21,7 @@
 #define TYPE_ARRAY	  BPF_MAP_TYPE_ARRAY
 #define TYPE_PERCPU_ARRAY BPF_MAP_TYPE_PERCPU_ARRAY
 #define TYPE_LPM_TRIE	  BPF_MAP_TYPE_LPM_TRIE
+#define TYPE_PROG_ARRAY	  BPF_MAP_TYPE_PROG_ARRAY
 #define TYPE_RINGS	  BPF_MAP_TYPE_ARRAY_OF_MAPS
 #define TYPE_RING	  BPF_MAP_TYPE_RINGBUF
 
@@ -51,6 +53,11 @@ const struct program_desc program_table[PROG_COUNT] = {
     [PROG_ANNOUNCE] = {"weft_announce", 0},
     [PROG_KERNEL_DROP] = {"weft_kernel_drop", 0},
     [PROG_KERNEL_DROP_OF] = {"weft_kernel_drop_of", 0},
+    [PROG_TAP_IN] = {"weft_tap_in", 0},
+    [PROG_TAP_OUT] = {"weft_tap_out", 0},
+    [PROG_COPY_OUT] = {"weft_copy_out", 0},
+    [PROG_COPY_STOP] = {"weft_copy_stop", 0},
+    [PROG_COPY_BACK] = {"weft_copy_back", 0},
     [PROG_CONNECT4] = {"weft_connect4", BPF_CGROUP_INET4_CONNECT},
     [PROG_CONNECT6] = {"weft_connect6", BPF_CGROUP_INET6_CONNECT},
     [PROG_SENDMSG4] = {"weft_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},

@@ -16,6 +16,7 @@
 #include "seam/name.h"
 #include "seam/policy.h"
 #include "seam/service.h"
+#include "seam/tap.h"
 
 _Static_assert(sizeof(struct route_key) == 20, "route_key has no holes");
 _Static_assert(sizeof(struct route_value) == 28, "route_value has no holes");

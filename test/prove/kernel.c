@@ -15,6 +15,7 @@
 #include "seam/name.h"
 #include "seam/policy.h"
 #include "seam/service.h"
+#include "seam/tap.h"
 #include "weft.skel.h"
 #include <unistd.h>
 #include <bpf/bpf.h>

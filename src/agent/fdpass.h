@@ -32,9 +32,8 @@ enum control {
 	CONTROL_FILES,	 /* agent → weft-copier: the folder of its files */
 };
 enum control_want {
-	WANT_NOTHING,
-	WANT_COPIER,  /* the program */
-	WANT_PACKETS, /* and its packet socket: the applier has made weft-copy1 (anew) */
+	WANT_COPIER = 1, /* the program; until weft-agent ends */
+	WANT_PACKETS,	 /* and its packet socket: the applier has made weft-copy1 (anew) */
 };
 enum control_dial { DIAL_HUB, DIAL_RUNTIME }; /* the runtime: whoever runs this node's containers */
 struct control_message {

@@ -30,6 +30,7 @@ enum wire_type {
 	WIRE_READBACK,	/* answered by ROWS (as ADDs), then FAULTS */
 	WIRE_ASK,	/* struct ask, `count` of them; answered by ANSWER */
 	WIRE_LOSE,	/* struct wire_loss; answered by LOST */
+	WIRE_TAPS,	/* nothing follows; fd: a memfd that holds taps (tap/tap.h); answered by TAPPED */
 	/* applier → planner */
 	WIRE_WELCOME, /* struct wire_welcome */
 	WIRE_RESULTS, /* int32_t per row: 0 or -errno; -ECANCELED: not tried */
@@ -38,6 +39,8 @@ enum wire_type {
 			 there */
 	WIRE_LOST,    /* int32_t: 0 or -errno */
 	WIRE_ANSWER,  /* int32_t: 0 or -errno; with 0 the same struct ask, answered */
+	WIRE_TAPPED,  /* int32_t: 0, or -errno: the taps before it are in force; then text up to the end: what
+			 is  not there yet, or what is wrong, a line each */
 	WIRE_TYPE_END,
 };
 
@@ -47,7 +50,7 @@ struct wire_head {
 	uint16_t count;	  /* rows or results that follow */
 	uint32_t txn;	  /* chosen by the planner, repeated in the answers */
 };
-#define WIRE_VERSION 0x57460003u
+#define WIRE_VERSION 0x57460004u
 
 /* `weft fault --loss`: not of the plan; it stays until it is set to 0 or the pod's link goes. */
 struct wire_loss {

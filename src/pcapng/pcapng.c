@@ -4,28 +4,8 @@
 
 #include <errno.h>
 
-enum {
-	BLOCK_INTERFACE = 1,
-	BLOCK_NAMES = 4,
-	BLOCK_STATISTICS = 5,
-	BLOCK_PACKET = 6,
-	BLOCK_SECTION = 0x0a0d0d0a
-};
-enum { MAGIC = 0x1a2b3c4d, NANOSECONDS = 9 };
-enum { OPTION_END = 0, OPTION_COMMENT = 1 };
-enum { SECTION_HARDWARE = 2, SECTION_OS, SECTION_APPLICATION };
-enum { INTERFACE_NAME = 2, INTERFACE_DESCRIPTION = 3, INTERFACE_TSRESOL = 9, INTERFACE_FILTER = 11 };
-enum { PACKET_FLAGS = 2, PACKET_DROPPED = 4, PACKET_ID = 5 };
-enum {
-	STATISTICS_START = 2,
-	STATISTICS_END,
-	STATISTICS_RECEIVED,
-	STATISTICS_DROPPED,
-	STATISTICS_ACCEPTED,
-	STATISTICS_OS_DROPPED,
-	STATISTICS_DELIVERED,
-};
-enum { NAMES_END = 0, NAMES_IP4 = 1, NAMES_IP6 = 2 };
+#include "pcapng/block.h"
+
 static const size_t value_max = 65535, block_max = 0x7fffffff;
 
 /* A block that is being made: what does not fit is noted in r, and the whole block is taken back. */

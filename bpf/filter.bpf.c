@@ -12,6 +12,8 @@ enum {
 	ETH_IP4 = 0x0800,
 	ETH_ARP = 0x0806,
 	ETH_IP6 = 0x86dd,
+	ETH_MPLS = 0x8847,
+	ETH_MPLS_MULTICAST = 0x8848,
 	VLANS_MAX = 4,
 	EXTENSIONS_MAX = 8,
 };
@@ -26,7 +28,9 @@ ALWAYS_INLINE __u64 get64(const __u8 *p)
 	return __builtin_bswap64(*(const __u64 *)p);
 }
 
-ALWAYS_INLINE void transport(struct __sk_buff *skb, struct filter_key *k, __u32 at)
+/* Those that read headers answer whether the packet has them whole up to the transport header, as dissect().
+ */
+ALWAYS_INLINE int transport(struct __sk_buff *skb, struct filter_key *k, __u32 at)
 {
 	__u8 b[4], flags;
 
@@ -35,36 +39,38 @@ ALWAYS_INLINE void transport(struct __sk_buff *skb, struct filter_key *k, __u32 
 	case 17:
 	case 132:
 		if (bpf_skb_load_bytes(skb, at, b, 4))
-			return;
+			return 0;
 		k->sport = get16(b);
 		k->dport = get16(b + 2);
 		k->has |= HAS_PORTS;
-		if (k->proto != 6 || bpf_skb_load_bytes(skb, at + 13, &flags, 1))
-			return;
+		if (k->proto != 6)
+			return 1;
+		if (bpf_skb_load_bytes(skb, at + 13, &flags, 1))
+			return 0;
 		k->tcp_flags = flags;
 		k->has |= HAS_TCP;
-		return;
+		return 1;
 	case 1:
 	case 58:
 		if (bpf_skb_load_bytes(skb, at, b, 2))
-			return;
+			return 0;
 		k->icmp_type = b[0];
 		k->icmp_code = b[1];
 		k->has |= HAS_ICMP;
-		return;
 	}
+	return 1;
 }
 
-ALWAYS_INLINE void ip4(struct __sk_buff *skb, struct filter_key *k, __u32 at)
+ALWAYS_INLINE int ip4(struct __sk_buff *skb, struct filter_key *k, __u32 at)
 {
 	__u8 b[20] __attribute__((aligned(8)));
 	__u32 head;
 
 	if (bpf_skb_load_bytes(skb, at, b, 20))
-		return;
+		return 0;
 	head = (b[0] & 15u) * 4u;
 	if (b[0] >> 4 != 4 || head < 20)
-		return;
+		return 0;
 	k->src[1] = 0xffff00000000ull | (__u32)get16(b + 12) << 16 | get16(b + 14);
 	k->dst[1] = 0xffff00000000ull | (__u32)get16(b + 16) << 16 | get16(b + 18);
 	k->proto = b[9];
@@ -74,8 +80,8 @@ ALWAYS_INLINE void ip4(struct __sk_buff *skb, struct filter_key *k, __u32 at)
 	if (get16(b + 6) & 0x3fff)
 		k->has |= HAS_FRAGMENT;
 	if (get16(b + 6) & 0x1fff)
-		return;
-	transport(skb, k, at + head);
+		return 1;
+	return at + head <= skb->len && transport(skb, k, at + head);
 }
 
 /* RFC 8200: hop-by-hop 0, routing 43, fragment 44, destination options 60, mobility 135, and AH 51 (in
@@ -85,13 +91,13 @@ ALWAYS_INLINE int is_extension(__u8 next)
 	return next == 0 || next == 43 || next == 44 || next == 60 || next == 135 || next == 51;
 }
 
-ALWAYS_INLINE void ip6(struct __sk_buff *skb, struct filter_key *k, __u32 at)
+ALWAYS_INLINE int ip6(struct __sk_buff *skb, struct filter_key *k, __u32 at)
 {
 	__u8 b[40] __attribute__((aligned(8)));
 	__u8 next;
 
 	if (bpf_skb_load_bytes(skb, at, b, 40) || b[0] >> 4 != 6)
-		return;
+		return 0;
 	k->src[0] = get64(b + 8);
 	k->src[1] = get64(b + 16);
 	k->dst[0] = get64(b + 24);
@@ -104,28 +110,28 @@ ALWAYS_INLINE void ip6(struct __sk_buff *skb, struct filter_key *k, __u32 at)
 	for (int i = 0; i < EXTENSIONS_MAX; i++) {
 		if (!is_extension(next)) {
 			k->proto = next;
-			transport(skb, k, at);
-			return;
+			return transport(skb, k, at);
 		}
 		k->has |= HAS_EXTENSION;
 		k->proto = next;
 		if (bpf_skb_load_bytes(skb, at, b, 8))
-			return;
+			return 0;
 		if (next == 44) {
 			k->has |= HAS_FRAGMENT;
 			next = b[0];
 			if (get16(b + 2) & 0xfff8) {
 				k->proto = next;
-				return;
+				return 1;
 			}
 			at += 8;
 		} else {
 			at += next == 51 ? (b[1] + 2u) * 4u : (b[1] + 1u) * 8u;
 			next = b[0];
 			if (at > skb->len)
-				return;
+				return 0;
 		}
 	}
+	return 0;
 }
 
 ALWAYS_INLINE void tag(struct filter_key *k, __u32 i, __u32 tci)
@@ -140,7 +146,7 @@ ALWAYS_INLINE void tag(struct filter_key *k, __u32 i, __u32 tci)
 	}
 }
 
-ALWAYS_INLINE void ethernet(struct __sk_buff *skb, struct filter_key *k)
+ALWAYS_INLINE int ethernet(struct __sk_buff *skb, struct filter_key *k)
 {
 	__u8 b[16] __attribute__((aligned(8)));
 	__u32 at = 14, tags = 0;
@@ -148,7 +154,7 @@ ALWAYS_INLINE void ethernet(struct __sk_buff *skb, struct filter_key *k)
 
 	k->len = skb->len + (skb->vlan_present ? 4 : 0);
 	if (bpf_skb_load_bytes(skb, 0, b, 14))
-		return;
+		return 0;
 	k->dmac = get64(b) >> 16;
 	k->smac = (__u64)get16(b + 6) << 32 | (__u64)get16(b + 8) << 16 | get16(b + 10);
 	k->has = HAS_ETH;
@@ -159,21 +165,22 @@ ALWAYS_INLINE void ethernet(struct __sk_buff *skb, struct filter_key *k)
 		if (type != 0x8100 && type != 0x88a8 && type != 0x9100)
 			break;
 		if (tags == VLANS_MAX || bpf_skb_load_bytes(skb, at, b, 4))
-			return;
+			return 0;
 		tag(k, tags++, get16(b));
 		type = get16(b + 2);
 		at += 4;
 	}
 	if (type < 0x600) /* IEEE 802.3: a length */
-		return;
+		return 1;
 	k->ethertype = type;
 	k->has |= HAS_ETHERTYPE;
 	if (type == ETH_IP4)
-		ip4(skb, k, at);
-	else if (type == ETH_IP6)
-		ip6(skb, k, at);
-	else if (type == ETH_ARP)
+		return ip4(skb, k, at);
+	if (type == ETH_IP6)
+		return ip6(skb, k, at);
+	if (type == ETH_ARP)
 		k->has |= HAS_ARP;
+	return (type != ETH_MPLS && type != ETH_MPLS_MULTICAST) || at + 4 <= skb->len;
 }
 
 SEC("tc")
@@ -181,7 +188,8 @@ int weft_filter(struct __sk_buff *skb)
 {
 	struct filter_frame f = {.ctx = (__u64)(unsigned long)skb};
 
-	ethernet(skb, &f.key);
+	if (ethernet(skb, &f.key))
+		f.key.has |= HAS_WHOLE;
 	/* From here on the appended part; alone, the program says FILTER_MARK. */
 	asm volatile("r8 = %0\n\t"
 		     "r0 = %1\n\t"

@@ -24,6 +24,8 @@ enum filter_has {	       /* what a packet has */
 		  HAS_ARP = 2048,
 		  HAS_FRAGMENT = 4096,	/* it is one */
 		  HAS_EXTENSION = 8192, /* IPv6 extension headers */
+		  HAS_WHOLE = 16384,	/* all up to the transport header is there and makes sense; in the
+					   kernel only */
 };
 
 struct filter_key {	      /* all numbers in host order */

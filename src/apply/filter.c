@@ -9,6 +9,7 @@
 #include "apply/filter_code.h"
 #include "base/own.h"
 #include "filter.skel.h"
+#include "seam/tap.h"
 
 enum { LOG_SIZE = 64 << 10, HEAD_MAX = 4096 };
 
@@ -126,15 +127,28 @@ static int emit_begin(struct emitter *e, bool steps, bool classic, struct buf *w
 	return 0;
 }
 
-int filter_translate(struct filter_code *out, const struct filter_form *set, unsigned n, struct buf *why)
+/* r0: what matched, and of a judge's own bits those that are so. */
+static void emit_answer(struct emitter *e, bool judge)
+{
+	emit(e, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_8, FRAME(matched), 0);
+	if (judge) {
+		emit(e, BPF_ALU | BPF_OR | BPF_K, BPF_REG_0, 0, 0, (int32_t)TAP_ALWAYS);
+		emit(e, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_8, FRAME(key.has), 0);
+		emit(e, BPF_ALU | BPF_AND | BPF_K, BPF_REG_1, 0, 0, HAS_WHOLE);
+		emit(e, BPF_JMP | BPF_JNE | BPF_K, BPF_REG_1, 0, 1, 0);
+		emit(e, BPF_ALU | BPF_OR | BPF_K, BPF_REG_0, 0, 0, (int32_t)TAP_UNPARSABLE);
+	}
+	emit(e, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+}
+
+static int translate(struct filter_code *out, const struct filter_form *set, unsigned n, bool judge,
+		     struct buf *why)
 {
 	struct filter_code code = {};
 	struct emitter e = {.code = &code};
-	bool steps = false, classic = false;
-	int r = n && n <= FILTER_SET_MAX ? 0 : -EINVAL;
+	bool steps = judge, classic = false;
+	int r = 0;
 
-	if (r)
-		buf_printf(why, "a set of %u filters; 1 to %u are taken", n, FILTER_SET_MAX);
 	for (unsigned i = 0; i < n && !r; i++) {
 		r = filter_check(&set[i], why);
 		steps = steps || set[i].steps;
@@ -150,8 +164,7 @@ int filter_translate(struct filter_code *out, const struct filter_form *set, uns
 		emit_end(&e, i);
 		r = e.error;
 	}
-	emit(&e, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_8, FRAME(matched), 0);
-	emit(&e, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
+	emit_answer(&e, judge);
 	r = r ? r : e.error;
 	if (r == -E2BIG)
 		buf_addz(why, "it is too large for one program");
@@ -162,6 +175,25 @@ int filter_translate(struct filter_code *out, const struct filter_form *set, uns
 	else
 		*out = code;
 	return r;
+}
+
+int filter_translate(struct filter_code *out, const struct filter_form *set, unsigned n, struct buf *why)
+{
+	if (!n || n > FILTER_SET_MAX) {
+		buf_printf(why, "a set of %u filters; 1 to %u are taken", n, FILTER_SET_MAX);
+		return -EINVAL;
+	}
+	return translate(out, set, n, false, why);
+}
+
+int filter_translate_judge(struct filter_code *out, const struct filter_form *set, unsigned n,
+			   struct buf *why)
+{
+	if (n > TAP_FILTERS_MAX) {
+		buf_printf(why, "a judge of %u filters; up to %u are taken", n, TAP_FILTERS_MAX);
+		return -EINVAL;
+	}
+	return translate(out, set, n, true, why);
 }
 
 void filter_code_fini(struct filter_code *c)

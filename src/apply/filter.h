@@ -33,6 +33,10 @@ struct filter_code {
 /* Checks and translates a set. 0; -EINVAL; -E2BIG (too large for one program); -ENOMEM; or what the kernel
  * says when the head (bpf/filter.bpf.c) cannot be read. */
 int filter_translate(struct filter_code *out, const struct filter_form *set, unsigned n, struct buf *why);
+/* The same as a judge of taps (seam/tap.h): n up to TAP_FILTERS_MAX, or 0; the answer has TAP_ALWAYS, and
+ * TAP_UNPARSABLE where headers are cut short or contradict themselves. */
+int filter_translate_judge(struct filter_code *out, const struct filter_form *set, unsigned n,
+			   struct buf *why);
 void filter_code_fini(struct filter_code *c);
 
 /* Loads it: descriptor, or -errno with the kernel's reason. type: BPF_PROG_TYPE_SCHED_CLS, or

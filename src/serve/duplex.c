@@ -34,6 +34,7 @@ static void give_up(struct duplex *d)
 {
 	buf_fini(&d->out);
 	d->sent = 0;
+	d->owes = false;
 	shutdown(d->fd, SHUT_RDWR);
 	d->reading = true;
 	watch(d);
@@ -68,9 +69,12 @@ void duplex_flush(struct duplex *d)
 		else
 			buf_clear(&d->out);
 		d->sent = 0;
-	} else if (d->sent > DUPLEX_LOW) {
-		buf_drop(&d->out, d->sent);
-		d->sent = 0;
+	} else {
+		d->owes = true;
+		if (d->sent > DUPLEX_LOW) {
+			buf_drop(&d->out, d->sent);
+			d->sent = 0;
+		}
 	}
 	watch(d);
 }
@@ -78,18 +82,27 @@ void duplex_flush(struct duplex *d)
 static void on_poll(uv_poll_t *p, int status, int events)
 {
 	struct duplex *d = p->data;
-	if (status < 0)
+	bool bad = status < 0;
+	if (bad)
 		d->events = 0; /* the library has stopped it */
-	if (status < 0 || (events & UV_DISCONNECT && d->hangs_up && !d->reading)) {
+	if ((bad || events & UV_DISCONNECT) && d->hangs_up && !d->reading) {
 		end(d);
 		return;
 	}
+	/* Who closes with something unread resets a Unix socket; what it had sent before is there all the
+	 * same, and is read to its end. */
+	if (bad)
+		give_up(d);
 	if (events & UV_WRITABLE) {
 		duplex_flush(d);
-		if (d->open && !d->ended && duplex_pending(d) <= DUPLEX_LOW && d->ops->drained)
-			d->ops->drained(d);
+		if (d->open && !d->ended && duplex_pending(d) <= DUPLEX_LOW) {
+			d->owes = duplex_pending(d);
+			watch(d);
+			if (d->ops->drained)
+				d->ops->drained(d);
+		}
 	}
-	if (d->open && !d->ended && d->reading && events & (UV_READABLE | UV_DISCONNECT))
+	if (d->open && !d->ended && d->reading && (bad || events & (UV_READABLE | UV_DISCONNECT)))
 		read_some(d);
 }
 
@@ -100,7 +113,7 @@ static void watch(struct duplex *d)
 		return;
 	if (!d->ended) {
 		want |= d->reading ? UV_READABLE : 0;
-		want |= duplex_pending(d) ? UV_WRITABLE : 0;
+		want |= duplex_pending(d) || d->owes ? UV_WRITABLE : 0;
 		want |= d->hangs_up && !d->reading ? UV_DISCONNECT : 0;
 	}
 	if (want == d->events)

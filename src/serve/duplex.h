@@ -17,8 +17,9 @@ struct duplex;
 struct duplex_ops { /* all on the loop; each may close the duplex */
 	void (*data)(struct duplex *d, char *p, size_t n);
 	void (*ended)(struct duplex *d); /* end of file or an error: nothing more comes; once */
-	void (*drained)(
-	    struct duplex *d); /* something was sent and at most DUPLEX_LOW bytes wait; may be NULL */
+	/* At most DUPLEX_LOW bytes wait, after some had to: who sent them last does not matter. May be NULL.
+	 */
+	void (*drained)(struct duplex *d);
 };
 
 struct duplex {
@@ -31,7 +32,7 @@ struct duplex {
 	void (*freed)(struct duplex *d);
 	size_t sent;
 	int fd, events;
-	bool reading, open, ended;
+	bool reading, open, ended, owes; /* owes: a drained() is due */
 };
 
 /* fd is connected; it becomes non-blocking, and stays the caller's to close after duplex_close(). Starts to

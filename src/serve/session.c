@@ -14,7 +14,7 @@
 
 enum {
 	ANSWER_MS = 30000,  /* the runtime's answer; missing streams */
-	LINGER_MS = 5000,   /* the client's close after ours */
+	LINGER_MS = 5000,   /* the client's close after ours, once it has taken all that was sent */
 	PING_MS = 15000,    /* quiet before a ping */
 	DEAD_MS = 60000,    /* quiet before the end */
 	STUCK_MS = 3600000, /* a client that reads nothing */
@@ -204,6 +204,7 @@ void session_end(struct session *s, enum ws_status status, const char *reason)
 		return;
 	s->ending = true;
 	s->end_ms = clock_ms() + LINGER_MS;
+	s->drains = true;
 	end_flows(s);
 	if (s->ws)
 		ws_close_frame(&s->client.out, false, status, reason);
@@ -247,6 +248,7 @@ static void on_client_data(struct duplex *d, char *p, size_t n)
 		session_end(s, WS_PROTOCOL, s->ws_in.problem);
 		/* What follows cannot be understood. */
 		s->end_ms = clock_ms() + (uint64_t)(duplex_pending(d) ? 1000 : 0);
+		s->drains = false;
 	}
 }
 
@@ -447,6 +449,9 @@ static void tick_client(struct session *s, uint64_t now)
 	size_t waits = duplex_pending(&s->client);
 	if (!waits)
 		s->moved_ms = now;
+	/* A slow reader gets everything: until then the time does not run. */
+	if (s->ending && s->drains && waits)
+		s->end_ms = now + LINGER_MS;
 	bool late = s->ending && now >= s->end_ms;
 	bool dead = !waits && !s->input_held && now - s->heard_ms > DEAD_MS;
 	bool slow = s->spdy_set && s->kind == SESSION_EXEC && !s->spdy_started &&

@@ -86,6 +86,7 @@ struct session {
 	const char *reason;
 	struct buf message; /* of the refusal */
 	bool upgraded, ending, closed, output_held, input_held, over, spdy_started;
+	bool drains; /* ending: what was sent before counts, and is waited for */
 	uint64_t heard_ms, pinged_ms, moved_ms, end_ms;
 };
 

@@ -100,6 +100,10 @@ def refused(what, code, word, got):
 
 
 EXEC = POD + "one/exec?command=cat&stdin=true&stdout=true"
+# a client that reads nothing until long after the program's end; it is asked further down
+late = ws(POD + "one/exec?command=head&command=-c&command=350000&command=/dev/zero&stdout=true")
+began = time.monotonic()
+
 # handshakes
 refused("no upgrade", 400, "Upgrade request required", ask(EXEC))
 refused("no subprotocol in common", 400, "no subprotocol in common", ws(EXEC, "v1.channel.k8s.io"))
@@ -199,6 +203,12 @@ ok("a client that does not read is made to wait", sent < 16 << 20, sent)
 ok("and costs little memory", rss() - before < 8192, (before, rss()))
 refused("others are served meanwhile", 404, "not found", ask(POD + "none/log"))
 s.close()
+
+time.sleep(max(0, began + 8 - time.monotonic()))
+out, code, _ = Reader(late[0], late[2]).until_close()
+ok("a client that reads seconds after the program's end gets everything, and the status",
+   len(out.get(1, b"")) == 350000 and b"Success" in out.get(3, b"") and code == 1000, (len(out.get(1, b"")), out.get(3), code))
+late[0].close()
 
 # sessions by the hundred
 held, codes = [], {}

@@ -90,6 +90,10 @@ sum=$(md5sum <"$dir/big")
 others="$others $!"
 wait_for grep -q ' port [0-9]' "$dir/web"
 web=$(sed -n 's/.* port \([0-9]*\) .*/\1/p' "$dir/web")
+through() {
+	timeout 60 kubectl exec -i one -- cat <"$dir/big" >"$dir/through" 2>"$dir/err"
+	echo "status $?, $(wc -c <"$dir/through") bytes, $(md5sum <"$dir/through")$(cat "$dir/err")"
+}
 for ws in true false; do
 	export KUBECTL_REMOTE_COMMAND_WEBSOCKETS=$ws KUBECTL_PORT_FORWARD_WEBSOCKETS=$ws
 	[ $ws = true ] && way=WebSocket || way=SPDY
@@ -100,7 +104,7 @@ for ws in true false; do
 command terminated with exit code 3"
 	same "$way: exec -i: 10 MB in" "$(timeout 60 kubectl exec -i one -- md5sum <"$dir/big")" "$sum"
 	same "$way: exec: 10 MB out" "$(timeout 60 kubectl exec one -- cat "$dir/big" | md5sum)" "$sum"
-	same "$way: exec -i: 10 MB through" "$(timeout 60 kubectl exec -i one -- cat <"$dir/big" | md5sum)" "$sum"
+	same "$way: exec -i: 10 MB through" "$(through)" "status 0, 10000000 bytes, $sum"
 	has "$way: exec of what is not there" "$(k exec one -- /none)" "/none: No such file or directory"
 	same "$way: exec -it has a terminal of the right size" "$(python3 test/run/hub_pty.py 40 100 kubectl exec -it one -- sh -c \
 		'sleep 0.3; stty size; tty >/dev/null && echo terminal' | tr -d '\r')" "40 100

@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The wire of exec and port-forward without a socket: the dictionary of SPDY's headers, its frames, those of
- * WebSocket, and the ends of streams that are closed on one side only. */
+ * WebSocket, and the ends of streams that are closed on one side only. And sockets on the loop: back-pressure
+ * that ends, and what a side sent before it closed. */
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include "manifest.h"
+#include "serve/duplex.h"
 #include "serve/spdy.h"
 #include "serve/spdy_dictionary.h"
 #include "serve/ws.h"
@@ -172,6 +177,108 @@ static void frames_of_websocket(void **state)
 	assert_int_not_equal(ws_accept("dGhlIHNhbXBsZSBub25jZ", accept), 0);
 }
 
+struct line {
+	struct duplex d;
+	uv_loop_t loop;
+	int far;
+	size_t got;
+	bool drained, ended, freed;
+};
+
+static void on_data(struct duplex *d, char *p, size_t n)
+{
+	CONTAINER_OF(d, struct line, d)->got += n;
+	(void)p;
+}
+
+static void on_ended(struct duplex *d)
+{
+	CONTAINER_OF(d, struct line, d)->ended = true;
+}
+
+static void on_drained(struct duplex *d)
+{
+	CONTAINER_OF(d, struct line, d)->drained = true;
+}
+
+static void on_freed(struct duplex *d)
+{
+	CONTAINER_OF(d, struct line, d)->freed = true;
+}
+
+static void line_open(struct line *l)
+{
+	static const struct duplex_ops ops = {on_data, on_ended, on_drained};
+	int pair[2];
+
+	*l = (struct line){0};
+	assert_int_equal(uv_loop_init(&l->loop), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	l->far = pair[1];
+	assert_int_equal(duplex_init(&l->d, &l->loop, pair[0], &ops), 0);
+}
+
+static void line_close(struct line *l)
+{
+	duplex_close(&l->d, on_freed);
+	while (!l->freed)
+		uv_run(&l->loop, UV_RUN_ONCE);
+	close(l->d.fd);
+	if (l->far >= 0)
+		close(l->far);
+	assert_int_equal(uv_loop_close(&l->loop), 0);
+}
+
+static void take_all(void *far)
+{
+	static char bytes[1 << 20];
+	size_t left = 2 << 20;
+
+	while (left)
+		left -= (size_t)recv(*(int *)far, bytes, sizeof(bytes), 0);
+}
+
+/* Whoever holds back waits for drained(): it comes also where a later flush, not the loop, sent the rest. */
+static void back_pressure_ends(void **state)
+{
+	(void)state;
+	static char bytes[2 << 20];
+	struct line l;
+	uv_thread_t reader;
+
+	line_open(&l);
+	buf_add(&l.d.out, bytes, sizeof(bytes));
+	duplex_flush(&l.d);
+	assert_true(duplex_pending(&l.d) > DUPLEX_HIGH);
+	assert_int_equal(uv_thread_create(&reader, take_all, &l.far), 0);
+	while (duplex_pending(&l.d))
+		duplex_flush(&l.d);
+	uv_thread_join(&reader);
+	uv_run(&l.loop, UV_RUN_NOWAIT);
+	assert_true(l.drained);
+	line_close(&l);
+}
+
+/* A side that closes with something unread resets the socket; what it sent before is read to its end. */
+static void a_reset_loses_nothing(void **state)
+{
+	(void)state;
+	static char bytes[150000];
+	struct line l;
+
+	line_open(&l);
+	buf_add(&l.d.out, "unread", 6);
+	duplex_flush(&l.d);
+	assert_int_equal(send(l.far, bytes, sizeof(bytes), 0), sizeof(bytes));
+	close(l.far);
+	l.far = -1;
+	for (int i = 0; i < 100 && !l.ended; i++)
+		uv_run(&l.loop, UV_RUN_ONCE);
+	assert_true(l.ended);
+	assert_int_equal(l.got, sizeof(bytes));
+	line_close(&l);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -180,6 +287,8 @@ int main(void)
 	    cmocka_unit_test(frames_of_spdy),
 	    cmocka_unit_test(half_closed),
 	    cmocka_unit_test(frames_of_websocket),
+	    cmocka_unit_test(back_pressure_ends),
+	    cmocka_unit_test(a_reset_loses_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -28,6 +28,13 @@ static const struct field fields[] = {
 };
 static const struct field reverse[] = {{1, 8}, {2, 8}}; /* of REVERSE_PEN; then biflowDirection */
 static const struct field direction = {239, 1};
+static const struct field place[] = {
+    {61, 1},	    /* flowDirection */
+    {58, 2},	    /* vlanId */
+    {10, 4},	    /* ingressInterface */
+    {14, 4},	    /* egressInterface */
+    {82, VARIABLE}, /* interfaceName */
+};
 static const struct field statistics[] = {
     {144, 4}, /* exportingProcessId, the scope */
     {40, 8},  /* exportedOctetTotalCount */
@@ -114,8 +121,8 @@ static void put_foreign(struct ipfix *m, unsigned element, unsigned length, uint
 
 static void put_template(struct ipfix *m, bool is6)
 {
-	size_t count =
-	    2 + ARRAY_LEN(fields) + (m->both_ways ? ARRAY_LEN(reverse) + 1 : 0) + (m->pen ? IPFIX_NAMES : 0);
+	size_t count = 2 + ARRAY_LEN(fields) + (m->both_ways ? ARRAY_LEN(reverse) + 1 : 0) +
+		       (m->pen ? IPFIX_NAMES : 0) + (m->place ? ARRAY_LEN(place) : 0);
 
 	put(m, is6 ? TEMPLATE_6 : TEMPLATE_4, 2);
 	put(m, count, 2);
@@ -129,6 +136,8 @@ static void put_template(struct ipfix *m, bool is6)
 		put_field(m, &direction);
 	for (unsigned i = 0; m->pen && i < IPFIX_NAMES; i++)
 		put_foreign(m, i + 1, VARIABLE, m->pen);
+	for (size_t i = 0; m->place && i < ARRAY_LEN(place); i++)
+		put_field(m, &place[i]);
 }
 
 void ipfix_add_templates(struct ipfix *m)
@@ -168,6 +177,8 @@ static size_t record_size(const struct ipfix *m, const struct ipfix_record *r, b
 	n += m->both_ways ? direction.length : 0;
 	for (unsigned i = 0; m->pen && i < IPFIX_NAMES; i++)
 		n += 1 + name_size(m, r->names[i]);
+	for (size_t i = 0; m->place && i < ARRAY_LEN(place); i++)
+		n += place[i].length == VARIABLE ? 1 + name_size(m, r->place) : place[i].length;
 	return n;
 }
 
@@ -185,6 +196,18 @@ static void put_address(struct ipfix *m, const struct addr *a, bool is6)
 	put_bytes(m, a->b + 16 - n, n);
 }
 
+static void put_place(struct ipfix *m, const struct ipfix_record *r)
+{
+	size_t n = name_size(m, r->place);
+
+	put(m, r->out, 1);
+	put(m, r->vlan, 2);
+	put(m, r->out ? 0 : r->interface, 4);
+	put(m, r->out ? r->interface : 0, 4);
+	put(m, n, 1);
+	put_bytes(m, r->place.p, n);
+}
+
 bool ipfix_add(struct ipfix *m, const struct ipfix_record *r)
 {
 	bool is6 = !addr_is4(&r->from);
@@ -199,7 +222,7 @@ bool ipfix_add(struct ipfix *m, const struct ipfix_record *r)
 	put(m, r->from_port, 2);
 	put(m, r->to_port, 2);
 	put(m, r->proto, 1);
-	put(m, r->dropped ? STATUS_DROPPED : STATUS_FORWARDED, 1);
+	put(m, r->status ? r->status : r->dropped ? STATUS_DROPPED : STATUS_FORWARDED, 1);
 	put(m, r->end_reason, 1);
 	put(m, r->bytes[0], 8);
 	put(m, r->packets[0], 8);
@@ -217,6 +240,8 @@ bool ipfix_add(struct ipfix *m, const struct ipfix_record *r)
 		put(m, n, 1);
 		put_bytes(m, r->names[i].p, n);
 	}
+	if (m->place)
+		put_place(m, r);
 	m->records++;
 	return true;
 }

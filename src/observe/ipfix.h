@@ -34,10 +34,16 @@ struct ipfix_record {
 	uint8_t proto;
 	uint8_t end_reason; /* flowEndReason of RFC 5102: 1 idle, 3 end detected, 4 forced; 0: a drop */
 	bool dropped;
+	uint8_t status;		       /* forwardingStatus (RFC 7270, 4.12); 0: what `dropped` says */
 	uint64_t bytes[2], packets[2]; /* from the initiator, back to it */
 	uint64_t first, last;	       /* ms since 1970 */
 	uint64_t id;
 	struct str names[IPFIX_NAMES];
+	/* where there is a place */
+	bool out;	    /* flowDirection: egress, as the place sees it */
+	uint16_t vlan;	    /* vlanId of the outer tag; 0: none */
+	uint32_t interface; /* ingressInterface or egressInterface, the other is 0 */
+	struct str place;   /* interfaceName: where the packets were seen */
 };
 
 struct ipfix {
@@ -46,6 +52,7 @@ struct ipfix {
 	uint32_t sequence; /* data records of the domain in messages before this one */
 	uint32_t pen;	   /* enterprise number for names; 0: none */
 	bool both_ways;	   /* one record for both, else the fields of the first way only */
+	bool place;	   /* records say where their packets were seen */
 	size_t room;	   /* bytes: IPFIX_MESSAGE_MIN to _MAX */
 	/* of this message */
 	uint32_t records;

@@ -122,15 +122,18 @@ static void keep(void *ctx, int32_t name, int fd)
 static void run(struct process *p)
 {
 	while (!p->end) {
-		struct pollfd fds[2] = {{.fd = CONTROL_FD, .events = POLLIN},
-					{.fd = p->planner, .events = POLLIN}};
+		struct pollfd fds[3] = {{.fd = CONTROL_FD, .events = POLLIN},
+					{.fd = p->planner, .events = POLLIN},
+					{.fd = applier_watch(p->applier), .events = POLLIN}};
 		uint64_t now = clock_ms(), due;
 
 		if (now >= applier_due(p->applier))
 			applier_tick(p->applier);
 		due = applier_due(p->applier);
-		if (poll(fds, 2, due > now ? (int)(due - now) : 0) < 0)
+		if (poll(fds, 3, due > now ? (int)(due - now) : 0) < 0)
 			continue;
+		if (fds[2].revents)
+			applier_look(p->applier);
 		if (fds[0].revents)
 			hear_agent(p);
 		else if (p->planner >= 0 && fds[1].revents)

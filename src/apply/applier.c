@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "apply/state.h"
+#include "apply/tap.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -79,6 +80,8 @@ int applier_new(struct applier **out, const struct applier_options *o, struct bu
 			err = fault_learn(a);
 		if (!err)
 			err = addresses_adopt(a);
+		if (!err)
+			tapping_adopt(a);
 		if (err)
 			buf_printf(why, "cannot take over what is in force: %s", strerror(-err));
 	}
@@ -98,6 +101,7 @@ void applier_free(struct applier **pa)
 	if (!a)
 		return;
 	txn_reset(&a->txn);
+	tapper_free(&a->tapper);
 	sweeper_free(&a->sweeper);
 	pod_links_fini(a);
 	namespaces_fini(a);
@@ -298,6 +302,9 @@ int applier_message(struct applier *a, const void *message, size_t n, const int 
 		case WIRE_LOSE:
 			err = lose(a, h.txn, message, n, send, ctx);
 			break;
+		case WIRE_TAPS:
+			err = n == sizeof(h) ? tapping_take(a, h.txn, fds, nfds, send, ctx) : -EPROTO;
+			break;
 		default:
 			err = -EPROTO;
 		}
@@ -367,6 +374,7 @@ void applier_clean(struct applier *a)
 {
 	int gone = 0;
 
+	tapping_clean(a);
 	addresses_clean(a);
 	routes_clean(a);
 	nl_batch_init(a->batch, a->route_fd);

@@ -46,6 +46,11 @@ void applier_reset(struct applier *a);
 uint64_t applier_due(const struct applier *a);
 void applier_tick(struct applier *a);
 
+/* Readable when interfaces came or went that taps may name: then call applier_look(). -1: nothing is tapped.
+ */
+int applier_watch(const struct applier *a);
+void applier_look(struct applier *a);
+
 /* Descriptors for the observer, in order: BPF maps drop, counter, conn4, conn6, half4, half6, staged,
  * learned, nat, kernel_drop, watching (all read-only), then the rings asked, ended, and one per CPU. Number
  * of descriptors (owned by the caller) or -errno.

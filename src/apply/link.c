@@ -45,6 +45,28 @@ void link_add_veth(struct nl_batch *b, uint32_t index, const char *name, const s
 	mnl_attr_nest_end(nh, info);
 }
 
+void link_add_pair(struct nl_batch *b, const char *name, const char *peer, uint32_t mtu, int *result)
+{
+	struct nlmsghdr *nh = nl_message(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, result, 0);
+	struct nlattr *info, *data, *end;
+
+	put_info(nh, 0);
+	mnl_attr_put_strz(nh, IFLA_IFNAME, name);
+	mnl_attr_put_u32(nh, IFLA_GROUP, WEFT_LINK_GROUP);
+	mnl_attr_put_u32(nh, IFLA_MTU, mtu);
+	info = mnl_attr_nest_start(nh, IFLA_LINKINFO);
+	mnl_attr_put_str(nh, IFLA_INFO_KIND, "veth");
+	data = mnl_attr_nest_start(nh, IFLA_INFO_DATA);
+	end = mnl_attr_nest_start(nh, VETH_INFO_PEER);
+	put_info(nh, 0);
+	mnl_attr_put_strz(nh, IFLA_IFNAME, peer);
+	mnl_attr_put_u32(nh, IFLA_GROUP, WEFT_LINK_GROUP);
+	mnl_attr_put_u32(nh, IFLA_MTU, mtu);
+	mnl_attr_nest_end(nh, end);
+	mnl_attr_nest_end(nh, data);
+	mnl_attr_nest_end(nh, info);
+}
+
 void link_add_vxlan(struct nl_batch *b, const char *name, uint32_t mtu, int *result)
 {
 	struct nlmsghdr *nh = nl_message(b, RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, result, 0);

@@ -18,6 +18,8 @@ enum { WEFT_LINK_GROUP = 0x5746, WEFT_ROUTE_PROTOCOL = 87, VXLAN_PORT = 4789 };
 void link_add_veth(struct nl_batch *b, uint32_t index, const char *name, const struct link_value *v,
 		   int netns_fd, int *result);
 void link_add_vxlan(struct nl_batch *b, const char *name, uint32_t mtu, int *result);
+/* A veth pair with both ends here. */
+void link_add_pair(struct nl_batch *b, const char *name, const char *peer, uint32_t mtu, int *result);
 /* No generated IPv6 address; must come before the link goes up and not in the creating message. */
 void link_no_autoconf(struct nl_batch *b, uint32_t index, int *result);
 void link_up(struct nl_batch *b, uint32_t index, uint32_t mtu, bool noarp, int *result);
@@ -72,11 +74,21 @@ int route_is_local(int fd, const struct addr *a);
 /* neigh.c: a permanent neighbour. */
 void neigh_set(struct nl_batch *b, uint32_t index, const struct addr *a, const uint8_t mac[6], int *result);
 
-/* tc.c: cls_bpf filters at the two hooks of a clsact qdisc; handle and priority are always 1. */
+/* tc.c: cls_bpf filters at the two hooks of a clsact qdisc; priority is always 1, and so is the handle but
+ * for taps, which run before. */
 void tc_clsact(struct nl_batch *b, uint32_t index, int *result);
+/* -EEXIST when it is there already. */
+void tc_clsact_new(struct nl_batch *b, uint32_t index, int *result);
+void tc_clsact_del(struct nl_batch *b, uint32_t index, int *result);
 void tc_filter(struct nl_batch *b, uint32_t index, bool egress, int prog_fd, const char *name, int *result);
 void tc_filter_del(struct nl_batch *b, uint32_t index, bool egress, int *result);
 /* Name of the program at that hook, "" when there is none: 0 or -errno. */
 int tc_filter_get(int fd, uint32_t index, bool egress, char name[32]);
+/* The same for taps. */
+void tc_tap(struct nl_batch *b, uint32_t index, bool egress, int prog_fd, const char *name, int *result);
+void tc_tap_del(struct nl_batch *b, uint32_t index, bool egress, int *result);
+int tc_tap_get(int fd, uint32_t index, bool egress, char name[32]);
+/* Whether anybody has a filter at that hook. */
+bool tc_has_filter(int fd, uint32_t index, bool egress);
 
 #endif

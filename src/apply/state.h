@@ -73,6 +73,7 @@ struct applier {
 	struct gone gone;
 	struct strict strict;
 	VEC(struct announced) announced;
+	struct tapper *tapper; /* NULL: there were no taps yet */
 	struct sweeper *sweeper;
 	struct reaper *reaper;
 	applier_keep *keep; /* may be NULL */
@@ -130,6 +131,14 @@ uint64_t strict_due(const struct applier *a);
 /* Flags for the run of weft_gc that the caller is about to make. */
 uint32_t strict_begin(struct applier *a, bool tick);
 int strict_learn(struct applier *a);
+
+/* tapping.c */
+/* Takes over what an earlier process tapped. */
+void tapping_adopt(struct applier *a);
+/* TAPS with its descriptor, which stays the caller's; answers TAPPED. 0 or -errno of `send`. */
+int tapping_take(struct applier *a, uint32_t txn, const int *fds, unsigned nfds, applier_send *send,
+		 void *ctx);
+void tapping_clean(struct applier *a);
 
 /* device.c */
 int device_open(struct applier *a, const char *uplink, struct buf *why);

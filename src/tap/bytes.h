@@ -23,7 +23,7 @@ struct form_head {
 struct place_head { /* then `directs` times struct tap_direct */
 	uint32_t where, ifindex;
 	char name[TAP_NAME];
-	uint32_t judge, point;
+	uint32_t judge, point, own;
 	uint32_t take[TAP_TAKES];
 	uint32_t directs;
 };

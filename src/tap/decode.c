@@ -56,7 +56,7 @@ static int room(struct reader *r, void **out, uint32_t n, size_t size, size_t le
 
 static int take_form(struct reader *r, struct tap_form *f, uint32_t judge, uint32_t number)
 {
-	struct form_head h;
+	struct form_head h = {0};
 	int err = take(r, &h, sizeof(h));
 	bool steps = h.kind == FORM_STEPS;
 	size_t size = steps ? sizeof(struct filter_step) : sizeof(struct filter_classic);
@@ -166,6 +166,7 @@ static int take_place(struct reader *r, struct tap_place *p, uint32_t judges)
 	p->ifindex = h.ifindex;
 	p->judge = h.judge;
 	p->point = h.point;
+	p->own = h.own;
 	p->directs = h.directs;
 	memcpy(p->name, h.name, sizeof(p->name));
 	memcpy(p->take, h.take, sizeof(p->take));

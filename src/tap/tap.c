@@ -34,6 +34,7 @@ static void encode_place(struct buf *out, const struct tap_place *p)
 			       .ifindex = p->ifindex,
 			       .judge = p->judge,
 			       .point = p->point,
+			       .own = p->own,
 			       .directs = p->directs};
 
 	memcpy(h.name, p->name, sizeof(h.name));
@@ -120,6 +121,8 @@ static void print_place(struct buf *out, const struct tap_place *p)
 		buf_printf(out, "place interface %.*s:", TAP_NAME, p->name);
 	buf_printf(out, " point %u judge %u", p->point, p->judge);
 	print_takes(out, p->take);
+	if (p->own)
+		buf_printf(out, " own 0x%x", p->own);
 	for (uint32_t d = 0; d < p->directs; d++) {
 		buf_printf(out, "; direct %u", p->direct[d].outlet);
 		print_takes(out, p->direct[d].take);

@@ -38,6 +38,7 @@ struct tap_place {
 	char name[TAP_NAME]; /* TAP_AT_INTERFACE; it need not be there yet */
 	uint32_t judge;	     /* index in judges */
 	uint32_t point;	     /* < TAP_POINTS_MAX; of this place alone */
+	uint32_t own;	     /* bits that tell Weft's own copies on their way to a tool */
 	uint32_t take[TAP_TAKES];
 	struct tap_direct direct[TAP_DIRECT_MAX]; /* outlet: a number of outlets */
 	uint32_t directs;

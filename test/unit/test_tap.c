@@ -27,16 +27,20 @@ struct world {
 static void make(struct world *w)
 {
 	*w = (struct world){
-	    .places =
-		{{.where = TAP_AT_INTERFACE, .name = "eth1", .judge = 0, .point = 16383, .take = {1u << 31}},
-		 {.where = TAP_AT_POD,
-		  .ifindex = 10001,
-		  .judge = 1,
-		  .point = 7,
-		  .take = {1, 2, 3, 4},
-		  .directs = 2,
-		  .direct = {{.outlet = 4094, .take = {1}}, {.outlet = 1, .take = {0, 2}}}},
-		 {.where = TAP_AT_POD, .ifindex = 10000, .judge = 1, .point = 0}},
+	    .places = {{.where = TAP_AT_INTERFACE,
+			.name = "eth1",
+			.judge = 0,
+			.point = 16383,
+			.own = 4,
+			.take = {1u << 31}},
+		       {.where = TAP_AT_POD,
+			.ifindex = 10001,
+			.judge = 1,
+			.point = 7,
+			.take = {1, 2, 3, 4},
+			.directs = 2,
+			.direct = {{.outlet = 4094, .take = {1}}, {.outlet = 1, .take = {0, 2}}}},
+		       {.where = TAP_AT_POD, .ifindex = 10000, .judge = 1, .point = 0}},
 	    .outlets = {{.number = 4094, .way = OUTLET_INTERFACE, .name = "tool0", .finish = true},
 			{.number = 1, .way = OUTLET_POD, .ifindex = 10009},
 			{.number = 2, .way = OUTLET_ROUTED, .name = "uplink0"}},
@@ -75,7 +79,7 @@ static void the_same_comes_back(void **state)
 			    "place pod 10000: point 0 judge 1\n"
 			    "place pod 10001: point 7 judge 1 in 0x1 out 0x2 in-dropped 0x3 out-dropped 0x4; "
 			    "direct 4094 in 0x1; direct 1 out 0x2\n"
-			    "place interface eth1: point 16383 judge 0 in 0x80000000\n"
+			    "place interface eth1: point 16383 judge 0 in 0x80000000 own 4\n"
 			    "outlet 1: pod 10009\n"
 			    "outlet 2: routed uplink0\n"
 			    "outlet 4094: interface tool0 finished\n");

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Features of links by ethtool: see offload.h. */
+#include "apply/offload.h"
+
+#include <errno.h>
+#include <linux/ethtool.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include "base/own.h"
+
+enum { FEATURES_MAX = OFFLOAD_BLOCKS * 32 };
+
+struct features {
+	struct ethtool_gfeatures head;
+	struct ethtool_get_features_block blocks[OFFLOAD_BLOCKS];
+};
+struct wanted {
+	struct ethtool_sfeatures head;
+	struct ethtool_set_features_block blocks[OFFLOAD_BLOCKS];
+};
+struct names {
+	struct ethtool_gstrings head;
+	char name[FEATURES_MAX][ETH_GSTRING_LEN];
+};
+struct count {
+	struct ethtool_sset_info head;
+	uint32_t n;
+};
+
+static int call(int fd, const char *name, void *data)
+{
+	struct ifreq r = {.ifr_data = data};
+
+	snprintf(r.ifr_name, sizeof(r.ifr_name), "%s", name);
+	return ioctl(fd, SIOCETHTOOL, &r) < 0 ? -errno : 0;
+}
+
+static int take_names(int fd, const char *link, struct names *out)
+{
+	struct count c = {.head = {.cmd = ETHTOOL_GSSET_INFO, .sset_mask = 1u << ETH_SS_FEATURES}};
+	int err = call(fd, link, &c);
+
+	if (err)
+		return err;
+	if (!c.head.sset_mask || c.n > FEATURES_MAX)
+		return -EOPNOTSUPP;
+	out->head =
+	    (struct ethtool_gstrings){.cmd = ETHTOOL_GSTRINGS, .string_set = ETH_SS_FEATURES, .len = c.n};
+	return call(fd, link, out);
+}
+
+static int set(int fd, const char *link, const struct offload *which, bool on)
+{
+	struct wanted w = {.head = {.cmd = ETHTOOL_SFEATURES, .size = OFFLOAD_BLOCKS}};
+
+	for (unsigned i = 0; i < OFFLOAD_BLOCKS; i++) {
+		w.blocks[i].valid = which->off[i];
+		w.blocks[i].requested = on ? which->off[i] : 0;
+		if (which->off[i])
+			w.head.size = i + 1;
+	}
+	return call(fd, link, &w);
+}
+
+static int switch_off(const char *link, bool (*mine)(const char *feature), struct offload *was)
+{
+	AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	struct features f = {.head = {.cmd = ETHTOOL_GFEATURES, .size = OFFLOAD_BLOCKS}};
+	AUTO_MEM struct names *names = calloc(1, sizeof(*names));
+	int err = fd < 0 ? -errno : names ? take_names(fd, link, names) : -ENOMEM;
+
+	*was = (struct offload){0};
+	if (!err)
+		err = call(fd, link, &f);
+	for (uint32_t i = 0; !err && i < names->head.len; i++) {
+		uint32_t bit = 1u << i % 32;
+
+		names->name[i][ETH_GSTRING_LEN - 1] = '\0';
+		if (f.head.size > i / 32 && f.blocks[i / 32].active & bit && mine(names->name[i]))
+			was->off[i / 32] |= bit;
+	}
+	return err ? err : set(fd, link, was, false);
+}
+
+static bool starts(const char *s, const char *with)
+{
+	return !strncmp(s, with, strlen(with));
+}
+
+static bool is_virtio_strange(const char *feature)
+{
+	if (!starts(feature, "tx-"))
+		return false;
+	if (strstr(feature, "segmentation"))
+		return strcmp(feature, "tx-tcp-segmentation") && strcmp(feature, "tx-tcp6-segmentation") &&
+		       strcmp(feature, "tx-tcp-ecn-segmentation") &&
+		       strcmp(feature, "tx-generic-segmentation");
+	return !strcmp(feature, "tx-gso-list") || !strcmp(feature, "tx-gso-partial") ||
+	       !strcmp(feature, "tx-checksum-sctp") || !strcmp(feature, "tx-checksum-fcoe-crc");
+}
+
+static bool is_unfinished(const char *feature)
+{
+	return starts(feature, "tx-") && (strstr(feature, "segmentation") || starts(feature, "tx-checksum") ||
+					  starts(feature, "tx-gso-"));
+}
+
+int offload_virtio(const char *name)
+{
+	struct offload was;
+
+	return switch_off(name, is_virtio_strange, &was);
+}
+
+int offload_finish(const char *name, struct offload *was)
+{
+	return switch_off(name, is_unfinished, was);
+}
+
+int offload_restore(const char *name, const struct offload *was)
+{
+	AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return fd < 0 ? -errno : set(fd, name, was, true);
+}

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taps put into force: judges become programs in BPF map judge, places become elements of BPF map tap and
+ * programs at interfaces, outlets become elements of BPF map outlet; the links weft-copy0 and weft-copy1
+ * carry copies to weft-copier and back. Each epoch is put in whole or not at all, new things before what
+ * leads to them, old things after. Trusts no taps. Used by the applier and, without a cluster, by
+ * `weft broker` (tap_plain.c). Not thread-safe; one in a network namespace.
+ */
+#ifndef WEFT_APPLY_TAP_H
+#define WEFT_APPLY_TAP_H
+
+#include "tap/tap.h"
+
+#define COPY_OUT_NAME  "weft-copy0"
+#define COPY_BACK_NAME "weft-copy1"
+
+struct tap_kernel {			/* borrowed */
+	int tap, judge, outlet;		/* BPF maps */
+	uint32_t taps, judges, outlets; /* room of them */
+	/* Programs: at tapped interfaces; at weft-copy0's egress and ingress; at weft-copy1's ingress. */
+	int in, out, copy_out, copy_back, copy_stop;
+	uint32_t pods_first, pods_last; /* interfaces that may be pods'; 0, 0: none */
+};
+
+struct tapper;
+/* Takes over what an earlier process left in the BPF maps and at interfaces. 0 or -errno with a sentence;
+ * -EADDRINUSE: another process has taps in this network namespace. */
+int tapper_new(struct tapper **out, const struct tap_kernel *k, struct buf *why);
+/* Lets go; all stays in force. */
+void tapper_free(struct tapper **t);
+/* Takes *taps over when it answers 0: they are in force then, and `said` has a line for each interface that
+ * is not there (yet). Else nothing was changed and `said` is why: -EPERM (a place or outlet that nobody may
+ * name), -EINVAL (a filter), -ENOSPC, -ENOMEM, or what the kernel said. */
+int tapper_apply(struct tapper *t, struct taps *taps, struct buf *said);
+/* Readable when links came or went: then call tapper_look(), which puts taps at those that are wanted. */
+int tapper_fd(const struct tapper *t);
+void tapper_look(struct tapper *t);
+/* What is not there now, as tapper_apply() says it. */
+void tapper_missing(const struct tapper *t, struct buf *out);
+/* Removes everything that it made, of earlier processes too. */
+void tapper_clean(struct tapper *t);
+
+/* tap_plain.c: the programs and BPF maps of taps alone, for a host without a cluster; nothing is pinned. */
+struct tap_plain {
+	struct bpf_object *object;
+	struct tap_kernel kernel;
+	int tapped, outlet_count; /* BPF maps */
+};
+int tap_plain_open(struct tap_plain *p, struct buf *why);
+void tap_plain_close(struct tap_plain *p);
+
+#endif

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Taps at interfaces: finding them by name whenever they come, our programs at their hooks, what outlets
+ * leave to their card, and the pair weft-copy0, weft-copy1. Touches no interface but those, and of others
+ * nothing but its own filters and what it remembers to put back.
+ */
+#include <errno.h>
+#include <linux/if.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include "apply/tap_state.h"
+#include "base/log.h"
+#include "base/own.h"
+
+enum { COPY_MTU = 65535 };
+#define TAP_IN_PROGRAM	"weft_tap_in"
+#define TAP_OUT_PROGRAM "weft_tap_out"
+
+static int fail(struct buf *why, int err, const char *what)
+{
+	buf_printf(why, "%s: %s", what, strerror(-err));
+	return err;
+}
+
+/* --- sockets ---------------------------------------------------------------------------------------- */
+
+static int open_watch(void)
+{
+	struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), err;
+
+	if (fd < 0 || !bind(fd, (const struct sockaddr *)&to, sizeof(to)))
+		return fd < 0 ? -errno : fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+/* A name that is of this network namespace and ends with the process: one tapper in each. */
+static int take_lock(void)
+{
+	static const char name[] = "\0weft-taps";
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), err;
+
+	memcpy(to.sun_path, name, sizeof(name) - 1);
+	if (fd < 0 || !bind(fd, (const struct sockaddr *)&to,
+			    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + sizeof(name) - 1)))
+		return fd < 0 ? -errno : fd;
+	err = -errno;
+	close(fd);
+	return err;
+}
+
+static int adopt(const struct link_info *l, void *ctx)
+{
+	struct tapper *t = ctx;
+	struct tap_device d = {.ifindex = l->index, .tapped = l->index, .stale = true};
+
+	if (!strcmp(l->name, COPY_OUT_NAME) && l->group == WEFT_LINK_GROUP)
+		t->copy_out = l->index;
+	if (l->group == WEFT_LINK_GROUP)
+		return 0;
+	memcpy(d.name, l->name, sizeof(d.name));
+	return vec_push(&t->devices, d);
+}
+
+/* Of all interfaces, those that have our programs already. */
+static int adopt_all(struct tapper *t)
+{
+	int fd = nl_open(), err = fd < 0 ? fd : link_dump(fd, adopt, t);
+	size_t kept = 0;
+
+	VEC_EACH (&t->devices, d) {
+		char in[32] = "", out[32] = "";
+
+		if (!err && !tc_tap_get(t->route, d->ifindex, false, in) &&
+		    !tc_tap_get(t->route, d->ifindex, true, out) &&
+		    (!strcmp(in, TAP_IN_PROGRAM) || !strcmp(out, TAP_OUT_PROGRAM)))
+			t->devices.items[kept++] = *d;
+	}
+	t->devices.len = kept;
+	own_fd(&fd);
+	return err;
+}
+
+int tap_link_open(struct tapper *t, struct buf *why)
+{
+	int err;
+
+	t->lock = take_lock();
+	if (t->lock == -EADDRINUSE)
+		buf_addz(why, "another process of Weft has taps in this network namespace");
+	if (t->lock < 0)
+		return t->lock;
+	t->route = nl_open();
+	t->watch = t->route < 0 ? t->route : open_watch();
+	if (t->watch < 0)
+		return fail(why, t->watch, "cannot open netlink");
+	t->batch = calloc(1, sizeof(*t->batch));
+	err = t->batch ? adopt_all(t) : -ENOMEM;
+	return err ? fail(why, err, "cannot look through the interfaces") : 0;
+}
+
+void tap_link_close(struct tapper *t)
+{
+	own_fd(&t->route);
+	own_fd(&t->watch);
+	own_fd(&t->lock);
+	free(t->batch);
+	vec_free(&t->devices);
+	vec_free(&t->qdiscs);
+}
+
+/* --- the pair --------------------------------------------------------------------------------------- */
+
+static int copy_end(struct tapper *t, const char *name, struct link_info *l, struct buf *why)
+{
+	int err = link_get(t->route, 0, name, l);
+
+	if (!err && (l->group != WEFT_LINK_GROUP || strcmp(l->kind, "veth"))) {
+		buf_printf(why, "an interface that is not ours has the name %s: remove it", name);
+		return -EEXIST;
+	}
+	return err;
+}
+
+int tap_link_copy(struct tapper *t, struct buf *why)
+{
+	const struct tap_kernel *k = &t->kernel;
+	struct nl_batch *b = t->batch;
+	struct link_info out, back;
+	int set = 0, err = copy_end(t, COPY_OUT_NAME, &out, why);
+
+	if (err == -ENODEV) {
+		nl_batch_init(b, t->route);
+		link_add_pair(b, COPY_OUT_NAME, COPY_BACK_NAME, COPY_MTU, &set);
+		nl_send(b);
+		if (set)
+			return fail(why, set, "cannot make " COPY_OUT_NAME " and " COPY_BACK_NAME);
+		err = copy_end(t, COPY_OUT_NAME, &out, why);
+	}
+	if (!err)
+		err = copy_end(t, COPY_BACK_NAME, &back, why);
+	if (err)
+		return why->n ? err : fail(why, err, "cannot find " COPY_OUT_NAME " and " COPY_BACK_NAME);
+	err = offload_virtio(COPY_OUT_NAME);
+	if (err)
+		return fail(why, err, "cannot set the offloads of " COPY_OUT_NAME);
+	nl_batch_init(b, t->route);
+	link_no_autoconf(b, out.index, NULL);
+	link_no_autoconf(b, back.index, NULL);
+	tc_clsact(b, out.index, &set);
+	tc_clsact(b, back.index, &set);
+	tc_filter(b, out.index, true, k->copy_out, "weft_copy_out", &set);
+	tc_filter(b, out.index, false, k->copy_back, "weft_copy_back", &set);
+	tc_filter(b, back.index, false, k->copy_stop, "weft_copy_stop", &set);
+	link_up(b, out.index, COPY_MTU, true, &set);
+	link_up(b, back.index, COPY_MTU, true, &set);
+	nl_send(b);
+	if (set)
+		return fail(why, set, "cannot set " COPY_OUT_NAME " and " COPY_BACK_NAME " up");
+	t->copy_out = out.index;
+	return 0;
+}
+
+/* --- interfaces by name ----------------------------------------------------------------------------- */
+
+struct tap_device *tap_link_device(const struct tapper *t, const char name[TAP_NAME])
+{
+	VEC_EACH (&t->devices, d)
+		if (!strncmp(d->name, name, TAP_NAME))
+			return d;
+	return NULL;
+}
+
+bool tap_link_resolve(struct tapper *t)
+{
+	bool changed = false;
+
+	VEC_EACH (&t->devices, d) {
+		struct link_info l = {0};
+		uint32_t index = link_get(t->route, 0, d->name, &l) ? 0 : l.index;
+		bool ours = index && l.group == WEFT_LINK_GROUP;
+
+		changed = changed || index != d->ifindex || ours != d->ours;
+		if (index != d->ifindex)
+			d->finished =
+			    false; /* another interface: what was remembered went with the old one */
+		d->ifindex = index;
+		d->ours = ours;
+	}
+	return changed;
+}
+
+static void attach(struct tapper *t, struct tap_device *d)
+{
+	struct nl_batch *b = t->batch;
+	int qdisc = 0, set = 0;
+
+	nl_batch_init(b, t->route);
+	tc_clsact_new(b, d->ifindex, &qdisc);
+	tc_tap(b, d->ifindex, false, t->kernel.in, TAP_IN_PROGRAM, &set);
+	tc_tap(b, d->ifindex, true, t->kernel.out, TAP_OUT_PROGRAM, &set);
+	nl_send(b);
+	if (!qdisc && vec_push(&t->qdiscs, d->ifindex))
+		log_warn("clsact of %s will stay", d->name);
+	d->error = set;
+	d->tapped = d->ifindex;
+	d->stale = false;
+}
+
+static void finish(struct tapper *t, struct tap_device *d)
+{
+	struct link_info l;
+	int err;
+
+	if (link_get(t->route, d->ifindex, NULL, &l) || strcmp(l.kind, "veth"))
+		return; /* a card does it by itself */
+	err = offload_finish(d->name, &d->was);
+	if (err)
+		log_warn("%s: packets of tools leave as they came, not split and finished: %s", d->name,
+			 strerror(-err));
+	d->finished = !err;
+}
+
+void tap_link_attach(struct tapper *t)
+{
+	VEC_EACH (&t->devices, d) {
+		if (!d->ifindex || d->ours)
+			continue;
+		if (d->place && (d->tapped != d->ifindex || d->error || d->stale))
+			attach(t, d);
+		if (d->finish && !d->finished)
+			finish(t, d);
+	}
+}
+
+static void detach(struct tapper *t, uint32_t ifindex)
+{
+	struct nl_batch *b = t->batch;
+
+	nl_batch_init(b, t->route);
+	tc_tap_del(b, ifindex, false, NULL);
+	tc_tap_del(b, ifindex, true, NULL);
+	nl_send(b);
+	for (size_t i = 0; i < t->qdiscs.len; i++) {
+		if (t->qdiscs.items[i] != ifindex)
+			continue;
+		nl_batch_init(b, t->route);
+		if (!tc_has_filter(t->route, ifindex, false) && !tc_has_filter(t->route, ifindex, true))
+			tc_clsact_del(b, ifindex, NULL);
+		nl_send(b);
+		vec_remove(&t->qdiscs, i);
+		break;
+	}
+}
+
+void tap_link_detach(struct tapper *t)
+{
+	for (size_t i = 0; i < t->devices.len;) {
+		struct tap_device *d = &t->devices.items[i];
+
+		if (d->tapped && (!d->place || d->ours || d->tapped != d->ifindex)) {
+			detach(t, d->tapped);
+			d->tapped = 0;
+			d->error = 0;
+		}
+		if (d->finished && !d->finish) {
+			offload_restore(d->name, &d->was);
+			d->finished = false;
+		}
+		if (d->place || d->finish || d->named)
+			i++;
+		else
+			vec_remove(&t->devices, i);
+	}
+}
+
+void tap_link_clean(struct tapper *t)
+{
+	VEC_EACH (&t->devices, d)
+		d->place = d->finish = d->named = false;
+	tap_link_detach(t);
+	nl_batch_init(t->batch, t->route);
+	if (t->copy_out)
+		link_del(t->batch, t->copy_out, NULL);
+	nl_send(t->batch);
+	t->copy_out = 0;
+}

@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What a tapper remembers: what the BPF maps hold, which judges stand in which slots, and the interfaces that
+ * taps and outlets name. Private to tap.c, tap_judge.c and tap_link.c.
+ */
+#ifndef WEFT_APPLY_TAP_STATE_H
+#define WEFT_APPLY_TAP_STATE_H
+
+#include "apply/netlink_object.h"
+#include "apply/offload.h"
+#include "apply/tap.h"
+
+struct tap_element { /* of BPF map tap */
+	uint32_t ifindex;
+	struct tap_value value;
+};
+
+struct tap_image {			  /* contents of the BPF maps */
+	VEC(struct tap_element) elements; /* by ifindex */
+	struct outlet_value *outlets;	  /* OUTLETS_MAX + 1 */
+};
+
+struct judge_slot {
+	uint64_t key[2]; /* hashes of what it judges by; 0: not known */
+	bool filled;
+	bool used;   /* by what is in force */
+	bool wanted; /* by what is being put in force */
+};
+
+struct tap_device { /* an interface that a place or an outlet names */
+	char name[TAP_NAME];
+	bool place, finish; /* what is wanted of it */
+	bool ours;	    /* Weft's own: neither is done */
+	bool stale;	    /* its programs are those of an earlier process */
+	bool named;	    /* by what is being put in force */
+	uint32_t ifindex;   /* 0: it is not there */
+	uint32_t tapped;    /* ifindex at which our programs are; 0: none */
+	int error;	    /* of attaching */
+	bool finished;
+	struct offload was;
+};
+
+struct tapper {
+	struct tap_kernel kernel;
+	int route; /* netlink */
+	int watch; /* netlink, links that come and go */
+	int lock;
+	struct nl_batch *batch;
+	uint32_t copy_out; /* ifindex of weft-copy0; 0: not made */
+	struct taps taps;  /* in force */
+	uint32_t *slot_of; /* of its judges */
+	struct tap_image now;
+	struct judge_slot *slots;
+	VEC(struct tap_device) devices;
+	VEC(uint32_t) qdiscs; /* interfaces that have their clsact of us */
+};
+
+/* tap_judge.c: a program in a slot for each judge of taps; those that are there stay. slot_of gets the slots
+ * (judges_n, the caller's). 0 or -errno with why; then what was loaded is taken out again. */
+int tap_judges_load(struct tapper *t, const struct taps *taps, uint32_t *slot_of, struct buf *why);
+/* Wanted slots are the used ones now (`keep`), or are given up. Those that nobody uses any more stay filled
+ * until the next epoch: a packet may be on its way to one. */
+void tap_judges_settle(struct tapper *t, bool keep);
+void tap_judges_clean(struct tapper *t);
+
+/* tap_link.c */
+int tap_link_open(struct tapper *t, struct buf *why); /* sockets, the lock, what was left at interfaces */
+void tap_link_close(struct tapper *t);
+int tap_link_copy(struct tapper *t, struct buf *why); /* the pair weft-copy0, weft-copy1 is there */
+/* Finds the devices' interfaces. True: something changed. */
+bool tap_link_resolve(struct tapper *t);
+/* Programs and offloads where they are wanted; and nowhere else. */
+void tap_link_attach(struct tapper *t);
+void tap_link_detach(struct tapper *t);
+struct tap_device *tap_link_device(const struct tapper *t, const char name[TAP_NAME]);
+void tap_link_clean(struct tapper *t);
+
+#endif

@@ -85,9 +85,10 @@ void tc_filter_del(struct nl_batch *b, uint32_t index, bool egress, int *result)
 /* Name of the program at that hook, "" when there is none: 0 or -errno. */
 int tc_filter_get(int fd, uint32_t index, bool egress, char name[32]);
 /* The same for taps. */
+enum { TC_TAP_NAME = 80 };
 void tc_tap(struct nl_batch *b, uint32_t index, bool egress, int prog_fd, const char *name, int *result);
 void tc_tap_del(struct nl_batch *b, uint32_t index, bool egress, int *result);
-int tc_tap_get(int fd, uint32_t index, bool egress, char name[32]);
+int tc_tap_get(int fd, uint32_t index, bool egress, char name[TC_TAP_NAME]);
 /* Whether anybody has a filter at that hook. */
 bool tc_has_filter(int fd, uint32_t index, bool egress);
 

@@ -57,35 +57,35 @@ static int take_names(int fd, const char *link, struct names *out)
 
 static int set(int fd, const char *link, const struct offload *which, bool on)
 {
-	struct wanted w = {.head = {.cmd = ETHTOOL_SFEATURES, .size = OFFLOAD_BLOCKS}};
+	struct wanted w = {.head = {.cmd = ETHTOOL_SFEATURES, .size = which->blocks}};
 
 	for (unsigned i = 0; i < OFFLOAD_BLOCKS; i++) {
-		w.blocks[i].valid = which->off[i];
-		w.blocks[i].requested = on ? which->off[i] : 0;
-		if (which->off[i])
-			w.head.size = i + 1;
+		w.blocks[i].valid = which->bits[i];
+		w.blocks[i].requested = on ? which->bits[i] : 0;
 	}
 	return call(fd, link, &w);
 }
 
-static int switch_off(const char *link, bool (*mine)(const char *feature), struct offload *was)
+/* Those that are on and `mine`. */
+static int find(int fd, const char *link, bool (*mine)(const char *feature), struct offload *out)
 {
-	AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	struct features f = {.head = {.cmd = ETHTOOL_GFEATURES, .size = OFFLOAD_BLOCKS}};
 	AUTO_MEM struct names *names = calloc(1, sizeof(*names));
 	int err = fd < 0 ? -errno : names ? take_names(fd, link, names) : -ENOMEM;
 
-	*was = (struct offload){0};
+	*out = (struct offload){0};
 	if (!err)
 		err = call(fd, link, &f);
+	if (!err)
+		out->blocks = (names->head.len + 31) / 32;
 	for (uint32_t i = 0; !err && i < names->head.len; i++) {
 		uint32_t bit = 1u << i % 32;
 
 		names->name[i][ETH_GSTRING_LEN - 1] = '\0';
-		if (f.head.size > i / 32 && f.blocks[i / 32].active & bit && mine(names->name[i]))
-			was->off[i / 32] |= bit;
+		if (f.blocks[i / 32].active & bit && mine(names->name[i]))
+			out->bits[i / 32] |= bit;
 	}
-	return err ? err : set(fd, link, was, false);
+	return err;
 }
 
 static bool starts(const char *s, const char *with)
@@ -111,21 +111,29 @@ static bool is_unfinished(const char *feature)
 					  starts(feature, "tx-gso-"));
 }
 
-int offload_virtio(const char *name)
-{
-	struct offload was;
-
-	return switch_off(name, is_virtio_strange, &was);
-}
-
-int offload_finish(const char *name, struct offload *was)
-{
-	return switch_off(name, is_unfinished, was);
-}
-
-int offload_restore(const char *name, const struct offload *was)
+static int ask(const char *name, bool (*mine)(const char *feature), struct offload *out)
 {
 	AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
-	return fd < 0 ? -errno : set(fd, name, was, true);
+	return find(fd, name, mine, out);
+}
+
+int offload_virtio(const char *name)
+{
+	struct offload strange;
+	int err = ask(name, is_virtio_strange, &strange);
+
+	return err ? err : offload_set(name, &strange, false);
+}
+
+int offload_unfinished(const char *name, struct offload *out)
+{
+	return ask(name, is_unfinished, out);
+}
+
+int offload_set(const char *name, const struct offload *which, bool on)
+{
+	AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	return set(fd, name, which, on);
 }

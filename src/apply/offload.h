@@ -11,15 +11,16 @@
 
 enum { OFFLOAD_BLOCKS = 4 };
 struct offload {
-	uint32_t off[OFFLOAD_BLOCKS]; /* what we switched off, by the kernel's numbers */
+	uint32_t bits[OFFLOAD_BLOCKS]; /* features, by the kernel's numbers */
+	uint32_t blocks;	       /* of them that this kernel has */
 };
 
 /* What a virtio header cannot say goes off, so that the kernel does it before the link: all but TCP's
  * segments and the plain checksum. 0 or -errno. */
 int offload_virtio(const char *name);
-/* Everything goes off: what leaves is as on the wire. *was gets what was on. 0 or -errno. */
-int offload_finish(const char *name, struct offload *was);
-/* Puts it back. 0 or -errno. */
-int offload_restore(const char *name, const struct offload *was);
+/* What is on of all that must be off so that packets leave as on the wire. 0 or -errno. */
+int offload_unfinished(const char *name, struct offload *out);
+/* Switches that off, or on again. 0 or -errno. */
+int offload_set(const char *name, const struct offload *which, bool on);
 
 #endif

@@ -56,10 +56,39 @@ static int take_lock(void)
 	return err;
 }
 
+static bool is_finished(const struct tap_device *d)
+{
+	return d->off.blocks != 0;
+}
+
+/* Name of our program at an interface's egress, with what there is to be put back. */
+static void record(const struct tap_device *d, char out[TC_TAP_NAME])
+{
+	const uint32_t *b = d->off.bits;
+	int n = snprintf(out, TC_TAP_NAME, "%s%s", TAP_OUT_PROGRAM, d->qdisc ? " qdisc" : "");
+
+	if (is_finished(d))
+		snprintf(out + n, TC_TAP_NAME - (size_t)n, " %x.%x.%x.%x/%u", b[0], b[1], b[2], b[3],
+			 d->off.blocks);
+}
+
+static void read_record(const char *name, struct tap_device *d)
+{
+	const char *p = name + strlen(TAP_OUT_PROGRAM);
+	uint32_t *b = d->off.bits;
+
+	d->qdisc = !strncmp(p, " qdisc", 6);
+	if (d->qdisc)
+		p += 6;
+	if (sscanf(p, " %x.%x.%x.%x/%u", &b[0], &b[1], &b[2], &b[3], &d->off.blocks) != 5 ||
+	    d->off.blocks > OFFLOAD_BLOCKS)
+		d->off = (struct offload){0};
+}
+
 static int adopt(const struct link_info *l, void *ctx)
 {
 	struct tapper *t = ctx;
-	struct tap_device d = {.ifindex = l->index, .tapped = l->index, .stale = true};
+	struct tap_device d = {.ifindex = l->index, .at = l->index, .stale = true};
 
 	if (!strcmp(l->name, COPY_OUT_NAME) && l->group == WEFT_LINK_GROUP)
 		t->copy_out = l->index;
@@ -72,19 +101,23 @@ static int adopt(const struct link_info *l, void *ctx)
 /* Of all interfaces, those that have our programs already. */
 static int adopt_all(struct tapper *t)
 {
-	int fd = nl_open(), err = fd < 0 ? fd : link_dump(fd, adopt, t);
+	int err = link_dump(t->route, adopt, t);
 	size_t kept = 0;
 
 	VEC_EACH (&t->devices, d) {
-		char in[32] = "", out[32] = "";
+		char in[TC_TAP_NAME] = "", out[TC_TAP_NAME] = "";
 
-		if (!err && !tc_tap_get(t->route, d->ifindex, false, in) &&
-		    !tc_tap_get(t->route, d->ifindex, true, out) &&
-		    (!strcmp(in, TAP_IN_PROGRAM) || !strcmp(out, TAP_OUT_PROGRAM)))
-			t->devices.items[kept++] = *d;
+		if (err || tc_tap_get(t->route, d->ifindex, false, in) ||
+		    tc_tap_get(t->route, d->ifindex, true, out))
+			continue;
+		d->in = !strcmp(in, TAP_IN_PROGRAM);
+		if (!strncmp(out, TAP_OUT_PROGRAM, strlen(TAP_OUT_PROGRAM)))
+			read_record(out, d);
+		else if (!d->in)
+			continue;
+		t->devices.items[kept++] = *d;
 	}
 	t->devices.len = kept;
-	own_fd(&fd);
 	return err;
 }
 
@@ -113,7 +146,6 @@ void tap_link_close(struct tapper *t)
 	own_fd(&t->lock);
 	free(t->batch);
 	vec_free(&t->devices);
-	vec_free(&t->qdiscs);
 }
 
 /* --- the pair --------------------------------------------------------------------------------------- */
@@ -189,75 +221,100 @@ bool tap_link_resolve(struct tapper *t)
 
 		changed = changed || index != d->ifindex || ours != d->ours;
 		if (index != d->ifindex)
-			d->finished =
-			    false; /* another interface: what was remembered went with the old one */
+			d->off = (struct offload){0}; /* it went with the interface */
 		d->ifindex = index;
 		d->ours = ours;
 	}
 	return changed;
 }
 
-static void attach(struct tapper *t, struct tap_device *d)
-{
-	struct nl_batch *b = t->batch;
-	int qdisc = 0, set = 0;
-
-	nl_batch_init(b, t->route);
-	tc_clsact_new(b, d->ifindex, &qdisc);
-	tc_tap(b, d->ifindex, false, t->kernel.in, TAP_IN_PROGRAM, &set);
-	tc_tap(b, d->ifindex, true, t->kernel.out, TAP_OUT_PROGRAM, &set);
-	nl_send(b);
-	if (!qdisc && vec_push(&t->qdiscs, d->ifindex))
-		log_warn("clsact of %s will stay", d->name);
-	d->error = set;
-	d->tapped = d->ifindex;
-	d->stale = false;
-}
-
-static void finish(struct tapper *t, struct tap_device *d)
+/* What is to be switched off there; nothing: that it is no veth. A card does it by itself. */
+static void look_at_offloads(const struct tapper *t, const struct tap_device *d, struct offload *out)
 {
 	struct link_info l;
 	int err;
 
+	*out = (struct offload){0};
 	if (link_get(t->route, d->ifindex, NULL, &l) || strcmp(l.kind, "veth"))
-		return; /* a card does it by itself */
-	err = offload_finish(d->name, &d->was);
-	if (err)
-		log_warn("%s: packets of tools leave as they came, not split and finished: %s", d->name,
-			 strerror(-err));
-	d->finished = !err;
+		return;
+	err = offload_unfinished(d->name, out);
+	if (!err)
+		return;
+	*out = (struct offload){0};
+	log_warn("%s: packets of tools leave as they came, not split and finished: %s", d->name,
+		 strerror(-err));
+}
+
+static void put_programs(struct tapper *t, struct tap_device *d)
+{
+	struct nl_batch *b = t->batch;
+	char name[TC_TAP_NAME];
+	int qdisc = 0, set = 0;
+
+	if (d->at != d->ifindex) {
+		nl_batch_init(b, t->route);
+		tc_clsact_new(b, d->ifindex, &qdisc);
+		nl_send(b);
+		d->qdisc = !qdisc;
+		d->in = false;
+	}
+	record(d, name);
+	nl_batch_init(b, t->route);
+	tc_tap(b, d->ifindex, true, t->kernel.out, name, &set);
+	if (d->place)
+		tc_tap(b, d->ifindex, false, t->kernel.in, TAP_IN_PROGRAM, &set);
+	else if (d->in)
+		tc_tap_del(b, d->ifindex, false, NULL);
+	nl_send(b);
+	d->in = d->place;
+	d->error = set;
+	d->at = d->ifindex;
+	d->stale = false;
+}
+
+static void attach(struct tapper *t, struct tap_device *d)
+{
+	bool finish = d->finish && !is_finished(d), restore = !d->finish && is_finished(d);
+
+	if (d->at == d->ifindex && d->in == d->place && !d->error && !d->stale && !finish && !restore)
+		return;
+	if (finish)
+		look_at_offloads(t, d, &d->off);
+	if (restore) {
+		offload_set(d->name, &d->off, true);
+		d->off = (struct offload){0};
+	}
+	/* First what is to be put back is written down, then it is changed. */
+	put_programs(t, d);
+	if (finish && is_finished(d))
+		offload_set(d->name, &d->off, false);
 }
 
 void tap_link_attach(struct tapper *t)
 {
-	VEC_EACH (&t->devices, d) {
-		if (!d->ifindex || d->ours)
-			continue;
-		if (d->place && (d->tapped != d->ifindex || d->error || d->stale))
+	VEC_EACH (&t->devices, d)
+		if (d->ifindex && !d->ours && (d->place || d->finish))
 			attach(t, d);
-		if (d->finish && !d->finished)
-			finish(t, d);
-	}
 }
 
-static void detach(struct tapper *t, uint32_t ifindex)
+static void detach(struct tapper *t, struct tap_device *d)
 {
 	struct nl_batch *b = t->batch;
 
+	if (is_finished(d) && d->at == d->ifindex)
+		offload_set(d->name, &d->off, true);
 	nl_batch_init(b, t->route);
-	tc_tap_del(b, ifindex, false, NULL);
-	tc_tap_del(b, ifindex, true, NULL);
+	tc_tap_del(b, d->at, false, NULL);
+	tc_tap_del(b, d->at, true, NULL);
 	nl_send(b);
-	for (size_t i = 0; i < t->qdiscs.len; i++) {
-		if (t->qdiscs.items[i] != ifindex)
-			continue;
-		nl_batch_init(b, t->route);
-		if (!tc_has_filter(t->route, ifindex, false) && !tc_has_filter(t->route, ifindex, true))
-			tc_clsact_del(b, ifindex, NULL);
-		nl_send(b);
-		vec_remove(&t->qdiscs, i);
-		break;
-	}
+	nl_batch_init(b, t->route);
+	if (d->qdisc && !tc_has_filter(t->route, d->at, false) && !tc_has_filter(t->route, d->at, true))
+		tc_clsact_del(b, d->at, NULL);
+	nl_send(b);
+	d->off = (struct offload){0};
+	d->in = d->qdisc = false;
+	d->at = 0;
+	d->error = 0;
 }
 
 void tap_link_detach(struct tapper *t)
@@ -265,16 +322,9 @@ void tap_link_detach(struct tapper *t)
 	for (size_t i = 0; i < t->devices.len;) {
 		struct tap_device *d = &t->devices.items[i];
 
-		if (d->tapped && (!d->place || d->ours || d->tapped != d->ifindex)) {
-			detach(t, d->tapped);
-			d->tapped = 0;
-			d->error = 0;
-		}
-		if (d->finished && !d->finish) {
-			offload_restore(d->name, &d->was);
-			d->finished = false;
-		}
-		if (d->place || d->finish || d->named)
+		if (d->at && ((!d->place && !d->finish) || d->ours || d->at != d->ifindex))
+			detach(t, d);
+		if (d->named)
 			i++;
 		else
 			vec_remove(&t->devices, i);

@@ -13,6 +13,7 @@
 #include "apply/pin.h"
 #include "apply/tap.h"
 #include "base/log.h"
+#include "base/own.h"
 /* Generated text that mixes int and size_t. */
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
@@ -26,6 +27,7 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 
 	if (level != LIBBPF_WARN)
 		return 0;
+
 	vsnprintf(text, sizeof(text), fmt, ap);
 	text[strcspn(text, "\n")] = '\0';
 	log_warn("%s", text);
@@ -34,7 +36,8 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 
 static const char *const programs[] = {"weft_tap_in", "weft_tap_out", "weft_copy_out", "weft_copy_back",
 				       "weft_copy_stop"};
-static const char *const maps[] = {"tap", "judge", "tapped", "outlet", "outlet_count"};
+static const char *const maps[] = {"tap",	   "judge",	   "tapped", "outlet",
+				   "outlet_count", "copy_scratch", "counter"};
 
 static bool is_among(const char *name, const char *const *list, size_t n)
 {
@@ -50,8 +53,9 @@ static void choose(struct bpf_object *o)
 	struct bpf_map *m;
 
 	bpf_object__for_each_program(p, o)
-	    bpf_program__set_autoload(p, is_among(bpf_program__name(p), programs, 5));
-	bpf_object__for_each_map(m, o) bpf_map__set_autocreate(m, is_among(bpf_map__name(m), maps, 5));
+	    bpf_program__set_autoload(p, is_among(bpf_program__name(p), programs, ARRAY_LEN(programs)));
+	bpf_object__for_each_map(m, o) bpf_map__set_autocreate(
+	    m, bpf_map__is_internal(m) || is_among(bpf_map__name(m), maps, ARRAY_LEN(maps)));
 }
 
 static int program(const struct bpf_object *o, const char *name)

@@ -34,10 +34,12 @@ struct tap_device { /* an interface that a place or an outlet names */
 	bool stale;	    /* its programs are those of an earlier process */
 	bool named;	    /* by what is being put in force */
 	uint32_t ifindex;   /* 0: it is not there */
-	uint32_t tapped;    /* ifindex at which our programs are; 0: none */
 	int error;	    /* of attaching */
-	bool finished;
-	struct offload was;
+	/* What was done there. The name of our egress program tells it to the next process. */
+	uint32_t at; /* ifindex at which our programs are; 0: none */
+	bool in;     /* at both hooks; else at egress only */
+	bool qdisc;  /* its clsact is ours */
+	struct offload off;
 };
 
 struct tapper {
@@ -52,7 +54,6 @@ struct tapper {
 	struct tap_image now;
 	struct judge_slot *slots;
 	VEC(struct tap_device) devices;
-	VEC(uint32_t) qdiscs; /* interfaces that have their clsact of us */
 };
 
 /* tap_judge.c: a program in a slot for each judge of taps; those that are there stay. slot_of gets the slots

@@ -98,7 +98,8 @@ void tc_tap_del(struct nl_batch *b, uint32_t index, bool egress, int *result)
 
 struct found {
 	uint32_t handle;
-	char *name; /* of 32 bytes */
+	char *name;
+	size_t size;
 };
 
 static int take_name(const struct nlmsghdr *nh, void *ctx)
@@ -117,7 +118,7 @@ static int take_name(const struct nlmsghdr *nh, void *ctx)
 		{
 			size_t n = mnl_attr_get_payload_len(inner);
 
-			if (mnl_attr_get_type(inner) != TCA_BPF_NAME || n > 31)
+			if (mnl_attr_get_type(inner) != TCA_BPF_NAME || n >= found->size)
 				continue;
 			memcpy(found->name, mnl_attr_get_payload(inner), n);
 			found->name[n] = '\0';
@@ -126,11 +127,11 @@ static int take_name(const struct nlmsghdr *nh, void *ctx)
 	return 0;
 }
 
-static int get_name(int fd, uint32_t index, bool egress, uint32_t handle, char name[32])
+static int get_name(int fd, uint32_t index, bool egress, uint32_t handle, char *name, size_t size)
 {
 	char buf[256] __attribute__((aligned(8)));
 	struct nlmsghdr *nh = mnl_nlmsg_put_header(buf);
-	struct found found = {handle, name};
+	struct found found = {handle, name, size};
 	int err;
 
 	name[0] = '\0';
@@ -162,10 +163,10 @@ bool tc_has_filter(int fd, uint32_t index, bool egress)
 
 int tc_filter_get(int fd, uint32_t index, bool egress, char name[32])
 {
-	return get_name(fd, index, egress, HANDLE, name);
+	return get_name(fd, index, egress, HANDLE, name, 32);
 }
 
-int tc_tap_get(int fd, uint32_t index, bool egress, char name[32])
+int tc_tap_get(int fd, uint32_t index, bool egress, char name[TC_TAP_NAME])
 {
-	return get_name(fd, index, egress, HANDLE_TAP, name);
+	return get_name(fd, index, egress, HANDLE_TAP, name, TC_TAP_NAME);
 }

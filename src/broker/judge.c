@@ -6,6 +6,7 @@
 
 #include "base/own.h"
 #include "filter/dissect.h"
+#include "filter/index.h"
 
 /* Maps of a point have positions, in the broker's order: what `except` names stands before, rest last. Sets
  * of maps are bits by position: a filter that matches brings all its maps at once. Captures come last. */
@@ -14,7 +15,8 @@ struct point {
 	uint32_t n, first_rest, first_aside;
 	uint32_t *filters; /* that its maps have, each once */
 	uint32_t filters_n;
-	uint64_t *asked;     /* the same as bits */
+	struct filter_index *index; /* of them, by their place in the list */
+	uint64_t *asked;	    /* the same as bits */
 	uint64_t *by_filter; /* for each filter of the broker: its maps */
 	uint64_t *always;    /* maps without a filter */
 	uint64_t *in, *out, *forwarded, *dropped;
@@ -26,6 +28,7 @@ struct judge {
 	const struct broker *b;
 	struct group **groups;
 	/* Of the packet at hand. */
+	uint64_t *ask;		   /* filters of the point that can match */
 	uint64_t *candidates;	   /* positions */
 	uint64_t *took;		   /* maps */
 	uint64_t *due, *in_groups; /* tool ports, groups */
@@ -62,6 +65,7 @@ int judge_new(struct judge **out, const struct broker *b)
 	if (!j)
 		return -ENOMEM;
 	j->b = b;
+	j->ask = calloc(words(b->filters_n), sizeof(uint64_t));
 	j->candidates = calloc(words(b->maps_n), sizeof(uint64_t));
 	j->took = calloc(words(b->maps_n), sizeof(uint64_t));
 	j->due = calloc(words(b->ports_n), sizeof(uint64_t));
@@ -69,7 +73,7 @@ int judge_new(struct judge **out, const struct broker *b)
 	j->maps = calloc((size_t)b->maps_n + 1, sizeof(uint32_t));
 	j->ports = calloc((size_t)b->ports_n + 1, sizeof(uint32_t));
 	j->groups = calloc((size_t)b->groups_n + 1, sizeof(*j->groups));
-	if (!j->candidates || !j->took || !j->due || !j->in_groups || !j->maps || !j->ports || !j->groups)
+	if (!j->ask || !j->candidates || !j->took || !j->due || !j->in_groups || !j->maps || !j->ports || !j->groups)
 		r = -ENOMEM;
 	for (uint32_t i = 0; !r && i < b->groups_n; i++)
 		r = group_new(&j->groups[i], b, &b->groups[i]);
@@ -90,6 +94,7 @@ void judge_free(struct judge **jp)
 	for (uint32_t i = 0; j->groups && i < j->b->groups_n; i++)
 		group_free(&j->groups[i]);
 	free(j->groups);
+	free(j->ask);
 	free(j->candidates);
 	free(j->took);
 	free(j->due);
@@ -171,17 +176,32 @@ static bool point_room(struct point *p, const struct broker *b)
 	return good;
 }
 
+static int make_index(struct point *p, const struct broker *b)
+{
+	const struct filter **filters = calloc((size_t)p->filters_n + 1, sizeof(struct filter *));
+	int r;
+
+	if (!filters)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < p->filters_n; i++)
+		filters[i] = b->filters[p->filters[i]].filter;
+	r = filter_index_new(&p->index, filters, p->filters_n);
+	free(filters);
+	return r;
+}
+
 int point_new(struct point **out, const struct broker *b, const uint32_t *sources, uint32_t n)
 {
 	struct point *p = calloc(1, sizeof(*p));
+	bool good = p && point_room(p, b);
 
-	if (!p || !point_room(p, b)) {
+	for (uint32_t i = 0; good && i < b->maps_n; i++)
+		if (is_from(&b->maps[b->order[i]], sources, n))
+			place_map(p, b, b->order[i]);
+	if (!good || make_index(p, b)) {
 		point_free(&p);
 		return -ENOMEM;
 	}
-	for (uint32_t i = 0; i < b->maps_n; i++)
-		if (is_from(&b->maps[b->order[i]], sources, n))
-			place_map(p, b, b->order[i]);
 	*out = p;
 	return 0;
 }
@@ -194,6 +214,7 @@ void point_free(struct point **pp)
 		return;
 	free(p->maps);
 	free(p->filters);
+	filter_index_free(&p->index);
 	free(p->asked);
 	free(p->by_filter);
 	free(p->always);
@@ -231,13 +252,15 @@ static void find_candidates(struct judge *j, const struct point *at, unsigned di
 	size_t n = words(j->b->maps_n), used = words(at->n);
 
 	memcpy(j->candidates, at->always, used * sizeof(uint64_t));
-	for (uint32_t i = 0; i < at->filters_n; i++) {
-		uint32_t f = at->filters[i];
+	filter_index_look(at->index, &j->head, j->ask);
+	for (size_t i = 0; i < words(at->filters_n); i++)
+		for (uint64_t left = j->ask[i]; left; left &= left - 1) {
+			uint32_t f = at->filters[i * 64 + (uint32_t)__builtin_ctzll(left)];
 
-		if (filter_dissected(j->b->filters[f].filter, &j->packet, &j->head))
-			for (size_t w = 0; w < used; w++)
-				j->candidates[w] |= at->by_filter[f * n + w];
-	}
+			if (filter_dissected(j->b->filters[f].filter, &j->packet, &j->head))
+				for (size_t w = 0; w < used; w++)
+					j->candidates[w] |= at->by_filter[f * n + w];
+		}
 	for (size_t w = 0; w < used; w++)
 		j->candidates[w] &= ((direction & BROKER_DIRECTION_IN ? at->in[w] : 0) |
 				     (direction & BROKER_DIRECTION_OUT ? at->out[w] : 0)) &

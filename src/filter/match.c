@@ -16,7 +16,7 @@ static bool put(uint64_t *out, uint64_t v, bool there)
 	return there;
 }
 
-static bool packet_number(const struct dissected *d, enum field_id f, enum side side, uint64_t *out)
+bool match_number(const struct dissected *d, enum field_id f, enum side side, uint64_t *out)
 {
 	unsigned has = d->has;
 
@@ -162,7 +162,7 @@ static bool number(const struct subject *s, enum field_id f, enum side side, uin
 	}
 	if (s->packet && (f == FIELD_VERDICT || f == FIELD_REASON))
 		return s->record && record_number(s->record, f, side, out);
-	return s->packet ? packet_number(s->packet, f, side, out) : record_number(s->record, f, side, out);
+	return s->packet ? match_number(s->packet, f, side, out) : record_number(s->record, f, side, out);
 }
 
 static bool address(const struct subject *s, enum field_id f, enum side side, struct addr *out)

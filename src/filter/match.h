@@ -22,6 +22,8 @@ struct memo {
 };
 
 bool node_match(const struct node *n, const struct subject *s);
+/* What the packet's headers say for a field of numbers; false: it is not there, or they do not say. */
+bool match_number(const struct dissected *d, enum field_id f, enum side side, uint64_t *out);
 /* What the subject has of a test's field at that side, as its values are written; false: it has none, or the
  * field is a flag or a text. */
 bool node_value(const struct node *n, const struct subject *s, enum side side, struct value *out);

@@ -51,6 +51,7 @@ ROWS = [
     Row("flows", 180, "flow records for everything: what they cost, what is lost", rows_flows.FLOWS, rows_flows.flows),
     Row("history", 120, "a million flow records asked with filters", rows_history.HISTORY, rows_history.history),
     Row("broker", 180, "the packet broker over capture files", rows_broker.BROKER, rows_broker.broker),
+    Row("judge", 60, "judging a packet by 1 to 1,000 maps", rows_broker.JUDGE, rows_broker.judge),
     Row("chain", 180, "what a tool port does to its copies, on one core", rows_chain.CHAIN, rows_chain.chain),
     Row("questions", 120, "a million reachability questions", rows_cluster.QUESTIONS, rows_cluster.questions),
 ]

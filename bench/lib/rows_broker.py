@@ -9,13 +9,16 @@ import struct
 import subprocess
 import tempfile
 
-from .net import Failed, need
+from .net import Failed, need, run_json, tool
 from .report import number, ratio_finding, spread
 from .stats import median
 
 BROKER = [("the broker over a capture: one map with a pcap expression, a tenth of the packets taken", "≤ 2 × the CPU of tcpdump -r -w (ours)"),
           ("the broker over a capture: 1,000 maps with filters of their own, one taken", "≤ 1/3 of the CPU of tcpdump -r -w, once for each filter (ours)"),
           ("the broker over a capture: 1,000 maps that share ten filters", "≤ 2 × ten maps with these filters (ours)")]
+JUDGE = [("judging a packet by maps in memory, 1 → 1,000 maps with ports of their own", "≤ 2 × one map"),
+         ("judging a packet by maps in memory, 1 → 1,000 maps of four kinds", "≤ 2 × one map"),
+         ("judging a packet by 1,000 maps with ports of their own", "≤ 1/20 of libpcap, filter by filter (ours)")]
 WEFT = os.path.join(os.environ.get("BUILD", "build"), "src/cli/weft")
 
 
@@ -78,3 +81,19 @@ def broker(effort):
             ratio_finding(*BROKER[1], each, spread(samples["thousand"], "ns a packet"), f"{number(1000 * median(samples['tcpdump']))} ns a packet, 1,000 runs",
                           most=1 / 3),
             ratio_finding(*BROKER[2], flat, spread(samples["shared"], "ns a packet"), spread(samples["ten"], "ns a packet, ten maps"), most=2.0)]
+
+
+def judge(effort):
+    runs = [run_json(None, [tool("bench-judge"), "50000" if effort.quick else "500000"], timeout=60) for _ in range(effort.times)]
+    values = {key: [r[key] for r in runs] for key in runs[0]}
+
+    def beside(a, b):
+        return [x / y for x, y in zip(values[a], values[b])]
+    one = spread(values["one"], "ns a packet, one map")
+    return [ratio_finding(*JUDGE[0], beside("thousand", "one"), spread(values["thousand"], "ns a packet"), one, most=2.0,
+                          note="headers found and filters asked; packets of 142 bytes, a tenth taken"),
+            ratio_finding(*JUDGE[1], beside("mixed", "one"), spread(values["mixed"], "ns a packet"), one, most=2.0,
+                          note="ports, addresses, prefixes with ports, VLANs"),
+            ratio_finding(*JUDGE[2], beside("thousand", "libpcap_thousand"), spread(values["thousand"], "ns a packet"),
+                          spread(values["libpcap_thousand"], "ns a packet"), most=0.05,
+                          note=f"one filter: {number(median(values['libpcap_one']))} ns")]

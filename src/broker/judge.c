@@ -17,8 +17,8 @@ struct point {
 	uint32_t filters_n;
 	struct filter_index *index; /* of them, by their place in the list */
 	uint64_t *asked;	    /* the same as bits */
-	uint64_t *by_filter; /* for each filter of the broker: its maps */
-	uint64_t *always;    /* maps without a filter */
+	uint64_t *by_filter;	    /* for each filter of the broker: its maps */
+	uint64_t *always;	    /* maps without a filter */
 	uint64_t *in, *out, *forwarded, *dropped;
 	uint64_t *reach; /* bits of tool ports */
 	uint64_t *has;	 /* bits of maps by number */
@@ -73,7 +73,8 @@ int judge_new(struct judge **out, const struct broker *b)
 	j->maps = calloc((size_t)b->maps_n + 1, sizeof(uint32_t));
 	j->ports = calloc((size_t)b->ports_n + 1, sizeof(uint32_t));
 	j->groups = calloc((size_t)b->groups_n + 1, sizeof(*j->groups));
-	if (!j->ask || !j->candidates || !j->took || !j->due || !j->in_groups || !j->maps || !j->ports || !j->groups)
+	if (!j->ask || !j->candidates || !j->took || !j->due || !j->in_groups || !j->maps || !j->ports ||
+	    !j->groups)
 		r = -ENOMEM;
 	for (uint32_t i = 0; !r && i < b->groups_n; i++)
 		r = group_new(&j->groups[i], b, &b->groups[i]);
@@ -262,10 +263,11 @@ static void find_candidates(struct judge *j, const struct point *at, unsigned di
 					j->candidates[w] |= at->by_filter[f * n + w];
 		}
 	for (size_t w = 0; w < used; w++)
-		j->candidates[w] &= ((direction & BROKER_DIRECTION_IN ? at->in[w] : 0) |
-				     (direction & BROKER_DIRECTION_OUT ? at->out[w] : 0)) &
-				    ((fate & BROKER_FORWARDED ? at->forwarded[w] : 0) |
-				     (fate & BROKER_DROPPED ? at->dropped[w] : 0));
+		if (j->candidates[w])
+			j->candidates[w] &= ((direction & BROKER_DIRECTION_IN ? at->in[w] : 0) |
+					     (direction & BROKER_DIRECTION_OUT ? at->out[w] : 0)) &
+					    ((fate & BROKER_FORWARDED ? at->forwarded[w] : 0) |
+					     (fate & BROKER_DROPPED ? at->dropped[w] : 0));
 }
 
 static void add_due(struct judge *j, struct judged *out, uint32_t port)

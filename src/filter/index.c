@@ -13,24 +13,36 @@
 #include "filter/match.h"
 
 enum {
-	SMALL = 4,	    /* so few are asked faster than found */
-	KEYS_MAX = 256,	    /* of one filter */
+	SMALL = 4,	      /* so few are asked faster than found */
+	KEYS_MAX = 256,	      /* of one filter */
 	PLACES_MAX = 1 << 20, /* filters in stretches, each as often as it stands there */
-	DIMENSIONS = 19
+	DIMENSIONS = 19,
+	BUCKETS_MAX = 1024
 };
 
 static const struct dimension {
 	enum field_id field;
 	enum side side;
 	uint8_t bits; /* of its values */
-} dimensions[DIMENSIONS] = {
-    {FIELD_IP, SIDE_SRC, 128},	     {FIELD_IP, SIDE_DST, 128},	     {FIELD_PORT, SIDE_SRC, 16},
-    {FIELD_PORT, SIDE_DST, 16},	     {FIELD_MAC, SIDE_SRC, 48},	     {FIELD_MAC, SIDE_DST, 48},
-    {FIELD_PROTO, SIDE_EITHER, 3},   {FIELD_ETH_TYPE, SIDE_EITHER, 4}, {FIELD_VLAN_ID, SIDE_EITHER, 12},
-    {FIELD_VLAN_PCP, SIDE_EITHER, 3}, {FIELD_VLAN_INNER_ID, SIDE_EITHER, 12}, {FIELD_MPLS_LABEL, SIDE_EITHER, 20},
-    {FIELD_TUNNEL_VNI, SIDE_EITHER, 24}, {FIELD_TTL, SIDE_EITHER, 4}, {FIELD_DSCP, SIDE_EITHER, 3},
-    {FIELD_TCP_FLAGS, SIDE_EITHER, 4}, {FIELD_ICMP_TYPE, SIDE_EITHER, 6}, {FIELD_ICMP_CODE, SIDE_EITHER, 6},
-    {FIELD_LEN, SIDE_EITHER, 8}};
+} dimensions[DIMENSIONS] = {{FIELD_IP, SIDE_SRC, 128},
+			    {FIELD_IP, SIDE_DST, 128},
+			    {FIELD_PORT, SIDE_SRC, 16},
+			    {FIELD_PORT, SIDE_DST, 16},
+			    {FIELD_MAC, SIDE_SRC, 48},
+			    {FIELD_MAC, SIDE_DST, 48},
+			    {FIELD_PROTO, SIDE_EITHER, 3},
+			    {FIELD_ETH_TYPE, SIDE_EITHER, 4},
+			    {FIELD_VLAN_ID, SIDE_EITHER, 12},
+			    {FIELD_VLAN_PCP, SIDE_EITHER, 3},
+			    {FIELD_VLAN_INNER_ID, SIDE_EITHER, 12},
+			    {FIELD_MPLS_LABEL, SIDE_EITHER, 20},
+			    {FIELD_TUNNEL_VNI, SIDE_EITHER, 24},
+			    {FIELD_TTL, SIDE_EITHER, 4},
+			    {FIELD_DSCP, SIDE_EITHER, 3},
+			    {FIELD_TCP_FLAGS, SIDE_EITHER, 4},
+			    {FIELD_ICMP_TYPE, SIDE_EITHER, 6},
+			    {FIELD_ICMP_CODE, SIDE_EITHER, 6},
+			    {FIELD_LEN, SIDE_EITHER, 8}};
 
 struct number { /* an address as two, the high half first; else `low` alone */
 	uint64_t high, low;
@@ -44,7 +56,7 @@ struct key {
 struct cover { /* a packet that matches lies in one of the keys */
 	struct key *keys;
 	uint32_t n;
-	bool all; /* of every packet, for all that is known */
+	bool all;     /* of every packet, for all that is known */
 	double share; /* guess of how many packets do */
 };
 
@@ -59,6 +71,10 @@ struct stretches { /* of one dimension */
 	uint32_t *first;       /* in filters, of each; and one more behind */
 	uint32_t *filters;
 	uint32_t n;
+	/* Where numbers, or the low halves of addresses, from begins[1] to begins[n - 1] begin to be looked
+	 * for: of each 2^shift of them the last that begins before. NULL: the whole is searched. */
+	uint32_t *buckets;
+	unsigned shift;
 };
 
 struct filter_index {
@@ -280,11 +296,11 @@ static int cut(struct stretches *s)
 	return 0;
 }
 
-/* The last that begins at or below v. */
-static uint32_t search(const struct stretches *s, const struct number *v)
+/* Of those in [from, to] the last that begins at or below v; the first does. */
+static uint32_t search(const struct stretches *s, const struct number *v, uint32_t from, uint32_t to)
 {
-	const struct number *at = s->begins;
-	uint32_t n = s->n;
+	const struct number *at = &s->begins[from];
+	uint32_t n = to - from + 1;
 
 	while (n > 1) {
 		uint32_t half = n / 2;
@@ -293,6 +309,43 @@ static uint32_t search(const struct stretches *s, const struct number *v)
 		n -= half;
 	}
 	return (uint32_t)(at - s->begins);
+}
+
+static uint32_t find(const struct stretches *s, const struct number *v)
+{
+	uint64_t bucket;
+
+	if (s->n == 1 || below(v, &s->begins[1]))
+		return 0;
+	if (!below(v, &s->begins[s->n - 1]))
+		return s->n - 1;
+	if (!s->buckets)
+		return search(s, v, 1, s->n - 1);
+	bucket = (v->low - s->begins[1].low) >> s->shift;
+	return search(s, v, s->buckets[bucket], s->buckets[bucket + 1]);
+}
+
+static int bucket(struct stretches *s)
+{
+	const struct number *last = &s->begins[s->n - 1];
+	uint64_t width, n;
+
+	if (s->n < 4 || s->begins[1].high != last->high)
+		return 0;
+	width = last->low - s->begins[1].low;
+	while (width >> s->shift >= BUCKETS_MAX)
+		s->shift++;
+	n = (width >> s->shift) + 1;
+	s->buckets = calloc(n + 1, sizeof(*s->buckets));
+	if (!s->buckets)
+		return -ENOMEM;
+	for (uint64_t i = 0; i < n; i++) {
+		const struct number v = {last->high, s->begins[1].low + (i << s->shift)};
+
+		s->buckets[i] = search(s, &v, 1, s->n - 1);
+	}
+	s->buckets[n] = s->n - 1;
+	return 0;
 }
 
 static bool is_always(const struct filter_index *x, uint32_t filter)
@@ -310,7 +363,7 @@ static int fill(struct filter_index *x, struct stretches *s, uint32_t *room)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->entries.len; i++) {
 		const struct entry *e = &s->entries.items[i];
-		uint32_t from = search(s, &e->from), to = search(s, &e->to) + 1;
+		uint32_t from = find(s, &e->from), to = find(s, &e->to) + 1;
 
 		if (is_always(x, e->filter))
 			continue;
@@ -330,7 +383,7 @@ static int fill(struct filter_index *x, struct stretches *s, uint32_t *room)
 
 			if (is_always(x, e->filter))
 				continue;
-			for (uint32_t k = search(s, &e->from); k <= search(s, &e->to); k++)
+			for (uint32_t k = find(s, &e->from); k <= find(s, &e->to); k++)
 				if (round)
 					s->filters[s->first[k + 1]++] = e->filter;
 				else
@@ -364,6 +417,7 @@ int filter_index_new(struct filter_index **out, const struct filter *const *filt
 	for (int i = 0; !r && i < DIMENSIONS; i++)
 		if (x->by[i].entries.len) {
 			r = cut(&x->by[i]);
+			r = r ? r : bucket(&x->by[i]);
 			r = r ? r : fill(x, &x->by[i], &room);
 		}
 	if (!r)
@@ -382,6 +436,7 @@ void filter_index_free(struct filter_index **xp)
 		free(x->by[i].begins);
 		free(x->by[i].first);
 		free(x->by[i].filters);
+		free(x->by[i].buckets);
 	}
 	free(x->always);
 	free(x);
@@ -410,7 +465,7 @@ void filter_index_look(const struct filter_index *x, const struct dissected *d, 
 		} else if (!match_number(d, dimensions[i].field, dimensions[i].side, &v.low)) {
 			continue;
 		}
-		at = search(s, &v);
+		at = find(s, &v);
 		for (uint32_t k = s->first[at]; k < s->first[at + 1]; k++)
 			ask[s->filters[k] / 64] |= 1ull << (s->filters[k] % 64);
 	}

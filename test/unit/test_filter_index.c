@@ -51,7 +51,8 @@ static void add_test(struct buf *b)
 		buf_printf(b, "%sip in {10.0.0.0-10.0.0.%u, fd00::/%u}", side, n, 120 + roll(9));
 		return;
 	case 8:
-		buf_printf(b, "%s", (const char *[]){"tcp", "udp", "icmp", "sctp", "ip4", "ip6", "arp"}[roll(7)]);
+		buf_printf(b, "%s",
+			   (const char *[]){"tcp", "udp", "icmp", "sctp", "ip4", "ip6", "arp"}[roll(7)]);
 		return;
 	case 9:
 		buf_printf(b, "vlan.id == %u", n);
@@ -112,7 +113,8 @@ static struct filter *parse(struct str text)
 	return f;
 }
 
-/* Ethernet, perhaps a tag, IPv4 or IPv6, TCP or UDP or another, small numbers; sometimes cut, sometimes noise. */
+/* Ethernet, perhaps a tag, IPv4 or IPv6, TCP or UDP or another, small numbers; sometimes cut, sometimes
+ * noise. */
 static uint32_t make(uint8_t *p)
 {
 	uint8_t *at = p + 12;
@@ -218,8 +220,11 @@ static void few_of_many(void **unused)
 	for (uint32_t i = 0; i < FILTERS; i++) {
 		AUTO_BUF text = {0};
 
-		buf_printf(&text, (const char *[]){"udp && port == %u", "tcp && dst.port == %u && src.ip == 10.0.0.3",
-						   "ip4 && vlan.id == %u"}[i % 3], i);
+		buf_printf(&text,
+			   (const char *[]){"udp && port == %u",
+					    "tcp && dst.port == %u && src.ip == 10.0.0.3",
+					    "ip4 && vlan.id == %u"}[i % 3],
+			   i);
 		filters[i] = parse(buf_str(&text));
 	}
 	assert_int_equal(filter_index_new(&x, (const struct filter *const *)filters, FILTERS), 0);

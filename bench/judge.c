@@ -42,7 +42,7 @@ static uint32_t roll(uint32_t n)
 /* UDP; every tenth goes to one of ten of the ports that maps ask for. */
 static void make(uint8_t *p, uint32_t i)
 {
-	static const uint8_t head[] = {2,   0, 0, 0, 0, 2,  2,	0, 0, 0,  0, 1, 8,  0, 0x45, 0, 0,
+	static const uint8_t head[] = {2,   0, 0, 0, 0, 2,  2,	0, 0, 0,  0, 1, 8, 0,  0x45, 0, 0,
 				       128, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 0, 10, 1,    0, 0};
 	uint32_t port = i % 10 ? 20000 + roll(40000) : 1000 + roll(10);
 
@@ -109,13 +109,15 @@ static double judging(uint32_t maps, bool mixed, const uint8_t *pool, uint32_t p
 	uint32_t source = 0, took = 0;
 	double begun;
 
-	buf_addz(&yaml, "{apiVersion: weft.network/v1alpha1, kind: Tool, metadata: {name: t}, spec: {discard: "
-			"true}}\n");
+	buf_addz(&yaml,
+		 "{apiVersion: weft.network/v1alpha1, kind: Tool, metadata: {name: t}, spec: {discard: "
+		 "true}}\n");
 	for (uint32_t i = 0; i < maps; i++) {
-		buf_printf(&yaml,
-			   "---\n{apiVersion: weft.network/v1alpha1, kind: TrafficMap, metadata: {name: m%u}, "
-			   "spec: {from: [{interface: {name: e}}], to: [{tool: t}], filter: '",
-			   i);
+		buf_printf(
+		    &yaml,
+		    "---\n{apiVersion: weft.network/v1alpha1, kind: TrafficMap, metadata: {name: m%u}, "
+		    "spec: {from: [{interface: {name: e}}], to: [{tool: t}], filter: '",
+		    i);
 		print_filter(&yaml, i, mixed);
 		buf_addz(&yaml, "'}}\n");
 	}
@@ -184,7 +186,8 @@ int main(int argc, char **argv)
 	}
 	for (uint32_t i = 0; i < POOL; i++)
 		make(pool + (size_t)i * SIZE, i);
-	printf("{\"one\":%.1f,\"thousand\":%.1f,\"mixed\":%.1f,\"libpcap_one\":%.1f,\"libpcap_thousand\":%.1f}\n",
+	printf("{\"one\":%.1f,\"thousand\":%.1f,\"mixed\":%.1f,\"libpcap_one\":%.1f,\"libpcap_thousand\":%."
+	       "1f}\n",
 	       judging(1, false, pool, packets), judging(MAPS, false, pool, packets),
 	       judging(MAPS, true, pool, packets), libpcap(1, pool, packets),
 	       libpcap(MAPS, pool, packets / 100 + POOL));

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * weft-agent: the one privileged process of a node. It opens what needs a right on a path (sockets, the pins'
- * folder, connections to the hub), starts the applier, the planner and the observer with what each may do,
- * and starts them again when they end. It reads nothing but fixed-size messages of its children. Packets need
- * none of the four.
+ * folder, connections to the hub, the packet socket of copies), starts the applier, the planner, the observer
+ * and, when the planner wants it, weft-copier, with what each may do, and starts them again when they end. It
+ * reads nothing but fixed-size messages of its children. Packets need none of the five.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <arpa/inet.h>
 #include <linux/capability.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,7 +30,7 @@
 #include "base/own.h"
 #include "base/vec.h"
 
-enum who { APPLIER, PLANNER, OBSERVER, CHILDREN };
+enum who { APPLIER, PLANNER, OBSERVER, COPIER, CHILDREN };
 enum { END_MS = 3000, ARGS_MAX = 64, KEPT_MAX = 4096, KEPT_ROOM = 8 << 20 };
 
 struct kept { /* for the next applier: sockets into pods' namespaces that nobody else can open again */
@@ -37,7 +41,10 @@ struct kept { /* for the next applier: sockets into pods' namespaces that nobody
 struct agent {
 	struct agent_options o;
 	struct child child[CHILDREN];
-	int listen[CHILDREN]; /* PLANNER: agent.sock, OBSERVER: observer.sock */
+	int listen[CHILDREN]; /* PLANNER: agent.sock, OBSERVER: observer.sock, COPIER: copier.sock */
+	int files;	      /* folder of weft-copier's files; -1 until that is wanted */
+	bool packets;	      /* weft-copy1 is there: a packet socket is wanted */
+	bool packets_given;   /* to the weft-copier that runs */
 	int signals;
 	VEC(struct kept) kept;
 	bool end;
@@ -95,17 +102,22 @@ static int dial(const char *path)
 
 /* A new pair of sockets to two children that talk to each other; one that is down gets its own at its next
  * start. */
-static void introduce(struct agent *a, enum control type, enum who x, enum who y, int kind)
+static void introduce(struct agent *a, enum control type, enum who x, enum who y)
 {
 	int pair[2];
 
 	if (!a->child[x].pid || !a->child[y].pid)
 		return;
-	if (socketpair(AF_UNIX, kind | SOCK_CLOEXEC, 0, pair)) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
 		log_error("no socket pair: %s", strerror(errno));
 		return;
 	}
-	control_send(a->child[x].control, type, 0, pair[0]);
+	if (type == CONTROL_CONFIG) {
+		control_send(a->child[x].control, type, a->packets_given, pair[0]);
+		type = CONTROL_PEER;
+	} else {
+		control_send(a->child[x].control, type, 0, pair[0]);
+	}
 	control_send(a->child[y].control, type, 0, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
@@ -135,6 +147,32 @@ static void give_back(struct agent *a)
 		control_send(control, CONTROL_KEEP, k->name, k->fd);
 }
 
+/* Bound here, to the one interface: weft-copier cannot bind. */
+static int open_packets(void)
+{
+	struct sockaddr_ll at = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+	AUTO_FD int fd = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	at.sll_ifindex = (int)if_nametoindex("weft-copy1");
+	if (fd < 0 || !at.sll_ifindex || bind(fd, (struct sockaddr *)&at, sizeof(at)))
+		return -errno;
+	return TAKE_FD(fd);
+}
+
+static void give_packets(struct agent *a)
+{
+	AUTO_FD int fd = -1;
+	int got;
+
+	if (!a->packets || a->packets_given || !a->child[COPIER].pid)
+		return;
+	fd = got = open_packets();
+	if (got < 0)
+		log_warn("no packet socket at weft-copy1: %s", strerror(-got));
+	else
+		a->packets_given = !control_send(a->child[COPIER].control, CONTROL_PACKETS, 0, fd);
+}
+
 static void start(struct agent *a, enum who w)
 {
 	if (child_start(&a->child[w], a->o.libexec, a->argv))
@@ -143,10 +181,50 @@ static void start(struct agent *a, enum who w)
 		give_back(a);
 	if (a->listen[w] >= 0)
 		control_send(a->child[w].control, CONTROL_LISTEN, 0, a->listen[w]);
-	if (w != OBSERVER)
-		introduce(a, CONTROL_PEER, APPLIER, PLANNER, SOCK_SEQPACKET);
-	if (w != PLANNER)
-		introduce(a, CONTROL_OBSERVE, APPLIER, OBSERVER, SOCK_SEQPACKET);
+	if (w == COPIER) {
+		a->packets_given = false;
+		if (a->files >= 0)
+			control_send(a->child[w].control, CONTROL_FILES, 0, a->files);
+		give_packets(a);
+	}
+	if (w == APPLIER || w == PLANNER)
+		introduce(a, CONTROL_PEER, APPLIER, PLANNER);
+	if (w == APPLIER || w == OBSERVER)
+		introduce(a, CONTROL_OBSERVE, APPLIER, OBSERVER);
+	if (w == PLANNER || w == COPIER)
+		introduce(a, CONTROL_CONFIG, PLANNER, COPIER);
+}
+
+static void open_files(struct agent *a)
+{
+	char path[512];
+
+	if (a->o.files)
+		snprintf(path, sizeof(path), "%s", a->o.files);
+	else
+		snprintf(path, sizeof(path), "%s/files", a->o.run);
+	if ((mkdir(path, 0755) && errno != EEXIST) || chown(path, NOBODY, NOBODY) ||
+	    (a->files = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		log_error("no folder %s for files of tools: %s", path, strerror(errno));
+}
+
+static void want(struct agent *a, int32_t what)
+{
+	struct child *c = &a->child[COPIER];
+
+	if (a->listen[COPIER] < 0) {
+		a->listen[COPIER] = listen_at(a->o.run, "copier.sock", SOCK_STREAM);
+		if (a->listen[COPIER] >= 0)
+			open_to_nobody(a->o.run, "copier.sock");
+	}
+	if (a->files < 0)
+		open_files(a);
+	if (!c->pid && !c->started)
+		start(a, COPIER);
+	if (what == WANT_PACKETS) {
+		a->packets = true;
+		give_packets(a);
+	}
 }
 
 static void reap(struct agent *a)
@@ -192,6 +270,8 @@ static void hear(struct agent *a, struct child *c)
 		control_send(c->control, CONTROL_DIAL, got < 0 ? -got : 0, to);
 	} else if (m.type == CONTROL_KEEP && c == &a->child[APPLIER]) {
 		keep(a, m.value, TAKE_FD(fd));
+	} else if (m.type == CONTROL_WANT && c == &a->child[PLANNER]) {
+		want(a, m.value);
 	} else if (m.type == CONTROL_READY) {
 		log_info("%s is in force after %d ms", c->program, m.value);
 	}
@@ -253,6 +333,8 @@ static void end(struct agent *a)
 		own_fd(&a->child[PLANNER].control);
 	if (a->child[OBSERVER].pid)
 		own_fd(&a->child[OBSERVER].control);
+	if (a->child[COPIER].pid)
+		own_fd(&a->child[COPIER].control);
 	if (a->child[APPLIER].pid) {
 		if (a->o.clean)
 			control_send(a->child[APPLIER].control, CONTROL_CLEAN, 0, -1);
@@ -299,7 +381,8 @@ int main(int argc, char **argv)
 	static struct agent a;
 	char name[80];
 
-	options_parse(&a.o, argc, argv, "keeps one node: starts the applier, the planner and the observer");
+	options_parse(&a.o, argc, argv,
+		      "keeps one node: starts the applier, the planner, the observer and weft-copier");
 	snprintf(name, sizeof(name), "agent[%s]", a.o.node ? a.o.node : "");
 	log_open(name);
 	if (argc + 3 > ARGS_MAX) {
@@ -310,7 +393,7 @@ int main(int argc, char **argv)
 	/* The applier stands in the pins' folder already. */
 	a.argv[argc] = (char *)(uintptr_t) "--bpf";
 	a.argv[argc + 1] = (char *)(uintptr_t) ".";
-	a.listen[APPLIER] = a.listen[PLANNER] = a.listen[OBSERVER] = -1;
+	a.listen[APPLIER] = a.listen[PLANNER] = a.listen[OBSERVER] = a.listen[COPIER] = a.files = -1;
 	a.child[APPLIER] =
 	    (struct child){.program = "weft-applier",
 			   .capabilities = 1ULL << CAP_BPF | 1ULL << CAP_NET_ADMIN | 1ULL << CAP_PERFMON,
@@ -318,6 +401,8 @@ int main(int argc, char **argv)
 			   .control = -1};
 	a.child[PLANNER] = (struct child){.program = "weft-planner", .cwd = "/", .control = -1};
 	a.child[OBSERVER] = (struct child){.program = "weft-observer", .cwd = "/", .control = -1};
+	a.child[COPIER] =
+	    (struct child){.program = "weft-copier", .cwd = "/", .control = -1, .next = UINT64_MAX};
 	if (prepare(&a))
 		return 1;
 	run(&a);

@@ -42,6 +42,7 @@ void link_drop(struct planner *p)
 	p->state = APPLIER_AWAY;
 	ask_lost(p);
 	losing_lost(p);
+	taps_applier_lost(p);
 	sync_lost(p);
 }
 
@@ -135,6 +136,17 @@ static int take(struct planner *p, const uint8_t *message, size_t n)
 		return 0;
 	case WIRE_ANSWER:
 		return ask_take(p, message, n);
+	case WIRE_TAPPED: {
+		int32_t result;
+
+		if (left < sizeof(result))
+			return -EPROTO;
+		memcpy(&result, body, sizeof(result));
+		taps_tapped(
+		    p, result,
+		    (struct str){.p = (const char *)body + sizeof(result), .n = left - sizeof(result)});
+		return 0;
+	}
 	case WIRE_LOST:
 		return losing_take(p, body, left);
 	case WIRE_DONE:

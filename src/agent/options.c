@@ -21,6 +21,7 @@ static const struct option table[] = {
     {"--node", "NODE", "name of this node", TEXT, AT(node)},
     {"--hub", "SOCKET", "the hub's Unix socket", TEXT, AT(hub)},
     {"--run", "DIR", "folder for agent.sock and observer.sock", TEXT, AT(run)},
+    {"--files", "DIR", "folder for capture files of tools; files in that of --run", TEXT, AT(files)},
     {"--bpf", "DIR", "folder on a bpffs for the pins", TEXT, AT(bpf)},
     {"--cgroup", "DIR", "cgroup2 folder that holds the pods' processes", TEXT, AT(cgroup)},
     {"--uplink", "IF", "interface to the other nodes", TEXT, AT(uplink)},

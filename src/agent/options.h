@@ -14,6 +14,7 @@ struct agent_options {
 	const char *node;
 	const char *hub;     /* path of the hub's socket */
 	const char *run;     /* folder for agent.sock and observer.sock */
+	const char *files;   /* folder for files of weft-copier; NULL: RUN/files */
 	const char *bpf;     /* folder on a bpffs */
 	const char *cgroup;  /* cgroup2 folder of the node's pods */
 	const char *uplink;  /* interface name */

@@ -24,7 +24,12 @@ static const enum kind kinds[] = {KIND_namespace,
 				  KIND_endpointslice,
 				  KIND_networkpolicy,
 				  KIND_clusternetworkpolicy,
-				  KIND_addresspool};
+				  KIND_addresspool,
+				  KIND_tool,
+				  KIND_toolgroup,
+				  KIND_trafficfilter,
+				  KIND_trafficmap,
+				  KIND_capture};
 enum { HISTORY = 16 };
 
 static void handle_control(void *ctx, const struct control_message *m, int fd)
@@ -35,6 +40,8 @@ static void handle_control(void *ctx, const struct control_message *m, int fd)
 		link_take(p, fd);
 	else if (m->type == CONTROL_LISTEN && fd >= 0)
 		requests_listen(p, fd);
+	else if (m->type == CONTROL_CONFIG && fd >= 0)
+		taps_copier(p, fd, m->value);
 	else if (fd >= 0)
 		close(fd);
 }
@@ -68,6 +75,7 @@ static void on_change(void *ctx, const struct event *e)
 	p->events++;
 	p->health_dirty |= e->object->desc->kind == KIND_service;
 	programming_note(p, e);
+	taps_note(p, e);
 	if (p->compiler && compiler_tell(p->compiler, e->old, e->type == EVENT_DELETED ? NULL : e->object))
 		log_error("out of memory");
 }
@@ -86,6 +94,7 @@ static void on_prepare(uv_prepare_t *prepare)
 	struct planner *p = prepare->data;
 
 	sync_kick(p);
+	taps_kick(p);
 	if (p->health_dirty && !p->dirty && p->compiler) {
 		p->health_dirty = false;
 		health_sync(p);
@@ -117,6 +126,8 @@ static int setup(struct planner *p)
 		err = store_subscribe(p->store, on_change, p, &sub);
 	if (!err)
 		err = requests_new(p);
+	if (!err)
+		err = taps_new(p);
 	if (!err)
 		err = curl_loop_init(&p->curl, &p->loop, dial, p);
 	if (err)

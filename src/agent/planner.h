@@ -20,6 +20,7 @@ enum applier_state {
 	APPLIER_HELLO,	 /* WELCOME is awaited */
 	APPLIER_READING, /* ROWS and FAULTS are awaited */
 	APPLIER_IDLE,
+	APPLIER_TAPPING,    /* a commit is ready; what its new pods are tapped by goes before it */
 	APPLIER_COMMITTING, /* RESULTS and DONE are awaited */
 };
 
@@ -31,6 +32,7 @@ struct outgoing {
 
 struct requests; /* request.c */
 struct listener; /* health.c */
+struct tapping;	 /* taps.c */
 
 /* err: 0; -EPIPE: the applier went; -errno of the kernel. The answered copies are borrowed. */
 typedef void planner_answered(void *ctx, int err, const struct ask *asks, size_t n);
@@ -59,6 +61,7 @@ struct planner {
 	struct hub *hub;
 	struct compiler *compiler;
 	struct requests *requests;
+	struct tapping *taps;
 
 	/* programming.c: when slices changed, as their causes say: not yet planned; on their way */
 	VEC(int64_t) noted, sent;
@@ -120,7 +123,18 @@ void sync_welcome(struct planner *p);
 void sync_row(struct planner *p, const struct row *r);
 void sync_read(struct planner *p, struct str faults);
 void sync_done(struct planner *p, const struct wire_done *d, struct str text);
-void sync_lost(struct planner *p); /* the applier went */
+void sync_lost(struct planner *p);  /* the applier went */
+void sync_go_on(struct planner *p); /* the commit that was held goes out */
+
+/* taps.c: weft-copier, and what the applier taps for it. */
+int taps_new(struct planner *p);
+void taps_note(struct planner *p, const struct event *e);
+void taps_kick(struct planner *p); /* does what is due; called before the loop sleeps */
+/* Whether the commit that is ready must wait; then sync_go_on() follows. */
+bool taps_hold(struct planner *p);
+void taps_tapped(struct planner *p, int32_t result, struct str text);
+void taps_applier_lost(struct planner *p);
+void taps_copier(struct planner *p, int fd, bool packets); /* takes fd */
 
 /* programming.c */
 void programming_note(struct planner *p, const struct event *e);

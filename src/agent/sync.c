@@ -59,6 +59,21 @@ static void send_delta(struct planner *p)
 	link_simple(p, WIRE_COMMIT);
 }
 
+static void commit(struct planner *p)
+{
+	p->state = APPLIER_IDLE;
+	if (taps_hold(p))
+		p->state = APPLIER_TAPPING;
+	else
+		send_delta(p);
+}
+
+void sync_go_on(struct planner *p)
+{
+	if (p->state == APPLIER_TAPPING)
+		send_delta(p);
+}
+
 static void log_remarks(struct remarks *rs)
 {
 	AUTO_BUF b = {0};
@@ -142,7 +157,7 @@ void sync_kick(struct planner *p)
 		return;
 	}
 	if (plan_delta_changes(&p->delta))
-		send_delta(p);
+		commit(p);
 	else {
 		end_delta(p);
 		programming_none(p);
@@ -279,7 +294,7 @@ void sync_read(struct planner *p, struct str faults)
 		}
 		return;
 	}
-	send_delta(p);
+	commit(p);
 }
 
 static void note_failed(struct planner *p, const struct change *c, int32_t result, struct hash *failed)

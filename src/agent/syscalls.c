@@ -46,8 +46,9 @@ static const char *const allowed[] = {
 };
 
 static const char *const observer_too[] = {"socket", "bpf", "bind", "epoll_create1", "prlimit64"};
-/* Only to listen: connect() with an address of the internet stays closed to it. */
-static const char *const planner_too[] = {"bind", "listen"};
+/* Only to listen: connect() with an address of the internet stays closed to it. Memory with a descriptor
+ * hands large messages over. */
+static const char *const planner_too[] = {"bind", "listen", "memfd_create"};
 
 static int allow(scmp_filter_ctx ctx, const char *const *names, size_t n)
 {

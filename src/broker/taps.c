@@ -35,12 +35,14 @@ struct work {
 	struct hash places;	  /* sources → 1 + index of a place with them */
 	struct tap_judge *judge;
 	struct tap_place *place;
+	struct program own; /* packets of the tunnels of tools */
 	/* Of the place at hand. */
 	uint32_t *maps, maps_n;
 	uint32_t direct[TAP_DIRECT_MAX]; /* index in outlets */
 	uint32_t directs;
 	struct wish *wish; /* of each filter */
 	bool *wished;
+	bool tells_own;
 	struct wish always;
 	struct tap_form forms[TAP_FILTERS_MAX];
 	struct wish form_wish[TAP_FILTERS_MAX];
@@ -329,6 +331,58 @@ static int add_like(struct work *w, uint32_t first, uint32_t *list, bool *fits)
 	return r;
 }
 
+/* Tunnels of tools, as filters of what comes in or goes out: copies are not copied again (BR61). */
+static void own_text(struct buf *out, const struct broker *b)
+{
+	for (uint32_t i = 0; i < b->ports_n; i++) {
+		const struct broker_destination *to = &b->ports[i].to;
+		const struct chain_encap *e = &to->encap;
+		char dst[ADDR_TEXT];
+
+		if (!e->kind || (i && str_eq(b->ports[i - 1].tool, b->ports[i].tool)))
+			continue;
+		addr_print(&e->dst, dst);
+		buf_printf(out, "%s(dst.ip == %s && ", out->n ? " || " : "", dst);
+		if (e->kind == CHAIN_ENCAP_VXLAN)
+			buf_printf(out, "udp && dst.port == %u)", e->port);
+		else
+			buf_addz(out, "proto == 47)");
+	}
+}
+
+static int make_own(struct work *w)
+{
+	AUTO(filter_unref) struct filter *f = NULL;
+	AUTO(remarks_fini) struct remarks none = {0};
+	struct filter_program made = {0};
+	AUTO_BUF text = {0};
+	int r;
+
+	own_text(&text, w->b);
+	if (!text.n)
+		return text.failed ? -ENOMEM : 0;
+	r = filter_parse(&f, buf_str(&text), (struct pos){0}, &none);
+	if (!r)
+		r = filter_program(f, &made, NULL);
+	if (!r)
+		r = keep_program(w, &w->own.form, &made);
+	filter_program_fini(&made);
+	w->own.works = !r;
+	return r;
+}
+
+/* The judge of an interface begins with the form that tells own packets; pods never see any. */
+static void begin_judge(struct work *w)
+{
+	static const struct wish nobody;
+	uint32_t mark = UINT32_MAX;
+
+	w->forms_n = 0;
+	buf_clear(&w->key);
+	if (w->tells_own)
+		add_form(w, &w->own.form, &nobody, &mark, 1);
+}
+
 static int make_forms(struct work *w, bool *fits)
 {
 	uint32_t *list = calloc((size_t)w->b->filters_n + 1, sizeof(*list));
@@ -337,8 +391,7 @@ static int make_forms(struct work *w, bool *fits)
 	memset(w->wish, 0, w->b->filters_n * sizeof(*w->wish));
 	memset(w->wished, 0, w->b->filters_n * sizeof(*w->wished));
 	w->always = (struct wish){0};
-	w->forms_n = 0;
-	buf_clear(&w->key);
+	begin_judge(w);
 	*fits = true;
 	for (uint32_t i = 0; !r && i < w->maps_n; i++)
 		r = add_wishes(w, &w->b->maps[w->maps[i]]);
@@ -354,8 +407,7 @@ static void take_all(struct work *w)
 {
 	for (uint32_t i = 0; i < w->b->filters_n; i++)
 		add_wish(&w->always, &w->wish[i]);
-	w->forms_n = 0;
-	buf_clear(&w->key);
+	begin_judge(w);
 }
 
 static int settle_judge(struct work *w, uint32_t *judge)
@@ -392,6 +444,7 @@ static uint32_t mask(const struct work *w, unsigned take, unsigned bit)
 
 static void settle_takes(const struct work *w, struct tap_place *p)
 {
+	p->own = w->tells_own ? 1 : 0;
 	p->directs = w->directs;
 	for (uint32_t d = 0; d < w->directs; d++)
 		p->direct[d].outlet = w->outlets[w->direct[d]].at.number;
@@ -423,6 +476,7 @@ static int fill_place(struct work *w, const struct broker_place *at, struct tap_
 	int r;
 
 	find_maps(w, at);
+	w->tells_own = w->own.works && at->where == TAP_AT_INTERFACE;
 	*any = w->maps_n > 0;
 	if (!*any)
 		return 0;
@@ -444,25 +498,31 @@ static int fill_place(struct work *w, const struct broker_place *at, struct tap_
 
 static int add_place(struct work *w, const struct broker_place *at)
 {
-	struct str key = {.p = (const char *)at->sources, .n = at->sources_n * sizeof(*at->sources)};
 	struct tap_place *p = &w->place[w->out->places_n];
-	void *like = at->sources_n ? hash_get(&w->places, key) : NULL;
 	bool any = at->sources_n > 0;
+	AUTO_BUF key = {0};
+	void *like;
 	int r = 0;
 
+	buf_add(&key, &at->where, sizeof(at->where));
+	buf_add(&key, at->sources, at->sources_n * sizeof(*at->sources));
+	if (key.failed)
+		return -ENOMEM;
+	like = hash_get(&w->places, buf_str(&key));
 	if (like)
 		*p = w->place[(uintptr_t)like - 1];
 	else if (any)
 		r = fill_place(w, at, p, &any);
 	if (r || !any)
 		return r;
-	if (!like && hash_set(&w->places, key, (void *)(uintptr_t)(w->out->places_n + 1), NULL))
+	if (!like && hash_set(&w->places, buf_str(&key), (void *)(uintptr_t)(w->out->places_n + 1), NULL))
 		return -ENOMEM;
 	p->where = at->where;
-	p->ifindex = at->ifindex;
 	p->point = at->point;
+	p->ifindex = at->where == TAP_AT_POD ? at->ifindex : 0;
 	memset(p->name, 0, sizeof(p->name));
-	memcpy(p->name, at->name.n ? at->name.p : "", at->name.n < TAP_NAME ? at->name.n : TAP_NAME - 1);
+	if (at->where == TAP_AT_INTERFACE && at->name.n < TAP_NAME)
+		memcpy(p->name, at->name.p, at->name.n);
 	w->out->places_n++;
 	return 0;
 }
@@ -496,6 +556,8 @@ int broker_taps(struct taps *out, const struct broker *b, uint32_t epoch, const 
 	out->places = w.place = arena_array(&out->arena, struct tap_place, places_n + 1);
 	if (!w.programs || !w.wish || !w.wished || !w.maps || !w.judge || !w.place)
 		r = -ENOMEM;
+	if (!r)
+		r = make_own(&w);
 	for (uint32_t i = 0; !r && i < places_n; i++)
 		r = add_place(&w, &places[i]);
 	if (!r)

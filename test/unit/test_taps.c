@@ -98,6 +98,16 @@ static uint64_t slot(const struct dissected *d, unsigned s)
 	}
 }
 
+static bool in_range(const struct filter_step *s, const struct addr *a)
+{
+	uint64_t half[2] = {0};
+
+	for (int i = 0; i < 16; i++)
+		half[i / 8] = half[i / 8] << 8 | a->b[i];
+	return (half[0] > s->lo[0] || (half[0] == s->lo[0] && half[1] >= s->lo[1])) &&
+	       (half[0] < s->hi[0] || (half[0] == s->hi[0] && half[1] <= s->hi[1]));
+}
+
 static bool form_takes(const struct tap_form *f, const struct dissected *d)
 {
 	uint32_t at = 0;
@@ -105,11 +115,12 @@ static bool form_takes(const struct tap_form *f, const struct dissected *d)
 	assert_non_null(f->steps);
 	for (;;) {
 		const struct filter_step *s = &f->steps[at];
-		uint64_t v = slot(d, s->slot);
-		bool yes = s->op == STEP_BITS ? v & s->lo[0] : v >= s->lo[0] && v <= s->hi[0];
+		uint64_t v = s->op == STEP_ADDRESS ? 0 : slot(d, s->slot);
+		bool yes = s->op == STEP_ADDRESS ? in_range(s, s->slot == SLOT_SRC ? &d->src : &d->dst)
+			   : s->op == STEP_BITS	 ? v & s->lo[0]
+						 : v >= s->lo[0] && v <= s->hi[0];
 		uint32_t next = yes ? s->yes : s->no;
 
-		assert_int_not_equal(s->op, STEP_ADDRESS);
 		if (next == STEP_YES || next == STEP_NO)
 			return next == STEP_YES;
 		assert_true(next > at && next < f->n);
@@ -445,11 +456,40 @@ static void test_not_in_kernel(void **state)
 	broker_free(&b);
 }
 
+/* BR61: at an interface, packets of the tunnels that lead to tools are told apart; a pod sees none. */
+static void test_own(void **state)
+{
+	static const char tunnel[] = "---\n{apiVersion: weft.network/v1alpha1, kind: Tool, metadata: {name: "
+				     "far}, spec: {vxlan: {remote: "
+				     "10.0.0.2, vni: 7}}}\n";
+	struct remarks rs = {0};
+	struct broker *b;
+	struct taps t;
+	AUTO_BUF yaml = {0};
+	uint8_t frame[42];
+	struct chain_packet ours = udp(frame, 50000, 4789);
+
+	(void)state;
+	buf_addz(&yaml, tools);
+	buf_addz(&yaml, tunnel);
+	maps_to(&yaml, 1, "udp && dst.port >= %u", "{tool: f}");
+	taps_of(&t, &b, &yaml, &rs);
+	assert_int_equal(t.places[0].own, 0);
+	assert_int_equal(t.places[1].own, 1);
+	assert_int_equal(answer(&t.judges[t.places[1].judge], &ours) & 1, 1);
+	assert_int_equal(t.places[1].take[TAP_IN], 2);
+	ours = udp(frame, 4789, 50000);
+	assert_int_equal(answer(&t.judges[t.places[1].judge], &ours), TAP_ALWAYS | 2);
+	taps_fini(&t);
+	broker_free(&b);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    {"BR02, BR03, BR05, BR06: the kernel takes what is due, straight to a tool exactly that",
 	     test_due_is_taken, NULL, NULL, NULL},
+	    {"BR61: packets of tools' tunnels are told apart at interfaces", test_own, NULL, NULL, NULL},
 	    {"a thousand maps to one tool are one question", test_joined, NULL, NULL, NULL},
 	    {"more filters than a judge has bits", test_too_many, NULL, NULL, NULL},
 	    {"BR76: what the kernel cannot judge is told once, with the term", test_not_in_kernel, NULL, NULL,

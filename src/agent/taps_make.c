@@ -1,0 +1,585 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One epoch of taps, made whole from the store: objects → broker; the node's pods, uplink and interfaces →
+ * places; tools → outlets; all of that → CONFIG and struct taps. Equal states give equal bytes: nothing is
+ * told where nothing changed. Objects with an error leave those before them in force.
+ */
+#include <errno.h>
+#include <time.h>
+
+#include "agent/taps.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "broker/place.h"
+#include "copier/config.h"
+
+struct view { /* what is made, borrowing from the broker, the store and the arena */
+	struct tapping *t;
+	struct arena arena;
+	VEC(struct broker_place) places;
+	VEC(struct config_place) told; /* the same places */
+	VEC(struct broker_outlet) outlets;
+	VEC(struct config_outlet) served; /* the same outlets */
+	VEC(struct config_tunnel) tunnels;
+	VEC(struct config_name) names;
+	bool fresh, failed;
+};
+
+/* --- numbers --- */
+
+static bool is_used(const struct numbers *n, uint32_t number)
+{
+	VEC_EACH (&n->list, it)
+		if (it->number == number)
+			return true;
+	return false;
+}
+
+/* The number of that key, a new one in *fresh; `end` when there is none left. */
+static uint32_t number_of(struct numbers *n, struct str key, uint32_t run, bool *fresh)
+{
+	struct numbered new = {.run = run};
+
+	VEC_EACH (&n->list, it)
+		if (str_eqz(key, it->key)) {
+			it->run = run;
+			return it->number;
+		}
+	if (n->list.len >= n->end - n->first)
+		return n->end;
+	do {
+		new.number = n->next;
+		n->next = n->next + 1 < n->end ? n->next + 1 : n->first;
+	} while (is_used(n, new.number));
+	new.key = strndup(key.p, key.n);
+	if (!new.key || vec_push(&n->list, new)) {
+		free(new.key);
+		return n->end;
+	}
+	*fresh = true;
+	return new.number;
+}
+
+static void forget(struct numbers *n, uint32_t run)
+{
+	for (size_t i = n->list.len; i-- > 0;)
+		if (n->list.items[i].run != run) {
+			free(n->list.items[i].key);
+			vec_remove(&n->list, i);
+		}
+}
+
+/* --- objects --- */
+
+/* Remarks that are not those of before. */
+static void log_new(struct tapping *t, struct remarks *rs)
+{
+	AUTO_BUF text = {0};
+
+	remarks_sort(rs);
+	VEC_EACH (&rs->list, r)
+		remark_print(&text, r, false);
+	if (text.n && !str_eq(buf_str(&text), buf_str(&t->said)))
+		VEC_EACH (&rs->list, r) {
+			AUTO_BUF one = {0};
+
+			remark_print(&one, r, false);
+			if (r->level == REMARK_ERROR)
+				log_error("taps: " STR_FMT, STR_ARG(buf_str(&one)));
+			else
+				log_warn("taps: " STR_FMT, STR_ARG(buf_str(&one)));
+		}
+	buf_clear(&t->said);
+	buf_adds(&t->said, buf_str(&text));
+}
+
+static void drop_objects(struct tapping *t)
+{
+	VEC_EACH (&t->objects, o)
+		object_unref(o);
+	vec_free(&t->objects);
+}
+
+/* As weft-copier gets them: what changes without a meaning is left out. */
+static int keep_objects(struct tapping *t)
+{
+	drop_objects(t);
+	VEC_EACH (&t->b->objects, it) {
+		struct object *o = NULL;
+		int err = object_clone(&o, *it);
+
+		if (!err) {
+			o->meta = (struct metadata){.name = o->meta.name};
+			if (o->desc->kind == KIND_tool)
+				o->tool->status = NULL;
+			if (o->desc->kind == KIND_trafficmap)
+				o->trafficmap->status = NULL;
+			if (o->desc->kind == KIND_capture && o->capture->status)
+				*o->capture->status =
+				    (struct capture_status){.ended = o->capture->status->ended};
+			err = vec_push(&t->objects, o);
+		}
+		if (err) {
+			object_unref(&o);
+			return err;
+		}
+	}
+	return 0;
+}
+
+static void note_wants(struct tapping *t)
+{
+	t->services = t->names = false;
+	for (uint32_t i = 0; i < t->b->sources_n; i++)
+		t->services |= t->b->sources[i].kind == BROKER_SERVICE;
+	for (uint32_t i = 0; i < t->b->ports_n; i++) {
+		enum broker_way way = t->b->ports[i].to.way;
+
+		t->names |= way == BROKER_TO_FILE || way == BROKER_TO_RING || way == BROKER_TO_STREAM;
+	}
+}
+
+static int compile(struct tapping *t)
+{
+	AUTO(remarks_fini) struct remarks rs = {0};
+	struct broker *b = NULL;
+	int err = broker_compile(&b, t->p->store, &rs);
+
+	if (err == -ENOMEM)
+		return err;
+	log_new(t, &rs);
+	buf_clear(&t->wrong);
+	if (err) {
+		buf_addz(&t->wrong, "objects of the broker have errors; those before them are in force");
+		return 0;
+	}
+	broker_free(&t->b);
+	t->b = b;
+	note_wants(t);
+	return keep_objects(t);
+}
+
+/* --- places --- */
+
+static void add_place(struct view *v, const struct broker_place *p, struct str key, struct str kind)
+{
+	const struct broker *b = v->t->b;
+	struct broker_place place = *p;
+	struct config_place told = {
+	    .ifindex = p->ifindex, .name = p->name, .kind = kind, .sources_n = p->sources_n};
+	struct str *sources = arena_array(&v->arena, struct str, p->sources_n + 1);
+
+	place.point = told.point = number_of(&v->t->points, key, v->t->run, &v->fresh);
+	if (place.point == v->t->points.end) {
+		log_warn("taps: " STR_FMT " is not looked at: more than %u places", STR_ARG(p->name),
+			 v->t->points.end);
+		return;
+	}
+	v->failed |= !sources;
+	for (uint32_t i = 0; sources && i < p->sources_n; i++)
+		sources[i] = b->sources[p->sources[i]].text;
+	told.sources = sources;
+	v->failed |= vec_push(&v->places, place) || vec_push(&v->told, told);
+}
+
+static void add_pod(struct view *v, const struct object *pod)
+{
+	struct planner *p = v->t->p;
+	uint32_t *sources = arena_array(&v->arena, uint32_t, v->t->b->sources_n + 1);
+	struct broker_place place = {.where = TAP_AT_POD, .sources = sources};
+	struct link_value value;
+	struct link_key link;
+
+	v->failed |= !sources;
+	if (!sources || compiler_pod_link(p->compiler, pod->meta.uid, &link, &value))
+		return;
+	place.sources_n = place_pod(v->t->b, p->store, pod, sources);
+	if (!place.sources_n)
+		return;
+	place.ifindex = link.ifindex;
+	place.name =
+	    arena_printf(&v->arena, STR_FMT "/" STR_FMT, STR_ARG(pod->meta.ns), STR_ARG(pod->meta.name));
+	v->failed |= !place.name.p;
+	add_place(v, &place, pod->meta.uid, STR("pod"));
+}
+
+static void merge(uint32_t *list, uint32_t *n, const uint32_t *more, uint32_t more_n)
+{
+	for (uint32_t i = 0; i < more_n; i++) {
+		uint32_t at = 0;
+
+		while (at < *n && list[at] < more[i])
+			at++;
+		if (at < *n && list[at] == more[i])
+			continue;
+		memmove(list + at + 1, list + at, (*n - at) * sizeof(*list));
+		list[at] = more[i];
+		++*n;
+	}
+}
+
+static bool was_added(const struct view *v, struct str name)
+{
+	VEC_EACH (&v->places, p)
+		if (p->where == TAP_AT_INTERFACE && str_eq(p->name, name))
+			return true;
+	return false;
+}
+
+/* An interface of the node; its uplink may be named as such and by its name: it is one place. */
+static void add_interface(struct view *v, struct str name, const struct object *node)
+{
+	const struct broker *b = v->t->b;
+	struct planner *p = v->t->p;
+	bool uplink = p->o.uplink && str_eqz(name, p->o.uplink);
+	uint32_t *sources = arena_array(&v->arena, uint32_t, 2 * (size_t)b->sources_n + 2);
+	struct broker_place place = {.where = TAP_AT_INTERFACE, .name = name, .sources = sources};
+	AUTO_BUF key = {0};
+
+	v->failed |= !sources;
+	if (!sources || was_added(v, name))
+		return;
+	place.sources_n = place_interface(b, str_of(p->o.node), name, sources);
+	if (uplink && node)
+		merge(sources, &place.sources_n, sources + b->sources_n + 1,
+		      place_uplink(b, node, sources + b->sources_n + 1));
+	if (!place.sources_n)
+		return;
+	if (name.n >= TAP_NAME) {
+		log_warn("taps: \"" STR_FMT "\" is too long for the name of an interface", STR_ARG(name));
+		return;
+	}
+	buf_printf(&key, "interface " STR_FMT, STR_ARG(name));
+	add_place(v, &place, buf_str(&key), uplink ? STR("uplink") : STR("interface"));
+}
+
+static bool of_this_node(const struct view *v, struct str node)
+{
+	return !node.n || str_eqz(node, v->t->p->o.node);
+}
+
+static void add_places(struct view *v, const struct object *node)
+{
+	struct planner *p = v->t->p;
+	const struct broker *b = v->t->b;
+	struct object_refs pods = {0};
+
+	v->failed |= store_pods_of_node(p->store, str_of(p->o.node), &pods) != 0;
+	VEC_EACH (&pods.list, pod)
+		add_pod(v, *pod);
+	vec_free(&pods.list);
+	if (p->o.uplink)
+		add_interface(v, str_of(p->o.uplink), node);
+	for (uint32_t i = 0; i < b->sources_n; i++)
+		if (b->sources[i].kind == BROKER_INTERFACE && of_this_node(v, b->sources[i].node))
+			add_interface(v, b->sources[i].name, node);
+}
+
+/* --- outlets --- */
+
+static bool is_used_port(const struct broker *b, uint32_t port)
+{
+	for (uint32_t m = 0; m < b->maps_n; m++) {
+		const struct broker_map *map = &b->maps[m];
+
+		for (uint32_t i = 0; i < map->ports.n; i++)
+			if (map->ports.items[i] == port)
+				return true;
+		for (uint32_t i = 0; i < map->groups.n; i++) {
+			const struct broker_group *g = &b->groups[map->groups.items[i]];
+
+			for (uint32_t k = 0; k < g->members_n; k++)
+				if (g->members[k].port == port)
+					return true;
+			if (g->standby == port)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* One with another destination is another one: copies may be on their way to the number. */
+static uint32_t outlet_number(struct view *v, struct str tool, struct str port, const struct tap_outlet *at)
+{
+	AUTO_BUF key = {0};
+	bool fresh = false;
+	uint32_t n;
+
+	buf_printf(&key, STR_FMT "/" STR_FMT " %d %u %s", STR_ARG(tool), STR_ARG(port), (int)at->way,
+		   at->ifindex, at->name);
+	n = number_of(&v->t->outlets, buf_str(&key), v->t->run, &fresh);
+	if (n == v->t->outlets.end)
+		log_warn("taps: tool " STR_FMT " is not served: more than %u outlets", STR_ARG(tool),
+			 OUTLETS_MAX);
+	return n;
+}
+
+static void add_outlet(struct view *v, uint32_t port, struct tap_outlet at)
+{
+	const struct broker_port *p = &v->t->b->ports[port];
+	struct config_outlet served = {.tool = p->tool, .port = p->port};
+
+	at.number = served.number = outlet_number(v, p->tool, p->port, &at);
+	if (at.number == v->t->outlets.end)
+		return;
+	v->failed |= vec_push(&v->outlets, (struct broker_outlet){.port = port, .at = at}) ||
+		     vec_push(&v->served, served);
+}
+
+/* The pod of this node that the tool's selector finds; of several the first by name. */
+static void add_pod_outlet(struct view *v, uint32_t port)
+{
+	struct planner *p = v->t->p;
+	const struct broker_destination *to = &v->t->b->ports[port].to;
+	struct object_refs pods = {0};
+	struct link_value value;
+	struct link_key link;
+
+	v->failed |= store_list(p->store, KIND_pod, to->ns, &pods) != 0;
+	VEC_EACH (&pods.list, it) {
+		const struct object *pod = *it;
+
+		if (!selector_matches(to->selector, &pod->meta.labels) ||
+		    compiler_pod_link(p->compiler, pod->meta.uid, &link, &value))
+			continue;
+		add_outlet(v, port, (struct tap_outlet){.way = OUTLET_POD, .ifindex = link.ifindex});
+		break;
+	}
+	vec_free(&pods.list);
+}
+
+/* The node's own address of the family of the far end. */
+static bool node_address(const struct object *node, const struct addr *like, struct addr *out)
+{
+	const struct node_status *st = node ? node->node->status : NULL;
+
+	for (size_t i = 0; st && i < st->addresses.len; i++)
+		if (str_eqz(st->addresses.items[i].type, "InternalIP") &&
+		    !addr_parse(st->addresses.items[i].address, out) && addr_is4(out) == addr_is4(like))
+			return true;
+	return false;
+}
+
+static void add_tunnel(struct view *v, uint32_t port, const struct object *node)
+{
+	const struct broker_port *bp = &v->t->b->ports[port];
+	struct planner *p = v->t->p;
+	struct config_tunnel tunnel = {.tool = bp->tool, .mtu = p->welcome.mtu};
+	struct tap_outlet at = {.way = OUTLET_ROUTED};
+
+	VEC_EACH (&v->tunnels, it)
+		if (str_eq(it->tool, bp->tool))
+			return; /* its ports share it */
+	if (!p->o.uplink || strlen(p->o.uplink) >= TAP_NAME ||
+	    !node_address(node, &bp->to.encap.dst, &tunnel.source))
+		return;
+	memcpy(at.name, p->o.uplink, strlen(p->o.uplink));
+	at.number = tunnel.number = outlet_number(v, bp->tool, (struct str){0}, &at);
+	if (at.number == v->t->outlets.end)
+		return;
+	v->failed |= vec_push(&v->tunnels, tunnel) ||
+		     vec_push(&v->outlets, (struct broker_outlet){.port = port, .at = at}) ||
+		     vec_push(&v->served, (struct config_outlet){0});
+}
+
+static void add_outlets(struct view *v, const struct object *node)
+{
+	const struct broker *b = v->t->b;
+
+	for (uint32_t i = 0; i < b->ports_n; i++) {
+		const struct broker_destination *to = &b->ports[i].to;
+		struct tap_outlet at = {.way = OUTLET_INTERFACE, .finish = !b->ports[i].chain.keep_merged};
+
+		if (!is_used_port(b, i))
+			continue;
+		switch (to->way) {
+		case BROKER_TO_INTERFACE:
+			if (!of_this_node(v, to->node) || to->name.n >= TAP_NAME)
+				break;
+			memcpy(at.name, to->name.p, to->name.n);
+			add_outlet(v, i, at);
+			break;
+		case BROKER_TO_POD:
+			add_pod_outlet(v, i);
+			break;
+		case BROKER_TO_VXLAN:
+		case BROKER_TO_GRE:
+		case BROKER_TO_ERSPAN:
+			add_tunnel(v, i, node);
+			break;
+		default:
+			break; /* weft-copier's own */
+		}
+	}
+}
+
+/* --- names --- */
+
+static void add_name(struct view *v, struct str address, struct str name)
+{
+	struct config_name n = {.name = name};
+
+	v->failed |= !name.p;
+	if (address.n && !addr_parse(address, &n.addr))
+		v->failed |= vec_push(&v->names, n) != 0;
+}
+
+static void add_names(struct view *v)
+{
+	struct store *s = v->t->p->store;
+	struct object_refs pods = {0}, services = {0};
+
+	v->failed |= store_list(s, KIND_pod, (struct str){0}, &pods) ||
+		     store_list(s, KIND_service, (struct str){0}, &services);
+	VEC_EACH (&pods.list, it) {
+		const struct object *o = *it;
+		const struct pod_status *st = o->pod->status;
+		struct str name;
+
+		if (!st || (o->pod->spec && o->pod->spec->host_network.v))
+			continue;
+		name =
+		    arena_printf(&v->arena, STR_FMT "/" STR_FMT, STR_ARG(o->meta.ns), STR_ARG(o->meta.name));
+		for (size_t i = 0; i < st->pod_ips.len; i++)
+			add_name(v, st->pod_ips.items[i].ip, name);
+	}
+	VEC_EACH (&services.list, it) {
+		const struct object *o = *it;
+		const struct service_spec *spec = o->service->spec;
+		struct str name;
+
+		if (!spec)
+			continue;
+		name = arena_printf(&v->arena, STR_FMT "." STR_FMT ".svc", STR_ARG(o->meta.name),
+				    STR_ARG(o->meta.ns));
+		for (size_t i = 0; i < spec->cluster_ips.len; i++)
+			add_name(v, spec->cluster_ips.items[i], name);
+	}
+	vec_free(&pods.list);
+	vec_free(&services.list);
+}
+
+/* --- all of it as bytes --- */
+
+static void set_directs(struct view *v, const struct taps *taps)
+{
+	for (size_t i = 0; i < v->served.len; i++) {
+		struct config_outlet *o = &v->served.items[i];
+		uint32_t *direct = arena_array(&v->arena, uint32_t, taps->places_n + 1);
+
+		v->failed |= !direct;
+		for (uint32_t k = 0; direct && k < taps->places_n; k++)
+			if (taps_direct(taps, taps->places[k].point, o->number))
+				direct[o->direct_n++] = taps->places[k].point;
+		o->direct = direct;
+	}
+	for (size_t i = v->served.len; i-- > 0;) /* tunnels' */
+		if (!v->served.items[i].number)
+			vec_remove(&v->served, i);
+}
+
+static int write_all(struct view *v, uint32_t epoch, struct buf *config, struct buf *taps)
+{
+	struct tapping *t = v->t;
+	AUTO(remarks_fini) struct remarks rs = {0};
+	struct taps made = {0};
+	int err = broker_taps(&made, t->b, epoch, v->places.items, (uint32_t)v->places.len, v->outlets.items,
+			      (uint32_t)v->outlets.len, &rs);
+
+	if (!err) {
+		if (rs.list.len)
+			log_new(t, &rs);
+		set_directs(v, &made);
+		taps_encode(taps, &made);
+		config_write(config,
+			     &(struct config){.epoch = epoch,
+					      .node = str_of(t->p->o.node),
+					      .objects = (const struct object *const *)t->objects.items,
+					      .objects_n = t->objects.len,
+					      .places = v->told.items,
+					      .places_n = v->told.len,
+					      .outlets = v->served.items,
+					      .outlets_n = v->served.len,
+					      .tunnels = v->tunnels.items,
+					      .tunnels_n = v->tunnels.len,
+					      .names = v->names.items,
+					      .names_n = v->names.len,
+					      .files = t->p->o.files ? str_of(t->p->o.files) : STR("files")});
+	}
+	taps_fini(&made);
+	return err ? err : v->failed ? -ENOMEM : config->failed || taps->failed ? -ENOMEM : 0;
+}
+
+/* Rises from planner to planner too: the clock of the machine's start in steps of 50 ms, then one by one. */
+static uint32_t first_epoch(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint32_t)(now.tv_sec * 20 + now.tv_nsec / 50000000) + 1;
+}
+
+static void take_bytes(struct buf *to, struct buf *from)
+{
+	buf_fini(to);
+	*to = *from;
+	*from = (struct buf){0};
+}
+
+/* Places and outlets of the broker in force, and whether they say something new. */
+static int make_view(struct view *v, bool *changed)
+{
+	struct tapping *t = v->t;
+	const struct object *node = store_get(t->p->store, KIND_node, (struct str){0}, str_of(t->p->o.node));
+	AUTO_BUF config = {0};
+	AUTO_BUF taps = {0};
+	int err;
+
+	if (t->b->maps_n) {
+		add_places(v, node);
+		add_outlets(v, node);
+		if (t->names)
+			add_names(v);
+	}
+	err = v->failed ? -ENOMEM : write_all(v, t->epoch, &config, &taps);
+	if (err || (t->epoch && str_eq(buf_str(&config), buf_str(&t->config)) &&
+		    str_eq(buf_str(&taps), buf_str(&t->taps))))
+		return err;
+	t->epoch = t->epoch ? t->epoch + 1 : first_epoch();
+	buf_clear(&config);
+	buf_clear(&taps);
+	err = write_all(v, t->epoch, &config, &taps);
+	if (err)
+		return err;
+	take_bytes(&t->config, &config);
+	take_bytes(&t->taps, &taps);
+	*changed = true;
+	return 0;
+}
+
+int taps_make(struct tapping *t, bool *changed, bool *fresh)
+{
+	struct view v = {.t = t};
+	int err = 0;
+
+	*changed = *fresh = false;
+	if (t->objects_dirty)
+		err = compile(t);
+	if (err || !t->b || (!t->b->maps_n && !t->epoch && !t->poll))
+		return err;
+	t->run++;
+	err = make_view(&v, changed);
+	if (!err) {
+		*fresh = v.fresh;
+		forget(&t->points, t->run);
+		forget(&t->outlets, t->run);
+	}
+	vec_free(&v.places);
+	vec_free(&v.told);
+	vec_free(&v.outlets);
+	vec_free(&v.served);
+	vec_free(&v.tunnels);
+	vec_free(&v.names);
+	arena_fini(&v.arena);
+	return err;
+}

@@ -15,7 +15,7 @@
 
 enum {
 	GATHER_MS = 250,
-	FIRST_MS = 2000, /* weft-copier is being started */
+	FIRST_MS = 1000, /* weft-copier is being started */
 	HOLD_MS = 300,
 	RETRY_MS = 1000
 };
@@ -143,7 +143,7 @@ static void ask_copier(struct tapping *t)
 
 static void send_epoch(struct tapping *t)
 {
-	if (!t->configured)
+	if (!t->configured && !t->retry)
 		log_warn("taps: epoch %u goes on without weft-copier", t->epoch);
 	t->sent = !send_taps(t, &t->taps, TAPPED_EPOCH);
 	if (!t->sent)
@@ -259,6 +259,7 @@ static bool make(struct tapping *t, bool *fresh)
 	t->made = clock_ms();
 	t->deadline = t->made + (t->ever ? HOLD_MS : FIRST_MS);
 	t->asked = t->configured = t->sent = t->refused = false;
+	t->retry = 0;
 	taps_step(t);
 	return true;
 }

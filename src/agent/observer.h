@@ -37,6 +37,7 @@ int observer_answer(void *ctx, struct str path, struct buf *out);
 /* observer_nat.c: the body for /nat?address=A&port=N (both may be left out): HTTP status. */
 int observer_nat(struct observer *ob, struct str query, struct buf *out);
 /* observer_account.c: whether this node's numbers add up (/account): HTTP status. */
+int observer_taps(struct observer *ob, struct buf *out);
 int observer_account(struct observer *ob, struct buf *out);
 /* observer_metrics.c: /metrics, in Prometheus' text format: HTTP status. Names what cannot be read as such.
  */

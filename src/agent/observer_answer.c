@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions to the observer: /drops /staged /learned /counters /account /metrics /conns /events /nat /probes
+ * Questions to the observer: /drops /staged /learned /counters /account /taps /metrics /conns /events /nat /probes
  * /status. The kernel's numbers are joined with pods here: by the interface's alias, which holds the pod's
  * uid, and by the pod's addresses.
  */
@@ -334,6 +334,8 @@ int observer_answer(void *ctx, struct str path, struct buf *out)
 		return answer_learned(ob, out);
 	if (str_eqz(name, "/account"))
 		return observer_account(ob, out);
+	if (str_eqz(name, "/taps"))
+		return observer_taps(ob, out);
 	if (str_eqz(name, "/counters"))
 		return answer_counters(ob, out);
 	if (str_eqz(name, "/conns"))

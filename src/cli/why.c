@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "cli/causes.h"
 #include "cli/cluster.h"
+#include "cli/copies.h"
 #include "cli/output.h"
 #include "cli/why_ready.h"
 #include "cli/world.h"
@@ -489,6 +490,12 @@ int cmd_why(const struct options_why *o)
 	struct store *s = NULL;
 	int r = EXIT_USAGE;
 
+	if (o->copy)
+		return cmd_why_copy(o);
+	if (o->pcap) {
+		cli_error("weft why --copy --pcap FILE --packet N", "--pcap asks who gets a copy");
+		return EXIT_USAGE;
+	}
 	if (o->ready)
 		return why_ready(o);
 	if (o->n_args != 2) {

@@ -20,8 +20,8 @@ static int keep(void *ctx, struct object *o)
 	return store_put(ctx, o, NULL);
 }
 
-/* Policies with the positions that the hub keeps, so that answers name the files. */
-static int fetch_policies(struct store *s, const char *socket_path, const struct kind_desc *k)
+/* With the positions that the hub keeps, so that answers name the files. */
+static int fetch_positioned(struct store *s, const char *socket_path, const struct kind_desc *k)
 {
 	struct remarks rs = {0};
 	AUTO_BUF url = {0};
@@ -93,7 +93,7 @@ int world_from_cluster(struct store **out, const char *name)
 	}
 	for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
 		bool policy = kinds[i] == KIND_networkpolicy || kinds[i] == KIND_clusternetworkpolicy;
-		if ((policy ? fetch_policies : fetch_kind)(s, socket_path, &kind_table[kinds[i]])) {
+		if ((policy ? fetch_positioned : fetch_kind)(s, socket_path, &kind_table[kinds[i]])) {
 			store_free(&s);
 			return -1;
 		}
@@ -110,6 +110,19 @@ static int load_revision(struct store *s, const struct world_files *f, struct re
 	for (size_t i = 0; i < f->n && !r; i++)
 		r = git_load(f->paths[i], f->revision, &limits, keep, s, rs);
 	return r;
+}
+
+int world_add_maps(struct store *s, const char *name)
+{
+	static const enum kind kinds[] = {KIND_tool, KIND_toolgroup, KIND_trafficfilter, KIND_trafficmap,
+					  KIND_capture};
+	char socket_path[CLUSTER_PATH];
+
+	cluster_path(socket_path, name, "hub.sock");
+	for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+		if (fetch_positioned(s, socket_path, &kind_table[kinds[i]]))
+			return -1;
+	return 0;
 }
 
 /* The files' objects as they are, defaulted and validated. */

@@ -15,6 +15,9 @@
 /* What the hub has now, of the kinds that policies and addresses depend on. 0 or -1. */
 int world_from_cluster(struct store **out, const char *name);
 
+/* Adds the hub's Tools, ToolGroups, TrafficFilters, TrafficMaps and Captures. 0 or -1. */
+int world_add_maps(struct store *s, const char *name);
+
 struct world_files {
 	const char *const *paths;
 	size_t n;

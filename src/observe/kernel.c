@@ -27,6 +27,8 @@ enum table {
 	NAT_TABLE,
 	KERNEL_TABLE,
 	WATCHING_TABLE,
+	TAPPED_TABLE,
+	OUTLET_TABLE,
 	TABLES
 };
 enum { BATCH = 256, CPUS_MAX = 64 };
@@ -216,6 +218,63 @@ int observed_learned(const struct observed *o,
 			return ret;
 	}
 	return errno == ENOENT ? 0 : -errno;
+}
+
+/* Sums the CPUs' copies of a record of 64-bit counters. */
+static void sum_cpus(const struct observed *o, const uint64_t *each, uint64_t *out, size_t words)
+{
+	memset(out, 0, words * sizeof(*out));
+	for (int c = 0; c < o->cpus; c++)
+		for (size_t i = 0; i < words; i++)
+			out[i] += each[(size_t)c * words + i];
+}
+
+int observed_tapped(const struct observed *o,
+		    void (*fn)(void *ctx, const struct tapped_key *k, const struct tapped_value *v),
+		    void *ctx)
+{
+	enum { WORDS = sizeof(struct tapped_value) / sizeof(uint64_t) };
+	uint64_t each[CPUS_MAX * WORDS];
+	union {
+		struct tapped_value value;
+		uint64_t words[WORDS];
+	} sum;
+	struct tapped_key at, next;
+	bool first = true;
+
+	while (!bpf_map_get_next_key(o->fd[TAPPED_TABLE], first ? NULL : &at, &next)) {
+		at = next;
+		first = false;
+		if (bpf_map_lookup_elem(o->fd[TAPPED_TABLE], &at, each))
+			continue; /* it was removed meanwhile */
+		sum_cpus(o, each, sum.words, WORDS);
+		fn(ctx, &at, &sum.value);
+	}
+	return errno == ENOENT ? 0 : -errno;
+}
+
+int observed_outlets(const struct observed *o,
+		     void (*fn)(void *ctx, uint32_t number, const struct outlet_count *n), void *ctx)
+{
+	enum { WORDS = sizeof(struct outlet_count) / sizeof(uint64_t) };
+	uint64_t each[CPUS_MAX * WORDS];
+	union {
+		struct outlet_count value;
+		uint64_t words[WORDS];
+	} sum;
+
+	for (uint32_t number = 0; number <= OUTLETS_MAX; number++) {
+		uint64_t any = 0;
+
+		if (bpf_map_lookup_elem(o->fd[OUTLET_TABLE], &number, each))
+			return -errno;
+		sum_cpus(o, each, sum.words, WORDS);
+		for (size_t i = 0; i < WORDS; i++)
+			any |= sum.words[i];
+		if (any || !number)
+			fn(ctx, number, &sum.value);
+	}
+	return 0;
 }
 
 int observed_counters(const struct observed *o, uint64_t out[OBSERVE_COUNTERS_MAX])

@@ -12,12 +12,13 @@
 #include "seam/asked.h"
 #include "seam/conn.h"
 #include "seam/name.h"
+#include "seam/tap.h"
 
 enum { OBSERVE_RINGS_MAX = 66, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 };
 
 struct observed; /* zero or more tables and rings */
 /* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, staged,
- * learned, nat, kernel_drop, watching, then the rings: asked, ended, and events of each CPU. Takes them over
+ * learned, nat, kernel_drop, watching, tapped, outlet_count, then the rings: asked, ended, and events of each CPU. Takes them over
  * on success. 0, -EINVAL (too few), -errno. */
 int observed_new(struct observed **out, const int *fds, unsigned n);
 void observed_free(struct observed **o);
@@ -39,6 +40,12 @@ int observed_staged(const struct observed *o, struct drop_counts *out);
 /* What the kernel's own stack dropped of pods' packets, in the same form; `reason` is its own number.
  * -ENODATA: it is not watched, so unknown. */
 int observed_kernel_drops(const struct observed *o, struct drop_counts *out);
+/* Calls fn for each place and each of its takes (enum tap_take) that saw packets; over all CPUs. */
+int observed_tapped(const struct observed *o,
+		    void (*fn)(void *ctx, const struct tapped_key *k, const struct tapped_value *v), void *ctx);
+/* Calls fn for each outlet that was given copies, and for number 0 (see seam/tap.h). */
+int observed_outlets(const struct observed *o,
+		     void (*fn)(void *ctx, uint32_t number, const struct outlet_count *n), void *ctx);
 /* Calls fn for each address that DNS answers gave for names in force; some slots may be over. */
 int observed_learned(const struct observed *o,
 		     int (*fn)(void *ctx, const struct addr *a, const struct learned_value *v), void *ctx);

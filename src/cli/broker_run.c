@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "broker/comment.h"
 #include "cli/command.h"
 
 static volatile sig_atomic_t stopped;
@@ -200,42 +201,6 @@ static void name_sources(struct broker_run *run)
 		}
 }
 
-static void outer_words(struct buf *b, const struct chain_outer *o)
-{
-	static const char *const kinds[] = {
-	    [CHAIN_VXLAN] = "VXLAN",	[CHAIN_GENEVE] = "Geneve",  [CHAIN_GRE] = "GRE",
-	    [CHAIN_ERSPAN1] = "ERSPAN", [CHAIN_ERSPAN2] = "ERSPAN", [CHAIN_ERSPAN3] = "ERSPAN",
-	    [CHAIN_IPIP] = "IP in IP",	[CHAIN_MPLS] = "MPLS"};
-	char src[ADDR_TEXT], dst[ADDR_TEXT];
-
-	addr_print(&o->src, src);
-	addr_print(&o->dst, dst);
-	buf_printf(b, "%staken out of %s", b->n ? "; " : "", kinds[o->kind]);
-	if (o->kind != CHAIN_MPLS)
-		buf_printf(b, " %s to %s", src, dst);
-	if (o->has_id)
-		buf_printf(b, ", %s %u", o->kind == CHAIN_MPLS ? "label" : "number", o->id);
-}
-
-/* What was done to a copy, as its comment (BR49, BR55). */
-static void words(struct buf *b, const struct chain_packet *p)
-{
-	static const struct {
-		uint32_t flag;
-		const char *word;
-	} marks[] = {{PACKET_MASKED, "masked"},
-		     {PACKET_PART_MASKED, "some bytes to be masked are not in it"},
-		     {PACKET_MERGED, "several packets of the wire in one"},
-		     {PACKET_DUPLICATE, "duplicate"},
-		     {PACKET_STAMPED, "stamped"}};
-
-	for (size_t i = 0; i < ARRAY_LEN(marks); i++)
-		if (p->flags & marks[i].flag)
-			buf_printf(b, "%s%s", b->n ? "; " : "", marks[i].word);
-	for (unsigned i = 0; i < p->outers; i++)
-		outer_words(b, &p->outer[i]);
-}
-
 struct hand {
 	struct broker_run *run;
 	struct broker_tool *tool;
@@ -282,7 +247,7 @@ static void hand_over(void *ctx, const struct chain_packet *p)
 		struct str text;
 
 		if (p->flags & ~(uint32_t)(PACKET_VLAN_BESIDE | PACKET_SLICED) || p->outers)
-			words(&comment, p);
+			broker_comment(&comment, p);
 		text = buf_str(&comment);
 		out.comments = &text;
 		out.comments_n = comment.n > 0;

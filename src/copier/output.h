@@ -39,6 +39,7 @@ enum output_loss {
 	OUTPUT_LOSSES
 };
 const char *output_loss_name(enum output_loss l);
+const char *output_loss_sentence(enum output_loss l);
 
 struct output_counts { /* packets that were given = sent + losses + in_flight, at any time */
 	uint64_t sent, sent_bytes;
@@ -64,6 +65,7 @@ struct output_host {
 	const struct output_name *names;
 	size_t names_n;
 	uint64_t names_version; /* another one with each change */
+	uint64_t now;		/* ns since 1970, of the last tick */
 	uint64_t ring_lost;	/* copies that found no room in the packet ring, of all places */
 };
 
@@ -86,6 +88,8 @@ struct output_ops {
 	int (*open)(struct output **out, const struct output_config *c, struct buf *why);
 	/* One copy: p and its bytes hold during the call. */
 	void (*give)(struct output *o, const struct chain_packet *p, const struct seen *s);
+	/* Behind a burst of packets, of which at least one was for it. May be NULL. */
+	void (*flush)(struct output *o);
 	/* About every 100 ms; `now` in ns since 1970. May be NULL. */
 	void (*tick)(struct output *o, uint64_t now);
 	void (*counts)(const struct output *o, struct output_counts *out);

@@ -113,7 +113,7 @@ static int open_next(struct pcapng_file *f)
 	AUTO_FD int fd = -1;
 	AUTO_MEM char *name = NULL;
 	struct stat st;
-	int r = name_of(f, f->t.files + 1, &name);
+	int r = name_of(f, f->o.first + f->t.files, &name);
 
 	if (r)
 		return r;
@@ -134,8 +134,9 @@ static int open_next(struct pcapng_file *f)
 static void remove_old(const struct pcapng_file *f)
 {
 	AUTO_MEM char *name = NULL;
+	uint32_t now = f->o.first + f->t.files - 1;
 
-	if (f->o.keep && f->t.files > f->o.keep && !name_of(f, f->t.files - f->o.keep, &name))
+	if (f->o.keep && now > f->o.keep && !name_of(f, now - f->o.keep, &name))
 		unlink(name);
 }
 
@@ -193,6 +194,8 @@ static int file_new(struct pcapng_file **out, const struct pcapng_section *secti
 		f->o = *options;
 	if (!f->o.buffer)
 		f->o.buffer = BUFFER;
+	if (!f->o.first)
+		f->o.first = 1;
 	r = pcapng_put_section(&f->head, section);
 	if (!r)
 		*out = TAKE(f);

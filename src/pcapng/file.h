@@ -16,6 +16,7 @@ struct pcapng_file_options {
 	uint64_t max_bytes; /* of a file, then the next; 0: no limit */
 	uint64_t max_time;  /* ns that a file spans by its packets' times; 0: no limit */
 	uint32_t keep;	    /* files: older ones are removed; 0: all */
+	uint32_t first;	    /* number of the first file of a row; 0: 1 */
 	/* Told of each file once it is whole and closed (may be NULL). */
 	void (*done)(void *ctx, const char *path, uint64_t packets, uint64_t bytes);
 	void *ctx;

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * /account: what came, by place and map, and what became of it, by tool port, at one moment. Sums that hold:
+ * received = judged + unknown; of a place received = classified + unparsable; of a tool port due + added =
+ * sent + each loss + in flight.
+ */
+#include <inttypes.h>
+
+#include "copier/copier.h"
+#include "copier/reader.h"
+
+static void number(struct buf *out, const char *key, uint64_t v)
+{
+	buf_printf(out, ",\"%s\":%" PRIu64, key, v);
+}
+
+static void print_place(struct buf *out, const struct place *p)
+{
+	buf_printf(out, "{\"point\":%u,\"ifindex\":%u,\"name\":", p->point, p->ifindex);
+	buf_json(out, str_of(p->name));
+	buf_printf(out, ",\"kind\":\"%s\"", p->kind);
+	number(out, "received", p->received);
+	number(out, "bytes", p->bytes);
+	number(out, "classified", p->classified);
+	number(out, "unparsable", p->unparsable);
+	number(out, "turned", p->turned);
+	buf_addc(out, '}');
+}
+
+/* Of worlds that are gone, and of those that live. */
+static void live_map(const struct copier *c, struct str name, uint64_t *packets, uint64_t *bytes)
+{
+	const struct world *last = NULL;
+
+	for (unsigned i = 0; i < EPOCHS_KEPT && c->epochs[i]; i++) {
+		const struct world *w = c->epochs[i]->world;
+
+		for (uint32_t k = 0; w != last && k < w->broker->maps_n; k++)
+			if (str_eq(w->broker->maps[k].name, name)) {
+				*packets += w->map_packets[k];
+				*bytes += w->map_bytes[k];
+			}
+		last = w;
+	}
+}
+
+static void live_group(const struct copier *c, struct str name, uint64_t *down, uint64_t *packets)
+{
+	const struct world *last = NULL;
+
+	for (unsigned i = 0; i < EPOCHS_KEPT && c->epochs[i]; i++) {
+		const struct world *w = c->epochs[i]->world;
+
+		for (uint32_t k = 0; w != last && k < w->broker->groups_n; k++)
+			if (str_eq(w->broker->groups[k].name, name)) {
+				*down += group_counts(judge_group(w->judge, k))->down;
+				*packets += group_counts(judge_group(w->judge, k))->packets;
+			}
+		last = w;
+	}
+}
+
+static void print_named(struct copier *c, struct buf *out, bool group)
+{
+	const struct world *w = c->epochs[0] ? c->epochs[0]->world : NULL;
+	uint32_t n = !w ? 0 : group ? w->broker->groups_n : w->broker->maps_n;
+
+	for (uint32_t i = 0; i < n; i++) /* each has its entry */
+		named_get(c, group, group ? w->broker->groups[i].name : w->broker->maps[i].name);
+	buf_printf(out, ",\n\"%s\":[", group ? "groups" : "maps");
+	VEC_EACH (group ? &c->groups : &c->maps, m) {
+		uint64_t a = m->a, b = m->b;
+
+		buf_addz(out, m == (group ? c->groups : c->maps).items ? "{\"name\":" : ",\n{\"name\":");
+		buf_json(out, str_of(m->name));
+		if (group)
+			live_group(c, str_of(m->name), &a, &b);
+		else
+			live_map(c, str_of(m->name), &a, &b);
+		number(out, group ? "down" : "packets", a);
+		number(out, group ? "packets" : "bytes", b);
+		buf_addc(out, '}');
+	}
+	buf_addc(out, ']');
+}
+
+static void member(struct buf *out, unsigned *n, const char *name, uint64_t v)
+{
+	if (v)
+		buf_printf(out, "%s\"%s\":%" PRIu64, (*n)++ ? "," : "", name, v);
+}
+
+static void print_tool(struct copier *c, struct buf *out, const struct tally *t)
+{
+	const struct sink *capture = sink_find(c, BROKER_TO_STREAM, str_of(t->tool), str_of(t->port));
+	struct port_sums s;
+	unsigned n = 0;
+
+	tally_sums(c, t, &s);
+	buf_addz(out, "{\"tool\":");
+	buf_json(out, str_of(t->tool));
+	buf_addz(out, ",\"port\":");
+	buf_json(out, str_of(t->port));
+	buf_printf(out, ",\"kind\":\"%s\",\"taking\":%s", t->kind, t->taking ? "true" : "false");
+	number(out, "due", s.due);
+	number(out, "dueBytes", s.due_bytes);
+	number(out, "added", s.added);
+	number(out, "sent", s.sent);
+	number(out, "sentBytes", s.sent_bytes);
+	number(out, "inFlight", s.in_flight);
+	buf_addz(out, ",\"losses\":{");
+	for (int i = 0; i < CHAIN_COUNTERS; i++)
+		if (chain_counter_kind((enum chain_counter)i) == CHAIN_KIND_LOSS)
+			member(out, &n, chain_counter_name((enum chain_counter)i), s.chain[i]);
+	for (int i = 0; i < OUTPUT_LOSSES; i++)
+		member(out, &n, output_loss_name((enum output_loss)i), s.losses[i]);
+	buf_addz(out, "},\"notes\":{");
+	n = 0;
+	for (int i = 0; i < CHAIN_COUNTERS; i++)
+		if (chain_counter_kind((enum chain_counter)i) == CHAIN_KIND_NOTE)
+			member(out, &n, chain_counter_name((enum chain_counter)i), s.chain[i]);
+	buf_addc(out, '}');
+	if (capture) {
+		buf_addz(out, ",\"readers\":");
+		stream_print(capture->output, out);
+	}
+	buf_addc(out, '}');
+}
+
+void account_print(struct copier *c, struct buf *out)
+{
+	buf_addz(out, "{\"node\":");
+	buf_json(out, str_of(c->host.node));
+	buf_printf(out, ",\"epoch\":%u", c->epochs[0] ? c->epochs[0]->number : 0);
+	number(out, "began", c->began);
+	buf_printf(out, ",\n\"ring\":{\"received\":%" PRIu64, c->received);
+	number(out, "lost", copier_lost(c));
+	number(out, "judged", c->judged);
+	number(out, "unknown", c->unknown);
+	buf_addz(out, "},\n\"places\":[");
+	VEC_EACH (&c->places, p) {
+		buf_addz(out, p == c->places.items ? "" : ",\n");
+		print_place(out, *p);
+	}
+	buf_printf(out, "],\n\"placesGone\":{\"received\":%" PRIu64, c->past.received);
+	number(out, "bytes", c->past.bytes);
+	number(out, "classified", c->past.classified);
+	number(out, "unparsable", c->past.unparsable);
+	buf_addc(out, '}');
+	print_named(c, out, false);
+	print_named(c, out, true);
+	buf_addz(out, ",\n\"tools\":[");
+	VEC_EACH (&c->tallies, t) {
+		buf_addz(out, t == c->tallies.items ? "" : ",\n");
+		print_tool(c, out, *t);
+	}
+	buf_addz(out, "]}\n");
+}

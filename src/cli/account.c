@@ -119,6 +119,7 @@ static json_t *account_node(const char *name, const char *node)
 	json_array_append_new(json_object_get(answer, "sums"),
 			      path_sum(json_object_get(answer, "reporter"), hub_node(hub, node),
 				       json_object_get(after, "reporter")));
+	account_copies(name, node, answer);
 	return answer;
 }
 
@@ -182,6 +183,8 @@ static void verdict_text(struct buf *b, const json_t *sum)
 			   off < 0 ? "too much went out" : "missing");
 	else
 		buf_addz(b, "unknown");
+	if (json_object_get(sum, "because"))
+		buf_printf(b, "; %s", json_string_value(json_object_get(sum, "because")));
 }
 
 static void row(struct table *t, const json_t *node, const json_t *sum)

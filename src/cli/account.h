@@ -9,6 +9,9 @@
  * no "sums" and says why under "unknown". */
 int account_collect(const char *name, const char *only, json_t *list);
 
+/* account_copies.c: appends the sums of the broker's copies to the node's, where it taps anything. */
+void account_copies(const char *cluster, const char *node, json_t *answer);
+
 /* account_canary.c: sends numbered datagrams between pods and to a host outside, counts them at the far end,
  * and compares with the flow records; compares what TCP sockets of pods say went through with the records of
  * their connections. Fills {"canaries":[…],"sockets":[…]}; an exit status. Needs root. */

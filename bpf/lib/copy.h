@@ -10,11 +10,16 @@
 
 #include "bpf/lib/exit.h"
 
-/* The tap of the packet at hand: its element may be replaced, and its memory used again, at any time. */
+/* Of the packet at hand; not on the stack, of which a judge leaves its callers 256 bytes. */
+struct copy_scratch {
+	struct tapped_value none; /* always 0 */
+	struct tap_value tap;	  /* its element may be replaced, and its memory used again, at any time */
+};
+
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
 	__type(key, __u32);
-	__type(value, struct tap_value);
+	__type(value, struct copy_scratch);
 	__uint(max_entries, 1);
 } copy_scratch SEC(".maps");
 
@@ -104,26 +109,15 @@ ALWAYS_INLINE void copy_to_copier(struct __sk_buff *skb, struct tapped_value *n,
 	n->copied_bytes += copy_len(skb);
 }
 
-ALWAYS_INLINE struct tapped_value *copy_account(__u32 ifindex, __u32 take)
+ALWAYS_INLINE struct tapped_value *copy_account(const struct copy_scratch *s, __u32 ifindex, __u32 take)
 {
 	struct tapped_key key = {.ifindex = ifindex, .take = take};
-	struct tapped_value fresh = {}, *n = bpf_map_lookup_elem(&tapped, &key);
+	struct tapped_value *n = bpf_map_lookup_elem(&tapped, &key);
 
 	if (n)
 		return n;
-	bpf_map_update_elem(&tapped, &key, &fresh, BPF_NOEXIST);
+	bpf_map_update_elem(&tapped, &key, &s->none, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&tapped, &key);
-}
-
-/* The element of a place as it is now, in this CPU's hands. */
-ALWAYS_INLINE const struct tap_value *copy_tap(const struct tap_value *of)
-{
-	__u32 zero = 0;
-	struct tap_value *t = bpf_map_lookup_elem(&copy_scratch, &zero);
-
-	if (t)
-		*t = *of;
-	return t;
 }
 
 /* To all who want it; 0: nobody does. */
@@ -151,12 +145,16 @@ ALWAYS_INLINE int copy_give(struct __sk_buff *skb, const struct tap_value *t, st
 __attribute__((noinline)) int copy_at(struct __sk_buff *skb, __u32 ifindex, __u32 take, __u32 reason)
 {
 	const struct tap_value *t = bpf_map_lookup_elem(&tap, &ifindex);
+	struct copy_scratch *s;
 	struct tapped_value *n;
-	__u32 answer;
+	__u32 answer, zero = 0;
 
 	if (!t || take >= TAP_TAKES)
 		return 0;
-	n = copy_account(ifindex, take);
+	s = bpf_map_lookup_elem(&copy_scratch, &zero);
+	if (!s)
+		return 0;
+	n = copy_account(s, ifindex, take);
 	if (!n) {
 		count(COUNTER_TAPPED_UNTOLD);
 		return 0;
@@ -165,9 +163,8 @@ __attribute__((noinline)) int copy_at(struct __sk_buff *skb, __u32 ifindex, __u3
 		n->own++;
 		return 0;
 	}
-	t = copy_tap(t);
-	if (!t)
-		return 0;
+	s->tap = *t;
+	t = &s->tap;
 	answer = copy_judge(skb, t->judge);
 	if (answer & t->own) {
 		n->own++;

@@ -81,6 +81,14 @@ static int attach_all(const struct lab *l)
 	return err ? err : home;
 }
 
+int copies_swallow(const struct lab *l, const char *ns, const char *link)
+{
+	int err = enter(l, ns);
+
+	err = err ? err : attach(link, true, BPF_TC_INGRESS, l->node1->progs.weft_copy_stop);
+	return leave() ? -EPERM : err;
+}
+
 /* As src/apply makes them of filters in force. */
 static int judge_put(const struct lab *l, uint32_t number, const char *const *texts, unsigned n)
 {
@@ -144,9 +152,19 @@ static int ring_open(const struct lab *l)
 		err = -errno;
 	if (!err)
 		ring.map = mmap(NULL, (size_t)BLOCK * BLOCKS, PROT_READ | PROT_WRITE, MAP_SHARED, ring.fd, 0);
-	if (!err && ring.map == MAP_FAILED)
+	if (!err && ring.map == MAP_FAILED) {
 		err = -errno;
+		ring.map = NULL;
+	}
 	return leave() ? -EPERM : err;
+}
+
+void ring_close(void)
+{
+	if (ring.map)
+		munmap(ring.map, (size_t)BLOCK * BLOCKS);
+	ring.map = NULL;
+	own_fd(&ring.fd);
 }
 
 int copies_up(struct lab *l)
@@ -182,7 +200,7 @@ void copies_down(struct lab *l)
 {
 	char out[128];
 
-	own_fd(&ring.fd);
+	ring_close();
 	own_fd(&home_fd);
 	shell("", out, sizeof(out), "ip netns del %s-tool", l->prefix);
 	lab_down(l);

@@ -41,6 +41,9 @@ void copies_down(struct lab *l);
 uint32_t copies_index(const struct lab *l, const char *link);
 void copies_link(const struct lab *l, const char *node, const char *link, const char *what);
 
+/* What comes in there goes no further. */
+int copies_swallow(const struct lab *l, const char *ns, const char *link);
+
 void tap_put(uint32_t ifindex, const struct tap_value *v);
 void taps_on(const struct lab *l); /* element 0 of BPF map outlet */
 void taps_off(void);		   /* and no tap, no outlet, no count */
@@ -52,6 +55,7 @@ struct outlet_count outlet_now(uint32_t number);
  */
 int copy_next(struct copy *c);
 int copy_more(struct copy *c);
+void ring_close(void);
 uint32_t copies_lost(void); /* for want of room in the ring, since the last call */
 
 /* Whole frames at an interface of a namespace of the lab. frame_next() waits for one that carries `type`

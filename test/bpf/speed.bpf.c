@@ -45,4 +45,13 @@ SEC("tc") int speed_empty(struct __sk_buff *skb __attribute__((unused)))
 	return TC_ACT_OK;
 }
 
+__u32 clone_to; /* interface */
+
+/* What a copy costs that nobody judges or counts. */
+SEC("tc") int speed_clone(struct __sk_buff *skb)
+{
+	bpf_clone_redirect(skb, clone_to, 0);
+	return TC_ACT_OK;
+}
+
 char speed_license[] SEC("license") = "Dual BSD/GPL";

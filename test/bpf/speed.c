@@ -10,12 +10,18 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
 #include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#include "apply/filter.h"
+#include "base/own.h"
+#include "filter/filter.h"
+#include "seam/tap.h"
 
 #define ROUNDS 9
 #define REPEAT 10000
@@ -70,6 +76,10 @@ static void forget(void)
 static void fill(int v6, uint32_t n)
 {
 	struct conn_value v = {.flags = CONN_ANSWERED, .ifindex = IF_A};
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+	v.seen = (uint64_t)now.tv_sec * 1000000000u;
 
 	for (uint32_t i = 0; i < n; i++) {
 		struct conn4_key k4 = {.a = htonl(0x0a010005),
@@ -116,12 +126,101 @@ static void measure_gc(uint32_t live)
 	       (b.tv_sec - a.tv_sec) * 1000000 + (b.tv_nsec - a.tv_nsec) / 1000, removed);
 }
 
+/* As the applier makes it of so many filters, of which the first matches what is measured. */
+static void judge(uint32_t number, unsigned filters)
+{
+	struct filter_form forms[TAP_FILTERS_MAX] = {};
+	struct filter_program programs[TAP_FILTERS_MAX] = {};
+	struct filter_code code = {};
+	AUTO_BUF why = {};
+	int fd = -1;
+
+	for (unsigned i = 0; i < filters; i++) {
+		AUTO(remarks_fini) struct remarks remarks = {};
+		struct filter *f = NULL;
+		char text[80];
+
+		snprintf(text, sizeof(text),
+			 i ? "dst.ip == 10.9.%u.0/24 && tcp && dst.port == %u" : "tcp && dst.port == 80", i,
+			 1000 + i);
+		if (filter_parse(&f, str_of(text), (struct pos){}, &remarks) ||
+		    filter_program(f, &programs[i], &why))
+			printf("# %s: %s\n", text, why.p ? why.p : "not a filter");
+		filter_unref(&f);
+		forms[i] = (struct filter_form){programs[i].steps, programs[i].classic, programs[i].n};
+	}
+	if (!filter_translate_judge(&code, forms, filters, &why))
+		fd = filter_load(&code, BPF_PROG_TYPE_SCHED_CLS, NULL, &why);
+	if (fd < 0 || bpf_map_update_elem(bpf_map__fd(world->maps.judge), &number, &fd, BPF_ANY))
+		printf("# no judge: %s\n", why.p ? why.p : strerror(errno));
+	own_fd(&fd);
+	filter_code_fini(&code);
+	for (unsigned i = 0; i < filters; i++)
+		filter_program_fini(&programs[i]);
+}
+
+static void outlet(uint32_t number, uint32_t ifindex)
+{
+	struct outlet_value v = {.ifindex = ifindex, .way = OUTLET_INTERFACE};
+
+	bpf_map_update_elem(bpf_map__fd(world->maps.outlet), &number, &v, BPF_ANY);
+}
+
+/* A copy to an interface whose other end lets go of it at once, as weft-copy1 does. */
+static void taps(uint32_t flows)
+{
+	static const struct {
+		const char *name;
+		uint32_t ifindex;
+		struct tap_value v;
+	} rows[] = {
+	    {"established, IPv4, another place is tapped", 999, {.judge = 1}},
+	    {"established, IPv4, tapped: 1 filter, nobody wants it", IF_A, {.judge = 1}},
+	    {"established, IPv4, tapped: 30 filters, nobody wants it", IF_A, {.judge = 30}},
+	    {"established, IPv4, tapped: a copy to weft-copier", IF_A, {.judge = 1, .take = {0, 1}}},
+	    {"established, IPv4, tapped: a copy straight to a tool",
+	     IF_A,
+	     {.judge = 1, .directs = 1, .direct = {{.outlet = 1, .take = {0, 1}}}}},
+	};
+	LIBBPF_OPTS(bpf_tc_hook, hook, .attach_point = BPF_TC_INGRESS);
+	LIBBPF_OPTS(bpf_tc_opts, stop, .prog_fd = bpf_program__fd(world->progs.weft_copy_stop));
+	LIBBPF_OPTS(bpf_tc_opts, out, .prog_fd = bpf_program__fd(world->progs.weft_copy_out));
+	uint32_t copy0 = if_nametoindex("copy0");
+
+	hook.ifindex = (int)if_nametoindex("copy1");
+	if (!copy0 || bpf_tc_hook_create(&hook) || bpf_tc_attach(&hook, &stop)) {
+		printf("# no way for copies\n");
+		return;
+	}
+	judge(1, 1);
+	judge(30, 30);
+	speed->bss->clone_to = copy0;
+	measure("a bare clone to the same interface", speed->progs.speed_clone, V4, IPPROTO_TCP, 1, 0, NULL);
+	measure("established, IPv4, no tap", world->progs.weft_from_pod, V4, IPPROTO_TCP, flows, 1, NULL);
+	outlet(0, copy0);
+	outlet(1, copy0);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		bpf_map_update_elem(bpf_map__fd(world->maps.tap), &rows[i].ifindex, &rows[i].v, BPF_ANY);
+		measure(rows[i].name, world->progs.weft_from_pod, V4, IPPROTO_TCP, flows, 1, NULL);
+		bpf_map_delete_elem(bpf_map__fd(world->maps.tap), &rows[i].ifindex);
+	}
+	hook.ifindex = (int)copy0;
+	hook.attach_point = BPF_TC_EGRESS;
+	if (bpf_tc_hook_create(&hook) || bpf_tc_attach(&hook, &out))
+		printf("# weft_copy_out is not attached\n");
+	bpf_map_update_elem(bpf_map__fd(world->maps.tap), &rows[3].ifindex, &rows[3].v, BPF_ANY);
+	measure("established, IPv4, tapped: the same through weft_copy_out", world->progs.weft_from_pod, V4,
+		IPPROTO_TCP, flows, 1, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	uint32_t live = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 10000;
 
 	if (unshare(CLONE_NEWNET) ||
-	    system("ip link set lo up && ip link add index 101 name wp101 type veth peer name e0") ||
+	    system("ip link set lo up && ip link add index 101 name wp101 type veth peer name e0 && "
+		   "ip link add copy0 type veth peer name copy1 && ip link set copy0 up && ip link set copy1 "
+		   "up") ||
 	    world_load() || !(speed = speed__open_and_load())) {
 		printf("1..0 # SKIP needs root, eBPF and veth\n");
 		return 0;
@@ -145,5 +244,8 @@ int main(int argc, char **argv)
 		10000, 0, forget);
 	measure("new connection from outside, IPv4", world->progs.weft_uplink, "198.51.100.9", "10.1.0.5",
 		IPPROTO_UDP, 10000, 0, forget);
+	forget();
+	fill(0, live);
+	taps(live);
 	return 0;
 }

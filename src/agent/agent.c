@@ -175,7 +175,7 @@ static void give_packets(struct agent *a)
 
 static void start(struct agent *a, enum who w)
 {
-	if (child_start(&a->child[w], a->o.libexec, a->argv))
+	if (child_begin(&a->child[w], a->o.libexec, a->argv))
 		return;
 	if (w == APPLIER)
 		give_back(a);

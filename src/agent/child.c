@@ -63,7 +63,7 @@ static int open_program(const char *libexec, const char *name)
 	return fd;
 }
 
-int child_start(struct child *c, const char *libexec, char **argv)
+int child_begin(struct child *c, const char *libexec, char **argv)
 {
 	AUTO_FD int program = -1, theirs = -1;
 	int pair[2];

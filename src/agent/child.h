@@ -22,7 +22,7 @@ struct child {
 };
 
 /* Starts it with argv (NULL-terminated, [0] is replaced). 0 or -errno. */
-int child_start(struct child *c, const char *libexec, char **argv);
+int child_begin(struct child *c, const char *libexec, char **argv);
 /* Notes that it ended with a wait status, logs why, and sets when it may start again. */
 void child_ended(struct child *c, int status);
 

@@ -52,8 +52,8 @@ int applier_watch(const struct applier *a);
 void applier_look(struct applier *a);
 
 /* Descriptors for the observer, in order: BPF maps drop, counter, conn4, conn6, half4, half6, staged,
- * learned, nat, kernel_drop, watching, tapped, outlet_count (all read-only), then the rings asked, ended, and one per CPU. Number
- * of descriptors (owned by the caller) or -errno.
+ * learned, nat, kernel_drop, watching, tapped, outlet_count (all read-only), then the rings asked, ended, and
+ * one per CPU. Number of descriptors (owned by the caller) or -errno.
  */
 enum { APPLIER_OBSERVED = 13, APPLIER_RINGS = 2, APPLIER_FDS_MAX = APPLIER_OBSERVED + APPLIER_RINGS + 64 };
 int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX]);

@@ -71,6 +71,13 @@ int route_dump(int fd, int (*fn)(const struct route_info *r, void *ctx), void *c
  * moment after it was set. */
 int route_is_local(int fd, const struct addr *a);
 
+struct route_found {
+	uint32_t index, mtu; /* of the interface, or of the route where that is less */
+	struct addr source;  /* that packets would show */
+};
+/* The way that a packet to that address would take: 0, -ENETUNREACH or -errno. */
+int route_find(int fd, const struct addr *to, struct route_found *out);
+
 /* neigh.c: a permanent neighbour. */
 void neigh_set(struct nl_batch *b, uint32_t index, const struct addr *a, const uint8_t mac[6], int *result);
 

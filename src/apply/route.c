@@ -156,3 +156,59 @@ int route_is_local(int fd, const struct addr *a)
 	err = nl_dump(fd, nh, take_type, &type);
 	return err == -EHOSTUNREACH || err == -ENETUNREACH ? 0 : err ? err : type == RTN_LOCAL;
 }
+
+struct find_ctx {
+	struct route_found *out;
+	bool is4, local;
+};
+
+static int take_found(const struct nlmsghdr *nh, void *ctx)
+{
+	const struct rtmsg *m = mnl_nlmsg_get_payload(nh);
+	struct find_ctx *f = ctx;
+
+	if (nh->nlmsg_type != RTM_NEWROUTE)
+		return 0;
+	f->local = m->rtm_type != RTN_UNICAST;
+	NL_ATTRS(a, nh, sizeof(*m))
+	{
+		switch (mnl_attr_get_type(a)) {
+		case RTA_OIF:
+			f->out->index = mnl_attr_get_u32(a);
+			break;
+		case RTA_PREFSRC:
+			take_addr(&f->out->source, f->is4, a);
+			break;
+		case RTA_METRICS:
+			NL_NESTED(inner, a)
+			if (mnl_attr_get_type(inner) == RTAX_MTU)
+				f->out->mtu = mnl_attr_get_u32(inner);
+			break;
+		default:
+			break;
+		}
+	}
+	return 0;
+}
+
+int route_find(int fd, const struct addr *to, struct route_found *out)
+{
+	char buf[128] __attribute__((aligned(8)));
+	struct nlmsghdr *nh = mnl_nlmsg_put_header(buf);
+	struct find_ctx f = {.out = out, .is4 = addr_is4(to)};
+	struct prefix p = {.addr = *to, .len = 128};
+	struct link_info l;
+	int err;
+
+	*out = (struct route_found){0};
+	nh->nlmsg_type = RTM_GETROUTE;
+	put_prefix(nh, &p)->rtm_table = RT_TABLE_UNSPEC;
+	err = nl_dump(fd, nh, take_found, &f);
+	if (!err && (!out->index || f.local))
+		err = -ENETUNREACH;
+	if (!err)
+		err = link_get(fd, out->index, NULL, &l);
+	if (!err && (!out->mtu || out->mtu > l.mtu))
+		out->mtu = l.mtu;
+	return err;
+}

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `weft broker`: the maps of manifests over capture files, one pcapng for each tool port, and the accounts.
- * Needs no cluster and no privileges.
+ * `weft broker`: the maps of manifests over capture files, one pcapng for each tool port, and the accounts:
+ * that needs no cluster and no privileges; or between interfaces of this host (broker_live.h).
  */
 #include "cli/broker.h"
 
@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "base/own.h"
+#include "cli/broker_live.h"
 #include "cli/command.h"
 #include "cli/output.h"
 #include "cli/world.h"
@@ -223,15 +224,14 @@ int cmd_broker(const struct options_broker *o)
 		cli_error(NULL, "--dry-run stands alone");
 		return EXIT_USAGE;
 	}
-	if (!o->dry_run && (!o->pcap.n || !o->out)) {
-		cli_error(
-		    "weft broker FILE --pcap IN.pcap --out DIR, or --dry-run",
-		    "live interfaces are not served yet: captures (--pcap) and a folder (--out) are needed");
+	if (o->pcap.n && !o->out) {
+		cli_error("weft broker FILE --pcap IN.pcap --out DIR",
+			  "captures (--pcap) need a folder for the tools' files (--out)");
 		return EXIT_USAGE;
 	}
 	r = compile(&b, o);
 	if (!r)
-		r = o->dry_run ? print_plan(b) : run_captures(b, o);
+		r = o->dry_run ? print_plan(b) : o->pcap.n ? run_captures(b, o) : live_run(o, &b, compile);
 	broker_free(&b);
 	return r;
 }

@@ -219,7 +219,7 @@ static uint64_t total(enum alert_measure m, const struct record *r)
 	case ALERT_PACKETS:
 		return r->packets[0] + r->packets[1];
 	case ALERT_RETRANSMITS:
-		return r->retransmits;
+		return r->retransmits[0] + r->retransmits[1];
 	default:
 		return 1;
 	}

@@ -14,7 +14,7 @@ BEGIN {
 	for (i in rooms) rank[rooms[i]] = ranks[i]
 	# A program that is partly a library of another one.
 	allowed["cli sandbox"] = allowed["cli hub"] = allowed["sandbox standin"] = 1
-	allowed["agent copier"] = allowed["cli copier"] = allowed["copier agent"] = 1
+	allowed["agent copier"] = allowed["cli copier"] = allowed["cli agent"] = allowed["copier agent"] = 1
 }
 $3 == "seam" || $3 == "tables" || $3 == $2 { next }
 !($3 in rank) { next }

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The broker between interfaces of this host: taps in the kernel (apply/tap.h), weft-copier as a child, and
+ * the objects of files that may change meanwhile. One thread.
+ */
+#ifndef WEFT_CLI_BROKER_LIVE_H
+#define WEFT_CLI_BROKER_LIVE_H
+
+#include <jansson.h>
+
+#include "agent/child.h"
+#include "apply/tap.h"
+#include "base/vec.h"
+#include "broker/broker.h"
+#include "cli/command.h"
+
+struct live_key { /* what got a number, and keeps it: copies may be under way by it */
+	char *key;
+	uint32_t number;
+};
+struct live_keys {
+	VEC(struct live_key) list;
+	uint32_t next, end;
+};
+
+struct live_place { /* of all epochs */
+	char name[TAP_NAME];
+	uint32_t point;
+	VEC(uint32_t) indexes; /* that the name had */
+};
+
+struct live_outlet {	   /* of all epochs */
+	char *tool, *port; /* of a tunnel port is NULL: all the tool's */
+	uint32_t number;
+};
+
+struct live {
+	const struct options_broker *o;
+	const char *node;
+	struct tap_plain plain;
+	struct tapper *tapper;
+	struct broker *b;
+	uint32_t epoch;
+	struct live_keys points, outlets;
+	VEC(struct live_place) places;
+	VEC(struct live_outlet) ways;
+	struct buf objects; /* CONFIG in force but for its epoch: the same again changes nothing */
+	struct buf config;  /* and as it was sent */
+	struct child copier;
+	bool quick_end; /* weft-copier ended right after its start: told once */
+	int peer, listen, files, promisc;
+	char folder[40], socket[64];
+};
+
+/* broker_epoch.c: from the objects to what the kernel and weft-copier are told. 0, or -errno after telling.
+ */
+struct live_epoch {
+	struct arena arena;
+	struct taps taps;
+	struct buf config;
+};
+int live_epoch_make(struct live *l, const struct broker *b, uint32_t epoch, struct live_epoch *out);
+void live_epoch_fini(struct live_epoch *e);
+/* CONFIG of an epoch in which nothing is wanted. */
+void live_epoch_nothing(struct live *l, uint32_t epoch, struct buf *config);
+/* Notes which interfaces the places' names stand for now. */
+void live_note_indexes(struct live *l);
+
+/* broker_copier.c: 0, or -1 after telling. */
+int live_copier_prepare(struct live *l); /* folder, sockets */
+int live_copier_start(struct live *l);	 /* with the CONFIG in force, where there is one */
+int live_copier_config(struct live *l, uint32_t epoch, struct str config);
+void live_copier_end(struct live *l);
+json_t *live_copier_account(struct live *l); /* NULL: it does not answer */
+
+/* broker_account.c */
+struct live_sums {
+	uint64_t copied, arrived; /* to weft-copier; of them judged or lost by name */
+	uint64_t in_flight;
+	bool match;
+};
+/* The account of now, complete, as a new reference; NULL where weft-copier does not answer. */
+json_t *live_account(struct live *l, struct live_sums *sums);
+void live_account_print(const json_t *account);
+/* One line of what happened since `before` (may be NULL), `ms` ago. */
+void live_rates(struct buf *out, const json_t *before, const json_t *now, uint64_t ms);
+
+/* broker_live.c: `weft broker FILE` until it is interrupted: exit status. */
+int live_run(const struct options_broker *o, struct broker **b,
+	     int (*compile)(struct broker **out, const struct options_broker *o));
+
+#endif

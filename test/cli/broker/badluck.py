@@ -53,8 +53,8 @@ else:
     ok("status 1" in r.stdout and a["lost"]["disk"] + a["sent"] == 400 and a["lost"]["disk"] > 0 and kept == set(range(a["sent"])) and "No space left" in r.stderr,
        "BR83: a full disk stops that file, keeps it valid and is counted as disk")
 
-status, out, err = broker(tmp + "/limit/maps.yaml")
-ok(status == 2 and "live interfaces are not served yet" in err, "without --pcap: said in words")
+status, out, err = broker(tmp + "/limit/maps.yaml", "--pcap", f"e={tmp}/in.pcap")
+ok(status == 2 and "need a folder" in err, "captures without --out: said in words")
 status, out, err = broker(tmp + "/limit/maps.yaml", "--pcap", f"eth9={tmp}/in.pcap", "--out", tmp + "/x")
 ok(status == 1 and 'no map has an interface "eth9"' in err and "the maps name e" in err, "a capture for an interface that no map names")
 os.link(tmp + "/in.pcap", tmp + "/limit/kept.pcap")

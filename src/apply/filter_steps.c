@@ -108,7 +108,8 @@ static void emit_address(struct emitter *e, const struct filter_step *s, uint32_
 	emit_load(e, BPF_REG_2, &slots[s->slot], 1);
 	if (s->lo[0] == s->hi[0]) {
 		compare(e, BPF_JNE, BPF_REG_1, s->lo[0], no);
-		compare(e, BPF_JLT, BPF_REG_2, s->lo[1], no);
+		if (s->lo[1])
+			compare(e, BPF_JLT, BPF_REG_2, s->lo[1], no);
 		compare(e, BPF_JGT, BPF_REG_2, s->hi[1], no);
 		return;
 	}
@@ -138,7 +139,8 @@ static void emit_step(struct emitter *e, const struct filter_step *s, uint32_t n
 		} else if (s->lo[0] == s->hi[0]) {
 			compare(e, BPF_JNE, BPF_REG_1, s->lo[0], no);
 		} else {
-			compare(e, BPF_JLT, BPF_REG_1, s->lo[0], no);
+			if (s->lo[0])
+				compare(e, BPF_JLT, BPF_REG_1, s->lo[0], no);
 			compare(e, BPF_JGT, BPF_REG_1, s->hi[0], no);
 		}
 	}

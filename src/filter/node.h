@@ -54,6 +54,9 @@ struct node *node_parse(struct arena *a, struct str text, struct pos at, struct 
 struct node *node_from_pcap(struct arena *a, struct str text, struct buf *why);
 /* The opposite. 0 or -ENOTSUP (why). */
 int node_to_pcap(struct buf *out, const struct node *n, struct buf *why);
+/* A tree of the same meaning, with fewer and longer comparisons where alternatives differ in one alone. Names
+ * of the old one are borrowed. NULL: out of memory. */
+struct node *node_gather(struct arena *a, const struct node *n);
 /* As steps for the kernel (malloc'd); all its fields must be the kernel's. 0; -ENOTSUP: too large (why may be
  * NULL); -ENOMEM. */
 int node_steps(const struct node *n, struct filter_step **out, uint32_t *len, struct buf *why);

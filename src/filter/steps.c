@@ -7,12 +7,7 @@
 #include <errno.h>
 
 #include "base/own.h"
-#include "filter/node.h"
-
-struct maker {
-	struct filter_step *steps; /* the last first */
-	uint32_t n;
-};
+#include "filter/maker.h"
 
 static uint16_t add(struct maker *m, struct filter_step s)
 {
@@ -21,7 +16,7 @@ static uint16_t add(struct maker *m, struct filter_step s)
 	return (uint16_t)m->n++;
 }
 
-static uint16_t add_bits(struct maker *m, enum filter_slot slot, uint64_t bits, uint16_t yes, uint16_t no)
+uint16_t make_bits(struct maker *m, enum filter_slot slot, uint64_t bits, uint16_t yes, uint16_t no)
 {
 	return add(m,
 		   (struct filter_step){.op = STEP_BITS, .slot = slot, .lo = {bits}, .yes = yes, .no = no});
@@ -54,10 +49,7 @@ static uint16_t add_address(struct maker *m, enum side side, const struct value 
 	return add(m, s);
 }
 
-static const struct value four = {.from = {{[10] = 0xff, [11] = 0xff}},
-				  .to = {{[10] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}};
-
-static enum filter_slot slot_of(enum field_id f, enum side side, unsigned *has)
+enum filter_slot make_slot(enum field_id f, enum side side, unsigned *has)
 {
 	static const struct {
 		enum field_id field;
@@ -86,12 +78,73 @@ static enum filter_slot slot_of(enum field_id f, enum side side, unsigned *has)
 	return SLOT_COUNT;
 }
 
+uint16_t make_between(struct maker *m, const struct dimension *d, struct number from, struct number to,
+		      uint16_t yes, uint16_t no)
+{
+	unsigned has;
+	enum filter_slot slot = make_slot(d->field, d->side, &has);
+
+	if (d->field != FIELD_IP)
+		return add_range(m, slot, from.low, to.low, yes, no);
+	return add(m, (struct filter_step){.op = STEP_ADDRESS,
+					   .slot = slot,
+					   .lo = {from.high, from.low},
+					   .hi = {to.high, to.low},
+					   .yes = yes,
+					   .no = no});
+}
+
+static const struct value four = {.from = {{[10] = 0xff, [11] = 0xff}},
+				  .to = {{[10] = 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}};
+
+/* Of sorted values that do not overlap: halved until few are left. */
+static uint16_t search_addresses(struct maker *m, enum side side, const struct value *const *v, unsigned n,
+				 uint16_t yes, uint16_t no)
+{
+	struct value lower = {0};
+	uint16_t left, right;
+
+	if (n <= MAKER_FEW) {
+		for (unsigned i = n; i--;)
+			no = add_address(m, side, v[i], yes, no);
+		return no;
+	}
+	lower.to = v[n / 2 - 1]->to;
+	right = search_addresses(m, side, v + n / 2, n - n / 2, yes, no);
+	left = search_addresses(m, side, v, n / 2, yes, no);
+	return add_address(m, side, &lower, left, right);
+}
+
+static uint16_t search_numbers(struct maker *m, enum filter_slot slot, const struct value *v, unsigned n,
+			       uint16_t yes, uint16_t no)
+{
+	uint16_t left, right;
+
+	if (n <= MAKER_FEW) {
+		for (unsigned i = n; i--;)
+			no = add_range(m, slot, v[i].lo, v[i].hi, yes, no);
+		return no;
+	}
+	right = search_numbers(m, slot, v + n / 2, n - n / 2, yes, no);
+	left = search_numbers(m, slot, v, n / 2, yes, no);
+	return add_range(m, slot, 0, v[n / 2 - 1].hi, left, right);
+}
+
 static uint16_t make_addresses(struct maker *m, const struct node *n, enum side side, bool is4, uint16_t yes,
 			       uint16_t no)
 {
-	for (unsigned i = n->values_len; i--;)
+	const struct value **list = calloc((size_t)n->values_len + 1, sizeof(struct value *));
+	unsigned len = 0;
+
+	if (!list) {
+		m->no_memory = true;
+		return no;
+	}
+	for (unsigned i = 0; i < n->values_len; i++)
 		if (addr_is4(&n->values[i].from) == is4)
-			no = add_address(m, side, &n->values[i], yes, no);
+			list[len++] = &n->values[i];
+	no = search_addresses(m, side, list, len, yes, no);
+	free(list);
 	return no;
 }
 
@@ -107,7 +160,7 @@ static uint16_t make_address(struct maker *m, const struct node *n, enum side si
 static uint16_t make_side(struct maker *m, const struct node *n, enum side side, uint16_t yes, uint16_t no)
 {
 	unsigned has = 0;
-	enum filter_slot slot = slot_of(n->field, side, &has);
+	enum filter_slot slot = make_slot(n->field, side, &has);
 	uint64_t top = filter_field_top(n->field);
 	uint16_t to = no;
 
@@ -115,18 +168,17 @@ static uint16_t make_side(struct maker *m, const struct node *n, enum side side,
 		to = yes;
 	else if (filter_fields[n->field].type == TYPE_ADDRESS)
 		to = make_address(m, n, side, yes, no);
+	else if (n->values_len && !n->values[0].lo && n->values[0].hi >= top)
+		to = yes;
 	else
-		for (unsigned i = n->values_len; i--;)
-			to = n->values[i].lo || n->values[i].hi < top
-				 ? add_range(m, slot, n->values[i].lo, n->values[i].hi, yes, to)
-				 : yes;
-	return has ? add_bits(m, SLOT_HAS, has, to, no) : to;
+		to = search_numbers(m, slot, n->values, n->values_len, yes, no);
+	return has ? make_bits(m, SLOT_HAS, has, to, no) : to;
 }
 
 /* A protocol of IP. */
 static uint16_t make_proto(struct maker *m, uint64_t proto, uint16_t yes, uint16_t no)
 {
-	return add_bits(m, SLOT_HAS, HAS_IP, add_range(m, SLOT_PROTO, proto, proto, yes, no), no);
+	return make_bits(m, SLOT_HAS, HAS_IP, add_range(m, SLOT_PROTO, proto, proto, yes, no), no);
 }
 
 static uint16_t make_flag(struct maker *m, enum field_id f, uint16_t yes, uint16_t no)
@@ -143,26 +195,25 @@ static uint16_t make_flag(struct maker *m, enum field_id f, uint16_t yes, uint16
 	case FIELD_ICMP:
 		to = add_range(m, SLOT_PROTO, 58, 58, yes, no);
 		to = add_range(m, SLOT_PROTO, 1, 1, yes, to);
-		return add_bits(m, SLOT_HAS, HAS_IP, to, no);
+		return make_bits(m, SLOT_HAS, HAS_IP, to, no);
 	case FIELD_ARP:
-		return add_bits(m, SLOT_HAS, HAS_ARP, yes, no);
+		return make_bits(m, SLOT_HAS, HAS_ARP, yes, no);
 	case FIELD_IP4:
 	case FIELD_IP6:
 		to = f == FIELD_IP4 ? 0x0800 : 0x86dd;
 		to = add_range(m, SLOT_ETHERTYPE, to, to, yes, no);
-		return add_bits(m, SLOT_HAS, HAS_IP, to, no);
+		return make_bits(m, SLOT_HAS, HAS_IP, to, no);
 	case FIELD_VLAN:
-		return add_bits(m, SLOT_HAS, HAS_VLAN, yes, no);
+		return make_bits(m, SLOT_HAS, HAS_VLAN, yes, no);
 	case FIELD_FRAGMENT:
-		return add_bits(m, SLOT_HAS, HAS_FRAGMENT, yes, no);
+		return make_bits(m, SLOT_HAS, HAS_FRAGMENT, yes, no);
 	default: /* FIELD_TCP_FIN… in the order of their bits */
-		to = add_bits(m, SLOT_TCP_FLAGS, 1u << (f - FIELD_TCP_FIN), yes, no);
-		return add_bits(m, SLOT_HAS, HAS_TCP, to, no);
+		to = make_bits(m, SLOT_TCP_FLAGS, 1u << (f - FIELD_TCP_FIN), yes, no);
+		return make_bits(m, SLOT_HAS, HAS_TCP, to, no);
 	}
 }
 
-/* The step at which n begins, which leads to yes or no. */
-static uint16_t make(struct maker *m, const struct node *n, uint16_t yes, uint16_t no)
+uint16_t make_node(struct maker *m, const struct node *n, uint16_t yes, uint16_t no)
 {
 	switch (n->op) {
 	case NODE_ALL:
@@ -170,14 +221,16 @@ static uint16_t make(struct maker *m, const struct node *n, uint16_t yes, uint16
 	case NODE_NONE:
 		return no;
 	case NODE_NOT:
-		return make(m, n->kids[0], no, yes);
+		return make_node(m, n->kids[0], no, yes);
 	case NODE_AND:
 		for (unsigned i = n->kids_len; i-- && m->n <= FILTER_STEPS_MAX;)
-			yes = make(m, n->kids[i], yes, no);
+			yes = make_node(m, n->kids[i], yes, no);
 		return yes;
 	case NODE_OR:
+		if (n->kids_len > MAKER_FEW && !m->plain)
+			return make_any(m, n, yes, no);
 		for (unsigned i = n->kids_len; i-- && m->n <= FILTER_STEPS_MAX;)
-			no = make(m, n->kids[i], yes, no);
+			no = make_node(m, n->kids[i], yes, no);
 		return no;
 	case NODE_TEST:
 	case NODE_HAS:
@@ -207,22 +260,37 @@ static void turn(struct maker *m)
 	}
 }
 
+/* Made anew; plain: without searches. */
+static int make_all(struct maker *m, const struct node *n, bool plain)
+{
+	uint16_t first;
+
+	m->n = 0;
+	m->plain = plain;
+	first = make_node(m, n, STEP_YES, STEP_NO);
+	if (first >= STEP_NO || first + 1u != m->n)
+		add_range(m, SLOT_LEN, 0, UINT32_MAX, first, first);
+	return m->no_memory ? -ENOMEM : m->n > FILTER_STEPS_MAX ? -ENOTSUP : 0;
+}
+
 int node_steps(const struct node *n, struct filter_step **out, uint32_t *len, struct buf *why)
 {
-	struct maker m = {.steps = calloc(FILTER_STEPS_MAX, sizeof(*m.steps))};
+	AUTO_ARENA arena = {0};
+	const struct node *gathered = node_gather(&arena, n);
+	struct maker m = {.steps = gathered ? calloc(FILTER_STEPS_MAX, sizeof(*m.steps)) : NULL};
 	struct filter_step *fit;
-	uint16_t first;
+	int r;
 
 	if (!m.steps)
 		return -ENOMEM;
-	first = make(&m, n, STEP_YES, STEP_NO);
-	if (first >= STEP_NO || first + 1u != m.n)
-		add_range(&m, SLOT_LEN, 0, UINT32_MAX, first, first);
-	if (m.n > FILTER_STEPS_MAX) {
+	r = make_all(&m, gathered, false);
+	if (r == -ENOTSUP)
+		r = make_all(&m, gathered, true);
+	if (r) {
 		free(m.steps);
-		if (why)
+		if (r == -ENOTSUP && why)
 			buf_printf(why, "it takes more than %u comparisons in the kernel", FILTER_STEPS_MAX);
-		return -ENOTSUP;
+		return r;
 	}
 	turn(&m);
 	fit = realloc(m.steps, m.n * sizeof(*fit));

@@ -2,8 +2,9 @@
 /*
  * Judging a packet by maps, on one core, without a kernel: `bench-judge PACKETS` prints one JSON line of CPU
  * nanoseconds a packet: one map, 1,000 maps with ports of their own, 1,000 of four kinds (ports, addresses,
- * prefixes with ports, VLANs), and libpcap's filters of the same ports, asked one after the other. Called by
- * bench/run.
+ * prefixes with ports, VLANs), and libpcap's filters of the same ports, asked one after the other.
+ * `bench-judge kernel PACKETS`: the same by the program that the kernel gets for them (BPF_PROG_TEST_RUN).
+ * Called by bench/run.
  */
 #include <pcap/pcap.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "base/own.h"
 #include "broker/judge.h"
+#include "judge.h"
 #include "object/decode.h"
 
 enum { POOL = 4096, SIZE = 142, MAPS = 1000 };
@@ -100,14 +102,9 @@ static void print_filter(struct buf *out, uint32_t i, bool mixed)
 	}
 }
 
-static double judging(uint32_t maps, bool mixed, const uint8_t *pool, uint32_t packets)
+static struct broker *broker_of_maps(uint32_t maps, bool mixed)
 {
 	AUTO_BUF yaml = {0};
-	struct judge *j = NULL;
-	struct point *at = NULL;
-	struct broker *b;
-	uint32_t source = 0, took = 0;
-	double begun;
 
 	buf_addz(&yaml,
 		 "{apiVersion: weft.network/v1alpha1, kind: Tool, metadata: {name: t}, spec: {discard: "
@@ -121,7 +118,28 @@ static double judging(uint32_t maps, bool mixed, const uint8_t *pool, uint32_t p
 		print_filter(&yaml, i, mixed);
 		buf_addz(&yaml, "'}}\n");
 	}
-	b = broker_of(&yaml);
+	return broker_of(&yaml);
+}
+
+static double in_kernel(uint32_t maps, bool mixed, const uint8_t *pool, uint32_t packets)
+{
+	struct broker *b = broker_of_maps(maps, mixed);
+	double ns = judge_in_kernel(b, pool, SIZE, packets);
+
+	if (ns < 0)
+		exit(1);
+	broker_free(&b);
+	return ns;
+}
+
+static double judging(uint32_t maps, bool mixed, const uint8_t *pool, uint32_t packets)
+{
+	struct judge *j = NULL;
+	struct point *at = NULL;
+	struct broker *b = broker_of_maps(maps, mixed);
+	uint32_t source = 0, took = 0;
+	double begun;
+
 	if (judge_new(&j, b) || point_new(&at, b, &source, 1))
 		die("out of memory");
 	begun = cpu();
@@ -177,20 +195,26 @@ static double libpcap(uint32_t filters, const uint8_t *pool, uint32_t packets)
 
 int main(int argc, char **argv)
 {
-	uint32_t packets = argc == 2 ? (uint32_t)strtoul(argv[1], NULL, 10) : 0;
+	bool kernel = argc == 3 && !strcmp(argv[1], "kernel");
+	uint32_t packets = argc == 2 + kernel ? (uint32_t)strtoul(argv[argc - 1], NULL, 10) : 0;
 	uint8_t *pool = malloc((size_t)POOL * SIZE);
 
 	if (!packets || !pool) {
-		fprintf(stderr, "usage: bench-judge PACKETS\n");
+		fprintf(stderr, "usage: bench-judge [kernel] PACKETS\n");
 		return 2;
 	}
 	for (uint32_t i = 0; i < POOL; i++)
 		make(pool + (size_t)i * SIZE, i);
-	printf("{\"one\":%.1f,\"thousand\":%.1f,\"mixed\":%.1f,\"libpcap_one\":%.1f,\"libpcap_thousand\":%."
-	       "1f}\n",
-	       judging(1, false, pool, packets), judging(MAPS, false, pool, packets),
-	       judging(MAPS, true, pool, packets), libpcap(1, pool, packets),
-	       libpcap(MAPS, pool, packets / 100 + POOL));
+	if (kernel)
+		printf("{\"one\":%.1f,\"thousand\":%.1f,\"mixed\":%.1f}\n",
+		       in_kernel(1, false, pool, packets), in_kernel(MAPS, false, pool, packets),
+		       in_kernel(MAPS, true, pool, packets));
+	else
+		printf("{\"one\":%.1f,\"thousand\":%.1f,\"mixed\":%.1f,\"libpcap_one\":%.1f,"
+		       "\"libpcap_thousand\":%.1f}\n",
+		       judging(1, false, pool, packets), judging(MAPS, false, pool, packets),
+		       judging(MAPS, true, pool, packets), libpcap(1, pool, packets),
+		       libpcap(MAPS, pool, packets / 100 + POOL));
 	free(pool);
 	return 0;
 }

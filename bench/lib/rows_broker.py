@@ -18,7 +18,9 @@ BROKER = [("the broker over a capture: one map with a pcap expression, a tenth o
           ("the broker over a capture: 1,000 maps that share ten filters", "≤ 2 × ten maps with these filters (ours)")]
 JUDGE = [("judging a packet by maps in memory, 1 → 1,000 maps with ports of their own", "≤ 2 × one map"),
          ("judging a packet by maps in memory, 1 → 1,000 maps of four kinds", "≤ 2 × one map"),
-         ("judging a packet by 1,000 maps with ports of their own", "≤ 1/20 of libpcap, filter by filter (ours)")]
+         ("judging a packet by 1,000 maps with ports of their own", "≤ 1/20 of libpcap, filter by filter (ours)"),
+         ("judging a packet by maps in the kernel, 1 → 1,000 maps with ports of their own", "≤ 2 × one map"),
+         ("judging a packet by maps in the kernel, 1 → 1,000 maps of four kinds", "≤ 2 × one map")]
 WEFT = os.path.join(os.environ.get("BUILD", "build"), "src/cli/weft")
 
 
@@ -84,16 +86,20 @@ def broker(effort):
 
 
 def judge(effort):
-    runs = [run_json(None, [tool("bench-judge"), "50000" if effort.quick else "500000"], timeout=60) for _ in range(effort.times)]
-    values = {key: [r[key] for r in runs] for key in runs[0]}
+    packets = "50000" if effort.quick else "500000"
+    values = {}
+    for _ in range(effort.times):
+        for mode in ([], ["kernel"]):
+            for key, ns in run_json(None, [tool("bench-judge")] + mode + [packets], timeout=60).items():
+                values.setdefault(" ".join(mode + [key]), []).append(ns)
 
-    def beside(a, b):
-        return [x / y for x, y in zip(values[a], values[b])]
-    one = spread(values["one"], "ns a packet, one map")
-    return [ratio_finding(*JUDGE[0], beside("thousand", "one"), spread(values["thousand"], "ns a packet"), one, most=2.0,
-                          note="headers found and filters asked; packets of 142 bytes, a tenth taken"),
-            ratio_finding(*JUDGE[1], beside("mixed", "one"), spread(values["mixed"], "ns a packet"), one, most=2.0,
-                          note="ports, addresses, prefixes with ports, VLANs"),
-            ratio_finding(*JUDGE[2], beside("thousand", "libpcap_thousand"), spread(values["thousand"], "ns a packet"),
-                          spread(values["libpcap_thousand"], "ns a packet"), most=0.05,
-                          note=f"one filter: {number(median(values['libpcap_one']))} ns")]
+    def row(i, many, one, most, peer, note=""):
+        ratios = [x / y for x, y in zip(values[many], values[one])]
+        return ratio_finding(*JUDGE[i], ratios, spread(values[many], "ns a packet"), spread(values[one], peer), most=most, note=note)
+    kinds = "ports, addresses, prefixes with ports, VLANs"
+    test_run = "the program of one place by BPF_PROG_TEST_RUN, headers and all"
+    return [row(0, "thousand", "one", 2.0, "ns a packet, one map", "headers found and filters asked; packets of 142 bytes, a tenth taken"),
+            row(1, "mixed", "one", 2.0, "ns a packet, one map", kinds),
+            row(2, "thousand", "libpcap_thousand", 0.05, "ns a packet", f"one filter: {number(median(values['libpcap_one']))} ns"),
+            row(3, "kernel thousand", "kernel one", 2.0, "ns a packet, one map", test_run),
+            row(4, "kernel mixed", "kernel one", 2.0, "ns a packet, one map", test_run + "; " + kinds)]

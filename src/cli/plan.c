@@ -4,6 +4,7 @@
  */
 #include "base/own.h"
 #include "cli/command.h"
+#include "cli/forecast.h"
 #include "cli/judge.h"
 #include "cli/output.h"
 #include "cli/world.h"
@@ -47,6 +48,8 @@ int cmd_plan(const struct options_plan *o)
 	bool any = false;
 	int r = EXIT_OK;
 
+	if (o->traffic)
+		return plan_traffic(o);
 	if (world_from_files(&s, &files))
 		return EXIT_FAILED;
 	if (store_list(s, KIND_node, (struct str){0}, &nodes))

@@ -92,16 +92,21 @@ static void member(struct buf *out, unsigned *n, const char *name, uint64_t v)
 
 static void print_tool(struct copier *c, struct buf *out, const struct tally *t)
 {
-	const struct sink *capture = sink_find(c, BROKER_TO_STREAM, str_of(t->tool), str_of(t->port));
+	const struct sink *capture = sink_find(c, BROKER_TO_STREAM, str_of(t->tool), str_of(t->port)),
+			  *live = NULL;
 	struct port_sums s;
 	unsigned n = 0;
 
 	tally_sums(c, t, &s);
+	live = tally_sink(c, t);
+
 	buf_addz(out, "{\"tool\":");
 	buf_json(out, str_of(t->tool));
 	buf_addz(out, ",\"port\":");
 	buf_json(out, str_of(t->port));
-	buf_printf(out, ",\"kind\":\"%s\",\"taking\":%s", t->kind, t->taking ? "true" : "false");
+	buf_printf(out, ",\"kind\":\"%s\",\"taking\":%s", t->kind, live && live->taking ? "true" : "false");
+	if (live && live->outlet)
+		number(out, "outlet", live->outlet);
 	number(out, "due", s.due);
 	number(out, "dueBytes", s.due_bytes);
 	number(out, "added", s.added);
@@ -133,6 +138,7 @@ void account_print(struct copier *c, struct buf *out)
 	buf_json(out, str_of(c->host.node));
 	buf_printf(out, ",\"epoch\":%u", c->epochs[0] ? c->epochs[0]->number : 0);
 	number(out, "began", c->began);
+	buf_printf(out, ",\"again\":%s", c->again ? "true" : "false");
 	buf_printf(out, ",\n\"ring\":{\"received\":%" PRIu64, c->received);
 	number(out, "lost", copier_lost(c));
 	number(out, "judged", c->judged);

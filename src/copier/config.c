@@ -295,7 +295,7 @@ static int apply(struct copier *c, const json_t *config, struct buf *why)
 
 	if (r)
 		return r;
-	if (number_of(config, "epoch", INT32_MAX, &e->number) || !json_is_array(objects) ||
+	if (number_of(config, "epoch", UINT32_MAX, &e->number) || !json_is_array(objects) ||
 	    json_array_size(objects) > OBJECTS_MAX || !node.n || node.n >= sizeof(c->host.node)) {
 		free(e);
 		return refuse(why, "epoch, node or objects are missing or cannot be");

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
@@ -51,6 +52,15 @@ static int send_frame(void *ctx, uint32_t outlet, const uint8_t *frame, uint32_t
 static void on_batch(void *ctx)
 {
 	sinks_flush(ctx);
+}
+
+/* weft-agent starts it again, with a packet socket at the new interface. */
+static void on_failed(void *ctx, int error)
+{
+	struct copier *c = ctx;
+
+	log_warn("the packet socket: %s: starting anew", strerror(-error));
+	uv_stop(&c->loop);
 }
 
 /* --- planner ---------------------------------------------------------------------------------------- */
@@ -185,7 +195,8 @@ static int take_peer(struct copier *c, int fd)
 
 static int take_packets(struct copier *c, int fd)
 {
-	const struct packets_options o = {.loop = &c->loop, .seen = feed_packet, .batch = on_batch, .ctx = c};
+	const struct packets_options o = {
+	    .loop = &c->loop, .seen = feed_packet, .batch = on_batch, .failed = on_failed, .ctx = c};
 	struct packets *fresh = NULL;
 	int r = packets_new(&fresh, fd, &o);
 
@@ -219,11 +230,15 @@ static void handle_control(struct copier *c, const struct control_message *m, in
 	case CONTROL_LISTEN:
 		r = c->http ? -EALREADY : http_new(&c->http, &c->loop, fd, answer, c);
 		break;
+	case CONTROL_OBSERVE:
+		outlets_free(&c->outlets);
+		r = outlets_new(&c->outlets, &c->loop, fd);
+		break;
 	case CONTROL_FILES:
 		r = copier_files(fd);
 		if (r)
 			log_error("the folder of files: %s", strerror(-r));
-		c->files = !r;
+		c->host.files = !r;
 		close(fd);
 		return;
 	default:
@@ -233,18 +248,21 @@ static void handle_control(struct copier *c, const struct control_message *m, in
 		close(fd);
 }
 
-static void on_control(uv_poll_t *poll, int status, int events)
+static void on_control(uv_poll_t *handle, int status, int events)
 {
-	struct copier *c = poll->data;
+	struct copier *c = handle->data;
 	struct control_message m;
 	int fd;
 
 	(void)events;
-	if (status < 0 || control_recv(CONTROL_FD, &m, &fd) <= 0) {
-		uv_stop(&c->loop);
-		return;
-	}
-	handle_control(c, &m, fd);
+	/* All that is there: a CONFIG that comes behind it finds its folder. */
+	do {
+		if (status < 0 || control_recv(CONTROL_FD, &m, &fd) <= 0) {
+			uv_stop(&c->loop);
+			return;
+		}
+		handle_control(c, &m, fd);
+	} while (poll(&(struct pollfd){.fd = CONTROL_FD, .events = POLLIN}, 1, 0) > 0);
 }
 
 /* --- copier.sock ------------------------------------------------------------------------------------ */
@@ -319,6 +337,7 @@ static void on_tick(uv_timer_t *t)
 		c->host.ring_lost = copier_lost(c);
 	sinks_tick(c, ms);
 	epochs_tick(c, ms);
+	epochs_health(c);
 }
 
 static int setup(struct copier *c)
@@ -352,6 +371,8 @@ int main(int argc, char **argv)
 		puts("weft-copier: hands copies of packets to tools; started by weft-agent");
 		return 0;
 	}
+	for (int i = 1; i < argc; i++)
+		c.again |= !strcmp(argv[i], "--again");
 	log_open("copier");
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);

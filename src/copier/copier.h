@@ -10,6 +10,7 @@
 #define WEFT_COPIER_COPIER_H
 
 #include "broker/judge.h"
+#include "copier/outlets.h"
 #include "copier/output.h"
 #include "copier/packets.h"
 #include "seam/tap.h"
@@ -22,7 +23,6 @@ struct tally {
 	uint64_t mtu, memory;		/* losses before the output */
 	uint64_t chain[CHAIN_COUNTERS]; /* of chains that are gone */
 	struct output_counts past;	/* of outputs that are gone */
-	bool taking;
 };
 struct named { /* a map: packets, bytes; a group: down, packets */
 	char *name;
@@ -31,15 +31,19 @@ struct named { /* a map: packets, bytes; a group: down, packets */
 
 struct sink {
 	unsigned refs;
-	char *key; /* tool, port, and all that the output is made of */
+	uint32_t outlet; /* number; 0: none */
+	char *key;	 /* tool, port, and all that the output is made of */
 	struct tally *tally;
 	struct output *output; /* NULL: it could not be opened */
 	const struct output_ops *ops;
-	uint64_t refused, refused_since; /* packets given to it when it was NULL; ms of the last attempt */
-	bool touched;			 /* since the last flush */
-	unsigned finishing;		 /* ticks since nobody has it; 0: in use */
-	uint64_t sent, moved;		 /* health: last known number, ms when it moved */
-	uint32_t within;		 /* seconds, health */
+	uint64_t refused, refused_since;  /* packets given to it when it was NULL; ms of the last attempt */
+	bool taking;			  /* health: gets rid of what it is given */
+	bool touched;			  /* since the last flush */
+	unsigned finishing;		  /* ticks since nobody has it; 0: in use */
+	uint64_t sent, moved;		  /* health: last known number, ms when it moved */
+	uint32_t within;		  /* seconds, health */
+	uint64_t left, refusals;	  /* the kernel's counts of its outlet, as last seen */
+	uint64_t refused_until, back_off; /* ms: it counts as failed until then; of the next time */
 };
 
 struct port {
@@ -86,9 +90,10 @@ struct copier {
 	uv_timer_t tick;
 	struct output_host host;
 	struct packets *packets;
+	struct outlets *outlets; /* NULL: not known */
 	struct peer *peer;
 	struct http *http;
-	bool files; /* the folder of files is the working folder */
+	bool again; /* one before it has died */
 	uint64_t seed, began;
 	struct epoch *epochs[EPOCHS_KEPT]; /* newest first; a packet belongs to one by its mark */
 	VEC(struct place *) places;
@@ -110,6 +115,8 @@ void epoch_free(struct copier *c, struct epoch **e);
 void epoch_install(struct copier *c, struct epoch *e);
 /* Old epochs and places end. */
 void epochs_tick(struct copier *c, uint64_t ms);
+/* Members of groups whose tools take nothing get nothing. */
+void epochs_health(struct copier *c);
 int world_new(struct world **out, struct broker *b, const char *objects);
 void world_unref(struct copier *c, struct world **w);
 struct place *place_get(struct copier *c, uint32_t point, uint32_t ifindex, struct str name, struct str kind);
@@ -140,6 +147,8 @@ struct port_sums {
 	uint64_t chain[CHAIN_COUNTERS], losses[OUTPUT_LOSSES];
 };
 void tally_sums(const struct copier *c, const struct tally *t, struct port_sums *out);
+/* The output that the newest epoch has for it; NULL: none any more. */
+struct sink *tally_sink(const struct copier *c, const struct tally *t);
 struct sink *sink_find(const struct copier *c, enum broker_way way, struct str tool, struct str port);
 
 /* feed.c: one copy as the ring has it. */

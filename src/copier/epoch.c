@@ -168,6 +168,24 @@ void epoch_install(struct copier *c, struct epoch *e)
 	c->epochs[0] = e;
 	if (c->epochs[1])
 		c->epochs[1]->replaced = uv_now(&c->loop) + 1;
+	epochs_health(c);
+}
+
+void epochs_health(struct copier *c)
+{
+	const struct world *last = NULL;
+
+	for (unsigned i = 0; i < EPOCHS_KEPT && c->epochs[i]; i++) {
+		const struct epoch *e = c->epochs[i];
+		const struct broker *b = e->world->broker;
+
+		/* Epochs that share a world stand together; what the newest of them has counts. */
+		for (uint32_t g = 0; e->world != last && g < b->groups_n; g++)
+			for (uint32_t m = 0; m < b->groups[g].members_n; m++)
+				group_set_down(judge_group(e->world->judge, g), m,
+					       !e->ports[b->groups[g].members[m].port]->sink->taking);
+		last = e->world;
+	}
 }
 
 void epochs_tick(struct copier *c, uint64_t ms)

@@ -92,7 +92,7 @@ static void print_tools(struct buf *b, const struct copier *c)
 	family(b, "weft_tool_taking", "gauge", "1: the tool gets rid of what it is given.");
 	VEC_EACH (&c->tallies, t) {
 		tool_sample(b, c, *t, "weft_tool_taking");
-		buf_printf(b, "} %d\n", (*t)->taking);
+		buf_printf(b, "} %d\n", tally_sink(c, *t) && tally_sink(c, *t)->taking);
 	}
 }
 

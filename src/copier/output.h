@@ -57,6 +57,7 @@ struct output_name {
 struct output_host {
 	uv_loop_t *loop;
 	char node[256];
+	bool files; /* the working folder is that of files */
 	/* Sends a whole Ethernet frame by the node's outlet of that number. 0, or -errno: it did not leave.
 	 */
 	int (*send)(void *ctx, uint32_t outlet, const uint8_t *frame, uint32_t n);

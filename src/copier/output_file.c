@@ -25,6 +25,10 @@ struct filed {
 	struct output o;
 	char *path, *about; /* about: the tool's names, for messages */
 	struct pcapng_file_options options;
+	struct buf section_text;
+	struct pcapng_section section;
+	struct output_name *names;
+	size_t names_n;
 	pthread_t thread;
 
 	pthread_mutex_t lock;
@@ -97,15 +101,34 @@ static int keep_earlier(struct filed *f, bool row)
 	return -EEXIST;
 }
 
+/* What the file begins with, as its node was called when the output was made. */
 static void put_names(struct filed *f)
 {
-	const struct output_host *h = f->o.host;
-	AUTO_MEM struct pcapng_name *names = calloc(h->names_n + 1, sizeof(*names));
+	AUTO_MEM struct pcapng_name *names = calloc(f->names_n + 1, sizeof(*names));
 
-	for (size_t i = 0; names && i < h->names_n; i++)
-		names[i] = (struct pcapng_name){h->names[i].addr, str_of(h->names[i].name)};
-	if (names && h->names_n)
-		pcapng_file_names(f->file, names, h->names_n);
+	for (size_t i = 0; names && i < f->names_n; i++)
+		names[i] = (struct pcapng_name){f->names[i].addr, str_of(f->names[i].name)};
+	if (names && f->names_n)
+		pcapng_file_names(f->file, names, f->names_n);
+}
+
+/* In the thread: a folder may stand still as a file may. */
+static int open_file(struct filed *f)
+{
+	int r = make_parents(f->path) ? 0 : -errno;
+
+	if (!r)
+		r = keep_earlier(f, f->options.max_bytes || f->options.max_time);
+	if (!r)
+		r = pcapng_file_open(&f->file, f->path, &f->section, &f->options);
+	if (r) {
+		log_error("%s: %s: %s", f->about, f->path, strerror(-r));
+		return r;
+	}
+	f->sheet.file = f->file;
+	put_names(f);
+	pcapng_file_flush(f->file);
+	return 0;
 }
 
 static void work(struct filed *f, const struct buf *batch, uint64_t ring_lost, bool last)
@@ -174,20 +197,25 @@ static void *run(void *ctx)
 {
 	struct filed *f = ctx;
 	AUTO_BUF batch = {0};
+	int r = open_file(f);
 	bool last = false;
 
 	while (!last) {
 		uint64_t ring_lost, n = take_batch(f, &batch, &ring_lost, &last);
 
-		work(f, &batch, ring_lost, last);
+		if (!r)
+			work(f, &batch, ring_lost, last);
 		buf_clear(&batch);
 		pthread_mutex_lock(&f->lock);
 		f->taken = 0;
 		f->worked += n;
-		pcapng_file_totals(f->file, &f->t);
+		if (!r)
+			pcapng_file_totals(f->file, &f->t);
+		f->t.error = r ? r : f->t.error;
 		pthread_mutex_unlock(&f->lock);
 	}
-	pcapng_file_close(&f->file, NULL);
+	if (!r)
+		pcapng_file_close(&f->file, NULL);
 	pthread_mutex_lock(&f->lock);
 	f->ended = true;
 	pthread_mutex_unlock(&f->lock);
@@ -204,9 +232,25 @@ static void file_destroy(struct filed *f)
 	buf_fini(&f->queue);
 	pthread_mutex_destroy(&f->lock);
 	pthread_cond_destroy(&f->wake);
+	for (size_t i = 0; i < f->names_n; i++)
+		free((char *)(uintptr_t)f->names[i].name);
+	free(f->names);
+	buf_fini(&f->section_text);
 	free(f->path);
 	free(f->about);
 	free(f);
+}
+
+static int copy_names(struct filed *f, const struct output_host *h)
+{
+	f->names = calloc(h->names_n + 1, sizeof(*f->names));
+	for (; f->names && f->names_n < h->names_n; f->names_n++) {
+		f->names[f->names_n] = h->names[f->names_n];
+		f->names[f->names_n].name = strdup(h->names[f->names_n].name);
+		if (!f->names[f->names_n].name)
+			return -ENOMEM;
+	}
+	return f->names ? 0 : -ENOMEM;
 }
 
 static int name_file(struct filed *f, const struct output_config *c, struct buf *why)
@@ -241,37 +285,25 @@ static int name_file(struct filed *f, const struct output_config *c, struct buf 
 static int file_open(struct output **out, const struct output_config *c, struct buf *why)
 {
 	struct filed *f = calloc(1, sizeof(*f));
-	AUTO_BUF about = {0};
-	struct pcapng_section section;
-	bool row;
 	int r = f ? 0 : -ENOMEM;
 
 	if (r)
 		return r;
+	if (!c->host->files)
+		buf_addz(why, "this node has no folder for files");
 	f->o = (struct output){&output_file, c->host};
 	pthread_mutex_init(&f->lock, NULL);
 	pthread_cond_init(&f->wake, NULL);
 	f->options.max_bytes = c->to->rotate_bytes;
 	f->options.max_time = c->to->rotate_seconds * 1000000000ull;
 	f->options.keep = c->to->rotate_count;
-	row = f->options.max_bytes || f->options.max_time;
-	section = kept_section(c->host, &about, c->tool, c->port);
-	r = name_file(f, c, why);
-	if (!r && !make_parents(f->path))
-		r = -errno;
+	f->section = kept_section(c->host, &f->section_text, c->tool, c->port);
+	r = c->host->files ? name_file(f, c, why) : -ENOENT;
 	if (!r)
-		r = keep_earlier(f, row);
+		r = copy_names(f, c->host);
 	if (!r)
-		r = pcapng_file_open(&f->file, f->path, &section, &f->options);
-	if (!r) {
-		f->sheet.file = f->file;
-		put_names(f);
-		pcapng_file_flush(f->file);
 		r = -pthread_create(&f->thread, NULL, run, f);
-	}
 	if (r) {
-		if (!why->n && f->path)
-			buf_printf(why, "%s: %s", f->path, strerror(-r));
 		file_destroy(f);
 		return r;
 	}

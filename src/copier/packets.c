@@ -98,8 +98,15 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct packets *p = poll->data;
 
-	(void)status;
 	(void)events;
+	if (status < 0) {
+		int error = 0;
+		socklen_t n = sizeof(error);
+
+		getsockopt(p->fd, SOL_SOCKET, SO_ERROR, &error, &n);
+		p->o.failed(p->o.ctx, error ? -error : status);
+		return;
+	}
 	for (unsigned n = 0; n < BATCH; n++) {
 		struct tpacket_block_desc *b =
 		    (struct tpacket_block_desc *)(void *)(p->ring + (size_t)p->next * BLOCK);

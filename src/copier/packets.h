@@ -19,7 +19,8 @@ struct packets;
 struct packets_options {
 	uv_loop_t *loop;
 	void (*seen)(void *ctx, const struct packet_seen *p);
-	void (*batch)(void *ctx); /* no more at the moment */
+	void (*batch)(void *ctx);	      /* no more at the moment */
+	void (*failed)(void *ctx, int error); /* its interface went: nothing comes any more */
 	void *ctx;
 };
 /* Takes over the bound socket on success: 0 or -errno. */

@@ -13,7 +13,7 @@
 #include "base/own.h"
 #include "copier/copier.h"
 
-enum { FINISH_TICKS = 50, REOPEN_MS = 5000, WITHIN_S = 3 };
+enum { FINISH_TICKS = 50, REOPEN_MS = 5000, WITHIN_S = 3, BACK_OFF_MAX_MS = 60000 };
 
 static struct tally *tally_get(struct copier *c, struct str tool, struct str port)
 {
@@ -27,7 +27,6 @@ static struct tally *tally_get(struct copier *c, struct str tool, struct str por
 		return NULL;
 	t->tool = strndup(tool.p, tool.n);
 	t->port = strndup(port.p, port.n);
-	t->taking = true;
 	if (t->tool && t->port && !vec_push(&c->tallies, t))
 		return t;
 	free(t->tool);
@@ -71,6 +70,48 @@ static void sink_open(struct copier *c, struct sink *s, const struct port_wants 
 	s->refused_since = r ? clock_ms() : 0;
 }
 
+/* The kernel refuses all that goes to the outlet: the interface is down, nobody answers there. After a while
+ * it is tried again; the longer it fails, the more seldom. */
+static bool outlet_fails(struct copier *c, struct sink *s, uint64_t ms)
+{
+	struct outlet_count n;
+	uint64_t left, refusals;
+
+	if (!s->outlet || outlets_read(c->outlets, s->outlet, &n))
+		return false;
+	left = n.sent + n.direct;
+	refusals = n.failed + n.unreachable + n.direct_failed;
+	if (left != s->left) {
+		s->back_off = s->within * 1000ull;
+		s->refused_until = 0;
+	} else if (refusals > s->refusals) {
+		s->refused_until = ms + s->back_off;
+		s->back_off = s->back_off * 2 > BACK_OFF_MAX_MS ? BACK_OFF_MAX_MS : s->back_off * 2;
+	}
+	s->left = left;
+	s->refusals = refusals;
+	return ms < s->refused_until;
+}
+
+/* Whether the tool gets rid of what it is given: something waits, and nothing has left for so long. */
+static void watch_health(struct copier *c, struct sink *s, uint64_t ms)
+{
+	struct output_counts n = {0};
+	bool taking;
+
+	if (s->output)
+		s->ops->counts(s->output, &n);
+	if (n.sent != s->sent || !n.in_flight)
+		s->moved = ms;
+	s->sent = n.sent;
+	taking = s->output && !n.failing && ms - s->moved < s->within * 1000ull;
+	taking &= !outlet_fails(c, s, ms);
+	if (taking != s->taking)
+		log_info("tool %s, port %s: %s", s->tally->tool, s->tally->port,
+			 taking ? "takes packets again" : "takes nothing");
+	s->taking = taking;
+}
+
 static int sink_get(struct copier *c, struct sink **out, const struct port_wants *w, struct tally *t)
 {
 	enum broker_way way = w->port->discard ? BROKER_TO_DISCARD : w->port->to.way;
@@ -98,11 +139,15 @@ static int sink_get(struct copier *c, struct sink **out, const struct port_wants
 	*s = (struct sink){.refs = 1,
 			   .key = key.p,
 			   .tally = t,
+			   .taking = true,
+			   .outlet = w->outlet,
 			   .ops = output_kind(way),
 			   .moved = clock_ms(),
 			   .within = w->port->to.within ? w->port->to.within : WITHIN_S};
+	s->back_off = s->within * 1000ull;
 	t->kind = s->ops->name;
 	sink_open(c, s, w);
+	watch_health(c, s, s->moved);
 	*out = s;
 	return 0;
 }
@@ -310,24 +355,6 @@ void sinks_flush(struct copier *c)
 	}
 }
 
-/* Whether the tool gets rid of what it is given: something waits, and nothing has left for so long. */
-static void watch_health(struct sink *s, uint64_t ms)
-{
-	struct output_counts n = {0};
-	bool taking;
-
-	if (s->output)
-		s->ops->counts(s->output, &n);
-	if (n.sent != s->sent || !n.in_flight)
-		s->moved = ms;
-	s->sent = n.sent;
-	taking = s->output && !n.failing && ms - s->moved < s->within * 1000ull;
-	if (taking != s->tally->taking)
-		log_info("tool %s, port %s: %s", s->tally->tool, s->tally->port,
-			 taking ? "takes packets again" : "takes nothing");
-	s->tally->taking = taking;
-}
-
 void sinks_tick(struct copier *c, uint64_t ms)
 {
 	struct timespec t;
@@ -341,7 +368,7 @@ void sinks_tick(struct copier *c, uint64_t ms)
 		if (s->output && s->ops->tick)
 			s->ops->tick(s->output, now);
 		if (!s->finishing)
-			watch_health(s, ms);
+			watch_health(c, s, ms);
 		else if (!s->output || s->ops->finish(s->output, s->finishing >= FINISH_TICKS) ||
 			 s->finishing++ > FINISH_TICKS)
 			sink_free(c, s);
@@ -403,5 +430,15 @@ struct sink *sink_find(const struct copier *c, enum broker_way way, struct str t
 		if (!(*s)->finishing && (*s)->output && (*s)->ops == output_kind(way) &&
 		    str_eqz(tool, (*s)->tally->tool) && str_eqz(port, (*s)->tally->port))
 			return *s;
+	return NULL;
+}
+
+struct sink *tally_sink(const struct copier *c, const struct tally *t)
+{
+	const struct epoch *e = c->epochs[0];
+
+	for (uint32_t i = 0; e && i < e->world->broker->ports_n; i++)
+		if (e->ports[i]->tally == t)
+			return e->ports[i]->sink;
 	return NULL;
 }

@@ -603,47 +603,6 @@ static void br71_captures(void **state)
 
 /* --- classic BPF ----------------------------------------------------------------------------------- */
 
-enum { PROGRAM_MAX = 24 };
-
-/* A random program that passes the checks. */
-static uint32_t random_classic(uint64_t *seed, struct filter_classic *c)
-{
-	static const uint16_t codes[] = {0x20, 0x28, 0x30, 0x40, 0x48, 0x50, 0x80, 0x00, 0x60, 0x81,
-					 0xb1, 0xb1, 0x01, 0x61, 0x02, 0x03, 0x07, 0x87, 0x84, 0x04,
-					 0x0c, 0x14, 0x1c, 0x24, 0x2c, 0x34, 0x3c, 0x44, 0x4c, 0x54,
-					 0x5c, 0x64, 0x6c, 0x74, 0x7c, 0x94, 0x9c, 0xa4, 0xac, 0x05,
-					 0x15, 0x1d, 0x25, 0x2d, 0x35, 0x3d, 0x45, 0x4d, 0x06, 0x16};
-	uint32_t n = 2 + model_random(seed) % (PROGRAM_MAX - 2);
-
-	for (uint32_t i = 0; i < n; i++) {
-		uint32_t left = n - i - 1;
-		uint16_t code = codes[model_random(seed) % (left ? ARRAY_LEN(codes) : 1)];
-		uint32_t k = model_random(seed) % 40;
-
-		if (!left)
-			code = model_random(seed) & 1 ? 0x06 : 0x16;
-		if ((code & 7) == 5 && !left)
-			code = 0x06;
-		if ((code & 7) == 4 && !(code & 8) && model_random(seed) % 3 == 0)
-			k = model_random(seed);
-		if ((code & 0xe7) == 0x40 && model_random(seed) % 8 == 0)
-			k = model_random(seed); /* indirect, far away */
-		if (code == 0x60 || code == 0x61 || code == 0x02 || code == 0x03)
-			k %= 16;
-		if ((code == 0x34 || code == 0x94) && !k)
-			k = 7;
-		if (code == 0x64 || code == 0x74)
-			k %= 32;
-		c[i] = (struct filter_classic){.code = code, .k = code == 0x05 ? k % left : k};
-		if ((code & 7) == 5 && code != 0x05) {
-			c[i].jt = (uint8_t)(model_random(seed) % left);
-			c[i].jf = (uint8_t)(model_random(seed) % left);
-			c[i].k = model_random(seed) & 1 ? k : model_random(seed) % 65536;
-		}
-	}
-	return n;
-}
-
 /* Random programs, each on random frames; libpcap's memory begins as 0 here too, since each word is set
  * first. */
 static void br71_random_classic(void **state)
@@ -655,8 +614,8 @@ static void br71_random_classic(void **state)
 	if (!may_load())
 		skip();
 	for (unsigned long i = 0; i < programs; i++) {
-		struct filter_classic body[PROGRAM_MAX], c[PROGRAM_MAX + 17] = {{.code = 0x00}};
-		uint32_t n = random_classic(&seed, body);
+		struct filter_classic body[MODEL_CLASSIC_MAX], c[MODEL_CLASSIC_MAX + 17] = {{.code = 0x00}};
+		uint32_t n = model_classic(&seed, body);
 		struct set s = {.n = 1, .plain = -1, .tagged = -1};
 		AUTO_BUF why = {};
 

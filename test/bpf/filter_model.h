@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "seam/filter.h"
+
 struct model_frame {
 	uint8_t bytes[2048];
 	unsigned n;
@@ -28,5 +30,10 @@ struct model_tree; /* a filter */
 struct model_tree *model_tree(uint64_t *seed, char *text, size_t size);
 void model_free(struct model_tree *t);
 bool model_judge(const struct model_tree *t, const struct model_frame *f);
+
+enum { MODEL_CLASSIC_MAX = 24 };
+/* A random program of classic BPF that passes the applier's checks: its instructions, at most
+ * MODEL_CLASSIC_MAX. */
+uint32_t model_classic(uint64_t *seed, struct filter_classic *c);
 
 #endif

@@ -45,7 +45,8 @@ static void become(const struct child *c, int program, int control, char **argv)
 	_exit(127);
 }
 
-/* In the folder given, or beside weft-agent itself (a build tree has the agent's programs together). */
+/* In the folder given, or beside weft-agent itself (a build tree has the agent's programs together, and
+ * weft-copier in the folder of its room). */
 static int open_program(const char *libexec, const char *name)
 {
 	char path[512], self[384];
@@ -59,6 +60,10 @@ static int open_program(const char *libexec, const char *name)
 		*strrchr(self, '/') = '\0';
 		snprintf(path, sizeof(path), "%s/%s", self, name);
 		fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (fd < 0 && !strncmp(name, "weft-", 5)) {
+			snprintf(path, sizeof(path), "%s/../%s/%s", self, name + 5, name);
+			fd = open(path, O_RDONLY | O_CLOEXEC);
+		}
 	}
 	return fd;
 }

@@ -105,7 +105,7 @@ static json_t *source(const struct live *l, const struct live_place *p, const js
 	set(o, "judged", received);
 	add(lost, "clone", v.failed);
 	json_object_set_new(o, "lost", lost);
-	sums->copied += v.copied;
+	sums->copied += v.copied - p->copied_before;
 	sums->arrived += received;
 	return o;
 }
@@ -123,17 +123,18 @@ static json_t *sources(const struct live *l, const json_t *said, struct live_sum
 
 /* What the kernel did for a tool port: adds what it cloned by itself, and says what became of what
  * weft-copier gave it. */
-static void join_outlet(json_t *o, json_t *lost, const struct outlet_count *c, uint64_t *given)
+static void join_outlet(json_t *o, json_t *lost, const struct outlet_count *c,
+			const struct outlet_count *before, uint64_t *given)
 {
-	uint64_t took = c->sent + c->failed + c->unreachable;
+	uint64_t failed = c->failed - before->failed, unreachable = c->unreachable - before->unreachable;
 
 	set(o, "due", get(o, "due") + c->direct + c->direct_failed);
 	set(o, "sent", get(o, "sent") + c->direct);
 	set(o, "direct", get(o, "direct") + c->direct);
-	add(lost, "refused", c->direct_failed + c->failed);
-	add(lost, "unreachable", c->unreachable);
-	set(o, "sent", get(o, "sent") - (c->failed + c->unreachable));
-	*given += took;
+	add(lost, "refused", c->direct_failed + failed);
+	add(lost, "unreachable", unreachable);
+	set(o, "sent", get(o, "sent") - (failed + unreachable));
+	*given += c->sent - before->sent + failed + unreachable;
 }
 
 static bool is_of(const struct live_outlet *w, const json_t *tool)
@@ -171,7 +172,7 @@ static json_t *tool(const struct live *l, const json_t *t, struct live_sums *sum
 		if (is_of(w, t)) {
 			struct outlet_count c = count_of(l, w->number);
 
-			join_outlet(o, lost, &c, &given);
+			join_outlet(o, lost, &c, &w->before, &given);
 			wire = true;
 		}
 	/* What weft-copier has given to the kernel and the kernel has not told of yet is under way. */
@@ -210,6 +211,7 @@ json_t *live_account(struct live *l, struct live_sums *sums)
 	live_note_indexes(l);
 	o = json_object();
 	set(o, "epoch", l->epoch);
+	set(o, "copierRestarts", l->restarts);
 	json_object_set_new(o, "sources", sources(l, said, sums));
 	json_object_set(o, "maps", json_object_get(said, "maps"));
 	json_object_set(o, "groups", json_object_get(said, "groups"));
@@ -221,6 +223,21 @@ json_t *live_account(struct live *l, struct live_sums *sums)
 	sums->arrived += get(ring, "lost") + get(ring, "unknown");
 	sums->match = sums->match && sums->arrived <= sums->copied;
 	return o;
+}
+
+void live_account_anew(struct live *l)
+{
+	live_note_indexes(l);
+	l->restarts++;
+	VEC_EACH (&l->places, p) {
+		struct tapped_value v = {0};
+
+		VEC_EACH (&p->indexes, index)
+			tapped_at(l, *index, &v);
+		p->copied_before = v.copied;
+	}
+	VEC_EACH (&l->ways, w)
+		w->before = count_of(l, w->number);
 }
 
 /* --- for people ------------------------------------------------------------------------------------- */
@@ -311,6 +328,10 @@ void live_account_print(const json_t *account)
 	print_maps(account);
 	putchar('\n');
 	print_tools(account);
+	if (get(account, "copierRestarts"))
+		printf("\nweft-copier was started anew %" PRIu64
+		       " times: what it did before is not in these numbers\n",
+		       get(account, "copierRestarts"));
 	if (get(ring, "lost") || get(ring, "unknown"))
 		printf("\nlost before they were judged: %" PRIu64 ", of an epoch that is over: %" PRIu64 "\n",
 		       get(ring, "lost"), get(ring, "unknown"));

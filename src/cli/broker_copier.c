@@ -58,21 +58,25 @@ static int open_files(struct live *l)
 int live_copier_prepare(struct live *l)
 {
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
+	char folder[] = "/run/weft-broker-XXXXXX";
+	bool good;
 
 	if (open_files(l))
 		return -1;
-	snprintf(l->folder, sizeof(l->folder), "/run/weft-broker-XXXXXX");
-	if (!mkdtemp(l->folder)) {
-		l->folder[0] = '\0';
-		return tell("/run/weft-broker-…");
-	}
-	snprintf(l->socket, sizeof(l->socket), "%s/copier.sock", l->folder);
-	snprintf(at.sun_path, sizeof(at.sun_path), "%s", l->socket);
+	if (!mkdtemp(folder))
+		return tell(folder);
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s/copier.sock", folder);
 	l->listen = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (l->listen < 0 || bind(l->listen, (const struct sockaddr *)&at, sizeof(at)) ||
-	    listen(l->listen, 16))
-		return tell(l->socket);
-	return 0;
+	good = l->listen >= 0 && !bind(l->listen, (const struct sockaddr *)&at, sizeof(at)) &&
+	       !listen(l->listen, 16);
+	/* Nobody else finds it, and nothing is left however we end. */
+	l->dial = good ? open(at.sun_path, O_PATH | O_CLOEXEC) : -1;
+	if (l->dial < 0)
+		tell(at.sun_path);
+	unlink(at.sun_path);
+	rmdir(folder);
+	snprintf(l->socket, sizeof(l->socket), "/proc/self/fd/%d", l->dial);
+	return l->dial < 0 ? -1 : 0;
 }
 
 static int open_packets(void)
@@ -213,8 +217,5 @@ void live_copier_end(struct live *l)
 	own_fd(&l->peer);
 	own_fd(&l->listen);
 	own_fd(&l->files);
-	if (l->folder[0]) {
-		unlink(l->socket);
-		rmdir(l->folder);
-	}
+	own_fd(&l->dial);
 }

@@ -162,8 +162,10 @@ static void look_at_child(struct live *l)
 	int status;
 	pid_t got = l->copier.pid ? waitpid(l->copier.pid, &status, WNOHANG) : 0;
 
-	if (got == l->copier.pid && got)
+	if (got > 0) {
 		child_ended(&l->copier, status);
+		live_account_anew(l);
+	}
 	if (!l->copier.pid && clock_ms() >= l->copier.next)
 		live_copier_start(l);
 }
@@ -344,6 +346,7 @@ int live_run(const struct options_broker *o, struct broker **b,
 			 .peer = -1,
 			 .listen = -1,
 			 .files = -1,
+			 .dial = -1,
 			 .promisc = -1};
 	AUTO_FD int signals = -1, files = -1;
 	sigset_t set;

@@ -26,12 +26,14 @@ struct live_keys {
 struct live_place { /* of all epochs */
 	char name[TAP_NAME];
 	uint32_t point;
-	VEC(uint32_t) indexes; /* that the name had */
+	VEC(uint32_t) indexes;	/* that the name had */
+	uint64_t copied_before; /* the weft-copier of now was started */
 };
 
 struct live_outlet {	   /* of all epochs */
 	char *tool, *port; /* of a tunnel port is NULL: all the tool's */
 	uint32_t number;
+	struct outlet_count before; /* the weft-copier of now was started */
 };
 
 struct live {
@@ -47,9 +49,10 @@ struct live {
 	struct buf objects; /* CONFIG in force but for its epoch: the same again changes nothing */
 	struct buf config;  /* and as it was sent */
 	struct child copier;
-	bool quick_end; /* weft-copier ended right after its start: told once */
+	unsigned restarts; /* of weft-copier */
 	int peer, listen, files, promisc;
-	char folder[40], socket[64];
+	int dial;	 /* O_PATH of the socket that weft-copier listens on, which has no name any more */
+	char socket[32]; /* the way to it */
 };
 
 /* broker_epoch.c: from the objects to what the kernel and weft-copier are told. 0, or -errno after telling.
@@ -81,6 +84,9 @@ struct live_sums {
 };
 /* The account of now, complete, as a new reference; NULL where weft-copier does not answer. */
 json_t *live_account(struct live *l, struct live_sums *sums);
+/* weft-copier ended, and its numbers with it: those of the next one are held against what the kernel counts
+ * from here on. */
+void live_account_anew(struct live *l);
 void live_account_print(const json_t *account);
 /* One line of what happened since `before` (may be NULL), `ms` ago. */
 void live_rates(struct buf *out, const json_t *before, const json_t *now, uint64_t ms);

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The broker between plain interfaces beside the broker over captures. gen0 sends into src0; what src0 hears is due to
+tools at tool0, tool1, tool2 (heard by tcpdump at end0, end1, end2) and to a file."""
+import collections
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, "test/cli/broker")
+from lab import *
+
+tmp = sys.argv[1]
+SECONDS = 20
+
+
+def wait(what, seconds=SECONDS):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        value = what()
+        if value:
+            return value
+        time.sleep(0.01)
+    return what()
+
+
+def written(path, objects):
+    with open(path + ".new", "w") as f:
+        f.write("---\n".join(json.dumps(o, indent=1) + "\n" for o in objects))
+    os.rename(path + ".new", path)
+
+
+class Live:
+    def __init__(self, name, objects, *args):
+        self.maps = f"{tmp}/{name}.yaml"
+        written(self.maps, objects)
+        self.out = open(f"{tmp}/{name}.out", "w+")
+        self.err = open(f"{tmp}/{name}.err", "w+")
+        self.p = subprocess.Popen([WEFT, "broker", self.maps, "-o", "json", *args], stdout=self.out, stderr=self.err)
+
+    def said(self):
+        with open(self.err.name) as f:
+            return f.read()
+
+    def accounts(self):
+        """All that were printed: one a second, and the last."""
+        with open(self.out.name) as f:
+            text = f.read()
+        found, at, decoder = [], 0, json.JSONDecoder()
+        while text[at:].strip():
+            try:
+                value, end = decoder.raw_decode(text, at + len(text[at:]) - len(text[at:].lstrip()))
+            except ValueError:
+                break
+            found.append(value)
+            at = end
+        return found
+
+    def epoch(self, n):
+        return wait(lambda: self.p.poll() is not None or (self.accounts() and self.accounts()[-1].get("epoch", 0) >= n))
+
+    def end(self):
+        self.p.send_signal(signal.SIGINT)
+        try:
+            status = self.p.wait(60)
+        except subprocess.TimeoutExpired:
+            self.p.kill()
+            status = self.p.wait()
+        last = self.accounts()[-1:] or [{}]
+        if status:
+            print("#", self.said().replace("\n", "\n# "))
+            print("#", json.dumps(last[0]))
+        return status, last[0]
+
+
+class Ear:
+    def __init__(self, link):
+        self.path = f"{tmp}/{link}.pcap"
+        self.p = subprocess.Popen(["tcpdump", "-i", link, "-Q", "in", "-B", "32768", "-U", "-w", self.path, "--immediate-mode"],
+                                  stderr=subprocess.PIPE, text=True)
+        self.p.stderr.readline()
+
+    def frames(self):
+        self.p.send_signal(signal.SIGINT)
+        self.p.communicate(timeout=20)
+        return [p[3] for p in tcpdump(self.path) or []]
+
+
+def send(frames, link="gen0"):
+    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+    s.bind((link, 0))
+    for i, f in enumerate(frames):
+        s.send(f)
+        if i % 20 == 19:
+            time.sleep(0.001)
+    s.close()
+
+
+def udp(port, number=0, size=60):
+    head = MACS + b"\x08\x00" + ip4(17, struct.pack("!HHHH", 99, port, size - 34, 0) + bytes(size - 42), ident=number)
+    return head
+
+
+def tcp(port, number):
+    return MACS + b"\x08\x00" + ip4(6, struct.pack("!HHIIBBHHH", 99, port, number, 0, 0x50, 0x10, 64, 0, 0) + bytes(6), ident=number)
+
+
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # frames then come in the order in which they were sent
+
+# --- the same result as over captures ---
+folder = os.path.join(os.environ.get("WEFT_INPUTS", ""), "pcap")
+frames = []
+for i in range(100):
+    frames += [udp(53, i), tcp(80, i), tcp(22, i), MACS + b"\x08\x06" + bytes(46)]
+if os.path.isdir(folder):
+    for name in sorted(os.listdir(folder)):
+        r = subprocess.run(["tcpdump", "--time-stamp-precision=nano", "-nr", os.path.join(folder, name), "-w", "-"], capture_output=True)
+        packets, link = parse(r.stdout)
+        frames += [p[3] for p in packets if link == 1 and 60 <= len(p[3]) == p[2] <= 9000]
+print(f"# {len(frames)} frames")
+mask = {"ranges": [{"from": "Payload", "offset": 0}], "checksums": "Fix"}
+objects = [tool("web", interface={"name": "tool0"}),
+           tool("names", interface={"name": "tool1"}, ports=[{"name": "default", "chain": {"mask": mask}}]),
+           tool("left", interface={"name": "tool2"}),
+           tool("heads", file={"path": "heads.default.pcapng"}, ports=[{"name": "default", "chain": {"slice": {"bytes": 48}}}]),
+           tap("web", ["src0"], [{"tool": "web"}], filter="tcp && port == 80 || port == 443"),
+           tap("odd", ["src0"], [{"tool": "web"}, {"tool": "heads"}], filter="arp || vlan || icmp || proto == 58"),
+           tap("names", ["src0"], [{"tool": "names"}], filter="udp && port == 53"),
+           tap("rest", ["src0"], [{"tool": "left"}], rest=True)]
+write(f"{tmp}/sent.pcap", frames)
+offline = Run(f"{tmp}/offline", objects, [f"src0={tmp}/sent.pcap"])
+ok(offline.status == 0, "the file over a capture of the frames")
+ears = {t: Ear(e) for t, e in (("web", "end0"), ("names", "end1"), ("left", "end2"))}
+live = Live("same", objects, "--out", f"{tmp}/live")
+live.epoch(1)
+send(frames)
+wait(lambda: live.accounts()[-1]["sources"][0]["seen"] >= len(frames))
+status, last = live.end()
+ok(status == 0 and last["complete"], "the file between interfaces: all sums match (BR16, BR17)")
+ok(all(t["inFlight"] == 0 and t["sumsMatch"] and t["due"] + t["added"] == t["sent"] + sum(t["lost"].values()) for t in last["tools"])
+   and not any(sum(t["lost"].values()) for t in last["tools"]), "BR18: nothing is in flight, nothing was lost")
+seen, was = last["sources"][0], offline.accounts["sources"][0]
+ok(seen["seen"] == len(frames) and [seen[k] for k in ("classified", "unparsable")] == [was[k] for k in ("classified", "unparsable")],
+   f"BR16: {seen['seen']} seen, {seen['unparsable']} of them unparsable, as over the capture")
+for name, ear in ears.items():
+    got, want = ear.frames(), [p[3] for p in offline.packets(name + ".default")]
+    if got != want:
+        print(f"# {name}: {len(got)} frames, wanted {len(want)}")
+        for a, b in zip(got, want):
+            if a != b:
+                print(f"# got    {a[:64].hex()} ({len(a)})\n# wanted {b[:64].hex()} ({len(b)})")
+                break
+    ok(got == want and want, f"{name}: {len(want)} packets, the same bytes in the same order as over the capture")
+    same = [t for t in last["tools"] if t["tool"] == name][0]
+    ok(same["due"] == offline.account("tools", name + ".default")["due"] and same["sent"] == len(want), f"{name}: and the same numbers")
+got = [(p[2], p[3]) for p in tcpdump(f"{tmp}/live/heads.default.pcapng") or []]
+ok(got == [(p[2], p[3]) for p in offline.packets("heads.default")] and got, f"BR45: the file holds {len(got)} cut packets, with their true lengths")
+ok(not os.path.exists("/sys/class/net/weft-copy0") and not subprocess.run(["tc", "qdisc", "show", "clsact"], capture_output=True).stdout
+   and not subprocess.run("tc qdisc show | grep clsact", shell=True, capture_output=True).stdout, "nothing is left at any interface")
+
+# --- what changes while it runs ---
+one = [tool("t", interface={"name": "tool0"}), tap("m", ["src0"], [{"tool": "t"}], filter="udp && dst.port == 1000")]
+two = [one[0], tap("m", ["src0", "later0"], [{"tool": "t"}], filter="udp && dst.port == 2000")]
+ear = Ear("end0")
+live = Live("change", one)
+live.epoch(1)
+send([udp(1000, 1), udp(2000, 2)])
+with open(live.maps + ".new", "w") as f:
+    f.write("---\n".join(json.dumps(o) + "\n" for o in one).replace("dst.port", "dst.prot"))
+os.rename(live.maps + ".new", live.maps)
+ok(wait(lambda: "what was in force before stays" in live.said()) and "change.yaml:3:" in live.said() and "dst.prot" in live.said(),
+   "a file with an error: its place is told, and nothing changes")
+send([udp(1000, 3), udp(2000, 4)])
+written(live.maps, two)
+ok(wait(lambda: "later0 is not there" in live.said()), "a new file is in force; an interface that is not there is told")
+send([udp(1000, 5), udp(2000, 6)])
+subprocess.run("ip link add later0 type veth peer name later1; ip link set later0 up; ip link set later1 up", shell=True, check=True)
+wait(lambda: b"weft_tap_in" in subprocess.run(["tc", "filter", "show", "dev", "later0", "ingress"], capture_output=True).stdout)
+send([udp(1000, 7), udp(2000, 8)], "later1")
+pid = subprocess.run(["pgrep", "-P", str(live.p.pid), "weft-copier"], capture_output=True, text=True).stdout.strip()
+written(live.maps, two + [tool("f", file={"path": "f.pcapng"}), tap("f", ["src0"], [{"tool": "f"}], filter="udp")])
+ok(live.epoch(3) and live.accounts()[-1]["epoch"] == 3, "a third file is in force")
+os.kill(int(pid), signal.SIGKILL)
+send([udp(2000, 9)])
+ok(wait(lambda: live.accounts()[-1]["copierRestarts"] == 1), "weft-copier is killed and started anew")
+send([udp(2000, 10)])
+status, last = live.end()
+idents = [struct.unpack("!H", f[18:20])[0] for f in ear.frames()]
+ok(idents == [1, 3, 6, 8, 9, 10], f"each packet is judged by the file in force then, whoever died: {idents}")
+ok(status == 0 and [s["source"] for s in last["sources"]] == ["src0", "later0"], "and the sums match")
+subprocess.run("ip link del later0", shell=True)
+
+# --- what it refuses ---
+r = subprocess.run([WEFT, "broker", live.maps], capture_output=True, text=True, user=65534, timeout=20)
+ok(r.returncode == 1 and "needs root" in r.stderr, "without root: said in words")
+live = Live("first", one)
+live.epoch(1)
+r = subprocess.run([WEFT, "broker", live.maps], capture_output=True, text=True, timeout=20)
+ok(r.returncode == 1 and "another process of Weft has taps" in r.stderr, "two of them at once: said in words")
+live.p.kill()
+live.p.wait()
+again = Live("again", two)
+again.epoch(1)
+left = subprocess.run(["tc", "filter", "show", "dev", "src0", "ingress"], capture_output=True, text=True).stdout.count("handle 0x7765")
+status, last = again.end()
+ok(status == 0 and left == 1 and not subprocess.run("tc qdisc show | grep clsact", shell=True, capture_output=True).stdout
+   and not os.path.exists("/sys/class/net/weft-copy0"), "after kill -9 the next one takes over what was left, and removes it at its end")
+os.mkdir(f"{tmp}/mine", 0o755)
+r = subprocess.run([WEFT, "broker", live.maps, "--out", f"{tmp}/mine"], capture_output=True, text=True, timeout=20)
+ok(r.returncode == 1 and "may not write there" in r.stderr, "a folder that weft-copier may not write to: said in words")
+done()

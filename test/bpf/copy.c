@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,7 +29,7 @@ enum { POINT_A = 1, POINT_B = 2, POINT_UPLINK = 16383, TOOL = 1, POD_B = 2, FAR 
 
 static struct lab lab;
 static int number, failed, v6;
-static int at_a, at_b, at_tool, at_copy1, at_out, at_node2;
+static int at_a, at_b, at_r, at_tool, at_copy1, at_out, at_node2;
 static uint32_t uplink;
 static struct copy got;
 static uint8_t seen[FRAME_MAX];
@@ -546,10 +547,97 @@ static void interface(void)
 	       IP46);
 }
 
+/* To whom a pod sends, and who sends to it: each way has its copy. */
+static void ways(void)
+{
+	static const struct {
+		const char *name, *v4, *v6;
+	} to[] = {{"into the tunnel", "10.2.0.7", "fd00:2::7"},
+		  {"out of the uplink, translated", "198.51.100.9", "2001:db8:51::9"},
+		  {"to its own node", "192.0.2.1", "2001:db8::1"},
+		  {"to itself", "10.1.0.5", "fd00:1::5"}};
+	struct spec far = {UDP,		  here("10.2.0.7", "fd00:2::7"), B_NOW, 50, 7777, .payload = 30,
+			   .dmac = MAC_GW};
+	struct spec arrived = far;
+	struct talk t = {.proto = "udp", .to = B_NOW, .port = 7777};
+	uint8_t frame[PACKET_MAX];
+	char ns[64], answer[256], name[96];
+	size_t n;
+
+	for (size_t i = 0; i < sizeof(to) / sizeof(to[0]); i++) {
+		begin(BIT_UDP);
+		n = datagram(frame, here(to[i].v4, to[i].v6), (uint16_t)(30 + i));
+		frame_send(at_a, frame, n);
+		snprintf(name, sizeof(name), "%s (%s)", to[i].name, IP46);
+		result(copy_is(mark(POINT_A, TAP_MARK_OUT, 0), frame, n),
+		       "what a pod sends %s is copied as it sent it", name);
+	}
+	result(copy_next(&got) && same("mark", got.mark, mark(POINT_A, 0, 0)),
+	       "and what comes back to it (%s)", IP46);
+	begin(BIT_UDP);
+	frame_send(at_r, frame, packet_build(&far, frame));
+	arrived.ttl = 62;
+	arrived.dmac = MAC_B;
+	arrived.smac = MAC_GW;
+	n = packet_build(&arrived, frame);
+	result(copy_is(mark(POINT_B, 0, 0), frame, n),
+	       "what comes out of the tunnel is copied as the pod gets it (%s)", IP46);
+	lab_ns(&lab, "node1", ns, sizeof(ns));
+	t.from = ns;
+	begin(BIT_UDP);
+	talk(&t, answer, sizeof(answer)); /* nobody answers on that port */
+	result(copy_next(&got) && same("mark", got.mark, mark(POINT_B, 0, 0)),
+	       "what the node's own sockets send to a pod is copied (%s)", IP46);
+	while (copy_more(&got))
+		;
+}
+
+/* A pod's mark ends at its interface: it cannot pass for a copy of Weft's. */
+static void marked(void)
+{
+	uint32_t own = TAP_MARK_OWN;
+	uint8_t frame[PACKET_MAX];
+	int fd = frame_socket(&lab, "a", "eth0"), good;
+	size_t n = datagram(frame, B_NOW, 60);
+
+	begin(BIT_UDP);
+	good = same("the mark is set", (uint64_t)setsockopt(fd, SOL_SOCKET, SO_MARK, &own, sizeof(own)), 0);
+	good &= same("sent", (uint64_t)frame_send(fd, frame, n), 0);
+	good &= copy_is(mark(POINT_A, TAP_MARK_OUT, 0), frame, n);
+	good &= copy_next(&got) && same("mark", got.mark, mark(POINT_B, 0, 0));
+	result(good, "a pod that marks its packets as Weft marks copies %s", "is tapped all the same");
+	close(fd);
+}
+
+/* A tap stands before its pod's interface is there. */
+static void first_packet(void)
+{
+	enum { POINT_C = 7, IF_C = 104 };
+	uint8_t frame[PACKET_MAX];
+	char out[512];
+	int fd, good;
+
+	begin(0);
+	tap(IF_C, POINT_C, JUDGE_ALL, BIT_OTHER);
+	if (shell("", out, sizeof(out),
+		  "P=%s; set -e; ip netns exec $P-node1 sysctl -qw net.ipv6.conf.default.disable_ipv6=1; "
+		  "ip -n $P-node1 link add wp104 index 104 type veth peer name eth1 netns $P-tool; "
+		  "ip -n $P-node1 link set wp104 up; ip -n $P-tool link set eth1 up",
+		  lab.prefix))
+		printf("# %s\n", out);
+	good = !copies_attach(&lab, "wp104", lab.node1->progs.weft_from_pod);
+	fd = frame_socket(&lab, "tool", "eth1");
+	good &= !frame_send(fd, frame, other(frame, 70, ""));
+	good &= copy_is(mark(POINT_C, TAP_MARK_OUT, 0), frame, 70);
+	result(good, "BR14 a tap that stands before its interface %s", "misses no first packet");
+	close(fd);
+}
+
 static int sockets(void)
 {
 	at_a = frame_socket(&lab, "a", "eth0");
 	at_b = frame_socket(&lab, "b", "eth0");
+	at_r = frame_socket(&lab, "r", "eth0");
 	at_tool = frame_socket(&lab, "tool", "tool1");
 	at_copy1 = frame_socket(&lab, "node1", "weft-copy1");
 	at_out = frame_socket(&lab, "out", "f1");
@@ -557,7 +645,8 @@ static int sockets(void)
 	uplink = copies_index(&lab, "uplink0");
 	copies_link(&lab, "a", "eth0", "mtu 9300");
 	copies_link(&lab, "node1", "wp101", "mtu 9300");
-	return at_a < 0 || at_b < 0 || at_tool < 0 || at_copy1 < 0 || at_out < 0 || at_node2 < 0 || !uplink;
+	return at_a < 0 || at_b < 0 || at_r < 0 || at_tool < 0 || at_copy1 < 0 || at_out < 0 ||
+	       at_node2 < 0 || !uplink;
 }
 
 int main(void)
@@ -585,12 +674,15 @@ int main(void)
 		direct();
 		routed();
 		interface();
+		ways();
 	}
 	v6 = 0;
 	if (!err) {
 		others();
 		sizes();
 		back();
+		marked();
+		first_packet();
 		printf("1..%d\n", number);
 	}
 	if (server > 0) {

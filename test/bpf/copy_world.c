@@ -81,12 +81,22 @@ static int attach_all(const struct lab *l)
 	return err ? err : home;
 }
 
-int copies_swallow(const struct lab *l, const char *ns, const char *link)
+static int attach_in(const struct lab *l, const char *ns, const char *link, const struct bpf_program *prog)
 {
 	int err = enter(l, ns);
 
-	err = err ? err : attach(link, true, BPF_TC_INGRESS, l->node1->progs.weft_copy_stop);
+	err = err ? err : attach(link, true, BPF_TC_INGRESS, prog);
 	return leave() ? -EPERM : err;
+}
+
+int copies_attach(const struct lab *l, const char *link, const struct bpf_program *prog)
+{
+	return attach_in(l, "node1", link, prog);
+}
+
+int copies_swallow(const struct lab *l, const char *ns, const char *link)
+{
+	return attach_in(l, ns, link, l->node1->progs.weft_copy_stop);
 }
 
 /* As src/apply makes them of filters in force. */

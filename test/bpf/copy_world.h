@@ -41,6 +41,8 @@ void copies_down(struct lab *l);
 uint32_t copies_index(const struct lab *l, const char *link);
 void copies_link(const struct lab *l, const char *node, const char *link, const char *what);
 
+/* At the ingress of an interface of node 1 that has no program yet. */
+int copies_attach(const struct lab *l, const char *link, const struct bpf_program *prog);
 /* What comes in there goes no further. */
 int copies_swallow(const struct lab *l, const char *ns, const char *link);
 

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "base/own.h"
-#include "observe/alert.h"
+#include "observe/alertset.h"
 #include "seam/event.h"
 
 enum { ALERTS_MAX = 1000, PODS = 500, RECORDS = 4096 };
@@ -121,6 +121,7 @@ int main(int argc, char **argv)
 	static struct identity who[PODS], services[40];
 	static struct record records[RECORDS];
 	size_t room = 64 << 20;
+	struct alert_set *set = NULL;
 	uint64_t groups = 0;
 
 	if (n > ALERTS_MAX || !rounds)
@@ -146,14 +147,16 @@ int main(int argc, char **argv)
 			die("an alert cannot be made");
 		filter_unref(&f);
 	}
+	if (alert_set_new(&set, rules, n))
+		die("out of memory");
 	double t = cpu();
 
 	for (unsigned round = 0; round < rounds; round++)
 		for (unsigned k = 0; k < RECORDS; k++)
-			for (unsigned i = 0; i < n; i++)
-				alert_rule_take(rules[i], &(struct alert_sight){.now = &records[k],
-										.now_ms = 1000000 + round});
+			alert_set_take(set,
+				       &(struct alert_sight){.now = &records[k], .now_ms = 1000000 + round});
 	t = cpu() - t;
+	alert_set_free(&set);
 	for (unsigned i = 0; i < n; i++) {
 		groups += rules[i]->groups.len;
 		alert_rule_free(&rules[i]);

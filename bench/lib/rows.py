@@ -3,8 +3,22 @@
 measures it. The budgets are those of the design."""
 from collections import namedtuple
 
-from . import (rows_agent, rows_broker, rows_chain, rows_cluster, rows_flows, rows_history, rows_hub, rows_kernel, rows_pods,
-               rows_probes, rows_scale, rows_services, rows_translated)
+from . import (
+    rows_agent,
+    rows_alerts,
+    rows_broker,
+    rows_chain,
+    rows_cluster,
+    rows_flows,
+    rows_history,
+    rows_hub,
+    rows_kernel,
+    rows_pods,
+    rows_probes,
+    rows_scale,
+    rows_services,
+    rows_translated,
+)
 
 Row = namedtuple("Row", "name seconds sentence promises measure")
 
@@ -50,6 +64,7 @@ ROWS = [
     Row("compile", 60, "compiling alone, without a kernel", rows_cluster.COMPILE, rows_cluster.compiling),
     Row("flows", 180, "flow records for everything: what they cost, what is lost", rows_flows.FLOWS, rows_flows.flows),
     Row("history", 120, "a million flow records asked with filters", rows_history.HISTORY, rows_history.history),
+    Row("alerts", 60, "what a record costs with many alerts", rows_alerts.ALERTS, rows_alerts.alerts),
     Row("broker", 180, "the packet broker over capture files", rows_broker.BROKER, rows_broker.broker),
     Row("judge", 60, "judging a packet by 1 to 1,000 maps", rows_broker.JUDGE, rows_broker.judge),
     Row("chain", 180, "what a tool port does to its copies, on one core", rows_chain.CHAIN, rows_chain.chain),

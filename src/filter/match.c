@@ -175,9 +175,8 @@ static bool address(const struct subject *s, enum field_id f, enum side side, st
 	return f != FIELD_VIA_IP || !addr_is_zero(out);
 }
 
-/* A name and, where it may be written before a slash, its namespace. */
-static bool text(const struct subject *s, const struct node *n, enum side side, struct str *name,
-		 struct str *ns)
+bool node_text(const struct node *n, const struct subject *s, enum side side, struct str *name,
+	       struct str *ns)
 {
 	const struct identity *who;
 
@@ -352,7 +351,7 @@ static bool test_side(const struct subject *s, const struct node *n, enum side s
 		return n->op == NODE_HAS;
 	}
 	if (type_is_text(t)) {
-		if (!text(s, n, side, &name, &ns))
+		if (!node_text(n, s, side, &name, &ns))
 			return false;
 		for (unsigned i = 0; i < n->values_len; i++)
 			if (text_is(&n->values[i], name, ns))

@@ -27,6 +27,9 @@ bool match_number(const struct dissected *d, enum field_id f, enum side side, ui
 /* What the subject has of a test's field at that side, as its values are written; false: it has none, or the
  * field is a flag or a text. */
 bool node_value(const struct node *n, const struct subject *s, enum side side, struct value *out);
+/* The same of a text: a name and, where it may be written before a slash, its namespace. */
+bool node_text(const struct node *n, const struct subject *s, enum side side, struct str *name,
+	       struct str *ns);
 /* Gives numbers to the tests that can be remembered; returns how many have one by now. */
 uint32_t node_number(struct node *n, uint32_t numbered);
 

@@ -13,6 +13,7 @@
 #include "hub/flows.h"
 #include "hub/metrics.h"
 #include "hub/nodelife.h"
+#include "observe/alertset.h"
 
 enum { ROOM = 64 << 20, REFRESH_MS = 3000, SILENT_MS = 15000 };
 
@@ -23,10 +24,10 @@ struct alerts {
 	struct subscription *sub;
 	struct webhooks *hooks;
 	VEC(struct alert_live *) live;
+	struct alert_set *set; /* of their rules; NULL: not made yet */
 	size_t room;
-	unsigned on_records; /* of them, those with a filter */
-	uint64_t silent;     /* nodes that told nothing lately, as bits */
-	bool stale;	     /* Alerts were written */
+	uint64_t silent; /* nodes that told nothing lately, as bits */
+	bool stale;	 /* Alerts were written */
 };
 
 /* --- which there are ------------------------------------------------------------------------------- */
@@ -166,6 +167,21 @@ static void take_over(struct alerts *a, const struct object *o)
 	l->seen = true;
 }
 
+/* Without memory records are not looked at until the next turn, which tries again. */
+static void gather(struct alerts *a)
+{
+	VEC(struct alert_rule *) rules = {};
+
+	if (!vec_reserve(&rules, a->live.len))
+		VEC_EACH (&a->live, l)
+			rules.items[rules.len++] = (*l)->rule;
+	if (rules.len < a->live.len || alert_set_new(&a->set, rules.items, rules.len)) {
+		log_error("alerts do not look at records: out of memory");
+		a->stale = true;
+	}
+	vec_free(&rules);
+}
+
 void alerts_settle(struct alerts *a)
 {
 	struct object_refs all = {0};
@@ -174,33 +190,33 @@ void alerts_settle(struct alerts *a)
 	if (!a->stale || store_list(a->store, KIND_alert, STR(""), &all))
 		return;
 	a->stale = false;
+	alert_set_free(&a->set); /* before its rules go */
 	VEC_EACH (&all.list, o)
 		take_over(a, *o);
 	vec_free(&all.list);
-	a->on_records = 0;
 	VEC_EACH (&a->live, l) {
 		if (!(*l)->seen) {
 			live_free(*l);
 			continue;
 		}
 		(*l)->seen = false;
-		a->on_records += (*l)->rule->filter != NULL;
 		a->live.items[kept++] = *l;
 	}
 	a->live.len = kept;
+	gather(a);
 }
 
 /* --- what they look at ----------------------------------------------------------------------------- */
 
 bool alerts_want(const struct alerts *a)
 {
-	return a->on_records;
+	return a->set && alert_set_wants(a->set);
 }
 
 void alerts_take(struct alerts *a, const struct alert_sight *s)
 {
-	VEC_EACH (&a->live, l)
-		alert_rule_take((*l)->rule, s);
+	if (a->set)
+		alert_set_take(a->set, s);
 }
 
 static void note_silent(void *ctx, const char *node, uint64_t heard_ms, uint64_t lost)
@@ -400,6 +416,7 @@ void alerts_stop(struct alerts *a)
 {
 	if (!a)
 		return;
+	alert_set_free(&a->set);
 	VEC_EACH (&a->live, l)
 		live_free(*l);
 	vec_free(&a->live);

@@ -12,7 +12,8 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "observe/alert.h"
+#include "filter/choice.h"
+#include "observe/alertset.h"
 #include "seam/event.h"
 
 enum { START = 1000000000 };
@@ -510,6 +511,135 @@ static void words_are_the_tables(void **state)
 			}
 }
 
+/* Whatever filters there are, a record goes to just those alerts that would take it by themselves. */
+static void a_set_leaves_nobody_out(void **state)
+{
+	static const char *const filters[] = {
+	    "",
+	    "tcp",
+	    "ns == shop",
+	    "src.ns == shop && reason == policy-ingress",
+	    "dst.ns in {shop, other}",
+	    "pod == shop/web",
+	    "dst.pod == web && port in {80, 443}",
+	    "pod ~ 'we*'",
+	    "service == shop/cart || src.workload == batch",
+	    "label[app] == web",
+	    "dst.pod.label[\"app\"] == \"x\" && ns != other",
+	    "!(ns == shop)",
+	    "ip == 10.0.0.3 && !(src.port == 7)",
+	    "dst.ip == 10.0.0.0/30",
+	    "seen.node == node-1 && verdict == dropped",
+	    "(dst.port == 80 && src.ns == shop) || (dst.port == 443 && bytes > 10)",
+	    "port == 80-90",
+	    "tcp port 443",
+	    "record == dns && dns.name == a.b",
+	    "has(service)",
+	    "node == node-2 || domain == example.com",
+	};
+	static struct str labels[] = {STR("app"), STR("web")};
+	static const struct identity who[] = {
+	    {.kind = IDENTITY_POD, .ns = STR("shop"), .name = STR("web"), .labels = labels, .labels_len = 1},
+	    {.kind = IDENTITY_POD,
+	     .ns = STR("other"),
+	     .name = STR("web"),
+	     .workload = STR("batch"),
+	     .node = STR("node-2")},
+	    {.kind = IDENTITY_NODE, .name = STR("node-2")},
+	    {.kind = IDENTITY_OUTSIDE, .domain = STR("example.com")},
+	    {.kind = IDENTITY_SERVICE, .ns = STR("shop"), .name = STR("cart")},
+	};
+	const struct filter *parsed[ARRAY_LEN(filters)];
+	uint32_t which[ARRAY_LEN(filters)], seed = 7;
+	struct filter_choice *choice;
+	uint64_t named[ARRAY_LEN(filters)] = {0}, matched[ARRAY_LEN(filters)] = {0}, all = 0;
+
+	(void)state;
+	for (unsigned i = 0; i < ARRAY_LEN(filters); i++) {
+		struct alert_rule *a = make(filters[i], (struct alert_terms){.above = 1});
+
+		parsed[i] = filter_ref(a->filter);
+		alert_rule_free(&a);
+	}
+	assert_int_equal(filter_choice_new(&choice, parsed, ARRAY_LEN(filters)), 0);
+	for (unsigned k = 0; k < 20000; k++) {
+		unsigned dice[8];
+		bool told[ARRAY_LEN(filters)] = {0};
+
+		for (unsigned i = 0; i < ARRAY_LEN(dice); i++) {
+			seed = seed * 1103515245 + 12345;
+			dice[i] = seed >> 16;
+		}
+		struct record r = {.kind = dice[0] % 4,
+				   .from = {addr_from4(0x0a000000 + dice[1] % 5), (uint16_t)(dice[2] % 9)},
+				   .to = {addr_from4(0x0a000000 + dice[3] % 5),
+					  (uint16_t)(dice[4] % 2 ? 443 : 80 + dice[4] % 12)},
+				   .proto = dice[5] % 2 ? 6 : 17,
+				   .verdict = dice[5] / 2 % 2,
+				   .reason = dice[5] / 4 % 2 ? DROP_POLICY_INGRESS : 0,
+				   .bytes = {dice[5] / 8 % 20},
+				   .node = dice[5] / 256 % 2 ? "node-1" : "node-2",
+				   .dns = dice[0] % 4 == RECORD_DNS ? STR("a.b") : (struct str){0}};
+
+		r.from.who = dice[6] % 5 < 4 ? &who[dice[6] % 5] : NULL;
+		r.to.who = dice[6] / 8 % 5 < 4 ? &who[dice[6] / 8 % 5] : NULL;
+		r.service = dice[7] % 3 ? NULL : &who[4];
+		r.via = r.service ? addr_from4(0x0a600001) : (struct addr){0};
+		uint32_t n = filter_choice_find(choice, &r, which);
+
+		assert_true(n <= ARRAY_LEN(filters));
+		for (uint32_t i = 0; i < n; i++) {
+			assert_false(told[which[i]]); /* each once */
+			told[which[i]] = true;
+			named[which[i]]++;
+		}
+		for (unsigned i = 0; i < ARRAY_LEN(filters); i++) {
+			if (filter_record(parsed[i], &r) && !told[i])
+				fail_msg("\"%s\" was left out", filters[i]);
+			matched[i] += filter_record(parsed[i], &r);
+			all += filter_record(parsed[i], &r);
+		}
+	}
+	assert_true(all > 20000);
+	assert_int_equal(named[2], matched[2]);	   /* ns == shop: its value decides */
+	assert_int_equal(named[9], matched[9]);	   /* a label */
+	assert_true(named[8] && named[8] < 20000); /* each part of an or has a key */
+	filter_choice_free(&choice);
+	for (unsigned i = 0; i < ARRAY_LEN(filters); i++)
+		filter_unref((struct filter **)(uintptr_t)&parsed[i]);
+}
+
+static void a_set_takes_as_each_does(void **state)
+{
+	struct alert_rule *both[2], *alone;
+	struct alert_set *set;
+	struct record r = drop("10.0.0.1");
+
+	(void)state;
+	both[0] = make("reason == policy-ingress", (struct alert_terms){.above = 1});
+	both[1] = make(NULL, (struct alert_terms){.watch = ALERT_RECORDS_LOST});
+	alone = make("src.ip == 10.0.0.2", (struct alert_terms){.above = 1});
+	assert_int_equal(alert_set_new(&set, &both[1], 1), 0);
+	assert_false(alert_set_wants(set)); /* a watch is not asked about records */
+	alert_set_free(&set);
+	struct alert_rule *all[] = {both[0], both[1], alone};
+
+	assert_int_equal(alert_set_new(&set, all, 3), 0);
+	assert_true(alert_set_wants(set));
+	for (unsigned i = 0; i < 3; i++)
+		alert_set_take(set, &(struct alert_sight){.now = &r, .now_ms = now});
+	r.again = true;
+	alert_set_take(set, &(struct alert_sight){.now = &r, .now_ms = now});
+	assert_int_equal(both[0]->groups.len, 1);
+	assert_int_equal(both[1]->groups.len, 0);
+	assert_int_equal(alone->groups.len, 0);
+	rule = both[0];
+	assert_int_equal(value(), 3);
+	alert_set_free(&set);
+	alert_rule_free(&both[1]);
+	alert_rule_free(&alone);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, end)
@@ -529,6 +659,8 @@ int main(void)
 	    TEST(distinct_is_near),
 	    TEST(a_length_counts_once),
 	    TEST(watches),
+	    TEST(a_set_leaves_nobody_out),
+	    TEST(a_set_takes_as_each_does),
 	    TEST(words_are_the_tables),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Called by alerts.sh: WEFT NAME CHECKS-SO-FAR FOLDER.
-import base64, json, os, shutil, signal, socket, subprocess, sys, urllib.request
+import base64, glob, json, os, shutil, signal, socket, subprocess, sys, urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 from pod_calls import weft_run, finish, folder, make_socket, name, ok, wait_for  # noqa: E402
@@ -98,6 +98,78 @@ def call(n):
         c.close()
 
 
+def counter_number(wanted):
+    with open("tables/counters.def", encoding="ascii") as f:
+        names = [line.split("(")[1].split(",")[0] for line in f if line.startswith("COUNTER(")]
+    return list(names.index(wanted).to_bytes(4, "little"))
+
+
+def counter(node, number, values=None):
+    """The values of a kernel counter of a node, by CPU; with values: they are set."""
+    pin = glob.glob("%s/bpf/%s/*/counter" % (run_dir, node))[0]
+    words = ["bpftool", "-j", "map", "lookup", "pinned", pin, "key", *map(str, number)]
+    if values is not None:
+        # bpftool gives each CPU the same value
+        words[3:4] = ["update"]
+        words += ["value", *map(str, values.to_bytes(8, "little"))]
+        subprocess.run(words, check=True, capture_output=True)
+        return None
+    out = json.loads(subprocess.run(words, check=True, capture_output=True, text=True).stdout)
+    return [int.from_bytes(bytes(int(x, 16) for x in cpu["value"]), "little") for cpu in out["values"]]
+
+
+def pid_of(program, node):
+    for p in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(p, "rb") as f:
+                words = f.read().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if words[0].endswith("/" + program) and name in words and node in words:
+            return int(p.split("/")[2])
+    return None
+
+
+def watches(to):
+    """SumsDiffer and RecordsLost: what the nodes say of themselves."""
+    if not shutil.which("bpftool"):
+        print("# no bpftool here: no counter can be falsified")
+        return
+    # --- an observer that stands still while more is dropped than its ring holds
+    made = put(alert("lost", [to], watch="RecordsLost", above="0", window="8s"))
+    ok("an Alert of lost records", made is True, made)
+    ok("BR24 it is inactive: nothing was lost", wait_for(state("lost", "inactive")) and not got("plain", "lost"))
+    pid = pid_of("weft-observer", "node-1")
+    number = counter_number("EVENTS_LOST")
+    before = sum(counter("node-1", number))
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        wait_for(lambda: refused(20000) or sum(counter("node-1", number)) > before, 60)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    lost = sum(counter("node-1", number)) - before
+    ok("drops found no room in the ring: %d" % lost, lost > 0)
+    ok("BR24 records that were lost fire, by node", wait_for(lambda: got("plain", "lost", "firing"), 60) and
+       got("plain", "lost")[0][1]["labels"] == {"alertname": "lost", "node": "node-1"}, status("lost"))
+    told = got("plain", "lost", "firing")[0][1]["annotations"]["value"] if got("plain", "lost", "firing") else "0"
+    ok("with a number: %s" % told, told != "0")
+    ok("and are over when none was lost for a window", wait_for(lambda: got("plain", "lost", "resolved"), 60), status("lost"))
+    ok("the other node lost none", all(a["labels"]["node"] == "node-1" for _, a in got("plain", "lost")), got("plain", "lost"))
+
+    # --- a counter that says what was not
+    made = put(alert("sums", [to], watch="SumsDiffer"))
+    ok("an Alert of sums", made is True, made)
+    ok("BR16 it is inactive: they match", wait_for(state("sums", "inactive")) and not got("plain", "sums"))
+    number = counter_number("TUNNEL_TO_UPLINK")
+    ok("a counter of what does not happen here is 0", not any(counter("node-2", number)))
+    counter("node-2", number, 1000)
+    ok("BR16 a sum that does not match fires, by node", wait_for(lambda: got("plain", "sums", "firing"), 60) and
+       got("plain", "sums")[0][1]["labels"] == {"alertname": "sums", "node": "node-2"}, (status("sums"), weft_run("account").stdout))
+    ok("weft account says the same", weft_run("account", "--node", "node-2").returncode == 1)
+    counter("node-2", number, 0)
+    ok("and it is over when the counter is true again", wait_for(lambda: got("plain", "sums", "resolved"), 60), status("sums"))
+
+
 def play():
     plain = receiver("plain")
     bad = receiver("bad")
@@ -181,6 +253,8 @@ def play():
     ok("a node that is cut off fires", wait_for(lambda: got("plain", "away", "firing"), 60) and got("plain", "away")[0][1]["labels"] == {"alertname": "away", "node": "node-2"}, status("away"))
     weft_run("fault", "node/node-2", "--clear")
     ok("and is over when it is back", wait_for(lambda: got("plain", "away", "resolved"), 60), status("away"))
+
+    watches(to)
 
     # --- receivers that are dead, slow, or lie
     free = socket.create_server(("127.0.0.1", 0))

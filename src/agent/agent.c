@@ -49,6 +49,7 @@ struct agent {
 	VEC(struct kept) kept;
 	bool end;
 	char *argv[ARGS_MAX];
+	int args;
 };
 
 static int listen_at(const char *dir, const char *name, int type)
@@ -104,6 +105,7 @@ static int dial(const char *path)
  * start. */
 static void introduce(struct agent *a, enum control type, enum who x, enum who y)
 {
+	int32_t value = 0;
 	int pair[2];
 
 	if (!a->child[x].pid || !a->child[y].pid)
@@ -112,12 +114,13 @@ static void introduce(struct agent *a, enum control type, enum who x, enum who y
 		log_error("no socket pair: %s", strerror(errno));
 		return;
 	}
-	if (type == CONTROL_CONFIG) {
-		control_send(a->child[x].control, type, a->packets_given, pair[0]);
+	if (type == CONTROL_CONFIG)
+		value = a->packets_given;
+	else if (type == CONTROL_OBSERVE)
+		value = y == COPIER ? OBSERVE_OUTLETS : OBSERVE_ALL;
+	control_send(a->child[x].control, type, value, pair[0]);
+	if (type == CONTROL_CONFIG)
 		type = CONTROL_PEER;
-	} else {
-		control_send(a->child[x].control, type, 0, pair[0]);
-	}
 	control_send(a->child[y].control, type, 0, pair[1]);
 	close(pair[0]);
 	close(pair[1]);
@@ -191,6 +194,8 @@ static void start(struct agent *a, enum who w)
 		introduce(a, CONTROL_PEER, APPLIER, PLANNER);
 	if (w == APPLIER || w == OBSERVER)
 		introduce(a, CONTROL_OBSERVE, APPLIER, OBSERVER);
+	if (w == APPLIER || w == COPIER)
+		introduce(a, CONTROL_OBSERVE, APPLIER, COPIER);
 	if (w == PLANNER || w == COPIER)
 		introduce(a, CONTROL_CONFIG, PLANNER, COPIER);
 }
@@ -385,7 +390,7 @@ int main(int argc, char **argv)
 		      "keeps one node: starts the applier, the planner, the observer and weft-copier");
 	snprintf(name, sizeof(name), "agent[%s]", a.o.node ? a.o.node : "");
 	log_open(name);
-	if (argc + 3 > ARGS_MAX) {
+	if (argc + 4 > ARGS_MAX) {
 		log_error("too many arguments");
 		return 2;
 	}
@@ -393,6 +398,7 @@ int main(int argc, char **argv)
 	/* The applier stands in the pins' folder already. */
 	a.argv[argc] = (char *)(uintptr_t) "--bpf";
 	a.argv[argc + 1] = (char *)(uintptr_t) ".";
+	a.args = argc + 2;
 	a.listen[APPLIER] = a.listen[PLANNER] = a.listen[OBSERVER] = a.listen[COPIER] = a.files = -1;
 	a.child[APPLIER] =
 	    (struct child){.program = "weft-applier",

@@ -69,14 +69,16 @@ static void take_planner(struct process *p, int fd)
 	p->planner = fd;
 }
 
-static void serve_observer(struct process *p, int sock)
+static void serve_observer(struct process *p, int sock, bool outlets)
 {
-	int fds[APPLIER_FDS_MAX], n = applier_observer_fds(p->applier, fds);
+	int fds[APPLIER_FDS_MAX],
+	    n = outlets ? applier_outlet_fd(p->applier, fds) : applier_observer_fds(p->applier, fds);
 	uint32_t count = (uint32_t)(n < 0 ? 0 : n);
 	int err = n < 0 ? n : fdpass_send(sock, &count, sizeof(count), fds, count);
 
 	if (err)
-		log_error("the observer gets no descriptors: %s", strerror(-err));
+		log_error("%s gets no descriptors: %s", outlets ? "weft-copier" : "the observer",
+			  strerror(-err));
 	for (int i = 0; i < n; i++)
 		close(fds[i]);
 }
@@ -98,7 +100,7 @@ static void hear_agent(struct process *p)
 		break;
 	case CONTROL_OBSERVE:
 		if (fd >= 0)
-			serve_observer(p, fd);
+			serve_observer(p, fd, m.value == OBSERVE_OUTLETS);
 		break;
 	case CONTROL_KEEP:
 		if (fd >= 0)

@@ -16,9 +16,9 @@ enum { CONTROL_FD = 3, FDPASS_MAX = 80 };
 enum control {
 	CONTROL_PEER = 1, /* agent → planner and applier: their socket to each other, one descriptor */
 	CONTROL_LISTEN,	  /* agent → planner, observer: the socket to accept on */
-	CONTROL_OBSERVE, /* agent → applier: send the observer's descriptors to this socket; → observer: from
-			    it */
-	CONTROL_CLEAN, /* agent → applier: remove everything that was made, then end */
+	CONTROL_OBSERVE,  /* agent → applier: send the descriptors that enum control_observe says to this
+			     socket;  → observer, weft-copier: from it */
+	CONTROL_CLEAN,	  /* agent → applier: remove everything that was made, then end */
 	CONTROL_DIAL, /* planner, observer → agent: a connection is wanted, `value` says to whom; the answer
 		       * has the descriptor, or none and the errno in `value` */
 	CONTROL_KEEP, /* applier → agent: keep this descriptor for the applier that comes after me, `value`
@@ -30,6 +30,10 @@ enum control {
 			 * the other end as CONTROL_PEER */
 	CONTROL_PACKETS, /* agent → weft-copier: a packet socket, bound to weft-copy1 */
 	CONTROL_FILES,	 /* agent → weft-copier: the folder of its files */
+};
+enum control_observe {
+	OBSERVE_ALL,	 /* the observer's */
+	OBSERVE_OUTLETS, /* BPF map outlet_count, to read */
 };
 enum control_want {
 	WANT_COPIER = 1, /* the program; until weft-agent ends */

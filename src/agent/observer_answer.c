@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Questions to the observer: /drops /staged /learned /counters /account /taps /metrics /conns /events /nat /probes
- * /status. The kernel's numbers are joined with pods here: by the interface's alias, which holds the pod's
- * uid, and by the pod's addresses.
+ * Questions to the observer: /drops /staged /learned /counters /account /taps /metrics /conns /events /nat
+ * /probes /status. The kernel's numbers are joined with pods here: by the interface's alias, which holds the
+ * pod's uid, and by the pod's addresses.
  */
 #include <errno.h>
 #include <stdlib.h>

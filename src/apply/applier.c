@@ -370,6 +370,12 @@ int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX])
 	return err ? err : n;
 }
 
+int applier_outlet_fd(struct applier *a, int fds[1])
+{
+	fds[0] = kernel_map_readonly(&a->kernel, PLAN_MAP_outlet_count);
+	return fds[0] < 0 ? fds[0] : 1;
+}
+
 void applier_clean(struct applier *a)
 {
 	int gone = 0;

@@ -57,6 +57,8 @@ void applier_look(struct applier *a);
  */
 enum { APPLIER_OBSERVED = 13, APPLIER_RINGS = 2, APPLIER_FDS_MAX = APPLIER_OBSERVED + APPLIER_RINGS + 64 };
 int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX]);
+/* For weft-copier: BPF map outlet_count, read-only. 1 or -errno. */
+int applier_outlet_fd(struct applier *a, int fds[1]);
 
 /* Removes everything that it ever made: links, routes, filters, the tunnel device, pins. */
 void applier_clean(struct applier *a);

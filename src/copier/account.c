@@ -139,6 +139,7 @@ void account_print(struct copier *c, struct buf *out)
 	buf_printf(out, ",\"epoch\":%u", c->epochs[0] ? c->epochs[0]->number : 0);
 	number(out, "began", c->began);
 	buf_printf(out, ",\"again\":%s", c->again ? "true" : "false");
+	number(out, "frames", c->frames);
 	buf_printf(out, ",\n\"ring\":{\"received\":%" PRIu64, c->received);
 	number(out, "lost", copier_lost(c));
 	number(out, "judged", c->judged);

@@ -90,6 +90,8 @@ static int make_world(struct copier *c, struct world **out, const json_t *object
 	if (!r)
 		r = broker_compile(&b, s, &rs);
 	store_free(&s);
+	if (r == -ENOENT)
+		r = refuse(why, "an object is of a kind that is not known");
 	explain(why, &rs);
 	if (!r)
 		r = world_new(out, b, text);
@@ -256,7 +258,7 @@ static int add_ports(struct copier *c, struct epoch *e, const json_t *config, st
 	return r;
 }
 
-static void names_free(struct copier *c)
+void config_names_free(struct copier *c)
 {
 	VEC_EACH (&c->names, n)
 		free((char *)(uintptr_t)n->name);
@@ -269,7 +271,7 @@ static void take_names(struct copier *c, const json_t *names)
 	const json_t *item;
 	size_t i;
 
-	names_free(c);
+	config_names_free(c);
 	json_array_foreach (names, i, item) {
 		const char *addr = json_string_value(json_array_get(item, 0)),
 			   *name = json_string_value(json_array_get(item, 1));

@@ -46,7 +46,10 @@ static int send_frame(void *ctx, uint32_t outlet, const uint8_t *frame, uint32_t
 {
 	struct copier *c = ctx;
 
-	return c->packets ? packets_send(c->packets, outlet, frame, n) : -ENOTCONN;
+	int r = c->packets ? packets_send(c->packets, outlet, frame, n) : -ENOTCONN;
+
+	c->frames += !r;
+	return r;
 }
 
 static void on_batch(void *ctx)
@@ -384,6 +387,6 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	uv_run(&c.loop, UV_RUN_DEFAULT);
-	sinks_end(&c, END_MS);
+	copier_fini(&c, END_MS);
 	return 0;
 }

@@ -103,11 +103,13 @@ struct copier {
 	VEC(struct named) maps, groups;
 	VEC(struct output_name) names;
 	uint64_t received, judged, unknown;
+	uint64_t frames;      /* that the packet socket took */
 	uint64_t lost_before; /* in rings that are gone */
 };
 
 /* config.c: a new epoch of CONFIG's JSON. 0; -EINVAL with what is wrong in `why`, and everything stays as it
  * was; -ENOMEM. */
+void config_names_free(struct copier *c);
 int config_apply(struct copier *c, struct str json, struct buf *why);
 
 /* epoch.c */
@@ -121,6 +123,9 @@ int world_new(struct world **out, struct broker *b, const char *objects);
 void world_unref(struct copier *c, struct world **w);
 struct place *place_get(struct copier *c, uint32_t point, uint32_t ifindex, struct str name, struct str kind);
 struct named *named_get(struct copier *c, bool group, struct str name);
+
+/* Ends all outputs, within `ms`, and frees what epochs, places and numbers hold; not the loop's handles. */
+void copier_fini(struct copier *c, uint64_t ms);
 
 /* port.c */
 /* The tool port as this epoch has it: a live one that is the same, or a new one. `outlet`, `source`, `mtu`:
@@ -139,7 +144,7 @@ void port_run(struct port *p, const struct chain_packet *k, const struct seen *s
 /* What a batch left behind is on its way. */
 void sinks_flush(struct copier *c);
 void sinks_tick(struct copier *c, uint64_t ms);
-/* At the end of the process: what can be written within `ms` is. */
+/* At the end of the process: what can be written within `ms` is; then all are freed, and the numbers. */
 void sinks_end(struct copier *c, uint64_t ms);
 /* Everything that was counted for the tool port. */
 struct port_sums {

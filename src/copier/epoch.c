@@ -162,10 +162,10 @@ static void drop_from(struct copier *c, unsigned i)
 
 void epoch_install(struct copier *c, struct epoch *e)
 {
-	if (c->epochs[EPOCHS_KEPT - 1])
-		drop_from(c, EPOCHS_KEPT - 1);
+	epoch_free(c, &c->epochs[EPOCHS_KEPT - 1]);
 	memmove(&c->epochs[1], &c->epochs[0], sizeof(c->epochs) - sizeof(c->epochs[0]));
 	c->epochs[0] = e;
+	places_sweep(c); /* of the one that made room, but for what the new one has */
 	if (c->epochs[1])
 		c->epochs[1]->replaced = uv_now(&c->loop) + 1;
 	epochs_health(c);
@@ -195,4 +195,22 @@ void epochs_tick(struct copier *c, uint64_t ms)
 			drop_from(c, i);
 			return;
 		}
+}
+
+static void named_free(struct named *n, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		free(n[i].name);
+}
+
+void copier_fini(struct copier *c, uint64_t ms)
+{
+	drop_from(c, 0);
+	sinks_end(c, ms);
+	named_free(c->maps.items, c->maps.len);
+	named_free(c->groups.items, c->groups.len);
+	vec_free(&c->places);
+	vec_free(&c->maps);
+	vec_free(&c->groups);
+	config_names_free(c);
 }

@@ -382,6 +382,15 @@ void sinks_end(struct copier *c, uint64_t ms)
 	VEC_EACH (&c->sinks, s)
 		while ((*s)->output && !(*s)->ops->finish((*s)->output, false) && clock_ms() < deadline)
 			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+	while (c->sinks.len)
+		sink_free(c, c->sinks.items[c->sinks.len - 1]);
+	vec_free(&c->sinks);
+	VEC_EACH (&c->tallies, t) {
+		free((*t)->tool);
+		free((*t)->port);
+		free(*t);
+	}
+	vec_free(&c->tallies);
 }
 
 void tally_sums(const struct copier *c, const struct tally *t, struct port_sums *out)

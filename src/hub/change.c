@@ -39,6 +39,8 @@ static int prepare(struct hub *h, struct object *o, const struct object *old, bo
 	if (old && o->desc->kind == KIND_service)
 		service_settle(o, old);
 	int r = object_default(o);
+	if (!r && old && o->desc->kind == KIND_capture)
+		r = capture_admit(o, old, "");
 	if (!r && !object_validate(o, &rs))
 		r = -EINVAL;
 	if (!r)
@@ -144,6 +146,10 @@ static int create(struct hub *h, struct api_write *w, struct object **now, struc
 				o->desc->plural, *o->desc->group ? "." : "", o->desc->group,
 				STR_ARG(o->meta.name), at.n ? ", from " : "", at.n ? at.p : "");
 	}
+	if (o->desc->kind == KIND_capture && capture_admit(o, NULL, w->user))
+		return api_fail(e, 500, "InternalError", "out of memory");
+	if (o->desc->kind == KIND_capture && captures_may(h->captures, w->user, o, e))
+		return -EINVAL;
 	if (check_namespace(h, o, e) || prepare(h, o, NULL, true, e))
 		return -EINVAL;
 	if (w->dry) {
@@ -452,10 +458,18 @@ static struct http_later *internal_later(void *ctx, const char *method, const ch
 	return !strcmp(method, "POST") && !strcmp(name, "history") ? rollups_ask(h->rollups, body, e) : NULL;
 }
 
+static struct http_later *packets(void *ctx, const struct api_packets *q, struct api_error *e)
+{
+	return captures_packets(((struct hub *)ctx)->captures, q, e);
+}
+
 static bool ready(void *ctx)
 {
 	return ((struct hub *)ctx)->loaded;
 }
 
-const struct api_ops hub_api_ops = {
-    .write = write_one, .internal = internal, .internal_later = internal_later, .ready = ready};
+const struct api_ops hub_api_ops = {.write = write_one,
+				    .internal = internal,
+				    .internal_later = internal_later,
+				    .packets = packets,
+				    .ready = ready};

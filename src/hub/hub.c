@@ -78,6 +78,13 @@ static void on_files(uv_poll_t *p, int status, int events)
 	uv_timer_start(&h->files_timer, on_files_timer, FILES_SETTLE_MS, 0);
 }
 
+static void remove_capture(void *ctx, const struct object *o)
+{
+	struct hub *h = ctx;
+	if (!object_from_file(o))
+		cluster_delete(h->cluster, o, -1);
+}
+
 static void on_tick(uv_timer_t *t)
 {
 	struct hub *h = t->data;
@@ -88,6 +95,7 @@ static void on_tick(uv_timer_t *t)
 	api_tick(h->api);
 	flows_tick(h->flows);
 	alerts_tick(h->alerts);
+	captures_tick(h->captures, remove_capture, h);
 }
 
 static void on_signal(uv_signal_t *s, int number)
@@ -194,6 +202,7 @@ static void stop(struct hub *h)
 		http_free(&h->http);
 	rollups_stop(h->rollups);
 	alerts_stop(h->alerts);
+	captures_stop(h->captures);
 	uv_walk(&h->loop, close_handle, NULL);
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&h->loop);
@@ -201,6 +210,8 @@ static void stop(struct hub *h)
 		save_all(h);
 	api_free(&h->api);
 	alerts_free(&h->alerts);
+	captures_free(&h->captures);
+	audit_close(&h->audit);
 	metrics_free(&h->metrics);
 	exporters_free(&h->exporters);
 	flows_free(&h->flows);
@@ -239,6 +250,8 @@ int hub_run(struct hub *h, int unix_fd)
 		r = metrics_new(&h->metrics, h->store, h->flows, h->exporters);
 	if (!r)
 		r = alerts_new(&h->alerts, &h->loop, h->store, h->flows, h->metrics);
+	if (!r)
+		r = captures_new(&h->captures, &h->loop, h->store, h->opt.dir, h->audit);
 	if (!r)
 		r = api_new(&h->api, h->store, &hub_api_ops, h);
 	if (!r) {

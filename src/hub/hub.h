@@ -6,6 +6,7 @@
 #include <uv.h>
 
 #include "hub/alert.h"
+#include "hub/capture.h"
 #include "hub/cluster.h"
 #include "hub/exporters.h"
 #include "hub/flows.h"
@@ -48,6 +49,8 @@ struct hub {
 	struct metrics *metrics;
 	struct alerts *alerts;
 	struct rollups *rollups;
+	struct audit *audit;
+	struct captures *captures;
 	struct remarks remarks;		 /* of the last look at the files */
 	struct remarks running;		 /* of the controllers, and of refused files since */
 	struct object_refs waiting_pods; /* of files, references: what they replace has not ended yet */

@@ -330,9 +330,10 @@ int main(int argc, char **argv)
 	int fd = listen_unix(h.opt.dir);
 	if (fd < 0)
 		return 1;
-	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || open_history(&h) || drop(&h) ||
-	    open_files(&h)) {
+	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || open_history(&h) ||
+	    audit_open(&h.audit, h.opt.dir) || drop(&h) || open_files(&h)) {
 		persist_close(&h.persist);
+		audit_close(&h.audit);
 		return 1;
 	}
 	return hub_run(&h, fd) ? 1 : 0;

@@ -92,6 +92,8 @@ static void handle_resource(struct api *a, const struct target *t, const struct 
 		virtual_handle(a, t, rq, rp, e);
 	else if (podstream_is(t))
 		podstream_handle(a, t, rq, rp, e);
+	else if (packets_is(t))
+		packets_handle(a, t, rq, rp, e);
 	else if (subresource_is(t))
 		subresource_handle(a, t, rq, rp, e);
 	else if (strcmp(rq->method, "GET"))

@@ -25,6 +25,7 @@ void api_error_fini(struct api_error *e);
 int api_fail(struct api_error *e, int code, const char *reason, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
+enum { API_USER = 32 };
 enum api_verb { API_CREATE, API_UPDATE, API_STATUS, API_DELETE };
 struct api_write {
 	enum api_verb verb;
@@ -34,6 +35,17 @@ struct api_write {
 	int64_t grace;		  /* DELETE: seconds, -1: the object's own */
 	bool orphan;		  /* DELETE: leave what it owns */
 	bool dry;		  /* only say what would be */
+	char user[API_USER];	  /* who asks; empty: Weft itself */
+};
+
+/* Packets that somebody wants to see: GET of a Capture's or Tool's stream, or of the clock of the node that
+ * it comes from. */
+struct api_packets {
+	const struct object *of; /* in force; a reference is held during the call */
+	bool clock;		 /* in place of packets */
+	const char *node, *port; /* port: of a Tool; "default" */
+	int64_t last;		 /* s; of a Tool's ring */
+	char user[API_USER];
 };
 
 struct api_ops {
@@ -47,6 +59,8 @@ struct api_ops {
 	/* Asked first: an answer that takes its time, or NULL (with e filled: refused). May be NULL. */
 	struct http_later *(*internal_later)(void *ctx, const char *method, const char *name, struct str body,
 					     struct api_error *e);
+	/* An answer that takes its time, or NULL with e filled. May be NULL: there are none. */
+	struct http_later *(*packets)(void *ctx, const struct api_packets *q, struct api_error *e);
 	/* Whether /readyz says ok. */
 	bool (*ready)(void *ctx);
 };

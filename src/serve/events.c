@@ -232,6 +232,31 @@ static void tell_alert(struct events *e, const struct object *o)
 		tell_group(e, o, &st->groups.items[i]);
 }
 
+static void tell_capture(struct events *e, const struct object *o)
+{
+	const struct capture_spec *s = o->capture->spec;
+	const struct capture_status *st = o->capture->status;
+	struct told t = {
+	    .of = o, .what = "started", .type = "Normal", .reason = "CaptureStarted", .source = "weft-hub"};
+	AUTO_BUF text = {0};
+	AUTO_BUF end = {0};
+
+	if (!s || !st || !st->started.n)
+		return;
+	t.when = st->started;
+	buf_printf(&text, STR_FMT " sees packets: " STR_FMT, STR_ARG(s->user.n ? s->user : STR("a manifest")),
+		   STR_ARG(s->filter.n ? s->filter : STR("all")));
+	tell(e, &t, buf_str(&text));
+	if (!st->ended.n)
+		return;
+	t.what = "ended";
+	t.reason = "CaptureEnded";
+	t.when = st->ended;
+	buf_printf(&end, "%lld packets, %lld bytes, %lld lost by slow readers", (long long)st->packets.v,
+		   (long long)st->bytes.v, (long long)st->dropped.v);
+	tell(e, &t, buf_str(&end));
+}
+
 void events_list(struct api *a, const struct target *t, const struct http_request *rq, struct buf *b)
 {
 	const char *fields = http_query(rq, "fieldSelector");
@@ -272,6 +297,10 @@ void events_list(struct api *a, const struct target *t, const struct http_reques
 	if ((!*t->ns || !strcmp(t->ns, "default")) && !store_list(a->store, KIND_alert, STR(""), &all))
 		VEC_EACH (&all.list, o)
 			tell_alert(&e, *o);
+	vec_free(&all.list);
+	if ((!*t->ns || !strcmp(t->ns, "default")) && !store_list(a->store, KIND_capture, STR(""), &all))
+		VEC_EACH (&all.list, o)
+			tell_capture(&e, *o);
 	vec_free(&all.list);
 	buf_addz(b, "]}\n");
 }

@@ -260,6 +260,7 @@ static void create(struct api *a, const struct target *t, const struct http_requ
 {
 	struct api_write w = {.verb = API_CREATE};
 	struct remarks rs = {0};
+	user_of(w.user, rq);
 	if (!read_dry(rq, &w.dry, e) && !decode_body(t->kind, rq, &w.object, &rs, e) &&
 	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e)) {
 		snprintf(e->name, sizeof(e->name), STR_FMT, STR_ARG(w.object->meta.name));
@@ -348,6 +349,7 @@ static void apply(struct api *a, const struct target *t, const struct http_reque
 	struct api_write w = {.verb = !old ? API_CREATE : *t->sub ? API_STATUS : API_UPDATE, .old = old};
 	struct remarks rs = {0};
 	struct writer who;
+	user_of(w.user, rq);
 	int r = writer_of(&who, rq, t->sub, e);
 	if (!http_query(rq, "fieldManager"))
 		*who.name = 0;

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Audit: who looked at packets, when, with which filter, and how much they got: one JSON object a line in a
+ * file that only grows, up to a bound; then it becomes the old one. Lines are on the way to the disk when a
+ * call returns.
+ */
+#ifndef WEFT_HUB_AUDIT_H
+#define WEFT_HUB_AUDIT_H
+
+#include "base/str.h"
+
+enum { AUDIT_BYTES_MAX = 16 << 20 }; /* of DIR/audit.log; before it, as much in DIR/audit.log.1 */
+
+struct audit;
+/* Opens or makes both in the folder, owned by uid 65534 where it may say so. To be called before privileges
+ * go. 0 or -errno (told). */
+int audit_open(struct audit **out, const char *dir);
+void audit_close(struct audit **a);
+
+struct audit_line {
+	const char *what; /* "capture-start", "capture-end", "download-start", "download-end", "refused" */
+	struct str user, capture, tool, node, filter, why; /* those that are empty are left out */
+	bool counted;
+	uint64_t packets, bytes, dropped; /* where counted */
+};
+/* Told once in the log when it cannot be written. */
+void audit_write(struct audit *a, const struct audit_line *l);
+
+#endif

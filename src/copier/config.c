@@ -258,33 +258,50 @@ static int add_ports(struct copier *c, struct epoch *e, const json_t *config, st
 	return r;
 }
 
-void config_names_free(struct copier *c)
+void names_free(struct names *n)
 {
-	VEC_EACH (&c->names, n)
-		free((char *)(uintptr_t)n->name);
-	vec_free(&c->names);
+	VEC_EACH (&n->list, i)
+		free((char *)(uintptr_t)i->name);
+	vec_free(&n->list);
 }
 
-/* Names are for files' readers: what is wrong with one leaves it out. */
+static bool names_same(const struct copier *c, const struct output_name *names, size_t n)
+{
+	if (n != c->names.list.len)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (memcmp(&names[i].addr, &c->names.list.items[i].addr, sizeof(names->addr)) ||
+		    strcmp(names[i].name, c->names.list.items[i].name))
+			return false;
+	return true;
+}
+
+/* Names are for files' readers: what is wrong with one leaves it out. Captures are told of changes only. */
 static void take_names(struct copier *c, const json_t *names)
 {
+	struct names fresh = {0};
 	const json_t *item;
 	size_t i;
 
-	config_names_free(c);
 	json_array_foreach (names, i, item) {
 		const char *addr = json_string_value(json_array_get(item, 0)),
 			   *name = json_string_value(json_array_get(item, 1));
 		struct output_name n = {0};
 
-		if (!addr || !name || addr_parse(str_of(addr), &n.addr) || c->names.len >= NAMES_MAX)
+		if (!addr || !name || addr_parse(str_of(addr), &n.addr) || fresh.list.len >= NAMES_MAX)
 			continue;
 		n.name = strdup(name);
-		if (!n.name || vec_push(&c->names, n))
+		if (!n.name || vec_push(&fresh.list, n))
 			free((char *)(uintptr_t)n.name);
 	}
-	c->host.names = c->names.items;
-	c->host.names_n = c->names.len;
+	if (names_same(c, fresh.list.items, fresh.list.len)) {
+		names_free(&fresh);
+		return;
+	}
+	names_free(&c->names);
+	c->names = fresh;
+	c->host.names = c->names.list.items;
+	c->host.names_n = c->names.list.len;
 	c->host.names_version++;
 }
 

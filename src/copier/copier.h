@@ -15,6 +15,10 @@
 #include "copier/packets.h"
 #include "seam/tap.h"
 
+struct names {
+	VEC(struct output_name) list; /* name: owned */
+};
+
 /* Numbers by name, for as long as the process lives. */
 struct tally {
 	char *tool, *port;
@@ -101,7 +105,7 @@ struct copier {
 	VEC(struct tally *) tallies;
 	VEC(struct sink *) sinks;
 	VEC(struct named) maps, groups;
-	VEC(struct output_name) names;
+	struct names names;
 	uint64_t received, judged, unknown;
 	uint64_t frames;      /* that the packet socket took */
 	uint64_t lost_before; /* in rings that are gone */
@@ -109,7 +113,7 @@ struct copier {
 
 /* config.c: a new epoch of CONFIG's JSON. 0; -EINVAL with what is wrong in `why`, and everything stays as it
  * was; -ENOMEM. */
-void config_names_free(struct copier *c);
+void names_free(struct names *n);
 int config_apply(struct copier *c, struct str json, struct buf *why);
 
 /* epoch.c */

@@ -212,5 +212,5 @@ void copier_fini(struct copier *c, uint64_t ms)
 	vec_free(&c->places);
 	vec_free(&c->maps);
 	vec_free(&c->groups);
-	config_names_free(c);
+	names_free(&c->names);
 }

@@ -190,5 +190,34 @@ del group["spec"]["standby"]
 c.config(objects, [ETH1])
 deal(50)
 same("without one its packets are counted as down (BR32)", [g["down"] for g in c.account()["groups"]], [50])
-c.end()
+
+# --- outlets that the kernel cannot serve
+kernel = Outlets()
+kernel.give(c)
+group["spec"]["standby"] = {"tool": "spare"}
+for t in objects[:3]:
+    t["spec"]["health"] = {"withinSeconds": 1}
+c.config(objects, [ETH1], outlets=way("a", "b", "spare"))
+check("all tools take packets", until(lambda: all(c.tool(n)["taking"] for n in ("a", "b", "spare"))))
+kernel.add(1, sent=100)
+kernel.add(2, failed=50)
+check("an interface that refuses all counts as failed (BR31)", until(lambda: not c.tool("b")["taking"], 3) and c.tool("a")["taking"])
+same("its sessions go to the other member (BR28)", {o for o, _ in deal(200)}, {1})
+check("after the time that was set it is tried again", until(lambda: c.tool("b")["taking"], 4))
+kernel.add(1, unreachable=1)
+kernel.add(2, failed=1)
+check("members that fail leave it to the standby (BR32)", until(lambda: not c.tool("a")["taking"] and not c.tool("b")["taking"], 3) and
+      {o for o, _ in deal(50)} == {3})
+kernel.add(1, sent=1)
+check("one that takes packets again has its sessions back", until(lambda: c.tool("a")["taking"], 1) and {o for o, _ in deal(50)} == {1})
+
+# --- captures end
+c.config([thing("Capture", "short", {"from": [{"interface": {"name": "eth1"}}], "seconds": 1})], [ETH1])
+began = time.monotonic()
+short = c.open("/captures/short/stream")
+feed(udp(1, 53), c.mark(1))
+body = short.read()
+check("a Capture with seconds ends its streams by itself", packets(body) == (1, True) and 0.5 < time.monotonic() - began < 4,
+      (packets(body), time.monotonic() - began))
+same("it ends with its control socket", c.end(), 0)
 finish()

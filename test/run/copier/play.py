@@ -3,7 +3,7 @@
 program that makes a copy's hash of its mark, frames with any mark, CONFIG, and the questions of copier.sock."""
 import array, ctypes, http.client, json, os, socket, struct, subprocess, sys, time
 
-PEER, LISTEN, PACKETS, FILES = 1, 2, 10, 11
+PEER, LISTEN, OBSERVE, PACKETS, FILES = 1, 2, 3, 10, 11
 SOL_PACKET, SO_MARK, ETH_P_ALL = 263, 36, 3
 OUT, DROPPED = 0x4000, 0x8000
 NOBODY = 65534
@@ -65,6 +65,30 @@ def links(folder):
     bpf(6, struct.pack("<QI", ctypes.addressof(pin), hash_program()) + bytes(100))
     run("tc", "qdisc", "add", "dev", "weft-copy0", "clsact")
     run("tc", "filter", "add", "dev", "weft-copy0", "egress", "bpf", "da", "object-pinned", folder + "/pins/hash")
+
+
+class Outlets:
+    """The applier's count of outlets, as the kernel keeps it."""
+
+    def __init__(self, entries=16):
+        with open("/sys/devices/system/cpu/possible", encoding="ascii") as f:
+            self.cpus = int(f.read().split("-")[-1]) + 1
+        self.map = bpf(0, struct.pack("<7I16s", 6, 4, 56, entries, 0, 0, 0, b"outlet_count") + bytes(72))
+        self.other = bpf(0, struct.pack("<7I16s", 2, 4, 8, 4, 0, 0, 0, b"other") + bytes(72))
+        self.sums = {}
+
+    def add(self, number, sent=0, failed=0, unreachable=0):
+        s = self.sums.setdefault(number, [0] * 7)
+        for i, v in ((3, sent), (5, failed), (6, unreachable)):
+            s[i] += v
+        key, value = ctypes.create_string_buffer(struct.pack("<I", number)), ctypes.create_string_buffer(
+            struct.pack("<7Q", *s) + bytes(56 * (self.cpus - 1)))
+        bpf(2, struct.pack("<IIQQQ", self.map, 0, ctypes.addressof(key), ctypes.addressof(value), 0) + bytes(90))
+
+    def give(self, copier):
+        mine, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        copier.give(OBSERVE, its)
+        socket.send_fds(mine, [struct.pack("<I", 2)], [self.other, self.map])
 
 
 def packet_socket(link, vnet=False):

@@ -19,9 +19,11 @@ SEC("tc") int weft_tap_out(struct __sk_buff *skb)
 	return TC_ACT_UNSPEC;
 }
 
-/* What a packet socket's ring shows of a copy is its hash. */
+/* What a packet socket's ring shows of a copy is its hash. What is no copy goes no further. */
 SEC("tc") int weft_copy_out(struct __sk_buff *skb)
 {
+	if (skb->tc_index != TAP_TC_INDEX)
+		return TC_ACT_STOLEN;
 	bpf_set_hash(skb, skb->mark);
 	return TC_ACT_OK;
 }

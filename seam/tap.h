@@ -31,6 +31,10 @@ enum tap_take { TAP_IN, TAP_OUT, TAP_IN_DROPPED, TAP_OUT_DROPPED, TAP_TAKES };
 #define TAP_POINTS_MAX	 16384u
 #define TAP_EPOCHS	 64u
 
+/* tc_index of one on its way to weft-copier: the node's stack sends there too (reports of listeners),
+ * unmarked. */
+#define TAP_TC_INDEX 0x5450u
+
 /* The mark of one on its way to a tool: no place of this node looks at it again. */
 #define TAP_MARK_OWN 0x57454654u
 

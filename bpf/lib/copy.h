@@ -98,10 +98,14 @@ ALWAYS_INLINE __u32 copy_mark(const struct tap_value *t, __u32 take, __u32 reaso
 
 ALWAYS_INLINE void copy_to_copier(struct __sk_buff *skb, struct tapped_value *n, __u32 mark)
 {
-	__u32 zero = 0;
+	__u32 zero = 0, before = skb->tc_index;
 	const struct outlet_value *o = bpf_map_lookup_elem(&outlet, &zero);
+	int failed;
 
-	if (!o || copy_clone(skb, o->ifindex, mark)) {
+	skb->tc_index = TAP_TC_INDEX;
+	failed = !o || copy_clone(skb, o->ifindex, mark);
+	skb->tc_index = before;
+	if (failed) {
 		n->failed++;
 		return;
 	}

@@ -461,6 +461,18 @@ static void back(void)
 	       "a tool that is down, and outlets that are not there");
 }
 
+/* The ring has copies and nothing else: a frame of mark 0 would be one of place 0. */
+static void stray(void)
+{
+	int fd = frame_socket(&lab, "node1", "weft-copy0"), good;
+	uint8_t frame[PACKET_MAX];
+
+	begin(0);
+	good = !frame_send(fd, frame, other(frame, 80, ""));
+	result(good & quiet(), "what the node's stack sends at weft-copy0 %s", "is no copy");
+	close(fd);
+}
+
 static size_t tunnelled(uint8_t *to, const char *dst)
 {
 	struct spec s = {UDP, here("192.0.2.1", "2001:db8::1"), dst, 5555, 7777, .payload = 200};
@@ -681,6 +693,7 @@ int main(void)
 		others();
 		sizes();
 		back();
+		stray();
 		marked();
 		first_packet();
 		printf("1..%d\n", number);

@@ -9,6 +9,7 @@ from . import (
     rows_broker,
     rows_chain,
     rows_cluster,
+    rows_copies,
     rows_flows,
     rows_history,
     rows_hub,
@@ -67,6 +68,7 @@ ROWS = [
     Row("alerts", 60, "what a record costs with many alerts", rows_alerts.ALERTS, rows_alerts.alerts),
     Row("broker", 180, "the packet broker over capture files", rows_broker.BROKER, rows_broker.broker),
     Row("judge", 60, "judging a packet by 1 to 1,000 maps", rows_broker.JUDGE, rows_broker.judge),
+    Row("copies", 180, "copies of packets to tools, live", rows_copies.COPIES, rows_copies.copies),
     Row("chain", 180, "what a tool port does to its copies, on one core", rows_chain.CHAIN, rows_chain.chain),
     Row("questions", 120, "a million reachability questions", rows_cluster.QUESTIONS, rows_cluster.questions),
 ]

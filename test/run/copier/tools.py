@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """weft-copier alone, with real packets: what it judges, hands out, writes and counts."""
-import os, subprocess, sys, time
+import os, subprocess, sys, threading, time
 from play import *
 
 program, folder = sys.argv[1:3]
@@ -111,6 +111,29 @@ c.drained("last", 308 + 20001)
 with open(folder + "/ring.pcapng", "wb") as f:
     f.write(c.get("/rings/last/stream?port=default&last=1"))
 same("and gives those of the last seconds", fields(folder + "/ring.pcapng", "udp.dstport"), [["4242"]])
+
+# --- the same packet at two places, seen by two CPUs
+two = tool("once", ports=[{"name": "default", "chain": {"dedup": {"windowMicroseconds": 5000000}}}], file={"path": "once.pcapng"})
+both = thing("TrafficMap", "both", {"from": [{"interface": {"name": n}} for n in ("eth1", "eth2")], "to": [{"tool": "once"}]})
+ETH2 = {"point": 2, "ifindex": 8, "name": "eth2", "kind": "interface", "sources": ["interface eth2"]}
+c.config([two, both], [ETH1, ETH2])
+cpus, feeds = sorted(os.sched_getaffinity(0)), [Feed(), Feed()]
+
+
+def from_cpu(n):
+    os.sched_setaffinity(threading.get_native_id(), {cpus[n % len(cpus)]})
+    for i in range(500):
+        feeds[n](udp(30000 + i, 53), c.mark(n + 1))
+
+
+threads = [threading.Thread(target=from_cpu, args=(n,)) for n in (0, 1)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+t = c.drained("once", 1000)
+same("duplicates are matched across places and CPUs: one delivered, one counted (BR04, BR35, BR44)",
+     (t["due"], t["sent"], t["losses"]), (1000, 500, {"duplicate": 500}))
+rows = until(lambda: len(r := fields(files + "/once.pcapng", "udp.srcport")) == 500 and r) or []
+same("each packet once", sorted(int(r[0]) for r in rows), list(range(30000, 30500)))
 
 same("it ends with its control socket", c.end(), 0)
 finish()

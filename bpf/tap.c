@@ -103,12 +103,23 @@ ALWAYS_INLINE __u32 back_number(const struct __sk_buff *skb)
 	return skb->vlan_present && skb->vlan_proto == bpf_htons(ETH_P_8021AD) ? skb->vlan_tci & 0xfff : 0;
 }
 
+/* Reports of listeners that the node's stack sends at weft-copy1: no frame of weft-copier's. */
+ALWAYS_INLINE int back_is_stray(struct __sk_buff *skb)
+{
+	__u16 to;
+
+	return !skb->vlan_present && skb->protocol == bpf_htons(ETH_P_IPV6) &&
+	       !bpf_skb_load_bytes(skb, 0, &to, sizeof(to)) && to == 0x3333;
+}
+
 SEC("tc") int weft_copy_back(struct __sk_buff *skb)
 {
 	__u32 number = back_number(skb), zero = 0;
 	const struct outlet_value *o = bpf_map_lookup_elem(&outlet, &number);
 	struct outlet_count *n = bpf_map_lookup_elem(&outlet_count, &number);
 
+	if (back_is_stray(skb))
+		return TC_ACT_STOLEN;
 	if (!number || !o || !n || o->way == OUTLET_NONE || bpf_skb_vlan_pop(skb)) {
 		n = bpf_map_lookup_elem(&outlet_count, &zero);
 		if (n)

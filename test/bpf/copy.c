@@ -471,6 +471,16 @@ static void stray(void)
 	good = !frame_send(fd, frame, other(frame, 80, ""));
 	result(good & quiet(), "what the node's stack sends at weft-copy0 %s", "is no copy");
 	close(fd);
+	begin(0);
+	outlet_put(POD_B, IF_B, OUTLET_POD);
+	other(frame, 80, "");
+	memcpy(frame, "\x33\x33\x00\x00\x00\x16", 6);
+	frame[12] = 0x86;
+	frame[13] = 0xdd;
+	good = !frame_send(at_copy1, frame, 80) && send_back(POD_B, frame, other(frame, 81, ""));
+	good &= gets("pod b", at_b, OTHER, frame, 81, 0);
+	good &= BECOMES("to pod b", outlet_now(POD_B).sent, 1) & same("failed", outlet_now(0).failed, 0);
+	result(good, "nor what it sends at weft-copy1 %s", "a lost frame");
 }
 
 static size_t tunnelled(uint8_t *to, const char *dst)

@@ -41,7 +41,7 @@ struct kept { /* for the next applier: sockets into pods' namespaces that nobody
 struct agent {
 	struct agent_options o;
 	struct child child[CHILDREN];
-	int listen[CHILDREN]; /* PLANNER: agent.sock, OBSERVER: observer.sock, COPIER: copier.sock */
+	int listen[CHILDREN]; /* PLANNER: agent.sock, OBSERVER: observer.sock */
 	int files;	      /* folder of weft-copier's files; -1 until that is wanted */
 	bool packets;	      /* weft-copy1 is there: a packet socket is wanted */
 	bool packets_given;   /* to the weft-copier that runs */
@@ -176,6 +176,19 @@ static void give_packets(struct agent *a)
 		a->packets_given = !control_send(a->child[COPIER].control, CONTROL_PACKETS, 0, fd);
 }
 
+/* Nobody may hang on a socket that nobody accepts on: the one of weft-copier goes with it. */
+static void listen_for_copier(struct agent *a)
+{
+	AUTO_FD int fd = listen_at(a->o.run, "copier.sock", SOCK_STREAM);
+
+	if (fd < 0) {
+		log_error("cannot listen at %s/copier.sock: %s", a->o.run, strerror(-fd));
+		return;
+	}
+	open_to_nobody(a->o.run, "copier.sock");
+	control_send(a->child[COPIER].control, CONTROL_LISTEN, 0, fd);
+}
+
 static void start(struct agent *a, enum who w)
 {
 	if (child_begin(&a->child[w], a->o.libexec, a->argv))
@@ -186,6 +199,7 @@ static void start(struct agent *a, enum who w)
 		control_send(a->child[w].control, CONTROL_LISTEN, 0, a->listen[w]);
 	if (w == COPIER) {
 		a->packets_given = false;
+		listen_for_copier(a);
 		if (a->files >= 0)
 			control_send(a->child[w].control, CONTROL_FILES, 0, a->files);
 		give_packets(a);
@@ -217,11 +231,6 @@ static void want(struct agent *a, int32_t what)
 {
 	struct child *c = &a->child[COPIER];
 
-	if (a->listen[COPIER] < 0) {
-		a->listen[COPIER] = listen_at(a->o.run, "copier.sock", SOCK_STREAM);
-		if (a->listen[COPIER] >= 0)
-			open_to_nobody(a->o.run, "copier.sock");
-	}
 	if (a->files < 0)
 		open_files(a);
 	if (!c->pid && !c->started)

@@ -135,6 +135,8 @@ bool taps_hold(struct planner *p);
 void taps_tapped(struct planner *p, int32_t result, struct str text);
 void taps_applier_lost(struct planner *p);
 void taps_copier(struct planner *p, int fd, bool packets); /* takes fd */
+/* Appends the member "taps" of an answer to `status`; nothing while no map was ever in force. */
+void taps_print_status(const struct planner *p, struct buf *out);
 
 /* programming.c */
 void programming_note(struct planner *p, const struct event *e);

@@ -306,6 +306,7 @@ static void answer_status(struct client *c, json_int_t id)
 	buf_printf(&b, ",\"events\":%llu,\"commits\":%llu,\"programming\":", (unsigned long long)p->events,
 		   (unsigned long long)p->commits);
 	latency_print(&p->programming, &b);
+	taps_print_status(p, &b);
 	buf_addc(&b, '}');
 	client_send(c, &b);
 }

@@ -243,6 +243,21 @@ void taps_copier(struct planner *p, int fd, bool packets)
 	copier_take(p->taps, fd, packets);
 }
 
+void taps_print_status(const struct planner *p, struct buf *out)
+{
+	const struct tapping *t = p->taps;
+
+	if (!t->epoch && !t->wrong.n)
+		return;
+	buf_printf(out, ",\"taps\":{\"epoch\":%u,\"inForce\":%s,\"copier\":%s,\"wrong\":", t->epoch,
+		   t->in_force && t->sent && !t->awaited ? "true" : "false",
+		   t->configured ? "true" : "false");
+	buf_json(out, buf_str(&t->wrong));
+	buf_addz(out, ",\"missing\":");
+	buf_json(out, buf_str(&t->missing));
+	buf_addc(out, '}');
+}
+
 /* The next epoch, where something changed. */
 static bool make(struct tapping *t, bool *fresh)
 {

@@ -4,6 +4,7 @@
  * needs no privileges.
  */
 #include "base/own.h"
+#include "broker/broker.h"
 #include "cli/check.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -160,6 +161,16 @@ static int known_names(const char *names)
 	return 0;
 }
 
+/* What Tools and TrafficMaps say together. What is wrong is in the remarks. */
+static int check_broker(const struct store *s, struct remarks *remarks)
+{
+	struct broker *b = NULL;
+	int r = broker_compile(&b, s, remarks);
+
+	broker_free(&b);
+	return r == -EINVAL ? 0 : r;
+}
+
 static int find(const struct options_check *o, struct store **s, struct findings *f)
 {
 	const struct world_files files = {.paths = o->args,
@@ -173,6 +184,8 @@ static int find(const struct options_check *o, struct store **s, struct findings
 	cluster_service_ranges(&opt.services4, &opt.services6);
 	if (!r)
 		r = check_store(*s, &opt, f, &compiled);
+	if (!r)
+		r = check_broker(*s, &compiled);
 	findings_take(f, &compiled);
 	findings_take(f, &loaded);
 	findings_sort(f);

@@ -440,6 +440,10 @@ static void tool_destination(struct buf *b, const struct tool_spec *s)
 			   (long long)s->erspan->session.v);
 	else if (s->file)
 		buf_printf(b, "file " STR_FMT, STR_ARG(s->file->path));
+	else if (s->ring)
+		buf_printf(b, "ring " STR_FMT, STR_ARG(s->ring->size.n ? s->ring->size : STR("64Mi")));
+	else if (s->ipfix)
+		buf_printf(b, "ipfix " STR_FMT, STR_ARG(s->ipfix->collector));
 	else if (s->discard.v)
 		buf_addz(b, "discard");
 }
@@ -457,6 +461,23 @@ static void tool_fill(struct cells *c, const struct object *o)
 	cell_buf(c, &to, "<none>");
 	cell_buf(c, &ports, "default");
 	cell_str(c, s ? s->capacity : (struct str){0}, "<none>");
+	cell_age(c, o);
+}
+
+COLUMNS(capture, TEXT("User"), TEXT("Filter"), TEXT("State"), NUMBER("Packets"), NUMBER("Dropped"),
+	TEXT("Age"));
+static void capture_fill(struct cells *c, const struct object *o)
+{
+	static const struct capture_spec no_spec;
+	static const struct capture_status no_status;
+	const struct capture_spec *s = o->capture->spec ? o->capture->spec : &no_spec;
+	const struct capture_status *st = o->capture->status ? o->capture->status : &no_status;
+
+	cell_str(c, s->user, "<unknown>");
+	cell_str(c, s->filter, "<all>");
+	cell(c, "%s", st->ended.n ? "over" : st->started.n ? "running" : "new");
+	cell_int(c, st->packets.v);
+	cell_int(c, st->dropped.v);
 	cell_age(c, o);
 }
 
@@ -536,6 +557,7 @@ static const struct cell_table tables[KIND_COUNT] = {
     [KIND_toolgroup] = TABLE(toolgroup),
     [KIND_trafficfilter] = TABLE(trafficfilter),
     [KIND_trafficmap] = TABLE(trafficmap),
+    [KIND_capture] = TABLE(capture),
     [KIND_alert] = TABLE(alert),
 };
 static const struct cell_table plain = TABLE(plain);

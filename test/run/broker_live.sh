@@ -167,6 +167,10 @@ before=$(packets "$dir/ids.pcap" ip)
 send "$caller" "$near" 7001 1 100 1
 count "and what was in force stays so" "$dir/ids.pcap" ip $((before + 100))
 
+"$weft" check "$dir/cluster" | grep -q '^.*wrong.yaml:4:[0-9]*: error: there is no Tool "nobody"'
+ok "weft check tells it too" $?
+same "weft get shows where tools lead" "$("$weft" get tool last --name $name | awk 'NR == 2 { print $2, $3 }')" "ring 16Mi"
+
 "$weft" down --name $name >/dev/null 2>&1
 same "nothing is left" "$(ls /run/weft/$name 2>/dev/null; ip netns list | grep -c "$name")" 0
 finish

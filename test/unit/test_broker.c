@@ -400,9 +400,53 @@ static void test_quantities(void **state)
 	}
 }
 
+/* BR08, BR10: a capture takes what it asks for, and nothing from a rest; one that is over, or that cannot be,
+ * is none, and stops no map. */
+static void test_capture_aside(void **state)
+{
+	static const char objects[] =
+	    "{apiVersion: weft.network/v1alpha1, kind: Tool, metadata: {name: t}, spec: {discard: true}}\n"
+	    "---\n{apiVersion: weft.network/v1alpha1, kind: TrafficMap, metadata: {name: rest}, spec: {from: "
+	    "[{interface: {name: e0}}], rest: true, to: [{tool: t}]}}\n"
+	    "---\n{apiVersion: weft.network/v1alpha1, kind: Capture, metadata: {name: mine}, spec: {from: "
+	    "[{interface: {name: e0}}], filter: udp, snapBytes: 64}}\n"
+	    "---\n{apiVersion: weft.network/v1alpha1, kind: Capture, metadata: {name: over}, spec: {from: "
+	    "[{interface: {name: e0}}]}, status: {endTime: \"2026-01-01T00:00:00Z\"}}\n";
+	AUTO_BUF yaml = {0};
+	struct broker *b;
+	struct judge *j = NULL;
+	struct point *at = NULL;
+	struct judged due;
+	uint8_t frame[42];
+	struct chain_packet p = udp(frame, 0x0a000001, 1, 2);
+
+	(void)state;
+	buf_addz(&yaml, objects);
+	b = broker_of(&yaml);
+	assert_int_equal(b->maps_n, 2);
+	assert_true(b->maps[b->order[1]].aside);
+	assert_true(str_eqz(b->maps[b->order[1]].name, "capture/mine"));
+	assert_int_equal(b->ports_n, 2);
+	assert_int_equal(b->ports[0].to.way, BROKER_TO_STREAM);
+	assert_int_equal(b->ports[0].chain.slice.bytes, 64);
+	assert_int_equal(judge_new(&j, b), 0);
+	assert_int_equal(point_new(&at, b, &(uint32_t){0}, 1), 0);
+	judge_packet(j, at, &p, BROKER_DIRECTION_IN, BROKER_FORWARDED, &due);
+	assert_int_equal(due.maps_n, 2);
+	assert_int_equal(due.ports_n, 2);
+	frame[23] = 6; /* TCP */
+	judge_packet(j, at, &p, BROKER_DIRECTION_IN, BROKER_FORWARDED, &due);
+	assert_int_equal(due.ports_n, 1);
+	assert_true(str_eqz(b->ports[due.ports[0]].tool, "t"));
+	point_free(&at);
+	judge_free(&j);
+	broker_free(&b);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    {"BR08, BR10: a capture takes nothing from a rest", test_capture_aside, NULL, NULL, NULL},
 	    {"BR02, BR03, BR07, BR08, BR09: random maps as the model of sets says, one copy each", test_model,
 	     NULL, NULL, NULL},
 	    {"BR28: a member fails: sessions of the others do not move, and its own come back", test_failure,

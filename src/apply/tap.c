@@ -232,14 +232,14 @@ static int make_image(const struct tapper *t, const struct taps *taps, const uin
 
 /* --- into force ------------------------------------------------------------------------------------- */
 
-static int put_outlets(const struct tapper *t, const struct tap_image *from, const struct tap_image *to,
-		       bool gone)
+static int put_outlets(struct tapper *t, const struct tap_image *from, const struct tap_image *to, bool gone)
 {
 	for (uint32_t i = 0; i < t->kernel.outlets && i <= OUTLETS_MAX; i++) {
 		const struct outlet_value *v = &to->outlets[i];
 
 		if (!memcmp(v, &from->outlets[i], sizeof(*v)) || !v->ifindex != gone)
 			continue;
+		t->retired[i] = false;
 		if (bpf_map_update_elem(t->kernel.outlet, &i, v, BPF_ANY))
 			return -errno;
 	}
@@ -264,6 +264,19 @@ static void drop_elements(const struct tapper *t, const struct tap_image *from, 
 	VEC_EACH (&from->elements, e)
 		if (!element(to, e->ifindex))
 			bpf_map_delete_elem(t->kernel.tap, &e->ifindex);
+}
+
+/* An outlet that is not wanted any more stays for one epoch: weft-copier may have copies for it. */
+static void retire_outlets(struct tapper *t, struct tap_image *to)
+{
+	for (uint32_t i = 1; i <= OUTLETS_MAX; i++) {
+		if (to->outlets[i].ifindex) {
+			t->retired[i] = false;
+		} else if (t->now.outlets[i].ifindex && !t->retired[i]) {
+			to->outlets[i] = t->now.outlets[i];
+			t->retired[i] = true;
+		}
+	}
 }
 
 /* The image in force becomes *to, which is taken over; or all stays as it is. */
@@ -321,9 +334,10 @@ int tapper_apply(struct tapper *t, struct taps *taps, struct buf *said)
 		tap_link_resolve(t);
 		err = make_image(t, taps, slot_of, &image);
 	}
-	if (!err)
+	if (!err) {
+		retire_outlets(t, &image);
 		err = settle(t, &image);
-	else
+	} else
 		image_fini(&image);
 	if (err) {
 		buf_printf(said, "epoch %u cannot be put into force: %s", taps->epoch, strerror(-err));
@@ -366,7 +380,7 @@ int tapper_fd(const struct tapper *t)
 	return t->watch;
 }
 
-void tapper_look(struct tapper *t)
+bool tapper_look(struct tapper *t)
 {
 	struct tap_image image = {0};
 	char bytes[8192];
@@ -376,7 +390,7 @@ void tapper_look(struct tapper *t)
 	while (recv(t->watch, bytes, sizeof(bytes), 0) > 0 || errno == ENOBUFS)
 		errno = 0;
 	if (!tap_link_resolve(t))
-		return;
+		return false;
 	err = make_image(t, &t->taps, t->slot_of, &image);
 	if (!err)
 		err = settle(t, &image);
@@ -384,6 +398,18 @@ void tapper_look(struct tapper *t)
 		image_fini(&image);
 	if (err)
 		log_error("taps cannot follow the interfaces: %s", strerror(-err));
+	return true;
+}
+
+int tapper_quiet(struct tapper *t)
+{
+	struct tap_image image = {0};
+	int err = image_init(&image);
+
+	if (err)
+		return err;
+	memcpy(image.outlets + 1, t->now.outlets + 1, OUTLETS_MAX * sizeof(*image.outlets));
+	return settle(t, &image);
 }
 
 void tapper_clean(struct tapper *t)

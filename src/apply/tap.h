@@ -32,9 +32,12 @@ void tapper_free(struct tapper **t);
  * is not there (yet). Else nothing was changed and `said` is why: -EPERM (a place or outlet that nobody may
  * name), -EINVAL (a filter), -ENOSPC, -ENOMEM, or what the kernel said. */
 int tapper_apply(struct tapper *t, struct taps *taps, struct buf *said);
-/* Readable when links came or went: then call tapper_look(), which puts taps at those that are wanted. */
+/* Readable when links came or went: then call tapper_look(), which puts taps at those that are wanted. True:
+ * one that is named came or went. */
 int tapper_fd(const struct tapper *t);
-void tapper_look(struct tapper *t);
+bool tapper_look(struct tapper *t);
+/* From now on nothing is copied; what weft-copier has still finds its outlets. 0 or -errno. */
+int tapper_quiet(struct tapper *t);
 /* What is not there now, as tapper_apply() says it. */
 void tapper_missing(const struct tapper *t, struct buf *out);
 /* Removes everything that it made, of earlier processes too. */

@@ -5,6 +5,7 @@
  * nothing but its own filters and what it remembers to put back.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -161,6 +162,18 @@ static int copy_end(struct tapper *t, const char *name, struct link_info *l, str
 	return err;
 }
 
+/* Else an end that goes up says who it listens for (MLD), and that would pass for a copy. */
+static void no_ipv6(const char *name)
+{
+	char path[80];
+	AUTO_FD int fd = -1;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/ipv6/conf/%s/disable_ipv6", name);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 ? errno != ENOENT : write(fd, "1", 1) != 1)
+		log_warn("%s cannot be written: %s", path, strerror(errno));
+}
+
 int tap_link_copy(struct tapper *t, struct buf *why)
 {
 	const struct tap_kernel *k = &t->kernel;
@@ -183,9 +196,9 @@ int tap_link_copy(struct tapper *t, struct buf *why)
 	err = offload_virtio(COPY_OUT_NAME);
 	if (err)
 		return fail(why, err, "cannot set the offloads of " COPY_OUT_NAME);
+	no_ipv6(COPY_OUT_NAME);
+	no_ipv6(COPY_BACK_NAME);
 	nl_batch_init(b, t->route);
-	link_no_autoconf(b, out.index, NULL);
-	link_no_autoconf(b, back.index, NULL);
 	tc_clsact(b, out.index, &set);
 	tc_clsact(b, back.index, &set);
 	tc_filter(b, out.index, true, k->copy_out, "weft_copy_out", &set);

@@ -52,6 +52,7 @@ struct tapper {
 	struct taps taps;  /* in force */
 	uint32_t *slot_of; /* of its judges */
 	struct tap_image now;
+	bool retired[OUTLETS_MAX + 1]; /* outlets that nothing leads to: copies may be on their way to them */
 	struct judge_slot *slots;
 	VEC(struct tap_device) devices;
 };

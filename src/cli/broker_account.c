@@ -172,6 +172,10 @@ static json_t *tool(const struct live *l, const json_t *t, struct live_sums *sum
 		if (is_of(w, t)) {
 			struct outlet_count c = count_of(l, w->number);
 
+			uint64_t dropped = live_link_dropped(w->link);
+
+			/* Frames, where packets were split: no part of the sum. */
+			set(o, "droppedBehind", dropped > w->dropped ? dropped - w->dropped : 0);
 			join_outlet(o, lost, &c, &w->before, &given);
 			wire = true;
 		}
@@ -242,7 +246,7 @@ void live_account_anew(struct live *l)
 
 /* --- for people ------------------------------------------------------------------------------------- */
 
-static void print_lost(struct table *t, const json_t *lost)
+static void print_lost(struct table *t, const json_t *lost, uint64_t behind)
 {
 	AUTO_BUF words = {0};
 	const char *name;
@@ -252,6 +256,8 @@ static void print_lost(struct table *t, const json_t *lost)
 		if (json_integer_value(n))
 			buf_printf(&words, "%s%" JSON_INTEGER_FORMAT " %s", words.n ? ", " : "",
 				   json_integer_value(n), name);
+	if (behind)
+		buf_printf(&words, "%s%" PRIu64 " frames behind the interface", words.n ? "; " : "", behind);
 	table_cell(t, words.n ? words.p : "0");
 }
 
@@ -276,7 +282,7 @@ static void print_sources(const json_t *account)
 		cell(&t, s, "unparsable");
 		cell(&t, s, "copied");
 		cell(&t, s, "judged");
-		print_lost(&t, json_object_get(s, "lost"));
+		print_lost(&t, json_object_get(s, "lost"), 0);
 	}
 	table_print(&t);
 }
@@ -313,7 +319,7 @@ static void print_tools(const json_t *account)
 		cell(&t, o, "due");
 		cell(&t, o, "added");
 		cell(&t, o, "sent");
-		print_lost(&t, json_object_get(o, "lost"));
+		print_lost(&t, json_object_get(o, "lost"), get(o, "droppedBehind"));
 		cell(&t, o, "inFlight");
 	}
 	table_print(&t);

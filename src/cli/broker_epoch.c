@@ -5,7 +5,9 @@
  * left out.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <net/if.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "apply/netlink_object.h"
@@ -154,15 +156,26 @@ static bool is_used(const struct broker *b, uint32_t port)
 	return false;
 }
 
-static void remember_way(struct view *v, struct str tool, struct str port, uint32_t number)
+uint64_t live_link_dropped(const char *name)
 {
-	struct live_outlet fresh = {.number = number};
+	char path[64], digits[32] = "";
+	AUTO_FD int fd = -1;
+
+	snprintf(path, sizeof(path), "/sys/class/net/%s/statistics/tx_dropped", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd >= 0 && read(fd, digits, sizeof(digits) - 1) > 0 ? strtoull(digits, NULL, 10) : 0;
+}
+
+static void remember_way(struct view *v, struct str tool, struct str port, uint32_t number, const char *link)
+{
+	struct live_outlet fresh = {.number = number, .dropped = live_link_dropped(link)};
 
 	VEC_EACH (&v->l->ways, w)
 		if (w->number == number)
 			return;
 	fresh.tool = strndup(tool.p, tool.n);
 	fresh.port = port.n ? strndup(port.p, port.n) : NULL;
+	memcpy(fresh.link, link, TAP_NAME);
 	v->failed |= !fresh.tool || (port.n && !fresh.port) || vec_push(&v->l->ways, fresh);
 }
 
@@ -182,7 +195,7 @@ static bool add_outlet(struct view *v, uint32_t port, struct tap_outlet at, stru
 		served.number = at.number;
 	v->failed |= vec_push(&v->outlets, (struct broker_outlet){.port = port, .at = at}) ||
 		     vec_push(&v->served, served);
-	remember_way(v, p->tool, served.port, at.number);
+	remember_way(v, p->tool, served.port, at.number, at.name);
 	return true;
 }
 

@@ -221,8 +221,7 @@ static void loop(struct live *l, int signals, int files,
 			drain(files);
 			reload_at = clock_ms() + SETTLE_MS;
 		}
-		if (p[2].revents) {
-			tapper_look(l->tapper);
+		if (p[2].revents && tapper_look(l->tapper)) {
 			live_note_indexes(l);
 			look_at_all(l);
 		}
@@ -248,14 +247,12 @@ static void loop(struct live *l, int signals, int files,
 static json_t *settle(struct live *l, struct live_sums *sums)
 {
 	uint64_t limit = clock_ms() + DRAIN_MS, still = clock_ms(), arrived = UINT64_MAX;
-	struct taps none = {.epoch = l->epoch + 1};
 	AUTO_BUF config = {0};
-	AUTO_BUF said = {0};
 	json_t *account = NULL;
 	bool closed = false;
 
 	live_note_indexes(l);
-	tapper_apply(l->tapper, &none, &said);
+	tapper_quiet(l->tapper);
 	while (clock_ms() < limit) {
 		json_decref(account);
 		account = live_account(l, sums);

@@ -33,6 +33,8 @@ struct live_place { /* of all epochs */
 struct live_outlet {	   /* of all epochs */
 	char *tool, *port; /* of a tunnel port is NULL: all the tool's */
 	uint32_t number;
+	char link[TAP_NAME];	    /* that it leads out of */
+	uint64_t dropped;	    /* there before this run */
 	struct outlet_count before; /* the weft-copier of now was started */
 };
 
@@ -66,6 +68,8 @@ int live_epoch_make(struct live *l, const struct broker *b, uint32_t epoch, stru
 void live_epoch_fini(struct live_epoch *e);
 /* CONFIG of an epoch in which nothing is wanted. */
 void live_epoch_nothing(struct live *l, uint32_t epoch, struct buf *config);
+/* What the kernel dropped behind that interface, by its own count. */
+uint64_t live_link_dropped(const char *name);
 /* Notes which interfaces the places' names stand for now. */
 void live_note_indexes(struct live *l);
 

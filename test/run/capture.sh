@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# `weft capture` through a real hub, with a player in weft-copier's place on both nodes, so that what is sent is known to the
+# `weft capture` through a real hub, with a player in the place of both nodes' weft-copiers, so that what is sent is known to the
 # packet: merged by time with the clocks' errors (BR82), as Wireshark reads it (BR79, BR81), slow readers (BR85), who looked at
 # what (BR87); a reader, a hub and a node that are lost meanwhile.
 cd "$(dirname "$0")/../.." || exit 1
@@ -25,10 +25,20 @@ kind: Tool
 metadata: {name: none}
 spec: {discard: true}
 Y
+for i in 1 2; do
+	printf -- '---\napiVersion: v1\nkind: Node\nmetadata: {name: node-%s}\nspec: {podCIDR: 10.244.%s.0/24}\n' $i $i
+	mkdir -p "$run/node-$i"
+done >"$dir/m/nodes.yaml"
 players=
-trap 'for p in $players; do kill $p 2>/dev/null; done; "$weft" down --name $name >/dev/null 2>&1; rm -rf "$dir"' EXIT
-"$weft" up "$dir/m" --name $name -d >"$dir/up" 2>&1
-ok "the cluster comes up" $? || cat "$dir/up"
+trap 'kill $players $hub_pid 2>/dev/null; rm -rf "$dir" "$run"' EXIT
+# A cluster's folder and its lock, and the hub; no node runs anything.
+exec 9>"$run/lock"
+flock 9
+start_hub() {
+	"$build/src/hub/weft-hub" --name $name --dir "$run" "$dir/m" 2>>"$dir/hub.log" &
+	hub_pid=$!
+}
+start_hub
 play() { # NODE
 	python3 test/run/capture/copier.py "$run/$1/copier.sock" "$1" 2>>"$dir/player" &
 	players="$players $!"
@@ -42,6 +52,8 @@ cap() { "$weft" capture --name $name "$@"; }
 hub() { # METHOD PATH [BODY]
 	curl -s --max-time 10 --unix-socket "$run/hub.sock" -X "$1" ${3:+-H "Content-Type: application/json" -d "$3"} "http://hub$2"
 }
+wait_for hub GET /readyz
+ok "the hub serves" $? || cat "$dir/hub.log"
 captures() { hub GET $API/captures | python3 -c 'import json,sys; print(len([i for i in json.load(sys.stdin)["items"] if "endTime" not in i.get("status",{})]))'; }
 none_left() { [ "$(captures)" = 0 ]; }
 audit() { # WHAT [WORD…]: lines
@@ -166,8 +178,9 @@ same "it goes on by the same interface" "$(tshark -r "$dir/node.pcapng" -T field
 pid=$!
 wait_for test -s "$dir/hub.pcapng"
 sleep 0.3
-kill -9 "$(pgrep -f "weft-hub --name $name" | head -1)"
-sleep 0.5
+kill -9 $hub_pid
+wait $hub_pid 2>/dev/null
+start_hub
 wait_for hub GET /readyz
 before=$(tshark -r "$dir/hub.pcapng" 2>/dev/null | wc -l)
 sleep 3

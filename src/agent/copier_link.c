@@ -101,7 +101,8 @@ void copier_take(struct tapping *t, int fd, bool packets)
 	t->poll->data = t;
 	t->fd = fd;
 	t->packets = packets;
-	t->places_dirty |= !t->epoch; /* it has work of a planner before this one */
+	if (!t->epoch) /* it has work of a planner before this one */
+		t->left = t->objects_dirty = true;
 	uv_poll_start(t->poll, UV_READABLE, on_poll);
 	taps_step(t);
 }

@@ -133,6 +133,7 @@ void taps_kick(struct planner *p); /* does what is due; called before the loop s
 /* Whether the commit that is ready must wait; then sync_go_on() follows. */
 bool taps_hold(struct planner *p);
 void taps_tapped(struct planner *p, int32_t result, struct str text);
+void taps_welcome(struct planner *p);
 void taps_applier_lost(struct planner *p);
 void taps_copier(struct planner *p, int fd, bool packets); /* takes fd */
 /* Appends the member "taps" of an answer to `status`; nothing while no map was ever in force. */

@@ -207,6 +207,7 @@ void sync_welcome(struct planner *p)
 	p->adopted = false;
 	p->whole = true;
 	p->state = APPLIER_IDLE;
+	taps_welcome(p);
 }
 
 /* Pods whose links stand already were wired by an earlier planner. */

@@ -143,7 +143,7 @@ static void ask_copier(struct tapping *t)
 
 static void send_epoch(struct tapping *t)
 {
-	if (!t->configured && !t->retry)
+	if (!t->configured && !t->retry && t->b->maps_n)
 		log_warn("taps: epoch %u goes on without weft-copier", t->epoch);
 	t->sent = !send_taps(t, &t->taps, TAPPED_EPOCH);
 	if (!t->sent)
@@ -157,14 +157,14 @@ void taps_step(struct tapping *t)
 
 	if (!t->epoch || t->refused)
 		return;
-	if (!t->wanted)
+	if (!t->wanted && t->b->maps_n)
 		t->wanted = !control_send(CONTROL_FD, CONTROL_WANT, WANT_COPIER, -1);
 	if (t->poll && !t->packets && !t->awaited && t->in_force)
 		want_packets(t);
 	if (applier_there(t->p) && !t->awaited && now >= t->retry) {
 		if (t->poll && !t->packets && now < t->deadline)
 			prepare(t);
-		else if (!t->sent && (t->configured || now >= t->deadline))
+		else if (!t->sent && (t->configured || now >= t->deadline || (!t->poll && !t->b->maps_n)))
 			send_epoch(t);
 	}
 	if (t->poll && t->packets && !t->asked && !t->configured)
@@ -228,6 +228,13 @@ void taps_tapped(struct planner *p, int32_t result, struct str text)
 		t->in_force = true;
 	}
 	taps_step(t);
+}
+
+void taps_welcome(struct planner *p)
+{
+	if (!p->welcome.tapped || p->taps->epoch)
+		return;
+	p->taps->left = p->taps->objects_dirty = true;
 }
 
 void taps_applier_lost(struct planner *p)

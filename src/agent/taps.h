@@ -34,6 +34,7 @@ struct tapping {
 	uint32_t epoch;		 /* 0: none was made yet */
 	struct buf said;	 /* remarks that were logged last */
 	struct buf wrong;	 /* why the objects are not in force, or empty */
+	bool left;		 /* taps of an earlier planner may be in force: even nothing must be said */
 	bool services, names;	 /* Services are sources; names of addresses are wanted */
 
 	/* taps.c */

@@ -565,7 +565,7 @@ int taps_make(struct tapping *t, bool *changed, bool *fresh)
 	*changed = *fresh = false;
 	if (t->objects_dirty)
 		err = compile(t);
-	if (err || !t->b || (!t->b->maps_n && !t->epoch && !t->poll))
+	if (err || !t->b || (!t->b->maps_n && !t->epoch && !t->left))
 		return err;
 	t->run++;
 	err = make_view(&v, changed);

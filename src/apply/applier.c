@@ -126,7 +126,8 @@ static int welcome(struct applier *a, uint32_t txn, applier_send *send, void *ct
 				 .uplink = a->uplink,
 				 .tunnel = a->tunnel,
 				 .mtu = a->mtu,
-				 .fresh = a->kernel.fresh};
+				 .fresh = a->kernel.fresh,
+				 .tapped = a->tapper != NULL};
 	AUTO_BUF b = {0};
 
 	memcpy(w.uplink_mac, a->uplink_mac, 6);

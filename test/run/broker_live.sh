@@ -171,6 +171,23 @@ count "and what was in force stays so" "$dir/ids.pcap" ip $((before + 100))
 ok "weft check tells it too" $?
 same "weft get shows where tools lead" "$("$weft" get tool last --name $name | awk 'NR == 2 { print $2, $3 }')" "ring 16Mi"
 
+# Maps that go while nobody is there who would hear of it.
+agent=$(child "$root/agent/weft-agent")
+kill -STOP "$agent"
+kill -9 "$(child "$root/agent/weft-planner")" "$(child "$root/copier/weft-copier")"
+rm "$dir/cluster/wrong.yaml"
+sed -i '/^apiVersion: weft.network/,$d' "$dir/cluster/all.yaml"
+none() { [ -z "$("$weft" get trafficmaps,tools --name $name -o name 2>/dev/null)" ]; }
+wait_for none
+kill -CONT "$agent"
+silent() {
+	before=$(packets "$dir/ids.pcap" ip)
+	send "$caller" "$near" 7001 1 20 5
+	[ "$(packets "$dir/ids.pcap" ip)" = "$before" ]
+}
+wait_for silent
+ok "maps that went while the planner was dead are over when it is back" $?
+
 "$weft" down --name $name >/dev/null 2>&1
-same "nothing is left" "$(ls /run/weft/$name 2>/dev/null; ip netns list | grep -c "$name")" 0
+same "nothing is left" "$(ls /run/weft/$name 2>/dev/null; ip netns list 2>/dev/null | grep -c "$name")" 0
 finish

@@ -50,6 +50,7 @@ struct agent {
 	bool end;
 	char *argv[ARGS_MAX];
 	int args;
+	bool copier_began; /* once at least */
 };
 
 static int listen_at(const char *dir, const char *name, int type)
@@ -191,8 +192,15 @@ static void listen_for_copier(struct agent *a)
 
 static void start(struct agent *a, enum who w)
 {
-	if (child_begin(&a->child[w], a->o.libexec, a->argv))
+	int r;
+
+	/* weft-copier says which copies it cannot know of */
+	a->argv[a->args] = w == COPIER && a->copier_began ? (char *)(uintptr_t) "--again" : NULL;
+	r = child_begin(&a->child[w], a->o.libexec, a->argv);
+	a->argv[a->args] = NULL;
+	if (r)
 		return;
+	a->copier_began |= w == COPIER;
 	if (w == APPLIER)
 		give_back(a);
 	if (a->listen[w] >= 0)

@@ -9,7 +9,7 @@
 #include "base/vec.h"
 #include "filter/dissect.h"
 
-enum { INTERVALS = 120, LINE_MTU = 1500, OVERLAPS_SHOWN = 10 };
+enum { INTERVALS = 120, INTERVAL_LEAST = 1000000000, LINE_MTU = 1500, OVERLAPS_SHOWN = 10 };
 
 struct overlap { /* bytes that `map` takes for the port, and how many of them `other` takes for it too */
 	uint32_t port, map, other;
@@ -20,6 +20,7 @@ struct forecast {
 	const struct broker *b;
 	struct judge *judge;
 	int64_t since, until;
+	int intervals;		   /* of a second or more */
 	double (*bits)[INTERVALS]; /* by port */
 	double *packets;	   /* by port */
 	double *taken;		   /* bytes, by port and map */
@@ -89,6 +90,10 @@ int forecast_new(struct forecast **out, const struct broker *b, int64_t since, i
 		f->b = b;
 		f->since = since;
 		f->until = until;
+		f->intervals =
+		    (int)((until - since) / INTERVAL_LEAST < INTERVALS ? (until - since) / INTERVAL_LEAST
+								       : INTERVALS);
+		f->intervals += !f->intervals;
 		f->bits = calloc(b->ports_n + 1u, sizeof(*f->bits));
 		f->packets = calloc(b->ports_n + 1u, sizeof(*f->packets));
 		f->taken = calloc(((size_t)b->ports_n + 1) * (b->maps_n + 1u), sizeof(*f->taken));
@@ -133,7 +138,7 @@ const char *forecast_blind(const struct forecast *f, uint32_t map)
 
 double forecast_interval(const struct forecast *f)
 {
-	return (double)(f->until - f->since) / 1e9 / INTERVALS;
+	return (double)(f->until - f->since) / 1e9 / f->intervals;
 }
 
 /* --- what a port does ------------------------------------------------------------------------------ */
@@ -176,7 +181,7 @@ static double sent_bytes(const struct broker_port *p, double len)
 /* The share of it that lies in the interval; what took no time lies where it began. */
 static double share(const struct forecast *f, const struct forecast_part *p, int i)
 {
-	double step = (double)(f->until - f->since) / INTERVALS, from = (double)f->since + step * i,
+	double step = (double)(f->until - f->since) / f->intervals, from = (double)f->since + step * i,
 	       to = from + step, first = (double)p->first, last = (double)p->last;
 	double a = first > from ? first : from, z = last < to ? last : to;
 
@@ -192,7 +197,7 @@ static void add_traffic(struct forecast *f, const struct forecast_part *p, uint3
 	double packets = (double)p->packets / one_in,
 	       bytes = packets * sent_bytes(bp, (double)p->bytes / (double)p->packets);
 
-	for (int i = 0; i < INTERVALS; i++) {
+	for (int i = 0; i < f->intervals; i++) {
 		double s = share(f, p, i);
 
 		f->bits[port][i] += bytes * 8 * s;
@@ -280,7 +285,7 @@ struct forecast_port forecast_port(const struct forecast *f, uint32_t port)
 	struct forecast_port out = {.packets = f->packets[port] / seconds, .least = f->least[port]};
 	uint64_t capacity = f->b->ports[port].capacity;
 
-	for (int i = 0; i < INTERVALS; i++) {
+	for (int i = 0; i < f->intervals; i++) {
 		double rate = f->bits[port][i] / forecast_interval(f);
 
 		out.bits += f->bits[port][i] / seconds;

@@ -14,7 +14,12 @@
 #include "cli/cluster.h"
 #include "cli/output.h"
 
-enum { TRIES = 8, AGAIN_MS = 150, HOOKS = 64 /* packets that may be within a tap, one a CPU */ };
+enum {
+	TRIES = 8,
+	AGAIN_MS = 150,
+	UNDER_WAY_MS = 50,
+	HOOKS = 64 /* packets that may be within a tap, one a CPU */
+};
 
 static json_int_t number(const json_t *o, const char *key)
 {
@@ -114,21 +119,28 @@ static void sum_taps(struct copies *c)
 	add(c, judge(sum, "straight to tools only", HOOKS));
 }
 
-/* BR16, of what was judged again. */
+static void add_places(const json_t *p, json_int_t *classified, json_int_t *unparsable)
+{
+	*classified += number(p, "classified");
+	*unparsable += number(p, "unparsable");
+}
+
+/* BR16, of what was judged again, also at places that are gone. */
 static void sum_judged(struct copies *c)
 {
+	const json_t *ring = json_object_get(c->copier, "ring");
 	json_t *sum = sum_new("copies judged"), *p;
-	json_int_t received = 0, classified = 0, unparsable = 0;
+	json_int_t received = number(ring, "received"), unknown_copies = number(ring, "unknown"),
+		   classified = 0, unparsable = 0;
 	size_t i;
 
-	json_array_foreach (json_object_get(c->copier, "places"), i, p) {
-		received += number(p, "received");
-		classified += number(p, "classified");
-		unparsable += number(p, "unparsable");
-	}
-	add_term(sum, "in", "received", "of places", received, received);
+	json_array_foreach (json_object_get(c->copier, "places"), i, p)
+		add_places(p, &classified, &unparsable);
+	add_places(json_object_get(c->copier, "placesGone"), &classified, &unparsable);
+	add_term(sum, "in", "received", "received", received, received);
 	add_term(sum, "out", "classified", "classified", classified, classified);
 	add_term(sum, "out", "unparsable", "unparsable", unparsable, unparsable);
+	add_term(sum, "loss", "unknown", "of no configuration that is kept", unknown_copies, unknown_copies);
 	add(c, judge(sum, NULL, 0));
 }
 
@@ -144,16 +156,14 @@ static void sum_received(struct copies *c)
 	const json_t *ring = json_object_get(c->copier, "ring");
 	json_t *sum = sum_new("copies to weft-copier");
 	json_int_t got = number(ring, "received"), lost = number(ring, "lost");
-	json_int_t low = number(json_object_get(c->before, "sum"), "copied"),
-		   high = number(json_object_get(c->after, "sum"), "copied");
 
 	kernel_term(c, sum, "in", "copied", "copied by taps");
 	add_term(sum, "out", "received", "received", got, got);
 	add_term(sum, "loss", "lost", "no room in its ring", lost, lost);
 	if (came_late(c, got + lost))
 		add(c, unknown(sum, "weft-copier began anew: what was copied before it did is unknown"));
-	else /* while copies flow, some are under way */
-		add(c, judge(sum, low != high ? "under way" : NULL, 0));
+	else
+		add(c, judge(sum, NULL, 0));
 }
 
 /* --- tool ports ------------------------------------------------------------------------------------ */
@@ -254,6 +264,11 @@ static json_t *copier_account(const char *cluster, const char *node)
 	return json_loadb(body.p ? body.p : "", body.n, 0, NULL);
 }
 
+static void pause_ms(unsigned ms)
+{
+	nanosleep(&(struct timespec){.tv_nsec = ms * 1000000L}, NULL);
+}
+
 /* False: nothing is tapped there, and nothing was. */
 static bool form(struct copies *c)
 {
@@ -282,6 +297,7 @@ void account_copies(const char *cluster, const char *node, json_t *answer)
 
 	for (int i = 0;; i++) {
 		AUTO_JSON before = observer_get(cluster, node, "/taps");
+		pause_ms(before ? UNDER_WAY_MS : 0); /* what was copied until then has come */
 		AUTO_JSON copier = copier_account(cluster, node);
 		AUTO_JSON after = before ? observer_get(cluster, node, "/taps") : NULL;
 		AUTO_JSON found = json_array();
@@ -290,7 +306,7 @@ void account_copies(const char *cluster, const char *node, json_t *answer)
 		if (!after || !form(&c))
 			return;
 		if (c.wrong && i < TRIES) {
-			nanosleep(&(struct timespec){.tv_nsec = AGAIN_MS * 1000000L}, NULL);
+			pause_ms(AGAIN_MS);
 			continue;
 		}
 		json_array_extend(sums, found);

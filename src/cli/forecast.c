@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <stdio.h>
+#include <strings.h>
 
 #include "base/hash.h"
 #include "base/own.h"
@@ -151,11 +152,11 @@ static uint8_t proto_of(const char *word)
 		   {"udp", IPPROTO_UDP},
 		   {"sctp", IPPROTO_SCTP},
 		   {"icmp", IPPROTO_ICMP},
-		   {"icmp6", IPPROTO_ICMPV6}};
+		   {"icmpv6", IPPROTO_ICMPV6}};
 	int64_t n;
 
 	for (size_t i = 0; i < ARRAY_LEN(all); i++)
-		if (!strcmp(all[i].word, word))
+		if (!strcasecmp(all[i].word, word))
 			return all[i].proto;
 	return str_to_i64(str_of(word), 0, 255, &n) ? 0 : (uint8_t)n;
 }

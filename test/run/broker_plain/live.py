@@ -34,9 +34,10 @@ def written(path, objects):
 
 
 class Live:
-    def __init__(self, name, objects, *args):
-        self.maps = f"{tmp}/{name}.yaml"
-        written(self.maps, objects)
+    def __init__(self, name, objects, *args, file=None):
+        self.maps = file or f"{tmp}/{name}.yaml"
+        if not file:
+            written(self.maps, objects)
         self.out = open(f"{tmp}/{name}.out", "w+")
         self.err = open(f"{tmp}/{name}.err", "w+")
         self.p = subprocess.Popen([WEFT, "broker", self.maps, "-o", "json", *args], stdout=self.out, stderr=self.err)
@@ -165,6 +166,30 @@ ok(got == [(p[2], p[3]) for p in offline.packets("heads.default")] and got, f"BR
 ok(not os.path.exists("/sys/class/net/weft-copy0") and not subprocess.run(["tc", "qdisc", "show", "clsact"], capture_output=True).stdout
    and not subprocess.run("tc qdisc show | grep clsact", shell=True, capture_output=True).stdout, "nothing is left at any interface")
 
+# --- the same file in a cluster (test/run/broker_live), here, and over a capture ---
+subprocess.run("for p in wire0:wire1 ids0:ids1; do ip link add ${p%:*} mtu 9000 type veth peer name ${p#*:} mtu 9000;"
+               "ip link set ${p%:*} up; ip link set ${p#*:} up; done", shell=True, check=True)
+shop = "examples/broker/shop.yaml"
+frames += [tcp(7000, i) for i in range(50)]
+write(f"{tmp}/sent.pcap", frames)
+r = subprocess.run([WEFT, "broker", shop, "--pcap", f"wire0={tmp}/sent.pcap", "--out", f"{tmp}/shop", "-o", "json"], capture_output=True, text=True)
+want = {t["tool"]: t for t in json.loads(r.stdout)["tools"]}
+ok(r.returncode == 0 and want["orders"]["sent"] >= 50 and want["ids"]["sent"] > 100 and want["last"]["sent"] >= 200,
+   f"{shop} over a capture: {', '.join(t + ' ' + str(want[t]['sent']) for t in want)}")
+ear = Ear("ids1")
+live = Live("shop", [], "--out", f"{tmp}/shop-live", file=shop)
+live.epoch(1)
+ok("there are no pods and no uplinks on a plain host" in live.said(), "between interfaces: pods are told to be missing")
+send(frames, "wire1")
+wait(lambda: live.accounts()[-1]["sources"][0]["seen"] >= len(frames))
+status, last = live.end()
+got = {t["tool"]: t for t in last["tools"]}
+ok(status == 0 and all(got[t]["due"] == want[t]["due"] and got[t]["sent"] == want[t]["sent"] for t in ("ids", "orders", "last")), "every tool gets as many")
+ok(ear.frames() == [p[3] for p in tcpdump(f"{tmp}/shop/ids.default.pcapng")], "ids: the same bytes in the same order")
+files = sorted(glob.glob(f"{tmp}/shop-live/orders*.pcapng"))
+ok([p[3] for f in files for p in tcpdump(f)] == [p[3] for p in tcpdump(f"{tmp}/shop/orders.default.pcapng")], "orders: the same masked bytes")
+subprocess.run("ip link del wire0; ip link del ids0", shell=True)
+
 # --- what changes while it runs ---
 one = [tool("t", interface={"name": "tool0"}), tap("m", ["src0"], [{"tool": "t"}], filter="udp && dst.port == 1000")]
 two = [one[0], tap("m", ["src0", "later0"], [{"tool": "t"}], filter="udp && dst.port == 2000")]
@@ -266,6 +291,7 @@ again = Live("again", two)
 again.epoch(1)
 left = subprocess.run(["tc", "filter", "show", "dev", "src0", "ingress"], capture_output=True, text=True).stdout.count("handle 0x7765")
 status, last = again.end()
+print("#", status, left, subprocess.run("tc qdisc show | grep clsact; ls /sys/class/net", shell=True, capture_output=True, text=True).stdout.split())
 ok(status == 0 and left == 1 and not subprocess.run("tc qdisc show | grep clsact", shell=True, capture_output=True).stdout
    and not os.path.exists("/sys/class/net/weft-copy0"), "after kill -9 the next one takes over what was left, and removes it at its end")
 os.mkdir(f"{tmp}/mine", 0o755)

@@ -33,8 +33,8 @@ const char *forecast_blind(const struct forecast *f, uint32_t map);
 struct forecast_port {
 	double packets, bits; /* a second, mean of the time */
 	double peak;	      /* bits a second, of the busiest interval */
-	bool least;	      /* maps that are not foretold lead there too, or it samples by what is not known */
-	bool full;	      /* the peak is above FORECAST_FULL percent of its capacity */
+	bool least; /* maps that are not foretold lead there too, or it samples by what is not known */
+	bool full;  /* the peak is above FORECAST_FULL percent of its capacity */
 };
 struct forecast_port forecast_port(const struct forecast *f, uint32_t port);
 double forecast_interval(const struct forecast *f); /* seconds of which `peak` is */

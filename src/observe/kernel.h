@@ -18,8 +18,8 @@ enum { OBSERVE_RINGS_MAX = 66, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 
 
 struct observed; /* zero or more tables and rings */
 /* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, staged,
- * learned, nat, kernel_drop, watching, tapped, outlet_count, then the rings: asked, ended, and events of each CPU. Takes them over
- * on success. 0, -EINVAL (too few), -errno. */
+ * learned, nat, kernel_drop, watching, tapped, outlet_count, then the rings: asked, ended, and events of each
+ * CPU. Takes them over on success. 0, -EINVAL (too few), -errno. */
 int observed_new(struct observed **out, const int *fds, unsigned n);
 void observed_free(struct observed **o);
 
@@ -42,7 +42,8 @@ int observed_staged(const struct observed *o, struct drop_counts *out);
 int observed_kernel_drops(const struct observed *o, struct drop_counts *out);
 /* Calls fn for each place and each of its takes (enum tap_take) that saw packets; over all CPUs. */
 int observed_tapped(const struct observed *o,
-		    void (*fn)(void *ctx, const struct tapped_key *k, const struct tapped_value *v), void *ctx);
+		    void (*fn)(void *ctx, const struct tapped_key *k, const struct tapped_value *v),
+		    void *ctx);
 /* Calls fn for each outlet that was given copies, and for number 0 (see seam/tap.h). */
 int observed_outlets(const struct observed *o,
 		     void (*fn)(void *ctx, uint32_t number, const struct outlet_count *n), void *ctx);

@@ -118,8 +118,9 @@ static struct broker *random_broker(void)
 
 	for (int i = 0; i < TOOLS; i++)
 		buf_printf(&yaml, HEAD "kind: Tool, metadata: {name: t%d}, spec: {discard: true}}\n", i);
-	buf_addz(&yaml, HEAD "kind: ToolGroup, metadata: {name: g}, spec: {members: [{tool: t0}, {tool: t1}], "
-			     "standby: {tool: t4}}}\n");
+	buf_addz(&yaml,
+		 HEAD "kind: ToolGroup, metadata: {name: g}, spec: {members: [{tool: t0}, {tool: t1}], "
+		      "standby: {tool: t4}}}\n");
 	for (unsigned i = 0; i < MAPS; i++) {
 		AUTO_BUF one = {0};
 
@@ -263,25 +264,25 @@ static void terms(void **state)
 	settled("pcap:'udp[8] == 1 or tcp'", false, "the pcap expression as a whole");
 }
 
-static const char world[] =
-    HEAD "kind: Tool, metadata: {name: t}, spec: {discard: true}}\n" HEAD
-	 "kind: TrafficMap, metadata: {name: m}, spec: {to: [{tool: t}], from: ["
-	 "{pods: {podSelector: {matchLabels: {app: web}}}},"
-	 "{pods: {namespaceSelector: {matchLabels: {team: a}}}},"
-	 "{pods: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: other}}}},"
-	 "{service: {namespace: shop, name: web}}, {service: {namespace: shop, name: bare}},"
-	 "{uplink: {}}, {uplink: {nodeSelector: {matchLabels: {rack: r1}}}},"
-	 "{interface: {name: eth1}}, {interface: {name: eth1, node: n2}}]}}\n"
-	 "---\n{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: a}}}\n"
-	 "---\n{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: "
-	 "web}, ports: [{port: 80}]}}\n"
-	 "---\n{apiVersion: v1, kind: Service, metadata: {name: bare, namespace: shop}, spec: {ports: [{port: "
-	 "80}]}}\n"
-	 "---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: bare-1, namespace: "
-	 "shop, labels: {kubernetes.io/service-name: bare}}, addressType: IPv4, endpoints: [{addresses: "
-	 "[10.0.0.9]}]}\n"
-	 "---\n{apiVersion: v1, kind: Node, metadata: {name: n1, labels: {rack: r1}}}\n"
-	 "---\n{apiVersion: v1, kind: Node, metadata: {name: n2}}\n";
+static const char world[] = HEAD
+    "kind: Tool, metadata: {name: t}, spec: {discard: true}}\n" HEAD
+    "kind: TrafficMap, metadata: {name: m}, spec: {to: [{tool: t}], from: ["
+    "{pods: {podSelector: {matchLabels: {app: web}}}},"
+    "{pods: {namespaceSelector: {matchLabels: {team: a}}}},"
+    "{pods: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: other}}}},"
+    "{service: {namespace: shop, name: web}}, {service: {namespace: shop, name: bare}},"
+    "{uplink: {}}, {uplink: {nodeSelector: {matchLabels: {rack: r1}}}},"
+    "{interface: {name: eth1}}, {interface: {name: eth1, node: n2}}]}}\n"
+    "---\n{apiVersion: v1, kind: Namespace, metadata: {name: shop, labels: {team: a}}}\n"
+    "---\n{apiVersion: v1, kind: Service, metadata: {name: web, namespace: shop}, spec: {selector: {app: "
+    "web}, ports: [{port: 80}]}}\n"
+    "---\n{apiVersion: v1, kind: Service, metadata: {name: bare, namespace: shop}, spec: {ports: [{port: "
+    "80}]}}\n"
+    "---\n{apiVersion: discovery.k8s.io/v1, kind: EndpointSlice, metadata: {name: bare-1, namespace: "
+    "shop, labels: {kubernetes.io/service-name: bare}}, addressType: IPv4, endpoints: [{addresses: "
+    "[10.0.0.9]}]}\n"
+    "---\n{apiVersion: v1, kind: Node, metadata: {name: n1, labels: {rack: r1}}}\n"
+    "---\n{apiVersion: v1, kind: Node, metadata: {name: n2}}\n";
 static const char pods[] =
     "---\n{apiVersion: v1, kind: Pod, metadata: {name: web, namespace: shop, labels: {app: web}}, spec: "
     "{containers: [{name: c, image: i}]}}\n"

@@ -63,8 +63,8 @@ struct wire_welcome {
 	uint32_t uplink, tunnel; /* ifindexes; tunnel 0 without one */
 	uint32_t mtu;		 /* of the uplink */
 	uint8_t uplink_mac[6];
-	uint8_t fresh; /* 1: no pins were found, the kernel holds nothing yet */
-	uint8_t tapped; /* 1: taps of an earlier planner may be in force */
+	uint8_t fresh;			  /* 1: no pins were found, the kernel holds nothing yet */
+	uint8_t tapped;			  /* 1: taps of an earlier planner may be in force */
 	uint32_t entries[PLAN_MAP_COUNT]; /* capacity of each BPF map */
 };
 

@@ -113,6 +113,8 @@ static void print_tool(struct copier *c, struct buf *out, const struct tally *t)
 	number(out, "sent", s.sent);
 	number(out, "sentBytes", s.sent_bytes);
 	number(out, "inFlight", s.in_flight);
+	if (t->over)
+		number(out, "overCapacitySeconds", t->over);
 	buf_addz(out, ",\"losses\":{");
 	for (int i = 0; i < CHAIN_COUNTERS; i++)
 		if (chain_counter_kind((enum chain_counter)i) == CHAIN_KIND_LOSS)

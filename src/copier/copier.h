@@ -25,6 +25,7 @@ struct tally {
 	const char *kind;
 	uint64_t due, due_bytes;
 	uint64_t mtu, memory;		/* losses before the output */
+	uint64_t over;			/* seconds with more bits than the tool's capacity */
 	uint64_t chain[CHAIN_COUNTERS]; /* of chains that are gone */
 	struct output_counts past;	/* of outputs that are gone */
 };
@@ -58,6 +59,8 @@ struct port {
 	struct chain_range ranges[CHAIN_RANGES_MAX];
 	struct sink *sink;
 	uint32_t mtu;
+	uint64_t capacity;     /* bit/s; 0: not said */
+	uint64_t second, bits; /* of the packets' time; given to the output in it */
 };
 
 struct world {

@@ -89,6 +89,12 @@ static void print_tools(struct buf *b, const struct copier *c)
 			buf_printf(b, "} %" PRIu64 "\n", v);
 		}
 	}
+	family(b, "weft_tool_over_capacity_seconds_total", "counter",
+	       "Seconds in which a tool port got more bits than its tool's capacity.");
+	VEC_EACH (&c->tallies, t) {
+		tool_sample(b, c, *t, "weft_tool_over_capacity_seconds_total");
+		buf_printf(b, "} %" PRIu64 "\n", (*t)->over);
+	}
 	family(b, "weft_tool_taking", "gauge", "1: the tool gets rid of what it is given.");
 	VEC_EACH (&c->tallies, t) {
 		tool_sample(b, c, *t, "weft_tool_taking");

@@ -223,12 +223,12 @@ static bool chain_equal(const struct port *p, const struct chain_config *want)
 }
 
 static struct port *port_same(const struct epoch *before, const struct sink *s,
-			      const struct chain_config *config, uint32_t mtu)
+			      const struct chain_config *config, uint32_t mtu, uint64_t capacity)
 {
 	for (uint32_t i = 0; before && i < before->world->broker->ports_n; i++) {
 		struct port *p = before->ports[i];
 
-		if (p->sink == s && p->mtu == mtu && chain_equal(p, config))
+		if (p->sink == s && p->mtu == mtu && p->capacity == capacity && chain_equal(p, config))
 			return p;
 	}
 	return NULL;
@@ -258,7 +258,7 @@ int port_get(struct copier *c, struct port **out, const struct port_wants *w, co
 	if (r)
 		return r;
 	live_chain(&config, c, w);
-	p = port_same(before, s, &config, mtu_of(w));
+	p = port_same(before, s, &config, mtu_of(w), w->port->capacity);
 	if (p) {
 		sink_unref(&s);
 		p->refs++;
@@ -276,6 +276,7 @@ int port_get(struct copier *c, struct port **out, const struct port_wants *w, co
 	p->tally = t;
 	p->sink = s;
 	p->mtu = mtu_of(w);
+	p->capacity = w->port->capacity;
 	p->config = config;
 	if (config.mask.n)
 		memcpy(p->ranges, config.mask.ranges, config.mask.n * sizeof(*p->ranges));
@@ -312,6 +313,18 @@ static uint32_t carried(const struct chain_packet *p)
 	return n > head ? n - head : 0;
 }
 
+/* Counts the second once in which there is more than the tool can take; nothing is held back for it. */
+static void count_rate(struct port *p, const struct chain_packet *k)
+{
+	uint64_t second = k->time / 1000000000u, bits = 8ull * k->caplen;
+
+	if (second != p->second)
+		p->bits = 0;
+	p->second = second;
+	p->tally->over += p->bits <= p->capacity && p->bits + bits > p->capacity;
+	p->bits += bits;
+}
+
 struct hand {
 	struct port *port;
 	const struct seen *seen;
@@ -326,6 +339,8 @@ static void hand_over(void *ctx, const struct chain_packet *k)
 		h->port->tally->mtu++;
 		return;
 	}
+	if (h->port->capacity)
+		count_rate(h->port, k);
 	if (!s->output) {
 		s->refused++;
 		return;

@@ -103,5 +103,13 @@ for f in odd:
 same("LLDP, unknown types and what is cut short are handed on as they are (BR05, BR69)", [f for o, f in back.wait(3)], odd)
 p = c.account()["places"][0]
 check("and what makes no sense is counted as unparsable (BR16, BR75)", p["unparsable"] >= 1 and p["received"] == p["classified"] + p["unparsable"], p)
+
+# --- capacity
+c.config([tool("thin", discard=True, capacity="1M"), tool("wide", discard=True, capacity="1G"), map_to("m", ["thin", "wide"])], [ETH1])
+for i in range(200):
+    feed(udp(1, 53, b"z" * 1400), c.mark(1))
+thin = c.drained("thin", 200)
+check("seconds with more than a tool's capacity are counted, and nothing is lost by it",
+      thin["sent"] == 200 and 1 <= thin.get("overCapacitySeconds", 0) <= 2 and "overCapacitySeconds" not in c.tool("wide"), thin)
 c.end()
 finish()

@@ -23,6 +23,24 @@ struct {
 	__uint(max_entries, 1);
 } copy_scratch SEC(".maps");
 
+/*
+ * To be refused by a device that is down costs more than to send. After COPY_PATIENCE refusals in a row an
+ * outlet is tried once a tick and CPU; what is not tried meanwhile counts as refused.
+ */
+#define COPY_PATIENCE 16u
+
+struct copy_rest {
+	__u64 tick;
+	__u32 refused, pad; /* in a row, up to COPY_PATIENCE */
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__type(key, __u32);
+	__type(value, struct copy_rest);
+	__uint(max_entries, OUTLETS_MAX + 1);
+} copy_rest SEC(".maps");
+
 /* Is any place of this node tapped? */
 ALWAYS_INLINE int copy_is_on(void)
 {
@@ -72,14 +90,23 @@ __attribute__((noinline)) int copy_direct(struct __sk_buff *skb, __u32 number)
 {
 	const struct outlet_value *o = bpf_map_lookup_elem(&outlet, &number);
 	struct outlet_count *n = bpf_map_lookup_elem(&outlet_count, &number);
+	struct copy_rest *rest = bpf_map_lookup_elem(&copy_rest, &number);
 
-	if (!o || !n)
+	if (!o || !n || !rest)
 		return 0;
 	if ((o->way != OUTLET_INTERFACE && o->way != OUTLET_POD) ||
-	    copy_clone(skb, o->ifindex, TAP_MARK_OWN)) {
+	    (rest->refused == COPY_PATIENCE && rest->tick == bpf_jiffies64())) {
 		n->direct_failed++;
 		return 0;
 	}
+	if (copy_clone(skb, o->ifindex, TAP_MARK_OWN)) {
+		n->direct_failed++;
+		rest->tick = bpf_jiffies64();
+		if (rest->refused < COPY_PATIENCE)
+			rest->refused++;
+		return 0;
+	}
+	rest->refused = 0;
 	n->direct++;
 	n->direct_bytes += copy_len(skb);
 	return 0;

@@ -15,7 +15,7 @@
 
 #include "talk.h"
 
-enum { WAYS = 6, ROUNDS_MAX = 31, TOOL = 1 };
+enum { WAYS = 7, ROUNDS_MAX = 31, TOOL = 1 };
 
 static struct lab lab;
 
@@ -60,6 +60,10 @@ static double round_of(const char *flood, unsigned way)
 		tap(JUDGE_ALL, BIT_UDP, 0);
 	if (way == 5)
 		tap(JUDGE_NONE, 0, TAP_ALWAYS);
+	if (way == 6) {
+		tap(JUDGE_ALL, 0, BIT_UDP);
+		copies_link(&lab, "node1", "tool0", "down");
+	}
 	lab_ns(&lab, "a", ns, sizeof(ns));
 	if (shell(ns, out, sizeof(out), "%s 10.1.0.6 7777 1 200 64", flood) ||
 	    sscanf(out,
@@ -68,9 +72,11 @@ static double round_of(const char *flood, unsigned way)
 		   &sent, &cpu, &soft) != 3 ||
 	    !sent) {
 		printf("# %s: %s\n", flood, out);
-		return 0;
+		sent = 0;
 	}
-	return (double)(cpu + soft) / (double)sent;
+	if (way == 6)
+		copies_link(&lab, "node1", "tool0", "up");
+	return !sent ? 0 : (double)(cpu + soft) / (double)sent;
 }
 
 static int compare(const void *a, const void *b)
@@ -87,7 +93,8 @@ int main(int argc, char **argv)
 						"tapped, nobody wants it",
 						"a copy straight to the tool",
 						"a copy to weft-copy0",
-						"a copy straight to the tool, no filter"};
+						"a copy straight to the tool, no filter",
+						"a copy straight to a tool that is down"};
 	static double ns[WAYS][ROUNDS_MAX], sorted[ROUNDS_MAX];
 	unsigned rounds = argc > 2 ? (unsigned)strtoul(argv[2], NULL, 10) : 9;
 

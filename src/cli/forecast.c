@@ -348,6 +348,20 @@ static json_t *ask(const char *name, const struct when *w)
 	return flow_ask(name, "flows", q);
 }
 
+/* Records of what flows now are as old as their last report: up to then the hub knows. */
+static int64_t known_until(const json_t *flows, int64_t now)
+{
+	enum { REPORT_S = 5 };
+	int64_t newest = 0, last, end;
+	json_t *record;
+	size_t i;
+
+	json_array_foreach (json_object_get(flows, "flows"), i, record)
+		if (!when_at(text(record, "last"), &last, &end) && last > newest)
+			newest = last;
+	return newest < now && now - newest < REPORT_S * 1000000000ll ? newest : now;
+}
+
 static int tell(struct telling *t, const struct options_plan *o, const char *name)
 {
 	struct when w;
@@ -368,6 +382,7 @@ static int tell(struct telling *t, const struct options_plan *o, const char *nam
 		since = (int64_t)number(flows, "beganNs");
 	if ((int64_t)number(flows, "since") > since)
 		since = (int64_t)number(flows, "since");
+	now = known_until(flows, now);
 	if (since >= now)
 		since = now - 1;
 	for (int k = 0; !r && k < 2; k++)

@@ -160,13 +160,13 @@ stop = threading.Event()
 here = make_socket("caller", socket.AF_INET, socket.SOCK_DGRAM)
 thread = threading.Thread(target=flow, args=(400, 500, stop))
 thread.start()
-time.sleep(14)
+time.sleep(17)
 for t in ("", "capacity: 2M, "):
     with open(folder + "/new.yml", "w") as f:
         f.write("apiVersion: weft.network/v1alpha1\nkind: Tool\nmetadata: {name: far}\nspec: {%sdiscard: true}\n---\n"
                 "apiVersion: weft.network/v1alpha1\nkind: TrafficMap\nmetadata: {name: far}\nspec: {from: [{pods: {podSelector: {matchLabels: {app: caller}}}}], "
                 "filter: udp, to: [{tool: far}]}\n" % t)
-    p = weft_run("plan", "--traffic", "-o", "json", "--since", "10s", folder + "/new.yml")
+    p = weft_run("plan", "--traffic", "-o", "json", "--since", "14s", folder + "/new.yml")
     doc = json.loads(p.stdout) if p.stdout else {"tools": []}
     planned = next((x for x in doc["tools"] if x["tool"] == "far"), {})
     if not t:

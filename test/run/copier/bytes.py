@@ -111,5 +111,26 @@ for i in range(200):
 thin = c.drained("thin", 200)
 check("seconds with more than a tool's capacity are counted, and nothing is lost by it",
       thin["sent"] == 200 and 1 <= thin.get("overCapacitySeconds", 0) <= 2 and "overCapacitySeconds" not in c.tool("wide"), thin)
+
+# --- flow records, through the process's own limits
+collector = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+collector.bind(("127.0.0.1", 0))
+collector.settimeout(0.1)
+r = c.config([tool("flows", ipfix={"collector": "127.0.0.1:%d" % collector.getsockname()[1], "idleTimeoutSeconds": 1}), map_to("m", ["flows"])],
+             [ETH1])
+check("a collector is in force", r["ok"], r)
+for i in range(60):
+    feed(udp(40000 + i // 3, 53), c.mark(1))
+t = c.drained("flows", 60, seconds=20)
+check("packets become flow records: in flight while the flow is open, sent with its record (BR17, BR18)",
+      (t["due"], t["sent"], t["inFlight"], t["losses"]) == (60, 60, 0, {}), t)
+messages = []
+try:
+    while True:
+        messages.append(collector.recv(2000))
+except TimeoutError:
+    pass
+check("the collector has templates and records in messages of IPFIX", len(messages) >= 2 and
+      all(struct.unpack(">HH", m[:4]) == (10, len(m)) for m in messages) and any(m[16:18] == b"\x00\x02" for m in messages), len(messages))
 c.end()
 finish()

@@ -32,10 +32,11 @@ struct tapping {
 	uint32_t run;
 	struct buf config, taps; /* of the epoch */
 	uint32_t epoch;		 /* 0: none was made yet */
-	struct buf said;	 /* remarks that were logged last */
-	struct buf wrong;	 /* why the objects are not in force, or empty */
-	bool left;		 /* taps of an earlier planner may be in force: even nothing must be said */
-	bool services, names;	 /* Services are sources; names of addresses are wanted */
+	struct buf said,
+	    said_kernel;      /* remarks that were logged last: on objects, on filters in the kernel */
+	struct buf wrong;     /* why the objects are not in force, or empty */
+	bool left;	      /* taps of an earlier planner may be in force: even nothing must be said */
+	bool services, names; /* Services are sources; names of addresses are wanted */
 
 	/* taps.c */
 	bool objects_dirty, places_dirty;

@@ -72,14 +72,14 @@ static void forget(struct numbers *n, uint32_t run)
 /* --- objects --- */
 
 /* Remarks that are not those of before. */
-static void log_new(struct tapping *t, struct remarks *rs)
+static void log_new(struct buf *said, struct remarks *rs)
 {
 	AUTO_BUF text = {0};
 
 	remarks_sort(rs);
 	VEC_EACH (&rs->list, r)
 		remark_print(&text, r, false);
-	if (text.n && !str_eq(buf_str(&text), buf_str(&t->said)))
+	if (text.n && !str_eq(buf_str(&text), buf_str(said)))
 		VEC_EACH (&rs->list, r) {
 			AUTO_BUF one = {0};
 
@@ -89,8 +89,8 @@ static void log_new(struct tapping *t, struct remarks *rs)
 			else
 				log_warn("taps: " STR_FMT, STR_ARG(buf_str(&one)));
 		}
-	buf_clear(&t->said);
-	buf_adds(&t->said, buf_str(&text));
+	buf_clear(said);
+	buf_adds(said, buf_str(&text));
 }
 
 static void drop_objects(struct tapping *t)
@@ -147,7 +147,7 @@ static int compile(struct tapping *t)
 
 	if (err == -ENOMEM)
 		return err;
-	log_new(t, &rs);
+	log_new(&t->said, &rs);
 	buf_clear(&t->wrong);
 	if (err) {
 		buf_addz(&t->wrong, "objects of the broker have errors; those before them are in force");
@@ -487,8 +487,7 @@ static int write_all(struct view *v, uint32_t epoch, struct buf *config, struct 
 			      (uint32_t)v->outlets.len, &rs);
 
 	if (!err) {
-		if (rs.list.len)
-			log_new(t, &rs);
+		log_new(&t->said_kernel, &rs);
 		set_directs(v, &made);
 		taps_encode(taps, &made);
 		config_write(config,

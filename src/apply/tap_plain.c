@@ -36,8 +36,7 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 
 static const char *const programs[] = {"weft_tap_in", "weft_tap_out", "weft_copy_out", "weft_copy_back",
 				       "weft_copy_stop"};
-static const char *const maps[] = {"tap",	   "judge",	   "tapped", "outlet",
-				   "outlet_count", "copy_scratch", "counter"};
+static const char *const maps[] = {"tap", "judge", "tapped", "outlet", "outlet_count", "counter"};
 
 static bool is_among(const char *name, const char *const *list, size_t n)
 {
@@ -47,6 +46,14 @@ static bool is_among(const char *name, const char *const *list, size_t n)
 	return false;
 }
 
+/* Those of bpf/lib/copy.h alone are named after it. */
+static bool is_used(const struct bpf_map *m)
+{
+	const char *name = bpf_map__name(m);
+
+	return bpf_map__is_internal(m) || !strncmp(name, "copy_", 5) || is_among(name, maps, ARRAY_LEN(maps));
+}
+
 static void choose(struct bpf_object *o)
 {
 	struct bpf_program *p;
@@ -54,8 +61,7 @@ static void choose(struct bpf_object *o)
 
 	bpf_object__for_each_program(p, o)
 	    bpf_program__set_autoload(p, is_among(bpf_program__name(p), programs, ARRAY_LEN(programs)));
-	bpf_object__for_each_map(m, o) bpf_map__set_autocreate(
-	    m, bpf_map__is_internal(m) || is_among(bpf_map__name(m), maps, ARRAY_LEN(maps)));
+	bpf_object__for_each_map(m, o) bpf_map__set_autocreate(m, is_used(m));
 }
 
 static int program(const struct bpf_object *o, const char *name)

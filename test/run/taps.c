@@ -336,6 +336,30 @@ static void test_killed(struct child *c, int gen, int copy)
 	      "no program runs twice");
 }
 
+/* Filters of others at an interface stay, whatever we do there. */
+static void test_foreign(struct child *c)
+{
+	struct wanted w;
+	struct tapped t;
+
+	if (system("ip link add odd0 type veth peer name odd1 && tc qdisc add dev odd0 clsact && "
+		   "tc filter add dev odd0 ingress pref 1 protocol all u32 match u32 0 0 flowid 1:1"))
+		die("odd0");
+	want(&w, 4);
+	w.places[1] = (struct tap_place){
+	    .where = TAP_AT_INTERFACE, .name = "odd0", .point = 6, .take = {[TAP_IN] = TAP_ALWAYS}};
+	t = put_taps(c, &w.t);
+	CHECK(!t.result && strstr(t.text, "interface odd0 cannot be tapped"),
+	      "priority 1 is another's: told (%d)", t.result);
+	want(&w, 4);
+	t = put_taps(c, &w.t);
+	CHECK(!t.result && said("tc filter show dev odd0 ingress | grep -q u32") &&
+		  said("! tc filter show dev odd0 egress | grep -q weft"),
+	      "the other's filter and its clsact stay, ours went");
+	if (system("ip link del odd0"))
+		die("odd0");
+}
+
 /* An epoch that must be refused, and changes nothing. */
 static void refused(struct child *c, const struct taps *t, int32_t result, const char *words,
 		    const char *what)
@@ -533,6 +557,7 @@ int main(int argc, char **argv)
 	test_taken(&c, gen, copy, end);
 	test_later(&c, copy);
 	test_killed(&c, gen, copy);
+	test_foreign(&c);
 	test_refusals(&c, gen, copy);
 	test_hostile(&c, gen, copy);
 	test_gone(&c, gen, end);

@@ -39,9 +39,9 @@ static void make(struct world *w)
 			.point = 7,
 			.take = {1, 2, 3, 4},
 			.directs = 2,
-			.direct = {{.outlet = 4094, .take = {1}}, {.outlet = 1, .take = {0, 2}}}},
+			.direct = {{.outlet = 1023, .take = {1}}, {.outlet = 1, .take = {0, 2}}}},
 		       {.where = TAP_AT_POD, .ifindex = 10000, .judge = 1, .point = 0}},
-	    .outlets = {{.number = 4094, .way = OUTLET_INTERFACE, .name = "tool0", .finish = true},
+	    .outlets = {{.number = 1023, .way = OUTLET_INTERFACE, .name = "tool0", .finish = true},
 			{.number = 1, .way = OUTLET_POD, .ifindex = 10009},
 			{.number = 2, .way = OUTLET_ROUTED, .name = "uplink0"}},
 	};
@@ -78,11 +78,11 @@ static void the_same_comes_back(void **state)
 			    "judge 1: 2 steps, 1 classic\n"
 			    "place pod 10000: point 0 judge 1\n"
 			    "place pod 10001: point 7 judge 1 in 0x1 out 0x2 in-dropped 0x3 out-dropped 0x4; "
-			    "direct 4094 in 0x1; direct 1 out 0x2\n"
+			    "direct 1023 in 0x1; direct 1 out 0x2\n"
 			    "place interface eth1: point 16383 judge 0 in 0x80000000 own 4\n"
 			    "outlet 1: pod 10009\n"
 			    "outlet 2: routed uplink0\n"
-			    "outlet 4094: interface tool0 finished\n");
+			    "outlet 1023: interface tool0 finished\n");
 	taps_fini(&t);
 }
 
@@ -171,7 +171,7 @@ static void wrong_outlets(void **state)
 {
 	(void)state;
 	REFUSED("outlet 0: its number is out of range", w.outlets[0].number = 0);
-	REFUSED("outlet 4095: its number is out of range", w.outlets[0].number = OUTLETS_MAX + 1);
+	REFUSED("outlet 1024: its number is out of range", w.outlets[0].number = OUTLETS_MAX + 1);
 	REFUSED("outlet 1: it is there twice", w.outlets[2].number = 1);
 	REFUSED("outlet 2: it has no way", w.outlets[2].way = OUTLET_NONE);
 	REFUSED("outlet 2: it has no way", w.outlets[2].way = OUTLET_ROUTED + 1);

@@ -79,7 +79,7 @@ static void the_same_comes_back(void **state)
 			    "place pod 10000: point 0 judge 1\n"
 			    "place pod 10001: point 7 judge 1 in 0x1 out 0x2 in-dropped 0x3 out-dropped 0x4; "
 			    "direct 1023 in 0x1; direct 1 out 0x2\n"
-			    "place interface eth1: point 16383 judge 0 in 0x80000000 own 4\n"
+			    "place interface eth1: point 16383 judge 0 in 0x80000000 own 0x4\n"
 			    "outlet 1: pod 10009\n"
 			    "outlet 2: routed uplink0\n"
 			    "outlet 1023: interface tool0 finished\n");

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # Alerts, by real packets, a real cluster and real receivers: drops of a reason, a Service that is slow and a node that is
 # away fire, are told once, and are over; receivers that are dead, slow or lie hold nobody up; secrets are in no log; kill -9
-# of the hub tells nothing twice. Alertmanager itself takes them. The checks are in alerts/play.py.
+# of the hub tells nothing twice. Lost records (BR24) and sums that do not match (BR16) fire by node. Alertmanager itself takes
+# them. The checks are in alerts/play.py.
 cd "$(dirname "$0")/../.." || exit 1
 test=alerts
 . test/run/cluster_lib

@@ -2,6 +2,7 @@
 """What parts of a test in Python share: `play.py WEFT NAME CHECKS-SO-FAR FOLDER` counts its checks on from its script's,
 calls the command with its cluster, and opens sockets in pods of namespace default. It ends with finish()."""
 import ctypes
+import glob
 import os
 import socket
 import subprocess
@@ -45,6 +46,21 @@ def make_socket(pod, *how):
 
 def weft_run(*args):
     return subprocess.run([weft, *args, "--name", name], capture_output=True, text=True)
+
+
+def programs():
+    """{(program, node): pid} of this cluster; the hub's node is ''."""
+    found = {}
+    for path in glob.glob("/proc/[0-9]*/cmdline"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as f:
+                words = f.read().split("\0")
+        except OSError:
+            continue
+        program = os.path.basename(words[0])
+        if program.startswith("weft-") and name in words:
+            found[program, words[words.index("--node") + 1] if "--node" in words else ""] = int(path.split("/")[2])
+    return found
 
 
 def finish():

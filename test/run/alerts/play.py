@@ -3,7 +3,7 @@
 import base64, glob, json, os, shutil, signal, socket, subprocess, sys, urllib.request
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from pod_calls import weft_run, finish, folder, make_socket, name, ok, wait_for  # noqa: E402
+from pod_calls import weft_run, finish, folder, make_socket, name, ok, programs, wait_for  # noqa: E402
 
 run_dir = "/run/weft/" + name
 here = os.path.dirname(os.path.abspath(__file__))
@@ -118,18 +118,6 @@ def counter(node, number, values=None):
     return [int.from_bytes(bytes(int(x, 16) for x in cpu["value"]), "little") for cpu in out["values"]]
 
 
-def pid_of(program, node):
-    for p in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            with open(p, "rb") as f:
-                words = f.read().decode(errors="replace").split("\0")
-        except OSError:
-            continue
-        if words[0].endswith("/" + program) and name in words and node in words:
-            return int(p.split("/")[2])
-    return None
-
-
 def watches(to):
     """SumsDiffer and RecordsLost: what the nodes say of themselves."""
     if not shutil.which("bpftool"):
@@ -139,7 +127,7 @@ def watches(to):
     made = put(alert("lost", [to], watch="RecordsLost", above="0", window="8s"))
     ok("an Alert of lost records", made is True, made)
     ok("BR24 it is inactive: nothing was lost", wait_for(state("lost", "inactive")) and not got("plain", "lost"))
-    pid = pid_of("weft-observer", "node-1")
+    pid = programs()["weft-observer", "node-1"]
     number = counter_number("EVENTS_LOST")
     before = sum(counter("node-1", number))
     os.kill(pid, signal.SIGSTOP)

@@ -72,21 +72,6 @@ def hub(path, question):
         c.close()
 
 
-def programs():
-    """{(program, node): pid} of this cluster; the hub's node is ''."""
-    found = {}
-    for path in glob.glob("/proc/[0-9]*/cmdline"):
-        try:
-            with open(path, encoding="utf-8", errors="replace") as f:
-                words = f.read().split("\0")
-        except OSError:
-            continue
-        program = os.path.basename(words[0])
-        if program.startswith("weft-") and name in words:
-            found[program, words[words.index("--node") + 1] if "--node" in words else ""] = int(path.split("/")[2])
-    return found
-
-
 def cost(pids):
     """(seconds of CPU, MiB) of each program."""
     out = {}

@@ -6,8 +6,8 @@ import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.dirname(HERE)]
-from generate import cost, counted, end, hub, ips, programs, run, server  # noqa: E402
-from pod_calls import finish, ok, wait_for, weft_run  # noqa: E402
+from generate import cost, counted, end, hub, ips, run, server  # noqa: E402
+from pod_calls import finish, ok, programs, wait_for, weft_run  # noqa: E402
 
 RATE, SECONDS = int(os.environ["RATE"]), int(os.environ["SECONDS_LONG"])
 MINE = "record == flow && src.ns == default && dst.ns == default && dst.port in {7000-7063}"

@@ -9,8 +9,8 @@ import subprocess
 import threading
 import time
 
-from generate import GENERATOR, counted, end, hub, ips, programs, run, server
-from pod_calls import finish, folder, make_socket, name, ok, wait_for, weft, weft_run
+from generate import GENERATOR, counted, end, hub, ips, run, server
+from pod_calls import finish, folder, make_socket, name, ok, programs, wait_for, weft, weft_run
 
 FLOOD = "100.64.0.0/10"  # the sources of bench-load syn
 OPEN = 10  # connections to each target that are open all the time

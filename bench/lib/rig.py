@@ -48,13 +48,15 @@ def socket_in(ns_fd, protocol):
 
 
 class Rig:
-    """files: objects that the hub has from a folder at its start. Use as a context; then start_agent()."""
+    """files: objects that the hub has from a folder at its start; options: more words for the agent, hub_options: for the hub.
+    Use as a context; then start_agent()."""
 
-    def __init__(self, tag, files=(), options=()):
+    def __init__(self, tag, files=(), options=(), hub_options=()):
         self.name = f"{RIG}{tag}"
         self.run = os.path.join(RUN, self.name)
         self.bpf = os.path.join(self.run, "bpf")
         self.options = list(options)
+        self.hub_options = list(hub_options)
         self.world = World()
         self.folder = tempfile.mkdtemp(prefix="weft-bench-")
         os.chmod(self.folder, 0o755)
@@ -93,6 +95,7 @@ class Rig:
     def _start_hub(self):
         log = open(os.path.join(self.run, "hub.log"), "ab")
         self.hub = subprocess.Popen([program("weft-hub"), "--name", self.name, "--dir", self.run, "--mode", "vxlan", "--no-tls",
+                                     *self.hub_options,
                                      self.folder], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
         self.wait("hub ready", lambda: self.api("GET", "/api/v1/namespaces") is not None, 60, self.hub, "hub.log")

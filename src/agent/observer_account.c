@@ -32,7 +32,7 @@ static void add_terms(const struct account *a, enum account_sum s, struct buf *o
 
 int observer_account(struct observer *ob, struct buf *out)
 {
-	static const char *const says[] = {"exact", "within", "wrong"};
+	static const char *const says[] = {"exact", "within", "wrong", "unknown"};
 	int64_t epoch = observed_epoch(ob->observed);
 	struct account a;
 
@@ -50,7 +50,9 @@ int observer_account(struct observer *ob, struct buf *out)
 			   s ? "," : "", account_name((enum account_sum)s), says[r.says], r.off, r.in_low,
 			   r.in_high, r.out_low, r.out_high);
 		add_terms(&a, (enum account_sum)s, out);
-		buf_addc(out, '}');
+		buf_addz(out, r.says == ACCOUNT_UNKNOWN
+				  ? ",\"because\":\"tracepoint kfree_skb cannot be watched\"}"
+				  : "}");
 	}
 	buf_addz(out, "],\"reporter\":");
 	reporter_stats(ob->reporter, out);

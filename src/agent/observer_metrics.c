@@ -119,8 +119,12 @@ static void add_counters(struct buf *b, const struct observer *ob, const struct 
 	};
 
 	for (unsigned i = 0; i < ARRAY_LEN(all); i++) {
+		bool unknown = a->unwatched && (all[i].quantity == ACCOUNT_KERNEL_DROP ||
+						all[i].quantity == ACCOUNT_KERNEL_HELD);
+
 		family(b, all[i].name, "counter", all[i].help);
-		one(b, ob, all[i].name, a->high[all[i].quantity]);
+		if (!unknown) /* and not 0 */
+			one(b, ob, all[i].name, a->high[all[i].quantity]);
 	}
 	family(b, "weft_connections_made_room_total", "counter",
 	       "Unanswered connections that made room for others.");
@@ -132,9 +136,12 @@ static void add_counters(struct buf *b, const struct observer *ob, const struct 
 	buf_printf(b, ",state=\"unanswered\"} %" PRIu64 "\n", a->high[ACCOUNT_LIVE_UNANSWERED]);
 	family(b, "weft_account_matches", "gauge", "1: a sum of weft account matches; 0: it does not.");
 	for (unsigned s = 0; s < ACCOUNT_SUMS; s++) {
+		enum account_says says = account_judge(a, s).says;
+
+		if (says == ACCOUNT_UNKNOWN)
+			continue;
 		sample(b, ob, "weft_account_matches");
-		buf_printf(b, ",sum=\"%s\"} %d\n", account_name(s),
-			   account_judge(a, s).says != ACCOUNT_WRONG);
+		buf_printf(b, ",sum=\"%s\"} %d\n", account_name(s), says != ACCOUNT_WRONG);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "cli/drops.h"
 #include "cli/names.h"
 #include "cli/output.h"
+#include "filter/filter.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -45,6 +46,38 @@ static bool is_wanted(const struct options_drops *o, const json_t *drop)
 	return !o->ns || (!strncmp(pod, o->ns, n) && pod[n] == '/');
 }
 
+static void tell_unknown(const char *node)
+{
+	cli_error("see `weft doctor`, kernel-drops", "what the kernel's own stack drops on %s is unknown",
+		  node);
+}
+
+static bool asks_kernel_drops(const char *text)
+{
+	AUTO(remarks_fini) struct remarks remarks = {};
+	struct filter *f = NULL;
+	bool yes = !filter_parse(&f, str_of(text), (struct pos){}, &remarks) && filter_asks_kernel_drops(f);
+
+	if (f)
+		filter_unref(&f);
+	return yes;
+}
+
+void drops_tell_kernel(const char *cluster, const char *filter, const char *only)
+{
+	AUTO_JSON nodes = !filter || asks_kernel_drops(filter) ? cluster_nodes(cluster) : NULL;
+	json_t *node;
+	size_t i;
+
+	json_array_foreach (nodes, i, node) {
+		const char *name = json_string_value(node);
+		AUTO_JSON v = only && strcmp(only, name) != 0 ? NULL : observer_get(cluster, name, "/drops");
+
+		if (v && !json_object_get(v, "kernelDrops"))
+			tell_unknown(name);
+	}
+}
+
 /* What the kernel's own stack dropped, behind Weft's own. */
 static void add_kernel(const char *node, const json_t *v)
 {
@@ -53,8 +86,7 @@ static void add_kernel(const char *node, const json_t *v)
 	if (list)
 		json_array_extend(json_object_get(v, "drops"), list);
 	else
-		cli_error("see `weft doctor`, kernel-drops",
-			  "what the kernel's own stack drops on %s is unknown", node);
+		tell_unknown(node);
 }
 
 /* Drops of one node appended to list; false when its observer does not answer. */

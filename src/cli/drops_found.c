@@ -229,5 +229,6 @@ int drops_found(const struct options_drops *o, const char *name)
 		cli_error("a filter or a shorter time makes it whole", "only the newest %d drops are counted",
 			  RECORDS_MAX);
 	flow_tell_silent(answer);
+	drops_tell_kernel(name, NULL, o->node);
 	return EXIT_OK;
 }

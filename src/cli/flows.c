@@ -12,6 +12,7 @@
 #include "cli/causes.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
+#include "cli/drops.h"
 #include "cli/flowask.h"
 #include "cli/nothing.h"
 #include "cli/output.h"
@@ -292,5 +293,7 @@ int cmd_flows(const struct options_flows *o)
 		cli_error("see --limit", "only the newest %zu are shown",
 			  json_array_size(json_object_get(answer, "flows")));
 	flow_tell_silent(answer);
+	if (o->n_args)
+		drops_tell_kernel(s.cluster, o->args[0], NULL);
 	return EXIT_OK;
 }

@@ -275,6 +275,7 @@ int cmd_up(const struct options_up *o)
 				     .mode = o->mode && !strcmp(o->mode, "routes") ? SANDBOX_ROUTES
 										   : SANDBOX_VXLAN,
 				     .max_file = (unsigned)o->max_file,
+				     .flow_records = (unsigned)o->flow_records,
 				     .history = (unsigned)o->history,
 				     .attach = o->attach,
 				     .strict = o->strict,

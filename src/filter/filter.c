@@ -7,6 +7,7 @@
 
 #include "base/own.h"
 #include "filter/match.h"
+#include "filter/reason.h"
 
 enum { ARENA_LIMIT = 16 << 20, FRAME_MAX = 65536 };
 
@@ -274,6 +275,24 @@ static bool asks_dns(const struct node *n)
 bool filter_asks_dns(const struct filter *f)
 {
 	return f->root && asks_dns(f->root);
+}
+
+static bool asks_kernel_drops(const struct node *n)
+{
+	bool yes = n->op == NODE_HAS && n->field == FIELD_REASON;
+
+	for (unsigned i = 0; n->op == NODE_TEST && i < n->values_len && !yes; i++)
+		yes = (n->field == FIELD_REASON && n->values[i].hi >= REASON_KERNEL) ||
+		      (n->field == FIELD_VERDICT && n->values[i].lo <= VERDICT_DROPPED &&
+		       VERDICT_DROPPED <= n->values[i].hi);
+	for (unsigned i = 0; i < n->kids_len && !yes; i++)
+		yes = asks_kernel_drops(n->kids[i]);
+	return yes;
+}
+
+bool filter_asks_kernel_drops(const struct filter *f)
+{
+	return f->root && asks_kernel_drops(f->root);
 }
 
 /* libpcap's interpreter reads bytes only: a tag held beside them goes back in. */

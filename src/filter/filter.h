@@ -50,6 +50,10 @@ bool filter_record(const struct filter *f, const struct record *r);
  * are shown to those only who ask for them. */
 bool filter_asks_dns(const struct filter *f);
 
+/* Whether it asks about what the kernel's own stack drops: by verdict, or by one of its reasons. Where nobody
+ * watches that, no record is no answer. */
+bool filter_asks_kernel_drops(const struct filter *f);
+
 /* The same over many records that share their ends: who keeps ends by number (0: none) lets the filter
  * remember what it said of each. An end is an address and its identity; numbers and what they stand for may
  * not change meanwhile. Its memory is bounded; of larger ones less is remembered. NULL: out of memory; one is

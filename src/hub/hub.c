@@ -16,7 +16,7 @@
 #include "hub/pen.h"
 #include "hub/tls.h"
 
-enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200, FLOW_RECORDS = 1 << 18 };
+enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200 };
 /* Some 10,000 changes of pods: twice as many as a cluster of 10,000 makes in a node's fall. */
 enum { HISTORY_BYTES = 32 << 20 };
 
@@ -243,7 +243,7 @@ int hub_run(struct hub *h, int unix_fd)
 	if (!r)
 		r = rollups_new(&h->rollups, &h->loop, h->store, h->opt.dir, h->opt.history);
 	if (!r)
-		r = flows_new(&h->flows, h->store, h->rollups, FLOW_RECORDS);
+		r = flows_new(&h->flows, h->store, h->rollups, h->opt.flow_records);
 	if (!r)
 		r = exporters_new(&h->exporters);
 	if (!r)

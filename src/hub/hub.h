@@ -18,6 +18,9 @@
 
 struct pen;
 
+/* How many ended connections and drops memory can be asked to keep. */
+enum { FLOW_RECORDS = 1 << 18, FLOW_RECORDS_LEAST = 1024, FLOW_RECORDS_MOST = 1 << 24 };
+
 struct hub_options {
 	const char *name, *dir, *mode;
 	const char *runtime; /* socket of who runs the containers, or NULL */
@@ -29,6 +32,7 @@ struct hub_options {
 	unsigned faster;		/* see cluster_config */
 	unsigned node_lost, node_evict; /* seconds; 0: see cluster_config */
 	unsigned max_file;		/* of a manifest, in MiB; 0: 64 */
+	unsigned flow_records;		/* ended connections and drops that memory keeps */
 	unsigned history;		/* MiB that roll-ups may take on disk; 0: none are kept */
 	bool writable;			/* changes of files' objects go into the files */
 };

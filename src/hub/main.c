@@ -23,11 +23,24 @@ static const char usage[] =
     "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
     "[--no-tls] [--port PORT]\n"
     "                [--nodes N] [--runtime SOCKET] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
-    "                [--fast-probes N] [--history MIB] [--writable] [PATH...]\n"
+    "                [--fast-probes N] [--history MIB] [--flow-records N] [--writable]\n"
+    "                [PATH...]\n"
     "\n"
     "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
     "(RUNDIR/kubeconfig), with the objects of the\n"
     "manifests in PATH... and those made through the API. Started by `weft up`.\n";
+
+static int parse_flow_records(const char *text, struct hub_options *opt)
+{
+	int64_t n;
+	if (str_to_i64(str_of(text), FLOW_RECORDS_LEAST, FLOW_RECORDS_MOST, &n)) {
+		fprintf(stderr, "weft-hub: --flow-records %s: %d to %d\n", text, FLOW_RECORDS_LEAST,
+			FLOW_RECORDS_MOST);
+		return -EINVAL;
+	}
+	opt->flow_records = (unsigned)n;
+	return 0;
+}
 
 static int parse_history(const char *text, struct hub_options *opt)
 {
@@ -69,11 +82,13 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	    {"runtime", required_argument, NULL, 'r'},
 	    {"max-file", required_argument, NULL, 'f'},
 	    {"history", required_argument, NULL, 'H'},
+	    {"flow-records", required_argument, NULL, 'R'},
 	    {"writable", no_argument, NULL, 'w'},
 	    {NULL, 0, NULL, 0},
 	};
 	int64_t n;
-	*opt = (struct hub_options){.name = "default", .mode = "vxlan", .tls = true, .history = 256};
+	*opt = (struct hub_options){
+	    .name = "default", .mode = "vxlan", .tls = true, .history = 256, .flow_records = FLOW_RECORDS};
 	for (int c; (c = getopt_long(argc, argv, "", options, NULL)) >= 0;) {
 		switch (c) {
 		case 'n':
@@ -132,6 +147,10 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 			break;
 		case 'H':
 			if (parse_history(optarg, opt))
+				return 2;
+			break;
+		case 'R':
+			if (parse_flow_records(optarg, opt))
 				return 2;
 			break;
 		case 'r':

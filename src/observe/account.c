@@ -95,8 +95,9 @@ int account_read(const struct observed *o, struct account *a)
 		err = sum_drops(o, observed_staged, &staged);
 	if (!err)
 		err = sum_drops(o, observed_kernel_drops, &by_kernel);
-	if (err == -ENODATA)
-		err = 0; /* nothing is counted of them */
+	a->unwatched = err == -ENODATA;
+	if (a->unwatched)
+		err = 0;
 	if (!err)
 		err = observed_conns(o, false, count_one, &unanswered);
 	if (!err)
@@ -152,7 +153,9 @@ struct account_result account_judge(const struct account *a, enum account_sum s)
 		r.off = -(int64_t)(r.out_low - r.in_high);
 	else if (r.in_low > r.out_high + slack && !has_rest(s))
 		r.off = (int64_t)(r.in_low - r.out_high);
-	if (r.off)
+	if (a->unwatched && s == SUM_KERNEL)
+		r.says = ACCOUNT_UNKNOWN;
+	else if (r.off)
 		r.says = ACCOUNT_WRONG;
 	else
 		r.says = still ? ACCOUNT_EXACT : ACCOUNT_WITHIN;

@@ -38,13 +38,14 @@ const char *account_says(enum account_sum s);
 
 struct account {
 	uint64_t low[ACCOUNT_QUANTITIES], high[ACCOUNT_QUANTITIES]; /* at one moment each number lay within */
-	unsigned cpus; /* so many packets may be within a hook: counted as in, not yet as out */
+	bool unwatched; /* nobody looks at what the kernel's own stack drops: SUM_KERNEL is unknown */
+	unsigned cpus;	/* so many packets may be within a hook: counted as in, not yet as out */
 };
 
 /* Reads a node's tables. 0, or -errno: what they say is unknown. */
 int account_read(const struct observed *o, struct account *out);
 
-enum account_says { ACCOUNT_EXACT, ACCOUNT_WITHIN, ACCOUNT_WRONG };
+enum account_says { ACCOUNT_EXACT, ACCOUNT_WITHIN, ACCOUNT_WRONG, ACCOUNT_UNKNOWN };
 struct account_result {
 	enum account_says says;
 	uint64_t in_low, in_high, out_low, out_high; /* without the rest */

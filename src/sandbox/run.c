@@ -168,6 +168,10 @@ static int start_hub(struct sandbox *s)
 		daemon_arg(d, "--max-file");
 		daemon_arg(d, "%u", s->opt->max_file);
 	}
+	if (s->opt->flow_records) {
+		daemon_arg(d, "--flow-records");
+		daemon_arg(d, "%u", s->opt->flow_records);
+	}
 	daemon_arg(d, "--history");
 	daemon_arg(d, "%u", s->opt->history);
 	if (s->opt->writable)

@@ -33,10 +33,11 @@ struct sandbox_options {
 	size_t paths_len;
 	const struct sandbox_host *hosts;
 	size_t hosts_len;
-	unsigned nodes;	   /* 1 to 64 */
-	unsigned max_file; /* of a manifest, in MiB; 0: 64 */
-	unsigned history;  /* MiB that roll-ups may take; 0: none are kept */
-	bool writable;	   /* changes through the API of what came from files go into the files */
+	unsigned nodes;	       /* 1 to 64 */
+	unsigned max_file;     /* of a manifest, in MiB; 0: 64 */
+	unsigned flow_records; /* that the hub keeps in memory; 0: its own default */
+	unsigned history;      /* MiB that roll-ups may take; 0: none are kept */
+	bool writable;	       /* changes through the API of what came from files go into the files */
 	enum sandbox_mode mode;
 	const char *libexec;	 /* folder of weft-hub, weft-agent, weft-standin */
 	bool attach;		 /* one link from the caller's namespace to the fabric */

@@ -30,15 +30,15 @@ static const char usage[] =
     "(RUNDIR/kubeconfig), with the objects of the\n"
     "manifests in PATH... and those made through the API. Started by `weft up`.\n";
 
-static int parse_flow_records(const char *text, struct hub_options *opt)
+/* A number of `what` from lo to hi into *out; 2: told. */
+static int parse_number(const char *option, const char *text, int lo, int hi, const char *what, unsigned *out)
 {
 	int64_t n;
-	if (str_to_i64(str_of(text), FLOW_RECORDS_LEAST, FLOW_RECORDS_MOST, &n)) {
-		fprintf(stderr, "weft-hub: --flow-records %s: %d to %d\n", text, FLOW_RECORDS_LEAST,
-			FLOW_RECORDS_MOST);
-		return -EINVAL;
+	if (str_to_i64(str_of(text), lo, hi, &n)) {
+		fprintf(stderr, "weft-hub: --%s %s: %d to %d%s\n", option, text, lo, hi, what);
+		return 2;
 	}
-	opt->flow_records = (unsigned)n;
+	*out = (unsigned)n;
 	return 0;
 }
 
@@ -123,34 +123,26 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 			opt->nodes = (unsigned)n;
 			break;
 		case 'F':
-			if (str_to_i64(str_of(optarg), 1, 1000, &n)) {
-				fprintf(stderr, "weft-hub: --fast-probes %s: 1 to 1000\n", optarg);
+			if (parse_number("fast-probes", optarg, 1, 1000, "", &opt->faster))
 				return 2;
-			}
-			opt->faster = (unsigned)n;
 			break;
 		case 'l':
 		case 'e':
-			if (str_to_i64(str_of(optarg), 1, 86400, &n)) {
-				fprintf(stderr, "weft-hub: --node-%s %s: 1 to 86400 seconds\n",
-					c == 'l' ? "lost" : "evict", optarg);
+			if (parse_number(c == 'l' ? "node-lost" : "node-evict", optarg, 1, 86400, " seconds",
+					 c == 'l' ? &opt->node_lost : &opt->node_evict))
 				return 2;
-			}
-			*(c == 'l' ? &opt->node_lost : &opt->node_evict) = (unsigned)n;
 			break;
 		case 'f':
-			if (str_to_i64(str_of(optarg), 1, 1024, &n)) {
-				fprintf(stderr, "weft-hub: --max-file %s: 1 to 1024 MiB\n", optarg);
+			if (parse_number("max-file", optarg, 1, 1024, " MiB", &opt->max_file))
 				return 2;
-			}
-			opt->max_file = (unsigned)n;
 			break;
 		case 'H':
 			if (parse_history(optarg, opt))
 				return 2;
 			break;
 		case 'R':
-			if (parse_flow_records(optarg, opt))
+			if (parse_number("flow-records", optarg, FLOW_RECORDS_LEAST, FLOW_RECORDS_MOST, "",
+					 &opt->flow_records))
 				return 2;
 			break;
 		case 'r':

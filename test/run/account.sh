@@ -6,32 +6,14 @@
 cd "$(dirname "$0")/../.." || exit 1
 test=account
 . test/run/cluster_lib
-cat >"$dir/all.yaml" <<Y
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}}
-spec: {nodeName: node-1, containers: [{name: c, image: web, ports: [{containerPort: 80}]}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: caller}
-spec: {nodeName: node-1, containers: [{name: c, image: web}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: far}
-spec: {nodeName: node-2, containers: [{name: c, image: web}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: shut, labels: {app: shut}}
-spec: {nodeName: node-1, containers: [{name: c, image: web}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: shut}
-spec: {podSelector: {matchLabels: {app: shut}}, policyTypes: [Ingress]}
-Y
+. test/run/manifest_lib
+{
+	pod web node-1 80
+	pod caller node-1
+	pod far node-2
+	pod shut node-1
+	shut shut
+} >"$dir/all.yaml"
 "$weft" up "$dir" --name $name -d >"$dir/up" 2>&1
 ok "the cluster comes up" $?
 python3 test/run/account/play.py "$weft" $name "$n" "$dir" || failures=1

@@ -7,41 +7,17 @@
 cd "$(dirname "$0")/../.." || exit 1
 test=alerts
 . test/run/cluster_lib
+. test/run/manifest_lib
 mkdir "$dir/m"
 chmod 755 "$dir" "$dir/m"
-cat >"$dir/m/all.yaml" <<'Y'
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}}
-spec:
-  nodeName: node-1
-  containers: [{name: c, image: web, ports: [{containerPort: 80}], readinessProbe: {tcpSocket: {port: 80}}}]
----
-apiVersion: v1
-kind: Service
-metadata: {name: web}
-spec: {selector: {app: web}, ports: [{port: 80}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: caller}
-spec: {nodeName: node-1, containers: [{name: c, image: web}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: other}
-spec: {nodeName: node-2, containers: [{name: c, image: web}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: shut, labels: {app: shut}}
-spec: {nodeName: node-1, containers: [{name: c, image: web}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: shut}
-spec: {podSelector: {matchLabels: {app: shut}}, policyTypes: [Ingress]}
-Y
+{
+	pod web node-1 80 ready
+	service web 80
+	pod caller node-1
+	pod other node-2
+	pod shut node-1
+	shut shut
+} >"$dir/m/all.yaml"
 "$weft" up "$dir/m" --name $name -d >"$dir/up" 2>&1
 ok "the cluster comes up" $? || sed 's/^/# /' "$dir/up"
 python3 test/run/alerts/play.py "$weft" $name "$n" "$dir" || failures=1

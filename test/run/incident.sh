@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # An incident at the shop, played and then asked about as a person would: a policy that refuses, a service that answers late, a
-# Deployment that is rolled, a pod whose address another one gets (BR15), a node without power (BR20). `weft flows`, `weft drops`,
-# `weft top` and `weft history` find it by name, label, Service, verdict, reason, duration and time: while it lasts, after it, and
+# link to a host outside that gets slow, a Deployment that is rolled, a pod whose address another one gets (BR15), a node without
+# power and one whose cable is out (BR20). `weft flows`, `weft drops`,
+# `weft top` and `weft history` find it by name, label, Service, verdict, reason, duration, round-trip time and time: while it lasts, after it, and
 # the time before it; an answer without a record says why. The checks are in incident/play.py.
 cd "$(dirname "$0")/../.." || exit 1
 test=incident
@@ -30,6 +31,17 @@ spec:
   nodeName: node-1
   containers:
   - {name: c, image: example/reader, env: [{name: CATALOGUE, value: "http://catalogue.shop:8000"}]}
+Y
+cat >"$dir/m/buyer.yaml" <<'Y'
+apiVersion: v1
+kind: Pod
+metadata: {name: buyer}
+spec: {nodeName: node-1, containers: [{name: c, image: example/buyer}]}
+---
+apiVersion: v1
+kind: Pod
+metadata: {name: distant}
+spec: {nodeName: node-2, containers: [{name: c, image: example/distant, ports: [{containerPort: 8080}]}]}
 Y
 "$weft" up "$dir/m" --name $name -d >"$dir/up" 2>&1
 ok "the shop comes up" $? || cat "$dir/up"

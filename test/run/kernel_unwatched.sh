@@ -5,30 +5,16 @@
 cd "$(dirname "$0")/../.." || exit 1
 test=unwatched
 . test/run/cluster_lib
+. test/run/manifest_lib
 command -v python3 >/dev/null || skip "needs python3"
 unwatched() { python3 test/run/kernel_drops/unwatched.py "$@"; }
 unwatched true || skip "no seccomp filter can be set here"
-cat >"$dir/all.yaml" <<'Y'
-apiVersion: v1
-kind: Pod
-metadata: {name: caller}
-spec: {nodeName: node-1, containers: [{name: c, image: a}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: near, labels: {app: near}}
-spec: {nodeName: node-1, containers: [{name: c, image: a}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: shut, labels: {app: shut}}
-spec: {nodeName: node-1, containers: [{name: c, image: a}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: nobody}
-spec: {podSelector: {matchLabels: {app: shut}}, ingress: []}
-Y
+{
+	pod caller node-1
+	pod near node-1
+	pod shut node-1
+	shut shut
+} >"$dir/all.yaml"
 unwatched "$weft" doctor >"$dir/doctor" 2>&1
 grep -q "^kernel-drops.*tracepoint kfree_skb" "$dir/doctor" && ! grep -q "^kernel-drops *ok" "$dir/doctor"
 ok "weft doctor says that it cannot be watched" $? || grep kernel-drops "$dir/doctor"

@@ -6,30 +6,14 @@
 cd "$(dirname "$0")/../.." || exit 1
 test=metrics
 . test/run/cluster_lib
+. test/run/manifest_lib
 command -v prometheus >/dev/null && command -v promtool >/dev/null || skip "no prometheus here (Debian's package prometheus)"
-cat >"$dir/all.yaml" <<Y
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}}
-spec:
-  nodeName: node-1
-  containers: [{name: c, image: web, ports: [{containerPort: 80}], readinessProbe: {tcpSocket: {port: 80}}}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: caller}
-spec: {nodeName: node-2, containers: [{name: c, image: web}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: shut, labels: {app: shut}}
-spec: {nodeName: node-1, containers: [{name: c, image: web}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: shut}
-spec: {podSelector: {matchLabels: {app: shut}}, policyTypes: [Ingress]}
-Y
+{
+	pod web node-1 80 ready
+	pod caller node-2
+	pod shut node-1
+	shut shut
+} >"$dir/all.yaml"
 # an exporter that nobody listens to: its numbers are there
 "$weft" up "$dir" --export udp://127.0.0.1:9 --name $name -d >"$dir/up" 2>&1
 ok "the cluster comes up" $?

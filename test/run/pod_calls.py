@@ -35,7 +35,11 @@ def wait_for(fn, seconds=30):
 
 
 def make_socket(pod, *how):
-    ns = os.open("/run/netns/weft-%s-default.%s" % (name, pod), os.O_RDONLY)
+    return make_socket_in("/run/netns/weft-%s-default.%s" % (name, pod), *how)
+
+
+def make_socket_in(path, *how):
+    ns = os.open(path, os.O_RDONLY)
     try:
         assert libc.setns(ns, NEWNET) == 0
         return socket.socket(*how)

@@ -49,7 +49,7 @@ holds() { [ "$(field "$1" "$2")" = True ]; }
 pids=
 exec 9<>"$dir/hold"
 slow=203.0.113.99
-python3 test/run/tcp/relay.py /run/netns/weft-$name-outside eth0 $slow 60 >"$dir/relay" 9>&- &
+python3 test/run/tcp/relay.py /run/netns/weft-$name-outside eth0 $slow 60 </dev/null >"$dir/relay" 9>&- &
 relay=$!
 wait_for grep -q ready "$dir/relay"
 ok "a host behind a slow link" $?

@@ -3,10 +3,13 @@
 import datetime
 import json
 import os
+import socket
+import subprocess
 import sys
+import threading
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from pod_calls import finish, folder, ok, wait_for, weft_run  # noqa: E402
+from pod_calls import finish, folder, make_socket, make_socket_in, name, ok, wait_for, weft_run  # noqa: E402
 
 manifests = folder + "/m/"
 
@@ -108,6 +111,80 @@ ok("the table tells how long, by which Service and which node saw it",
    out.splitlines()[0].split() == ["LAST", "FOR", "PROTOCOL", "FROM", "TO", "BYTES", "BACK", "SERVICE", "SEEN", "BY", "STATE", "RULES"] and
    " ms " in out and "shop/catalogue:8000" in out and " node-" in out, out)
 
+# --- a link that gets slow ----------------------------------------------------------------------------
+supplier = "203.0.113.98"
+relay = subprocess.Popen([sys.executable, "test/run/tcp/relay.py", "/run/netns/weft-%s-outside" % name, "eth0", supplier, "2"],
+                         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+ok("a supplier outside", relay.stdout.readline() == "ready\n")
+desk = make_socket_in("/proc/%d/ns/net" % relay.pid, socket.AF_INET, socket.SOCK_STREAM)
+desk.bind((supplier, 8080))
+desk.listen()
+
+
+def answer():
+    while True:
+        try:
+            c = desk.accept()[0]
+        except OSError:
+            return
+        while c.recv(64):
+            c.sendall(b"yes")
+        c.close()
+
+
+threading.Thread(target=answer, daemon=True).start()
+
+
+def order(count):
+    """Connections of 8 questions and answers; returns their ports."""
+    ports = []
+    for _ in range(count):
+        c = make_socket("buyer", socket.AF_INET, socket.SOCK_STREAM)
+        c.settimeout(20)
+        c.connect((supplier, 8080))
+        ports.append(c.getsockname()[1])
+        for _ in range(8):
+            c.sendall(b"have you?")
+            c.recv(64)
+        c.close()
+    return sorted(ports)
+
+
+def link(milliseconds):
+    relay.stdin.write("%d\n" % milliseconds)
+    relay.stdin.flush()
+
+
+def ports_of(text, *more):
+    return sorted(f["from"]["port"] for f in flows("%s && %s && state == closed" % (text, theirs), *more))
+
+
+quiet = now()
+warm = order(1)[0]  # the first one finds its way
+theirs = "dst.ip == %s && src.port != %d" % (supplier, warm)
+before = order(3)
+ok("quick ones are there", wait_for(lambda: ports_of("src.pod == buyer", "--since", quiet) == before, 60), ports_of("src.pod == buyer"))
+slowed = now()
+link(150)
+slow = order(3)
+far_away = "tcp.rtt > 250ms"
+ok("while it lasts: the slow ones are found by tcp.rtt", wait_for(lambda: ports_of(far_away, "--since", slowed) == slow, 60), (slow, ports_of("src.pod == buyer")))
+link(2)
+healed = now()
+after = order(3)
+ok("it is quick again", wait_for(lambda: ports_of("tcp.rtt < 250ms", "--since", healed) == after, 60))
+ok("after it: by round-trip time and time, just those", ports_of(far_away, "--since", quiet) == slow == ports_of(far_away, "--since", slowed, "--until", healed))
+ok("it is the link beyond the node, not the pod's", ports_of("tcp.rtt.there > 250ms && tcp.rtt.back < 200ms", "--since", quiet) == slow)
+out, err = ask("flows", far_away + " && " + theirs, "--since", quiet, "--until", slowed)
+ok("the time before it: none was slow", "No flow matches" in out and "of that time" in err, out + err)
+ok("and calls that were quick are there", ports_of("src.pod == buyer && tcp.rtt < 250ms", "--since", quiet, "--until", slowed) == before)
+out, err = ask("flows", far_away + " && " + theirs, "-o", "wide", "--since", quiet)
+ok("the table tells the round trip", out.count("round trip 3") == 3 and "default/buyer" in out, out)
+relay.stdin.close()
+relay.kill()
+relay.wait()
+desk.close()
+
 # --- names, labels, what nobody has --------------------------------------------------------------------
 pages = {f["from"]["name"] for f in flows('src.pod.label["app"] == "page" && dst.port == 8000')}
 ok("by label: both pods of the page", len(pages) == 2, pages)
@@ -139,8 +216,15 @@ ok("the page is rolled", wait_for(lambda: len(replaced()) == 2, 60), replaced())
 fresh = replaced()
 ok("old pods are found by their names, with what they did then", all(flows("src.pod == shop/%s" % p) for p in old))
 ok("the workload has all of them", {f["from"]["name"] for f in flows("src.workload == page && dst.port == 8000")} >= old | fresh)
-rows = history("src.workload == page && dst.workload == catalogue", "--since", calm, "--by", "from,to,port")
-ok("history sums them as one", len(rows) == 1 and rows[0]["begun"] >= len(flows("src.workload == page && dst.workload == catalogue", "--since", calm)), rows)
+page_calls, rows = len(flows("src.workload == page && dst.workload == catalogue", "--since", calm)), []
+
+
+def summed():
+    rows[:] = history("src.workload == page && dst.workload == catalogue", "--since", calm, "--by", "from,to,port")
+    return len(rows) == 1 and rows[0]["begun"] >= page_calls
+
+
+ok("history sums them as one", wait_for(summed), (page_calls, rows))
 
 # --- an address that goes to another pod ---------------------------------------------------------------
 reader = manifests + "reader.yaml"
@@ -185,4 +269,36 @@ ok("an empty answer says both: that none matches, and who is unknown", "the filt
 ask("fault", "node/node-2", "--clear")
 ok("it is back, and tells again", wait_for(lambda: "node-2 told its flows" not in ask("flows")[1], 60))
 ok("BR20 its gap stays unknown in history", wait_for(lambda: "node-2 is unknown, not zero" in ask("history", "--since", "2m")[1]))
+
+# --- a node whose cable is out: the hub hears it, its peers do not --------------------------------------
+distant = json.loads(ask("get", "pod", "distant", "-o", "json")[0])["status"]["podIP"]
+
+
+def reaches():
+    c = make_socket("buyer", socket.AF_INET, socket.SOCK_STREAM)
+    c.settimeout(1.5)
+    try:
+        c.connect((distant, 8080))
+        return True
+    except OSError:
+        return False
+    finally:
+        c.close()
+
+
+across = "src.pod == default/buyer && dst.pod == default/distant"
+ok("a call across the cable", wait_for(reaches, 60) and wait_for(lambda: flows(across + " && handshake < 10s"), 60))
+ask("fault", "node/node-2", "--cut")
+ok("the cable is out", wait_for(lambda: not reaches(), 60))
+cut = now()
+ok("calls to its pods have no answer", not reaches() and not reaches())
+ok("while it lasts: they are found by node and state", wait_for(lambda: len(flows(across + " && dst.node == node-2 && state == unanswered", "--since", cut)) >= 2, 60),
+   flows(across, "--since", cut))
+ok("the other node saw none of them, and is not unknown: it still tells", not flows(across + " && seen.node == node-2", "--since", cut, "--every-node") and
+   not says_unknown("flows", "tcp"))
+ask("fault", "node/node-2", "--clear")
+ok("the cable is in again", wait_for(reaches, 60))
+joined = now()
+ok("after it: calls are answered", wait_for(lambda: reaches() and flows(across + " && handshake < 10s", "--since", joined), 60))
+ok("and those that were not are still found", len(flows(across + " && state == unanswered", "--since", cut, "--until", joined)) >= 2)
 finish()

@@ -2,7 +2,8 @@
 """
 A host behind a slow link: a network namespace of its own (this process's) with one address, joined to another namespace by
 two TUN devices between which packets are held for a while, each way. Usage: relay.py NS DEVICE ADDRESS MILLISECONDS; NS has
-DEVICE, answers there for ADDRESS and forwards to it. Prints a line when packets flow; ends with its parent.
+DEVICE, answers there for ADDRESS and forwards to it. Prints a line when packets flow; ends with its parent. Each line of its
+input is the milliseconds from then on.
 """
 import collections, ctypes, fcntl, os, select, signal, struct, subprocess, sys, time
 
@@ -42,10 +43,15 @@ def main():
     run(f"ip addr add {address}/32 dev slow0")
     run("ip route add default dev slow0")
     print("ready", flush=True)
-    held = collections.deque()  # when, to, packet: as the delay is one, the oldest goes first
+    held = collections.deque()  # when, to, packet: none overtakes another
+    inputs = [near, far, 0]
     while True:
         wait = max(0, held[0][0] - time.monotonic()) if held else None
-        ready = select.select([near, far], [], [], wait)[0]
+        ready = select.select(inputs, [], [], wait)[0]
+        if 0 in ready:
+            line = os.read(0, 64).split()
+            delay = int(line[-1]) / 1000 if line else delay
+            inputs = inputs if line else [near, far]
         for one, other in (near, far), (far, near):
             if one in ready:
                 held.append((time.monotonic() + delay, other, os.read(one, 65536)))

@@ -385,6 +385,33 @@ static enum sink_result send_batch(struct exporter *x)
 	}
 }
 
+/* Tells what goes on, between two batches of what ended. Nothing of it is the hub's: what is not handed on is
+ * told later. */
+static int tell_active(struct exporter *x)
+{
+	AUTO_JSON q = export_active_due(x->b.active) ? export_active_question(x->b.active) : NULL;
+	int r;
+
+	if (!q)
+		return 0;
+	json_object_set_new(q, "again", json_boolean(x->o->every_node));
+	if (x->o->n_args)
+		json_object_set_new(q, "filter", json_string(x->o->args[0]));
+	AUTO_JSON answer = account_ask_flows(x->cluster, q);
+
+	if (!answer)
+		return 0; /* told when it is asked for what ended */
+	x->form.room = sink_room(&x->sink);
+	x->s->written = x->s->in_write = 0;
+	r = add_all(x, answer);
+	if (!r && x->b.chunks.len && send_batch(x) == SINK_ENDED)
+		r = -EPIPE;
+	end_sequences(x->s);
+	if (!waiting(x->s) && !json_is_true(json_object_get(answer, "more")))
+		export_active_forget(x->b.active);
+	return r;
+}
+
 /* --- follow ---------------------------------------------------------------------------------------- */
 
 static int step(struct exporter *x)
@@ -404,6 +431,12 @@ static int step(struct exporter *x)
 			return 0;
 		r = !x->b.chunks.len;
 		commit(x->s);
+	}
+	if (x->s->phase == PHASE_IDLE) {
+		int told = tell_active(x);
+
+		if (told)
+			return told;
 	}
 	sink_tick(&x->sink);
 	breathe(x, false);
@@ -505,6 +538,10 @@ static bool read_form(const struct options_export *o, const struct export_target
 		cli_error("JSON goes to tcp://, unix:, file: and -", "--as json: datagrams carry IPFIX");
 		return false;
 	}
+	if (o->active && (!ipfix || !o->follow || o->state)) {
+		cli_error(NULL, "--active-timeout is for IPFIX with --follow, without --state");
+		return false;
+	}
 	if (!o->follow && (o->state || o->fresh)) {
 		cli_error(NULL, "--state and --new are for --follow");
 		return false;
@@ -534,11 +571,17 @@ int cmd_export(const struct options_export *o)
 	x.s = export_state_open(o->state, what_of(&x));
 	if (!x.s)
 		return EXIT_FAILED;
+	if (o->active && export_active_new(&x.b.active, (unsigned)o->active)) {
+		cli_error(NULL, "out of memory");
+		export_state_close(&x.s);
+		return EXIT_FAILED;
+	}
 	x.sink = (struct sink){.to = &x.to, .o = o, .form = &x.form, .s = x.s};
 	if (!sink_open(&x.sink))
 		r = o->follow ? follow(&x) : once(&x);
 	sink_close(&x.sink);
 	export_batch_clear(&x.b);
+	export_active_free(&x.b.active);
 	buf_fini(&x.b.bytes);
 	vec_free(&x.b.chunks);
 	export_state_close(&x.s);

@@ -84,8 +84,10 @@ struct export_chunk {
 	uint32_t domain, sequence;
 	uint64_t end; /* in the connection, once written */
 };
+struct export_active;
 struct export_filling;
 struct export_batch {
+	struct export_active *active;	 /* or NULL: connections are told at their end only */
 	struct export_filling *fillings; /* IPFIX: of each node */
 	struct buf bytes;
 	VEC(struct export_chunk) chunks;
@@ -102,6 +104,24 @@ int export_batch_add(struct export_batch *b, struct export_state *s, const struc
 /* Ends what is unfinished; the nodes' sequence_to are set. 0 or -ENOMEM. */
 int export_batch_end(struct export_batch *b);
 uint32_t export_domain(const char *node);
+
+/* --- connections that go on --- */
+
+enum { EXPORT_ACTIVE_TIMEOUT = 2 }; /* flowEndReason of RFC 5102 */
+/* Tells each connection that goes on about every so many seconds. 0 or -ENOMEM. */
+int export_active_new(struct export_active **out, unsigned seconds);
+void export_active_free(struct export_active **a);
+/* Whether it is time to ask the hub for the open ones. a may be NULL: never. */
+bool export_active_due(const struct export_active *a);
+/* What to ask it (owned; NULL: no memory). */
+json_t *export_active_question(struct export_active *a);
+/* Of a record, what no earlier record of its connection had, with the end reason of one that goes on. false:
+ * there is nothing to tell now. */
+bool export_active_take(struct export_active *a, uint32_t domain, bool ended, struct ipfix_record *r);
+/* A connection that is closed but not over: it is told at its end. */
+void export_active_keep(struct export_active *a, uint32_t domain, uint64_t id);
+/* Lets go what was not seen for ten minutes: its end made room in the hub, or went with one. */
+void export_active_forget(struct export_active *a);
 
 /* --- sinks --- */
 

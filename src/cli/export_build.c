@@ -223,7 +223,7 @@ static int add_record(struct export_batch *b, struct export_filling *f, const st
 
 	if (!res && !f->m.both_ways && r->packets[1])
 		res = add_way(b, f, &back);
-	f->done += !res;
+	f->done += !res && r->end_reason != EXPORT_ACTIVE_TIMEOUT; /* it is the hub's that ended */
 	return res;
 }
 
@@ -248,6 +248,22 @@ static int add_line(struct export_batch *b, const json_t *flow)
 	return b->bytes.failed ? -ENOMEM : 0;
 }
 
+/* Whether it is told now; of one that goes on r becomes what came since the last time. One that is closed,
+ * but not over, is told at its end. */
+static bool is_told(const struct export_batch *b, const struct export_filling *f, const json_t *flow,
+		    struct ipfix_record *r)
+{
+	bool ended = json_is_true(json_object_get(flow, "ended"));
+	const char *state = text_of(flow, "state");
+
+	if (!b->active || strcmp(text_of(flow, "record"), "flow") != 0)
+		return true;
+	if (ended || !strcmp(state, "open") || !strcmp(state, "unanswered"))
+		return export_active_take(b->active, f->m.domain, ended, r);
+	export_active_keep(b->active, f->m.domain, r->id);
+	return false;
+}
+
 int export_batch_add(struct export_batch *b, struct export_state *s, const struct export_form *form,
 		     const json_t *flow)
 {
@@ -262,7 +278,7 @@ int export_batch_add(struct export_batch *b, struct export_state *s, const struc
 		return 0; /* its flow counts its packets */
 	f = filling_of(b, s, form, text_of(flow, "seenBy"));
 	res = f ? read_record(flow, &r, names) : -ENOMEM;
-	if (!res)
+	if (!res && is_told(b, f, flow, &r))
 		res = add_record(b, f, &r);
 	for (unsigned i = 0; i < IPFIX_NAMES; i++)
 		buf_fini(&names[i]);

@@ -5,30 +5,14 @@
 cd "$(dirname "$0")/../.." || exit 1
 test=export
 . test/run/cluster_lib
+. test/run/manifest_lib
 command -v nfcapd >/dev/null && command -v nfdump >/dev/null || skip "no nfcapd here (Debian's package nfdump)"
-cat >"$dir/all.yaml" <<Y
-apiVersion: v1
-kind: Pod
-metadata: {name: web, labels: {app: web}}
-spec:
-  nodeName: node-1
-  containers: [{name: c, image: web, ports: [{containerPort: 80}], readinessProbe: {tcpSocket: {port: 80}}}]
----
-apiVersion: v1
-kind: Pod
-metadata: {name: caller}
-spec: {nodeName: node-2, containers: [{name: c, image: web}]}
----
-apiVersion: v1
-kind: Pod
-metadata: {name: shut, labels: {app: shut}}
-spec: {nodeName: node-1, containers: [{name: c, image: web}]}
----
-apiVersion: networking.k8s.io/v1
-kind: NetworkPolicy
-metadata: {name: shut}
-spec: {podSelector: {matchLabels: {app: shut}}, policyTypes: [Ingress]}
-Y
+{
+	pod web node-1 80 ready
+	pod caller node-2
+	pod shut node-1
+	shut shut
+} >"$dir/all.yaml"
 "$weft" up "$dir" --name $name -d >"$dir/up" 2>&1
 ok "the cluster comes up" $?
 python3 test/run/export/play.py "$weft" $name "$n" "$dir" || failures=1

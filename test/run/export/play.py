@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Called by export.sh: WEFT NAME CHECKS-SO-FAR FOLDER. Sends datagrams, exports their records, asks nfdump.
-import json, os, socket, subprocess, sys
+import json, os, socket, subprocess, sys, time
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from pod_calls import weft_run, finish, folder, make_socket, ok, wait_for, weft  # noqa: E402
+from pod_calls import weft_run, finish, folder, make_socket, name as weft_name, ok, wait_for, weft  # noqa: E402
 
 run = weft_run
 
@@ -95,4 +95,86 @@ ok("nfdump has the same records, packets and bytes for each receiver and port", 
    (said, len(lines), [(k, got.get(k), before.get(k)) for k in set(got) | set(before) if got.get(k) != before.get(k)][:8]))
 ok("all of them UDP", {x[4] for x in lines} == {"17"}, {x[4] for x in lines})
 ok("the collector misses no sequence number", "Sequence Errors: 0" in said or "sequence failures: 0" in said.lower(), said)
+
+# --- a connection that goes on is told while it does ----------------------------------------------------
+for words in (["--to", "file:%s/x" % folder, "--follow"], ["--to", "127.0.0.1:9"], ["--to", "127.0.0.1:9", "--follow", "--state", folder + "/s"]):
+    p = run("export", "--active-timeout", "2", *words)
+    ok("--active-timeout is refused with " + " ".join(w for w in words if w.startswith("--")), p.returncode == 2 and "--active-timeout" in p.stderr, p.stderr)
+ONGOING = "record == flow && tcp && dst.port == 4001"
+os.mkdir(folder + "/active")
+free = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+free.bind(("127.0.0.1", 0))
+port = free.getsockname()[1]
+free.close()
+log = open(folder + "/active.log", "w")
+nfcapd = subprocess.Popen(["nfcapd", "-b", "127.0.0.1", "-p", str(port), "-w", folder + "/active", "-t", "3600"], stdout=log, stderr=log)
+wait_for(listens)
+said = open(folder + "/exporter.log", "w")
+exporter = subprocess.Popen([weft, "export", "--follow", "--active-timeout", "2", "--to", "127.0.0.1:%d" % port, ONGOING, "--name", weft_name], stdout=said, stderr=said)
+address = [a for a in web if ":" not in a][0]
+listener = make_socket("web", socket.AF_INET, socket.SOCK_STREAM)
+listener.bind((address, 4001))
+listener.listen()
+brief = make_socket("caller", socket.AF_INET, socket.SOCK_STREAM)
+brief.connect((address, 4001))
+listener.accept()[0].close()
+brief.close()
+out = make_socket("caller", socket.AF_INET, socket.SOCK_STREAM)
+out.connect((address, 4001))
+into = listener.accept()[0]
+
+
+def sent():
+    text = subprocess.run(["curl", "-s", "--unix-socket", "/run/weft/%s/hub.sock" % weft_name, "http://x/metrics"], capture_output=True, text=True).stdout
+    return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith("weft_exporter_records_total{") and ":%d" % port in line)
+
+
+begun = time.monotonic()
+turns = 0
+while time.monotonic() - begun < 9 or sent() < 6:
+    out.sendall(b"x" * 1000)
+    into.recv(65536)
+    into.sendall(b"y" * 300)
+    out.recv(65536)
+    turns += 1
+    time.sleep(0.05)
+    if time.monotonic() - begun > 40:
+        break
+early = sent()
+ok("while it goes on it is told: %d records in %d s" % (early, time.monotonic() - begun), early >= 6)
+for c in (out, into):
+    c.close()
+
+
+def over():
+    found = [json.loads(x) for x in run("flows", ONGOING + " && ended", "-o", "json").stdout.splitlines()]
+    return found if len(found) == 2 else None
+
+
+ended = wait_for(over, 90)
+ok("both connections end", ended)
+wait_for(lambda: sent() >= early + 4)
+exporter.terminate()
+exporter.wait(30)
+said.close()
+wait_for(lambda: any(":%04X " % port in x and x.split()[4].endswith(":00000000") for x in open("/proc/net/udp")))
+nfcapd.terminate()
+nfcapd.wait(30)
+log.close()
+lines = []
+for f in os.listdir(folder + "/active"):
+    if f.startswith("nfcapd"):
+        r = subprocess.run(["nfdump", "-r", folder + "/active/" + f, "-q", "-N", "-6", "-o", "fmt:%sp %dp %pkt %byt"], capture_output=True, text=True)
+        lines += [[int(w) for w in x.split()] for x in r.stdout.splitlines() if len(x.split()) == 4]
+for f in ended or []:
+    there = [x for x in lines if x[0] == f["from"]["port"]]
+    back = [x for x in lines if x[1] == f["from"]["port"]]
+    ok("nfdump's sums over %d records are those of weft flows, each way: %d and %d packets" % (len(there) + len(back), f["packets"]["there"], f["packets"]["back"]),
+       [sum(x[2] for x in w) for w in (there, back)] == [f["packets"]["there"], f["packets"]["back"]] and
+       [sum(x[3] for x in w) for w in (there, back)] == [f["bytes"]["there"], f["bytes"]["back"]], (f, there, back, open(folder + "/exporter.log").read()))
+    long = f["packets"]["there"] > turns
+    ok("the one that went on has many records, none with everything" if long else "the short one has one record each way, as ever",
+       len(there) >= 4 and max(x[2] for x in there) < f["packets"]["there"] / 2 if long else len(there) == len(back) == 1, (there, back))
+said = open(folder + "/active.log").read()
+ok("the collector misses no sequence number of these either", "Sequence Errors: 0" in said or "sequence failures: 0" in said.lower(), said)
 finish()

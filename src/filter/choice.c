@@ -138,7 +138,7 @@ static int add_test(struct filter_choice *c, const struct node *n, uint32_t filt
 {
 	bool both = filter_fields[n->field].sided && n->side == SIDE_EITHER;
 
-	for (int i = 0; i <= both; i++) {
+	for (int i = 0; i < (both ? 2 : 1); i++) {
 		struct table *t = table_of(c, n, both ? (i ? SIDE_DST : SIDE_SRC) : n->side);
 
 		if (!t)

@@ -212,7 +212,7 @@ static void a_clock_that_jumps_loses_nothing(void **state)
 		bool last = i >= 596;
 		int c = i % 4;
 
-		mono = 1000 * NS + (uint64_t)i * NS / 10; /* this one does not jump */
+		mono = (uint64_t)(1000 * NS + i * NS / 10); /* this one does not jump */
 		bytes[c] += 100;
 		r = flow((uint64_t)c + 1, T0 * NS, at, bytes[c], last);
 		n = rollup_report(rollup, STR("node-1"), &rep, mono);

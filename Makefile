@@ -6,13 +6,14 @@ BUILD   ?= build
 PREFIX  ?= /usr/local
 DESTDIR ?=
 
-.PHONY: help all setup demo test soak load prove bench fuzz install uninstall clean format gen
+.PHONY: help all setup demo test soak load broker prove bench fuzz install uninstall clean format gen
 
 help:
 	@echo "make demo       set up, build, start the example, show who reaches whom, clean up"
 	@echo "make test       set up, build, run every test (ONLY='unit golden' for some groups)"
 	@echo "make soak       kill agents, pods and nodes of the shop under load (MINUTES=10, SEED=1)"
 	@echo "make load       new flows beside the shop for long; the generator's count = the records (MINUTES=10, RATE=10000)"
+	@echo "make broker     the shop with one map file, four kinds of tools, under load for long (MINUTES=10, RATE=300)"
 	@echo "make prove      random clusters and packets before reference, engine and kernel, for long (10,000 x 1,000)"
 	@echo "make filters    a million random frames before kernel, user space and reference, for each set of filters (FRAMES=1000000)"
 	@echo "make all        build into $(BUILD)/"
@@ -47,6 +48,11 @@ load:
 	@tools/setup test
 	@tools/build release $(BUILD)
 	@SECONDS_LONG=$$(($(or $(MINUTES),10) * 60)) RATE=$(or $(RATE),10000) test/run/load.sh $(CURDIR)/$(BUILD)/src/cli/weft
+
+broker:
+	@tools/setup test
+	@tools/build release $(BUILD)
+	@SECONDS_LONG=$$(($(or $(MINUTES),10) * 60)) RATE=$(or $(RATE),300) test/run/broker_shop.sh $(CURDIR)/$(BUILD)/src/cli/weft
 
 prove:
 	@tools/setup test

@@ -26,6 +26,8 @@ static int tag(struct work *w)
 	return 0;
 }
 
+enum { UDP_SUM = 6 }; /* where UDP's header has its checksum */
+
 /* As the kernel tells it: the sum from `csum_start` to the end, in which the pseudo-header's already stands.
  */
 int finish_told(struct work *w)
@@ -42,7 +44,8 @@ int finish_told(struct work *w)
 	if (!p)
 		return -ENOMEM;
 	sum = (uint16_t)~sum_fold(sum_add(0, p + w->k.csum_start, w->k.caplen - w->k.csum_start));
-	sum = sum ? sum : 0xffff;
+	if (!sum && w->k.csum_offset == UDP_SUM) /* there 0 means that there is none; elsewhere it is right (RFC 1624) */
+		sum = 0xffff;
 	memcpy(p + at, &sum, 2);
 	w->k.flags &= ~(uint32_t)PACKET_UNFINISHED;
 	count(w, CHAIN_CHECKSUM_FINISHED);

@@ -277,6 +277,23 @@ static void unfinished(void **state)
 			all_right(&o.k[0]);
 		drop_outs(&o);
 	}
+	/* A sum of 0 stands as 0 in TCP (RFC 1624): only in UDP it would mean that there is none. */
+	plain(&a, 51, 9);
+	all_right(&(struct chain_packet){.p = a.p, .caplen = a.n, .len = a.n, .link = CHAIN_LINK_ETHERNET});
+	{
+		unsigned rest = at16(a.p + 50) + at16(a.p + 48); /* the window takes up what the sum has */
+
+		be16(a.p + 48, rest > 0xffff ? rest - 0xffff : rest);
+	}
+	unfinish(a.p + 50, a.p + 26, 8, 6, 71);
+	k = captured(&a);
+	k.flags = PACKET_UNFINISHED;
+	k.csum_start = 34;
+	k.csum_offset = 16;
+	o = once(&guess, &k, n);
+	assert_int_equal(at16(o.k[0].p + 50), 0);
+	all_right(&o.k[0]);
+	drop_outs(&o);
 	/* Not all there: it stays, and is counted. */
 	plain(&a, 51, 9);
 	k = captured(&a);

@@ -390,7 +390,7 @@ static int drain(struct capture *c)
 /* Until something says that it is enough; then what the nodes still have to say of it. */
 static int read_packets(struct capture *c)
 {
-	uint64_t began = clock_ms(), end = 0, seconds = (uint64_t)c->o->seconds;
+	uint64_t began = clock_ms(), end = 0, bytes = 0, seconds = (uint64_t)c->o->seconds;
 	bool open = false;
 
 	while (!end || clock_ms() < end) {
@@ -412,6 +412,10 @@ static int read_packets(struct capture *c)
 			capture_streams_last(&c->streams);
 			delete_capture(c);
 		}
+		/* What is on its way is read, however long that takes. */
+		if (end && c->streams.bytes != bytes && !c->show.full)
+			end = clock_ms() + END_MS;
+		bytes = c->streams.bytes;
 		if (!capture_streams_live(&c->streams))
 			break;
 	}

@@ -63,7 +63,8 @@ struct capture_streams {
 	unsigned n;
 	void *multi;
 	struct pcapng_merge *merge;
-	bool failed; /* out of memory */
+	bool failed;	/* out of memory */
+	uint64_t bytes; /* that came */
 };
 /* One for each of the nodes (copied). 0 or -1 (told). */
 int capture_streams_open(struct capture_streams *s, const char *const *nodes, unsigned n, uint64_t delay_ns);

@@ -81,6 +81,7 @@ static size_t take(char *p, size_t size, size_t n, void *ctx)
 	}
 	if (!s->began && !s->clock_known)
 		ask_clock(s);
+	s->of->bytes += size * n;
 	s->breaks += s->began && s->ended;
 	s->began = true;
 	s->ended = false;

@@ -43,8 +43,11 @@ static void sink_key(struct buf *key, const struct port_wants *w)
 
 	addr_print(&w->source, source);
 	addr_print(&d->collector, collector);
+	/* Each Capture is a port of one tool: another one that comes or goes is none of its business. */
+	bool only_port = w->only_port && d->way != BROKER_TO_STREAM;
+
 	buf_printf(key, STR_FMT "/" STR_FMT " %d %d outlet %u from %s", STR_ARG(w->port->tool),
-		   STR_ARG(w->port->port), (int)d->way, w->only_port, w->outlet, source);
+		   STR_ARG(w->port->port), (int)d->way, only_port, w->outlet, source);
 	buf_printf(key, " path " STR_FMT " %llu %u %u ring %llu", STR_ARG(d->path),
 		   (unsigned long long)d->rotate_bytes, d->rotate_seconds, d->rotate_count,
 		   (unsigned long long)d->ring_bytes);

@@ -160,7 +160,7 @@ static void packet_options(struct pcapng_reader *r, struct str rest, struct pcap
 		} else if (code == PACKET_ID && v.n == 8) {
 			out->has_id = true;
 			out->id = get64(r, v.p);
-		} else if (code == OPTION_COMMENT && out->comments_n < PCAPNG_COMMENTS_MAX) {
+		} else if (code == OPTION_COMMENT && v.n && out->comments_n < PCAPNG_COMMENTS_MAX) {
 			r->comments[out->comments_n++] = v;
 		}
 	}

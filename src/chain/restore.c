@@ -26,7 +26,8 @@ static int tag(struct work *w)
 	return 0;
 }
 
-enum { UDP_SUM = 6 }; /* where UDP's header has its checksum */
+/* Where UDP's header has its checksum: 0 there means that there is none; elsewhere it is right (RFC 1624). */
+enum { UDP_SUM = 6 };
 
 /* As the kernel tells it: the sum from `csum_start` to the end, in which the pseudo-header's already stands.
  */
@@ -44,7 +45,7 @@ int finish_told(struct work *w)
 	if (!p)
 		return -ENOMEM;
 	sum = (uint16_t)~sum_fold(sum_add(0, p + w->k.csum_start, w->k.caplen - w->k.csum_start));
-	if (!sum && w->k.csum_offset == UDP_SUM) /* there 0 means that there is none; elsewhere it is right (RFC 1624) */
+	if (!sum && w->k.csum_offset == UDP_SUM)
 		sum = 0xffff;
 	memcpy(p + at, &sum, 2);
 	w->k.flags &= ~(uint32_t)PACKET_UNFINISHED;

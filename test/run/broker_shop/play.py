@@ -9,8 +9,8 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(os.path.dirname(HERE), "load"), os.path.dirname(HERE)]
-from generate import cost, counted, end, ips, programs, run, server  # noqa: E402
-from pod_calls import finish, folder, make_socket, name, ok, wait_for, weft_run  # noqa: E402
+from generate import cost, counted, end, ips, run, server  # noqa: E402
+from pod_calls import finish, folder, make_socket, name, ok, programs, wait_for, weft_run  # noqa: E402
 import socket  # noqa: E402
 
 RATE, SECONDS = int(os.environ["RATE"]), int(os.environ["SECONDS_LONG"])

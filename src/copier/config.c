@@ -342,13 +342,17 @@ int config_apply(struct copier *c, struct str json, struct buf *why)
 {
 	json_error_t error;
 	AUTO(json_decrefp) json_t *config = json_loadb(json.p, json.n, 0, &error);
+	char node[sizeof(c->host.node)];
 	int r;
 
 	if (!config) {
 		buf_printf(why, "line %d: %s", error.line, error.text);
 		return -EINVAL;
 	}
+	memcpy(node, c->host.node, sizeof(node));
 	r = apply(c, config, why);
+	if (r)
+		memcpy(c->host.node, node, sizeof(node));
 	if (r && !why->n)
 		buf_addz(why, strerror(-r));
 	return r;

@@ -7,7 +7,7 @@
 
 #include "base/own.h"
 
-enum { HEAD_MAX = 8192, CLIENTS_MAX = 64, REQUEST_MS = 5000 };
+enum { HEAD_MAX = 8192, LIMIT_MS = 5000 };
 
 struct client {
 	struct client *next, **prev;
@@ -17,6 +17,7 @@ struct client {
 	unsigned handles;
 	int fd;
 	bool answered, ending;
+	bool streams; /* it is one of the http's streams */
 	struct buf in, out;
 	size_t sent;
 	struct http_body *stream;
@@ -29,7 +30,7 @@ struct http {
 	http_answer *answer;
 	void *ctx;
 	struct client *clients;
-	unsigned n;
+	unsigned n, streams;
 };
 
 static void on_closed(uv_handle_t *h)
@@ -53,6 +54,7 @@ static void client_end(struct client *c)
 	if (c->next)
 		c->next->prev = c->prev;
 	c->http->n--;
+	c->http->streams -= c->streams;
 	if (c->stream) {
 		struct http_body *b = TAKE(c->stream);
 
@@ -101,6 +103,7 @@ static void pull(struct client *c)
 }
 
 static void on_event(uv_poll_t *poll, int status, int events);
+static void on_limit(uv_timer_t *t);
 
 /* Sends what the client takes; false: the client has ended. */
 static bool push(struct client *c)
@@ -143,8 +146,26 @@ void http_wake(struct http_body *b)
 		push(c);
 }
 
+/* One stream more than there may be is refused, so that readers that keep theirs leave room for questions. */
+static void admit(struct client *c, struct http_reply *r)
+{
+	if (!r->stream)
+		return;
+	if (c->http->streams < HTTP_STREAMS_MAX) {
+		c->http->streams++;
+		c->streams = true;
+		return;
+	}
+	struct http_body *b = TAKE(r->stream);
+
+	b->close(b);
+	r->status = 503;
+	r->type = NULL;
+}
+
 static void begin(struct client *c, struct http_reply *r)
 {
+	admit(c, r);
 	if (!r->stream && r->status != 200 && !r->body.n)
 		buf_printf(&r->body, "{\"error\":\"%s\"}\n", reason(r->status));
 	buf_printf(&c->out, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nConnection: close\r\n", r->status,
@@ -159,23 +180,32 @@ static void begin(struct client *c, struct http_reply *r)
 	}
 	buf_fini(&r->body);
 	c->answered = true;
-	uv_timer_stop(&c->limit);
+	if (c->stream) /* it is as slow as its reader; what is whole is taken in time */
+		uv_timer_stop(&c->limit);
+	else
+		uv_timer_start(&c->limit, on_limit, LIMIT_MS, 0);
 	push(c);
+}
+
+int http_parse(struct str head, struct str *path, struct str *query)
+{
+	struct str line = str_cut(&head, '\n'), method = str_cut(&line, ' '), target = str_cut(&line, ' ');
+
+	*path = str_cut(&target, '?');
+	*query = target;
+	if (!path->n || path->p[0] != '/' || !str_starts(str_trim(line), STR("HTTP/1.")))
+		return 400;
+	return str_eqz(method, "GET") ? 0 : 405;
 }
 
 static void answer(struct client *c)
 {
-	struct str line = buf_str(&c->in), method, path, query;
 	struct http_reply r = {.status = 404};
+	struct str path, query;
+	int wrong = http_parse(buf_str(&c->in), &path, &query);
 
-	line = str_cut(&line, '\n');
-	method = str_cut(&line, ' ');
-	query = str_cut(&line, ' ');
-	path = str_cut(&query, '?');
-	if (!path.n || path.p[0] != '/' || !str_starts(str_trim(line), STR("HTTP/1.")))
-		r.status = 400;
-	else if (!str_eqz(method, "GET"))
-		r.status = 405;
+	if (wrong)
+		r.status = wrong;
 	else
 		c->http->answer(c->http->ctx, path, query, &r);
 	begin(c, &r);
@@ -228,7 +258,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 	(void)events;
 	if (fd < 0)
 		return;
-	c = h->n < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	c = h->n < HTTP_CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
 	if (!c || uv_poll_init(h->loop, &c->poll, fd)) {
 		close(fd);
 		free(c);
@@ -245,7 +275,7 @@ static void on_connection(uv_poll_t *poll, int status, int events)
 		c->next->prev = &c->next;
 	h->clients = c;
 	h->n++;
-	uv_timer_start(&c->limit, on_limit, REQUEST_MS, 0);
+	uv_timer_start(&c->limit, on_limit, LIMIT_MS, 0);
 	uv_poll_start(&c->poll, UV_READABLE, on_event);
 }
 

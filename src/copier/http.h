@@ -32,9 +32,17 @@ struct http_reply {
 /* `path` and `query` as they came; the answer's type is JSON where it says none. */
 typedef void http_answer(void *ctx, struct str path, struct str query, struct http_reply *out);
 
+enum {
+	HTTP_CLIENTS_MAX = 64, /* one more is hung up on */
+	HTTP_STREAMS_MAX = 48, /* one more is answered 503 */
+};
+
 struct http;
 /* Serves on a listening socket, which it owns from now on. 0 or -errno. */
 int http_new(struct http **out, uv_loop_t *loop, int fd, http_answer *answer, void *ctx);
+/* The first line of a request's head: 0, its path (which begins with "/") and query (behind "?", or empty),
+ * which point into the head; else the status that refuses it, 400 or 405. */
+int http_parse(struct str head, struct str *path, struct str *query);
 /* A value of a query "a=1&b=2", empty when it is not there; %XX is not read. */
 struct str http_query(struct str query, const char *key);
 /* Ends all connections. */

@@ -60,7 +60,7 @@ static int take_form(struct reader *r, struct tap_form *f, uint32_t judge, uint3
 	int err = take(r, &h, sizeof(h));
 	bool steps = h.kind == FORM_STEPS;
 	size_t size = steps ? sizeof(struct filter_step) : sizeof(struct filter_classic);
-	void *items;
+	void *items = NULL;
 
 	if (err)
 		return err;

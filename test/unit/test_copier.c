@@ -207,6 +207,7 @@ static void test_broken(void **state)
 		AUTO_BUF bad = {0};
 		AUTO_BUF why = {0};
 		const struct epoch *before = c.epochs[0];
+		char node[sizeof(c.host.node)];
 		uint32_t at = roll((uint32_t)good.n), len = 1 + roll(8);
 
 		buf_adds(&bad, buf_str(&good));
@@ -215,6 +216,7 @@ static void test_broken(void **state)
 		else
 			for (uint32_t i = at; i < at + len && i < bad.n; i++)
 				bad.p[i] = n % 3 == 1 ? (char)roll(256) : "0\"[]{},:-9"[(int)roll(10)];
+		memcpy(node, c.host.node, sizeof(node));
 		int r = config_apply(&c, buf_str(&bad), &why);
 		if (r && r != -EINVAL)
 			print_message("%d: %s\n%s\n", r, why.p, bad.p);
@@ -222,6 +224,7 @@ static void test_broken(void **state)
 		if (r) {
 			assert_true(why.n > 0);
 			assert_ptr_equal(c.epochs[0], before); /* nothing has changed */
+			assert_string_equal(c.host.node, node);
 			refused++;
 		}
 		if (n % 50 == 0)

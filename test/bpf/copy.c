@@ -442,14 +442,19 @@ static void direct(void)
 }
 
 /* As weft-copier sends to a tool: an 802.1ad tag names the outlet. */
+static size_t tag_outlet(uint8_t *tagged, uint32_t outlet, const uint8_t *frame, size_t n)
+{
+	memcpy(tagged, frame, 12);
+	memcpy(tagged + 12, (uint8_t[]){0x88, 0xa8, (uint8_t)(outlet >> 8), (uint8_t)outlet}, 4);
+	memcpy(tagged + 16, frame + 12, n - 12);
+	return n + 4;
+}
+
 static int send_back(uint32_t outlet, const uint8_t *frame, size_t n)
 {
 	uint8_t tagged[PACKET_MAX + 4];
 
-	memcpy(tagged, frame, 12);
-	memcpy(tagged + 12, (uint8_t[]){0x88, 0xa8, (uint8_t)(outlet >> 8), (uint8_t)outlet}, 4);
-	memcpy(tagged + 16, frame + 12, n - 12);
-	return !frame_send(at_copy1, tagged, n + 4);
+	return !frame_send(at_copy1, tagged, tag_outlet(tagged, outlet, frame, n));
 }
 
 static void back(void)
@@ -660,6 +665,25 @@ static void marked(void)
 	close(fd);
 }
 
+/* What names an outlet when weft-copier says it, names nothing in a pod's frame. */
+static void forged(void)
+{
+	uint8_t frame[PACKET_MAX], tagged[PACKET_MAX + 4];
+	size_t n = other(frame, 100, "");
+	int good;
+
+	begin(BIT_OTHER);
+	outlet_put(TOOL, copies_index(&lab, "tool0"), OUTLET_INTERFACE);
+	good = !frame_send(at_a, tagged, tag_outlet(tagged, TOOL, frame, n));
+	good &= copy_next(&got) && same("mark", got.mark, mark(POINT_A, TAP_MARK_OUT, 0)) &
+				       same("TPID", got.tpid, 0x88a8) & same("tag", got.tci, TOOL);
+	/* what weft-copier sends after it is the first that the tool gets, and that is counted */
+	good &= send_back(TOOL, frame, n) && gets("the tool", at_tool, OTHER, frame, n, 0);
+	good &= BECOMES("sent", outlet_now(TOOL).sent, 1) & same("failed", outlet_now(0).failed, 0);
+	result(good & quiet(), "a pod's frame with the tag of an outlet %s",
+	       "is copied, and goes to no tool");
+}
+
 /* A tap stands before its pod's interface is there. */
 static void first_packet(void)
 {
@@ -734,6 +758,7 @@ int main(void)
 		back();
 		stray();
 		marked();
+		forged();
 		first_packet();
 		printf("1..%d\n", number);
 	}

@@ -208,8 +208,14 @@ static int run_sealed(struct broker_run *run, const struct options_broker *o)
 static int run_captures(const struct broker *b, const struct options_broker *o)
 {
 	AUTO(broker_run_fini) struct broker_run run = {.b = b};
-	int r = bind_all(&run, &o->pcap);
+	int r;
 
+	if (o->tunnel_source && addr_parse(str_of(o->tunnel_source), &run.tunnel_source)) {
+		cli_error("for example --tunnel-source 192.0.2.1", "--tunnel-source: \"%s\" is no address",
+			  o->tunnel_source);
+		return EXIT_USAGE;
+	}
+	r = bind_all(&run, &o->pcap);
 	if (!r)
 		r = check_captures(&run);
 	return r ? r : run_sealed(&run, o);
@@ -227,6 +233,11 @@ int cmd_broker(const struct options_broker *o)
 	if (o->pcap.n && !o->out) {
 		cli_error("weft broker FILE --pcap IN.pcap --out DIR",
 			  "captures (--pcap) need a folder for the tools' files (--out)");
+		return EXIT_USAGE;
+	}
+	if (o->tunnel_source && !o->pcap.n) {
+		cli_error(NULL,
+			  "--tunnel-source is for captures (--pcap): live, the route to the tool says it");
 		return EXIT_USAGE;
 	}
 	r = compile(&b, o);

@@ -31,11 +31,24 @@ struct broker_link { /* an interface block of a file */
 	uint32_t input, link, number;
 };
 
+/* A ring's newest packets. broker_ring_add(): 0, -ENOMEM, or -EMSGSIZE (larger than the whole ring).
+ * broker_ring_write() empties it into the file: 0 or the file's first -errno. */
+struct ring_packet;
+struct broker_ring {
+	uint64_t size; /* bytes of memory; at least 1 MiB are used */
+	uint64_t used, overwritten;
+	struct ring_packet *first, *last;
+};
+int broker_ring_add(struct broker_ring *r, const struct pcapng_packet *p);
+int broker_ring_write(struct broker_ring *r, struct pcapng_file *f);
+void broker_ring_fini(struct broker_ring *r);
+
 struct broker_tool { /* a tool port */
 	bool used;
 	char *path; /* NULL: its tool discards */
 	struct chain *chain;
 	struct pcapng_file *file;
+	struct broker_ring ring; /* size 0: it is none */
 	struct pcapng_totals totals;
 	VEC(struct broker_link) links;
 	uint64_t due, due_bytes;
@@ -55,6 +68,7 @@ struct broker_run {
 	uint64_t *map_packets, *map_bytes;
 	uint64_t down; /* due to a group of which nobody is up */
 	uint64_t packets;
+	struct addr tunnel_source; /* of tunnels of its family; zero: a documentation address */
 	bool progress, interrupted;
 };
 

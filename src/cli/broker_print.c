@@ -47,7 +47,7 @@ static struct sums sums_of(const struct broker_tool *t)
 	lose(&s, "mtu", t->mtu);
 	if (t->path)
 		lose(&s, no_room(t->error) ? "disk" : "write", t->totals.lost + t->refused);
-	s.sent = t->path ? t->totals.packets : t->handed;
+	s.sent = t->path ? t->totals.packets + t->ring.overwritten : t->handed;
 	s.match = t->due + s.added == s.sent + s.lost;
 	return s;
 }
@@ -180,6 +180,8 @@ static json_t *tool_json(const struct broker_port *p, const struct broker_tool *
 		if (chain_counter_kind((enum chain_counter)i) == CHAIN_KIND_NOTE && chain_counts(t->chain)[i])
 			json_object_set_new(notes, chain_counter_name((enum chain_counter)i),
 					    number(chain_counts(t->chain)[i]));
+	if (t->ring.size)
+		json_object_set_new(notes, "overwritten", number(t->ring.overwritten));
 	json_object_set_new(o, "lost", losses);
 	json_object_set_new(o, "notes", notes);
 	if (t->path)
@@ -281,7 +283,10 @@ static void print_tools(const struct broker_run *run)
 		table_cellf(&t, "%" PRIu64, s.added);
 		table_cellf(&t, "%" PRIu64, s.sent);
 		table_cell(&t, lost.n ? lost.p : "0");
-		table_cell(&t, tool->path ? tool->path : "discarded");
+		if (tool->ring.overwritten)
+			table_cellf(&t, "%s (the newest %" PRIu64 ")", tool->path, tool->totals.packets);
+		else
+			table_cell(&t, tool->path ? tool->path : "discarded");
 	}
 	table_print(&t);
 }

@@ -54,10 +54,34 @@ static bool is_input(const struct broker_run *run, const char *path)
 	return false;
 }
 
+static bool is_tunnel(const struct broker_port *p)
+{
+	return p->to.encap.kind != CHAIN_ENCAP_NONE;
+}
+
+/* A tunnel's headers are those that a node would write, but for what only a node knows: its own address and
+ * the way's MTU. */
+static void tunnel_chain(struct chain_config *out, const struct broker_run *run, const struct broker_port *p)
+{
+	bool is4 = addr_is4(&p->to.encap.dst);
+
+	*out = p->chain;
+	if (!is_tunnel(p))
+		return;
+	out->encap = p->to.encap;
+	out->encap.mtu = p->mtu;
+	out->encap.src = run->tunnel_source;
+	if (addr_is_zero(&out->encap.src) || addr_is4(&out->encap.src) != is4)
+		addr_parse(is4 ? STR("192.0.2.1") : STR("2001:db8::1"), &out->encap.src);
+	memcpy(out->encap.src_mac, (const uint8_t[]){2, 0, 0, 0, 0, 1}, 6);
+	memcpy(out->encap.dst_mac, (const uint8_t[]){2, 0, 0, 0, 0, 2}, 6);
+}
+
 static int open_tool(struct broker_run *run, uint32_t port, const char *folder, size_t buffer)
 {
 	const struct broker_port *p = &run->b->ports[port];
 	struct broker_tool *t = &run->tools[port];
+	struct chain_config config;
 	AUTO_BUF about = {0};
 	AUTO_BUF why = {0};
 	int r;
@@ -65,7 +89,9 @@ static int open_tool(struct broker_run *run, uint32_t port, const char *folder, 
 	t->used = true;
 	t->due_of = calloc((size_t)run->inputs_n + 1, sizeof(*t->due_of));
 	t->sent_of = calloc((size_t)run->inputs_n + 1, sizeof(*t->sent_of));
-	r = t->due_of && t->sent_of ? chain_new(&t->chain, &p->chain, &why) : -ENOMEM;
+	t->ring.size = p->discard ? 0 : p->to.ring_bytes;
+	tunnel_chain(&config, run, p);
+	r = t->due_of && t->sent_of ? chain_new(&t->chain, &config, &why) : -ENOMEM;
 	if (r || p->discard)
 		goto out;
 	if (asprintf(&t->path, "%s/" STR_FMT "." STR_FMT ".pcapng", folder, STR_ARG(p->tool),
@@ -85,8 +111,11 @@ static int open_tool(struct broker_run *run, uint32_t port, const char *folder, 
 						      .comment = buf_str(&about)},
 			     &(struct pcapng_file_options){.buffer = buffer});
 out:
-	if (r)
-		cli_error(NULL, "%s: %s", t->path ? t->path : "out of memory", why.n ? why.p : strerror(-r));
+	if (r && t->path)
+		cli_error(NULL, "%s: %s", t->path, strerror(-r));
+	else if (r)
+		cli_error(NULL, "tool " STR_FMT "/" STR_FMT ": %s", STR_ARG(p->tool), STR_ARG(p->port),
+			  why.n ? why.p : strerror(-r));
 	return r;
 }
 
@@ -238,7 +267,8 @@ static void hand_over(void *ctx, const struct chain_packet *p)
 	struct pcapng_packet out = {
 	    .time = p->time, .p = p->p, .caplen = p->caplen, .len = p->len, .comments = &(struct str){0}};
 
-	if (h->port->mtu && carried(p) > h->port->mtu) {
+	/* A tunnel's own limit is its chain's business: the outer packet's. */
+	if (h->port->mtu && !is_tunnel(h->port) && carried(p) > h->port->mtu) {
 		t->mtu++;
 		return;
 	}
@@ -252,8 +282,10 @@ static void hand_over(void *ctx, const struct chain_packet *p)
 		out.comments = &text;
 		out.comments_n = comment.n > 0;
 		int r = link_number(h->run, t, p->source, p->link, &out.interface);
-		if (r)
-			t->refused++;
+		if (!r && t->ring.size)
+			r = broker_ring_add(&t->ring, &out);
+		if (r || t->ring.size)
+			t->refused += r != 0;
 		else
 			r = pcapng_file_packet(t->file, &out);
 		if (r) {
@@ -363,6 +395,10 @@ uint64_t broker_chain_sum(const struct chain *c, enum chain_counter_kind kind)
 /* The counts of each source at the end of the file (BR79). */
 static void close_tool(struct broker_run *run, struct broker_tool *t)
 {
+	int r = broker_ring_write(&t->ring, t->file);
+
+	if (!t->error)
+		t->error = r;
 	VEC_EACH (&t->links, l) {
 		const struct broker_input *in = &run->inputs[l->input];
 		uint64_t due = t->due_of[l->input], sent = t->sent_of[l->input];
@@ -378,7 +414,7 @@ static void close_tool(struct broker_run *run, struct broker_tool *t)
 								   .has_delivered = true,
 								   .delivered = sent});
 	}
-	int r = pcapng_file_close(&t->file, &t->totals);
+	r = pcapng_file_close(&t->file, &t->totals);
 	if (!t->error)
 		t->error = r;
 }
@@ -421,6 +457,7 @@ void broker_run_fini(struct broker_run *run)
 		struct broker_tool *t = &run->tools[i];
 
 		chain_free(&t->chain);
+		broker_ring_fini(&t->ring);
 		if (t->file)
 			pcapng_file_close(&t->file, NULL);
 		vec_free(&t->links);

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # weft broker over capture files: what maps mean (broker/meaning.py), groups (broker/groups.py), real captures with tcpdump
-# as judge (broker/corpus.py), bad luck (broker/badluck.py), reasons (broker/explain.py). What each shows is named there.
+# as judge (broker/corpus.py), bad luck (broker/badluck.py), tunnels and rings (broker/places.py), reasons (broker/explain.py).
+# What each shows is named there.
 cd "$(dirname "$0")/../.." || exit 1
 WEFT=${WEFT:-${WEFT_BUILD:-build}/src/cli/weft}
 export WEFT
@@ -15,7 +16,7 @@ dir=$(mktemp -d /tmp/weft-t-broker.XXXXXX)
 trap 'rm -rf "$dir"' EXIT
 n=0
 bad=0
-for part in meaning groups corpus badluck explain; do
+for part in meaning groups corpus badluck places explain; do
 	mkdir "$dir/$part"
 	python3 "test/cli/broker/$part.py" "$dir/$part" >"$dir/said"
 	status=$?

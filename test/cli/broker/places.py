@@ -76,6 +76,10 @@ ok(r.status == 0 and new["sumsMatch"] and new["sent"] == new["due"] == 4000 and 
    r.packets("new.default") == r.packets("file.default")[-len(kept):], "a ring has the newest that fit, byte by byte; the others are overwritten, not lost")
 ok(r.packets("all.default") == r.packets("file.default") and every["notes"]["overwritten"] == 0, "a ring with room for all has all")
 
+r = Run(tmp + "/row", [tool("f", file={"path": "/elsewhere/row.pcapng", "rotate": {"size": "1Mi", "count": 2}}), tap("m", ["e"], [{"tool": "f"}])], [f"e={tmp}/many.pcap"])
+ok(r.status == 0 and r.sums() and r.numbers("f.default") == list(range(4000)) and not os.path.exists("/elsewhere"),
+   "a file tool's path and rotation are for live copies: one file below --out has all")
+
 
 def refused_with(args, *words):
     p = subprocess.run([WEFT, "broker", f"{tmp}/vxlan/maps.yaml"] + args, capture_output=True, text=True, timeout=60)

@@ -59,7 +59,8 @@ ALWAYS_INLINE int pod_wants_snat(const struct packet *p)
 	return p->masquerade || (p->translated && addr_same(&p->t.src, &p->t.dst));
 }
 
-/* Does a packet that belongs to no connection begin one to a pod of another node? */
+/* Does a packet that belongs to no connection begin one to a pod of another node? One of this node that was not
+ * found is looked up once more by whoever asked: a look-up may miss an element that is just being replaced. */
 ALWAYS_INLINE int pod_begins_direct(struct packet *p)
 {
 	const struct address_value *a;
@@ -67,7 +68,7 @@ ALWAYS_INLINE int pod_begins_direct(struct packet *p)
 	if (!may_begin(p))
 		return 0;
 	a = bpf_map_lookup_elem(&address, &p->t.dst);
-	if (!a || !(a->flags & ADDRESS_POD))
+	if (!a || !(a->flags & ADDRESS_POD) || !a->node)
 		return 0;
 	p->is_pod = 1;
 	return 1;

@@ -23,7 +23,10 @@ static int take(void *ctx, struct object *o)
 {
 	struct load *l = ctx;
 
-	l->bad |= !object_validate(o, &l->rs) || object_default(o) || vec_push(&l->objects, o);
+	if (!object_validate(o, &l->rs) || object_default(o) || vec_push(&l->objects, o)) {
+		l->bad = true;
+		object_unref(&o);
+	}
 	return 0;
 }
 

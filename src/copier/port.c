@@ -13,7 +13,10 @@
 #include "base/own.h"
 #include "copier/copier.h"
 
-enum { FINISH_TICKS = 50, REOPEN_MS = 5000, WITHIN_S = 3, BACK_OFF_MAX_MS = 60000 };
+enum { FINISH_TICKS = 50, REOPEN_MS = 5000, WITHIN_S = 3, BACK_OFF_MAX_MS = 60000, ENDED_KEPT = 100 };
+
+/* Port of the tool "capture" that has the sums of Captures that ended; no object can be called so. */
+static const struct str ENDED = {"(ended)", 7};
 
 static struct tally *tally_get(struct copier *c, struct str tool, struct str port)
 {
@@ -373,6 +376,63 @@ void sinks_flush(struct copier *c)
 	}
 }
 
+static void tally_free(struct tally *t)
+{
+	free(t->tool);
+	free(t->port);
+	free(t);
+}
+
+static void tally_add(struct tally *to, const struct tally *from)
+{
+	to->kind = from->kind;
+	to->due += from->due;
+	to->due_bytes += from->due_bytes;
+	to->mtu += from->mtu;
+	to->memory += from->memory;
+	to->over += from->over;
+	for (int i = 0; i < CHAIN_COUNTERS; i++)
+		to->chain[i] += from->chain[i];
+	counts_add(&to->past, &from->past);
+}
+
+/* Whether nothing counts for it any more, and it was a Capture's. */
+static bool is_ended(const struct copier *c, const struct tally *t)
+{
+	if (t->kind != output_stream.name || str_eqz(ENDED, t->port))
+		return false;
+	VEC_EACH (&c->sinks, s)
+		if ((*s)->tally == t)
+			return false;
+	for (unsigned i = 0; i < EPOCHS_KEPT && c->epochs[i]; i++)
+		for (uint32_t k = 0; k < c->epochs[i]->world->broker->ports_n; k++)
+			if (c->epochs[i]->ports[k]->tally == t)
+				return false;
+	return true;
+}
+
+/* Tools' names are few, but each Capture has one of its own: of those that ended the oldest become one sum.
+ */
+static void fold_ended(struct copier *c)
+{
+	size_t ports = c->epochs[0] ? c->epochs[0]->world->broker->ports_n : 0;
+
+	for (size_t i = 0; i < c->tallies.len && c->tallies.len > ports + ENDED_KEPT;) {
+		struct tally *t = c->tallies.items[i], *sum;
+
+		if (!is_ended(c, t)) {
+			i++;
+			continue;
+		}
+		sum = tally_get(c, STR("capture"), ENDED);
+		if (!sum)
+			return;
+		tally_add(sum, t);
+		vec_remove(&c->tallies, i);
+		tally_free(t);
+	}
+}
+
 void sinks_tick(struct copier *c, uint64_t ms)
 {
 	struct timespec t;
@@ -391,6 +451,7 @@ void sinks_tick(struct copier *c, uint64_t ms)
 			 s->finishing++ > FINISH_TICKS)
 			sink_free(c, s);
 	}
+	fold_ended(c);
 }
 
 void sinks_end(struct copier *c, uint64_t ms)
@@ -403,11 +464,8 @@ void sinks_end(struct copier *c, uint64_t ms)
 	while (c->sinks.len)
 		sink_free(c, c->sinks.items[c->sinks.len - 1]);
 	vec_free(&c->sinks);
-	VEC_EACH (&c->tallies, t) {
-		free((*t)->tool);
-		free((*t)->port);
-		free(*t);
-	}
+	VEC_EACH (&c->tallies, t)
+		tally_free(*t);
 	vec_free(&c->tallies);
 }
 

@@ -290,12 +290,45 @@ static void test_ring_times(void **state)
 	end(&c);
 }
 
+/* Captures come and go for as long as the process lives: what it keeps of them has a bound, and no packet of
+ * theirs is forgotten. */
+static void test_captures(void **state)
+{
+	uint64_t due = 0, ms = 1;
+	struct copier c;
+
+	(void)state;
+	begin(&c);
+	for (uint32_t epoch = 1; epoch < 400; epoch++, ms += 10000) {
+		AUTO_BUF json = {0};
+		AUTO_BUF why = {0};
+
+		buf_printf(
+		    &json,
+		    "{\"epoch\":%u,\"node\":\"n\",\"objects\":[{\"apiVersion\":\"weft.network/v1alpha1\","
+		    "\"kind\":\"Capture\",\"metadata\":{\"name\":\"c%u\"},\"spec\":{\"user\":\"u\",\"from\":["
+		    "{"
+		    "\"interface\":{\"name\":\"eth1\"}}]}}],\"places\":[{\"point\":1,\"ifindex\":1,\"name\":"
+		    "\"eth1\",\"kind\":\"interface\",\"sources\":[\"interface eth1\"]}]}",
+		    epoch, epoch);
+		assert_int_equal(config_apply(&c, buf_str(&json), &why), 0);
+		feed(&c, 1 | epoch % TAP_EPOCHS << TAP_EPOCH_SHIFT, ms * 1000000);
+		epochs_tick(&c, ms);
+		sinks_tick(&c, ms);
+		due = check_account(&c);
+		assert_int_equal(due, epoch);
+		assert_in_range(c.tallies.len, 1, 130);
+	}
+	end(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_epochs),
 	    cmocka_unit_test(test_broken),
 	    cmocka_unit_test(test_ring_times),
+	    cmocka_unit_test(test_captures),
 	};
 
 	return cmocka_run_group_tests_name("copier", tests, NULL, NULL);

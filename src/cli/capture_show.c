@@ -329,6 +329,9 @@ int capture_show_block(struct capture_show *s, const struct pcapng_block *b, str
 
 int capture_show_flush(struct capture_show *s)
 {
+	/* It may be long until there is something to write, and nodes would copy for nobody. */
+	if (s->file && pcapng_file_left(s->file))
+		return settle(s, -EPIPE);
 	if (s->file)
 		return settle(s, pcapng_file_flush(s->file));
 	if (s->form != CAPTURE_PCAPNG && (fflush(stdout) || ferror(stdout)))

@@ -8,9 +8,31 @@
 
 #include <stdio.h>
 
+/* Wireshark calls a program of this name, and knows no word before the options: argv with it (owned), or
+ * NULL. */
+static char **as_extcap(int *argc, char **argv)
+{
+	const char *slash = *argc ? strrchr(argv[0], '/') : NULL;
+
+	if (!*argc || strcmp(slash ? slash + 1 : argv[0], "weft-extcap"))
+		return NULL;
+	char **all = calloc((size_t)*argc + 2, sizeof(*all));
+
+	if (!all)
+		return NULL;
+	all[0] = argv[0];
+	all[1] = (char *)"extcap";
+	memcpy(all + 2, argv + 1, (size_t)*argc * sizeof(*all));
+	(*argc)++;
+	return all;
+}
+
 int main(int argc, char **argv)
 {
 	log_open("weft");
+	AUTO_MEM char **extcap = as_extcap(&argc, argv);
+	if (extcap)
+		argv = extcap;
 	if (argc < 2 || !strcmp(argv[1], "-h") || !strcmp(argv[1], "--help")) {
 		help_print(NULL);
 		return argc < 2 ? EXIT_USAGE : EXIT_OK;

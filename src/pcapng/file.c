@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
 
@@ -96,6 +97,13 @@ int pcapng_file_flush(struct pcapng_file *f)
 	if (f->whole_files && ftruncate(f->fd, (off_t)f->bytes) < 0)
 		r = -errno;
 	return failed(f, r);
+}
+
+bool pcapng_file_left(const struct pcapng_file *f)
+{
+	struct pollfd p = {.fd = f->fd};
+
+	return !f->whole_files && poll(&p, 1, 0) > 0 && p.revents & (POLLERR | POLLHUP);
 }
 
 static int name_of(const struct pcapng_file *f, uint32_t number, char **out)

@@ -350,8 +350,7 @@ static int install_into(const char *folder)
 		return EXIT_FAILED;
 	}
 	if ((unlink(link.p) && errno != ENOENT) || symlink(program, link.p)) {
-		cli_error(errno == EACCES
-			      ? "run it with sudo, or name a folder of yours and set WIRESHARK_EXTCAP_DIR"
+		cli_error(errno == EACCES   ? "run it with sudo"
 			  : errno == ENOENT ? "make the folder first"
 					    : NULL,
 			  "%s: %s", link.p, strerror(errno));

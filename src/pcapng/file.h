@@ -39,7 +39,8 @@ int pcapng_file_packet(struct pcapng_file *f, const struct pcapng_packet *p);
 int pcapng_file_statistics(struct pcapng_file *f, const struct pcapng_statistics *s);
 /* Writes what is gathered. */
 int pcapng_file_flush(struct pcapng_file *f);
-/* Whether nobody reads the pipe or socket any more, which is so before anything is written; false of a file. */
+/* Whether nobody reads the pipe or socket any more, which is so before anything is written; false of a file.
+ */
 bool pcapng_file_left(const struct pcapng_file *f);
 
 struct pcapng_totals {

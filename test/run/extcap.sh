@@ -135,14 +135,20 @@ same "what a node's part of a ring has kept" "$(tshark -r "$dir/ring" -T fields 
 "$ext" --capture --fifo "$dir/ring" --extcap-interface weft-$name.keep.node-1 --last 1ms 2>"$dir/err" >"$dir/out"
 same "a time back that is none is told" "$? $(grep -c 'not "1ms"' "$dir/err")" "2 1" || cat "$dir/err"
 
-# --- tshark itself ---
-export WIRESHARK_EXTCAP_DIR="$dir/extcap"
-tshark -D >"$dir/D" 2>/dev/null
-if ! grep -q "weft-" "$dir/D" && ! tshark -D 2>/dev/null | grep -q .; then
-	echo "# tshark lists nothing here: it may not capture"
+# --- tshark itself, with the link where it looks: in a view of this test's own ---
+folder=$(tshark -G folders 2>/dev/null | sed -n 's/^Extcap path:[[:space:]]*//p')
+cat >"$dir/view" <<'S'
+#!/bin/sh
+mount --bind "$1" "$2" && shift 2 && exec "$@"
+S
+chmod +x "$dir/view"
+shark() { unshare -m "$dir/view" "$dir/extcap" "$folder" tshark "$@"; }
+if ! [ -d "$folder" ]; then
+	echo "# this tshark has no folder of extcap programs"
 else
+	shark -D >"$dir/D" 2>/dev/null
 	same "tshark -D lists the interfaces" "$(grep -c " weft-$name[ .]" "$dir/D")" 3 || cat "$dir/D"
-	tshark -i weft-$name -f 'udp port 9004' -c 20 -a duration:30 -T fields -e frame.interface_name -e udp.dstport >"$dir/live" 2>"$dir/terr" &
+	shark -i weft-$name -f 'udp port 9004' -c 20 -a duration:30 -T fields -e frame.interface_name -e udp.dstport >"$dir/live" 2>"$dir/terr" &
 	pid=$!
 	wait_for some && sleep 1
 	send "$far" 9004 40 5
@@ -150,9 +156,9 @@ else
 	same "tshark -i captures, and ends after 20 packets" "$? $(wc -l <"$dir/live") $(cut -f2 "$dir/live" | sort -u)" "0 20 9004" || cat "$dir/terr"
 	same "BR79 it shows both places" "$(cut -f1 "$dir/live" | sort -u | tr '\n' ' ')" "node-1/default/caller node-2/default/far "
 	ok "no Capture is left" "$(wait_for none_left; echo $?)"
-	left() { ! ps -eo args= | grep -F "$ext" | grep -qv grep; }
+	left() { ! ps -eo args= | grep -F "extcap-interface weft-$name" | grep -qv grep; }
 	ok "no program of it, either" "$(wait_for left; echo $?)"
-	tshark -i weft-$name.keep.node-1 -T fields -e frame.interface_name >"$dir/kept" 2>"$dir/terr"
+	shark -i weft-$name.keep.node-1 -T fields -e frame.interface_name >"$dir/kept" 2>"$dir/terr"
 	same "tshark shows what a ring has kept" "$? $(sort "$dir/kept" | uniq -c | awk '{$1=$1};1')" "0 25 node-1/default/caller" || cat "$dir/terr"
 fi
 finish

@@ -122,6 +122,18 @@ struct broker {
 /* What the store's objects say. Remarks have their positions; with an error nothing is made: no map is in
  * force by halves. 0, -EINVAL (remarks), -ENOMEM. */
 int broker_compile(struct broker **out, const struct store *s, struct remarks *remarks);
+
+/* Whose errors those are. */
+struct broker_fault {
+	const struct object *of; /* borrowed from the store */
+	size_t remark; /* index in remarks->list as it was made, unsorted; SIZE_MAX: there was no room */
+};
+struct broker_faults {
+	VEC(struct broker_fault) list; /* freed by vec_free, after errors too */
+};
+/* The same; appends each error's object to `faults`. Those of Captures, which are left out alone, too. */
+int broker_compile_told(struct broker **out, const struct store *s, struct remarks *remarks,
+			struct broker_faults *faults);
 void broker_free(struct broker **b);
 
 /* One line for each source, filter, tool port, group and map, with its origin. */

@@ -8,14 +8,26 @@
 
 #include "base/own.h"
 
+void compile_fault(struct compile *c, const struct object *o, size_t before)
+{
+	struct broker_fault f = {o, c->remarks->list.len > before ? before : SIZE_MAX};
+
+	if (c->faults)
+		c->no_memory |= vec_push(&c->faults->list, f) != 0;
+}
+
 static void told(struct compile *c, enum remark_level level, const struct object *o, const void *member,
 		 const char *hint, const char *fmt, va_list ap)
 {
+	size_t before = c->remarks->list.len;
 	AUTO_BUF text = {0};
 
 	buf_vprintf(&text, fmt, ap);
 	remark_add(c->remarks, level, object_pos(o, member), hint, "%s", text.p ? text.p : "invalid");
-	c->bad |= level == REMARK_ERROR;
+	if (level != REMARK_ERROR)
+		return;
+	c->bad = true;
+	compile_fault(c, o, before);
 }
 
 void compile_fail(struct compile *c, const struct object *o, const void *member, const char *hint,
@@ -486,10 +498,16 @@ static int compile_all(struct compile *c, const struct object_refs *maps, const 
 
 int broker_compile(struct broker **out, const struct store *s, struct remarks *remarks)
 {
+	return broker_compile_told(out, s, remarks, NULL);
+}
+
+int broker_compile_told(struct broker **out, const struct store *s, struct remarks *remarks,
+			struct broker_faults *faults)
+{
 	static const enum kind kinds[] = {KIND_tool, KIND_toolgroup, KIND_trafficfilter, KIND_trafficmap,
 					  KIND_capture};
 	struct broker *b = calloc(1, sizeof(*b));
-	struct compile c = {.b = b, .store = s, .remarks = remarks};
+	struct compile c = {.b = b, .store = s, .remarks = remarks, .faults = faults};
 	struct object_refs maps = {0}, captures = {0};
 	int r = b ? 0 : -ENOMEM;
 

@@ -9,10 +9,13 @@ struct compile {
 	struct broker *b;
 	const struct store *store;
 	struct remarks *remarks;
-	bool bad; /* an error was told */
+	struct broker_faults *faults; /* NULL: nobody asks */
+	bool bad;		      /* an error was told */
 	bool no_memory;
 };
 
+/* Notes that what was told since the remarks had `before` items, if anything, is an error of `o`. */
+void compile_fault(struct compile *c, const struct object *o, size_t before);
 /* An error about a member of an object; hint may be NULL. */
 void compile_fail(struct compile *c, const struct object *o, const void *member, const char *hint,
 		  const char *fmt, ...) __attribute__((format(printf, 5, 6)));

@@ -32,12 +32,16 @@ uint32_t compile_filter(struct compile *c, const struct object *o, const struct 
 	struct pos at = object_pos(o, text);
 	AUTO_BUF form = {0};
 	AUTO_BUF why = {0};
+	size_t before = c->remarks->list.len;
 	int r;
 
 	at.col += at.len == text->n + 2; /* in quotes */
 	r = filter_parse(&f, *text, at, c->remarks);
 
-	c->bad |= r == -EINVAL;
+	if (r == -EINVAL) {
+		c->bad = true;
+		compile_fault(c, o, before);
+	}
 	c->no_memory |= r == -ENOMEM;
 	if (r)
 		return BROKER_NONE;

@@ -7,6 +7,7 @@
 #include "cli/doctor.h"
 
 #include "base/own.h"
+#include "cli/agent_socket.h"
 #include "cli/cluster.h"
 #include "cli/output.h"
 #include "cli/why.h"
@@ -15,6 +16,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum { COPIER_US = 1000000 };
 
 static int is_folder(const struct dirent *e)
 {
@@ -47,6 +50,40 @@ static json_int_t without_port(const char *cluster, const char *node)
 	return n;
 }
 
+/* The agent's word on the packet broker (owned), or NULL: no map was ever in force there. */
+static json_t *ask_broker(const char *cluster, const char *node)
+{
+	AUTO_JSON status = agent_status(cluster, node);
+
+	return json_incref(json_object_get(status, "taps"));
+}
+
+/* Maps and tools that are not in force as their objects say. */
+static void say_broker(struct buf *found, unsigned *n, const char *cluster, const char *node)
+{
+	AUTO_JSON taps = ask_broker(cluster, node);
+
+	if (json_is_false(json_object_get(taps, "copier"))) { /* it may be that maps change just now */
+		usleep(COPIER_US);
+		json_decref(taps);
+		taps = ask_broker(cluster, node);
+	}
+	struct str wrong = str_of(json_string_value(json_object_get(taps, "wrong"))),
+		   missing = str_of(json_string_value(json_object_get(taps, "missing")));
+	AUTO_BUF b = {0};
+
+	missing = str_cut(&missing, '\n');
+	if (wrong.n)
+		buf_printf(&b, "packet broker: " STR_FMT " (weft check; weft get trafficmaps)",
+			   STR_ARG(wrong));
+	else if (missing.n)
+		buf_printf(&b, "packet broker: " STR_FMT, STR_ARG(missing));
+	else if (json_is_false(json_object_get(taps, "copier")))
+		buf_addz(&b, "packet broker: weft-copier has not taken the newest maps");
+	if (b.n && !b.failed)
+		say(found, n, cluster, node, buf_str(&b));
+}
+
 static void ask_node(struct buf *found, unsigned *n, const char *cluster, const char *node)
 {
 	AUTO_JSON trouble = why_trouble(cluster, node);
@@ -58,6 +95,7 @@ static void ask_node(struct buf *found, unsigned *n, const char *cluster, const 
 		end = strstr(text, ". ");
 		say(found, n, cluster, node, (struct str){text, end ? (size_t)(end - text) : strlen(text)});
 	}
+	say_broker(found, n, cluster, node);
 	buf_printf(&b, "%lld packets found no port to be translated to (weft drops)", (long long)packets);
 	if (packets && !b.failed)
 		say(found, n, cluster, node, buf_str(&b));

@@ -105,6 +105,8 @@ static void print_tool(struct copier *c, struct buf *out, const struct tally *t)
 	buf_addz(out, ",\"port\":");
 	buf_json(out, str_of(t->port));
 	buf_printf(out, ",\"kind\":\"%s\",\"taking\":%s", t->kind, live && live->taking ? "true" : "false");
+	if (!live) /* no map that is in force leads there */
+		buf_addz(out, ",\"gone\":true");
 	if (live && live->outlet)
 		number(out, "outlet", live->outlet);
 	number(out, "due", s.due);

@@ -15,8 +15,14 @@ const struct condition *condition_find(const struct condition_list *l, const cha
 int condition_set(struct arena *a, struct condition_list *l, const char *type, bool holds, const char *reason,
 		  const char *message, const char *now)
 {
+	return condition_say(a, l, type, holds ? "True" : "False", reason, message, now);
+}
+
+int condition_say(struct arena *a, struct condition_list *l, const char *type, const char *says,
+		  const char *reason, const char *message, const char *now)
+{
 	struct condition *c = (struct condition *)(uintptr_t)condition_find(l, type);
-	struct str status = holds ? STR("True") : STR("False");
+	struct str status = str_of(says);
 	if (!c) {
 		struct condition *items = arena_array(a, struct condition, l->len + 1);
 		if (!items)

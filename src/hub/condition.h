@@ -14,5 +14,8 @@ static inline bool condition_true(const struct condition_list *l, const char *ty
 /* reason and message may be NULL; now is RFC 3339. All texts are copied into `a`. 0 or -ENOMEM. */
 int condition_set(struct arena *a, struct condition_list *l, const char *type, bool holds, const char *reason,
 		  const char *message, const char *now);
+/* The same for one that may be "Unknown" as well as "True" and "False". */
+int condition_say(struct arena *a, struct condition_list *l, const char *type, const char *says,
+		  const char *reason, const char *message, const char *now);
 
 #endif

@@ -96,6 +96,8 @@ static void on_tick(uv_timer_t *t)
 	flows_tick(h->flows);
 	alerts_tick(h->alerts);
 	captures_tick(h->captures, remove_capture, h);
+	mapstatus_tick(h->mapstatus);
+	toolstatus_tick(h->toolstatus);
 }
 
 static void on_signal(uv_signal_t *s, int number)
@@ -203,6 +205,7 @@ static void stop(struct hub *h)
 	rollups_stop(h->rollups);
 	alerts_stop(h->alerts);
 	captures_stop(h->captures);
+	toolstatus_stop(h->toolstatus);
 	uv_walk(&h->loop, close_handle, NULL);
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&h->loop);
@@ -211,6 +214,8 @@ static void stop(struct hub *h)
 	api_free(&h->api);
 	alerts_free(&h->alerts);
 	captures_free(&h->captures);
+	mapstatus_free(&h->mapstatus);
+	toolstatus_free(&h->toolstatus);
 	audit_close(&h->audit);
 	metrics_free(&h->metrics);
 	exporters_free(&h->exporters);
@@ -252,6 +257,10 @@ int hub_run(struct hub *h, int unix_fd)
 		r = alerts_new(&h->alerts, &h->loop, h->store, h->flows, h->metrics);
 	if (!r)
 		r = captures_new(&h->captures, &h->loop, h->store, h->opt.dir, h->audit);
+	if (!r)
+		r = mapstatus_new(&h->mapstatus, h->store);
+	if (!r)
+		r = toolstatus_new(&h->toolstatus, &h->loop, h->store, h->opt.dir);
 	if (!r)
 		r = api_new(&h->api, h->store, &hub_api_ops, h);
 	if (!r) {

@@ -10,9 +10,11 @@
 #include "hub/cluster.h"
 #include "hub/exporters.h"
 #include "hub/flows.h"
+#include "hub/mapstatus.h"
 #include "hub/metrics.h"
 #include "hub/persist.h"
 #include "hub/rollup.h"
+#include "hub/toolstatus.h"
 #include "serve/api.h"
 #include "source/dir.h"
 
@@ -55,6 +57,8 @@ struct hub {
 	struct rollups *rollups;
 	struct audit *audit;
 	struct captures *captures;
+	struct mapstatus *mapstatus;
+	struct toolstatus *toolstatus;
 	struct remarks remarks;		 /* of the last look at the files */
 	struct remarks running;		 /* of the controllers, and of refused files since */
 	struct object_refs waiting_pods; /* of files, references: what they replace has not ended yet */

@@ -448,7 +448,18 @@ static void tool_destination(struct buf *b, const struct tool_spec *s)
 		buf_addz(b, "discard");
 }
 
-COLUMNS(tool, TEXT("Destination"), TEXT("Ports"), TEXT("Capacity"), TEXT("Age"));
+/* What a condition says; "Unknown" where nobody has said it yet. */
+static void cell_condition(struct cells *c, const struct condition_list *l, const char *type)
+{
+	struct str says = {0};
+
+	for (size_t i = 0; l && i < l->len; i++)
+		if (str_eqz(l->items[i].type, type))
+			says = l->items[i].status;
+	cell_str(c, says, "Unknown");
+}
+
+COLUMNS(tool, TEXT("Destination"), TEXT("Ports"), TEXT("Capacity"), TEXT("Healthy"), TEXT("Age"));
 static void tool_fill(struct cells *c, const struct object *o)
 {
 	const struct tool_spec *s = o->tool->spec;
@@ -461,6 +472,7 @@ static void tool_fill(struct cells *c, const struct object *o)
 	cell_buf(c, &to, "<none>");
 	cell_buf(c, &ports, "default");
 	cell_str(c, s ? s->capacity : (struct str){0}, "<none>");
+	cell_condition(c, o->tool->status ? &o->tool->status->conditions : NULL, "Healthy");
 	cell_age(c, o);
 }
 
@@ -515,7 +527,7 @@ static void map_sources(struct buf *b, const struct trafficmap_spec *s)
 	}
 }
 
-COLUMNS(trafficmap, TEXT("From"), TEXT("Takes"), TEXT("To"), TEXT("Age"));
+COLUMNS(trafficmap, TEXT("From"), TEXT("Takes"), TEXT("To"), TEXT("Accepted"), TEXT("Age"));
 static void trafficmap_fill(struct cells *c, const struct object *o)
 {
 	const struct trafficmap_spec *s = o->trafficmap->spec;
@@ -535,6 +547,7 @@ static void trafficmap_fill(struct cells *c, const struct object *o)
 	cell_buf(c, &from, "<none>");
 	cell_buf(c, &takes, "everything");
 	cell_buf(c, &to, "<none>");
+	cell_condition(c, o->trafficmap->status ? &o->trafficmap->status->conditions : NULL, "Accepted");
 	cell_age(c, o);
 }
 

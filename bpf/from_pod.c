@@ -59,8 +59,8 @@ ALWAYS_INLINE int pod_wants_snat(const struct packet *p)
 	return p->masquerade || (p->translated && addr_same(&p->t.src, &p->t.dst));
 }
 
-/* Does a packet that belongs to no connection begin one to a pod of another node? One of this node that was not
- * found is looked up once more by whoever asked: a look-up may miss an element that is just being replaced. */
+/* Does a packet that belongs to no connection begin one to a pod of another node? One of this node that was
+ * not found is looked up once more by whoever asked: a look-up may miss an element that is being replaced. */
 ALWAYS_INLINE int pod_begins_direct(struct packet *p)
 {
 	const struct address_value *a;

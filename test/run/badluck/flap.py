@@ -82,7 +82,8 @@ def flap():
                         if p["metadata"]["name"].startswith("ghost-")}, 20)
     same("each has an address", len(ips or {}), PODS)
     same("all of them are endpoints", wait(lambda: len(in_slices()) == PODS, 20), True)
-    ok("and in force on node-1", wait(lambda: len(planned("node-1")) == PODS and readback("node-1") == "", 20))
+    ok("and in force on node-1", wait(lambda: len(planned("node-1")) == PODS and readback("node-1") == "", 60),
+       lambda: (len(planned("node-1")), readback("node-1")[:1000], agent("node-1", "status")))
     began, memory = agent("node-1", "status"), resident("node-1", "weft-planner")
     stream = Talk("near", "stream", calm[0][0], "80")
     wait(lambda: stream.lines)

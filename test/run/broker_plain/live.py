@@ -289,7 +289,14 @@ live.p.kill()
 live.p.wait()
 again = Live("again", two)
 again.epoch(1)
-left = subprocess.run(["tc", "filter", "show", "dev", "src0", "ingress"], capture_output=True, text=True).stdout.count("handle 0x7765")
+
+
+def taps_at_source():
+    return subprocess.run(["tc", "filter", "show", "dev", "src0", "ingress"], capture_output=True, text=True).stdout.count("handle 0x7765")
+
+
+wait(lambda: taps_at_source() == 1)  # what was left is taken away before what is wanted is there
+left = taps_at_source()
 status, last = again.end()
 print("#", status, left, subprocess.run("tc qdisc show | grep clsact; ls /sys/class/net", shell=True, capture_output=True, text=True).stdout.split())
 ok(status == 0 and left == 1 and not subprocess.run("tc qdisc show | grep clsact", shell=True, capture_output=True).stdout

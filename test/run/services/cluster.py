@@ -24,7 +24,7 @@ def ok(text, good, seen=None):
     bad += not good
     print("%sok %d - %s" % ("" if good else "not ", counted + first, text), flush=True)
     if not good and seen is not None:
-        print("# seen: %s" % (seen,), flush=True)
+        print("# seen: %s" % (seen() if callable(seen) else seen,), flush=True)
     return good
 
 

@@ -9,11 +9,10 @@ if [ "$(id -u)" != 0 ]; then
 	exit 0
 fi
 if [ "${1:-}" != inside ]; then
-	mkdir -p /run/weft
 	exec unshare -m "$0" inside
 fi
 weft=$(realpath "${WEFT:-build/src/cli/weft}")
-mount -t tmpfs none /run/weft || exit 1
+mount -t tmpfs none /run && mkdir /run/weft || exit 1
 tmp=/run/weft
 n=0
 bad=0

@@ -3,6 +3,7 @@
 # weft broker over capture files: what maps mean (broker/meaning.py), groups (broker/groups.py), real captures with tcpdump
 # as judge (broker/corpus.py), bad luck (broker/badluck.py), tunnels and rings (broker/places.py), reasons (broker/explain.py).
 # What each shows is named there.
+# Its parts name what they show: BR01 BR02 BR03 BR04 BR05 BR06 BR07 BR08 BR09 BR10 BR17 BR26 BR27 BR30 BR33 BR34 BR83 BR88.
 cd "$(dirname "$0")/../.." || exit 1
 WEFT=${WEFT:-${WEFT_BUILD:-build}/src/cli/weft}
 export WEFT

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # weft broker between plain interfaces of a network namespace without a cluster (broker_plain/live.py): real frames in,
 # tcpdump at the tools; the same result, packet by packet, as the same file over a capture of the same frames.
+# Its parts name what they show: BR04 BR17.
 cd "$(dirname "$0")/../.." || exit 1
 WEFT=${WEFT:-${WEFT_BUILD:-build}/src/cli/weft}
 case $WEFT in /*) ;; *) WEFT=$PWD/$WEFT ;; esac

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 # weft-copier alone, with real packets, in a network namespace of its own: copier/*.py.
+# Its parts name what they show: BR03 BR12 BR44 BR88.
 cd "$(dirname "$0")/../.." || exit 1
 WEFT_BUILD=${WEFT_BUILD:-$PWD/build}
 program=$WEFT_BUILD/src/copier/weft-copier

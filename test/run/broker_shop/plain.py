@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Called by broker_shop.sh, WEFT NAMESPACE CHECKS-SO-FAR FOLDER: the cluster's map file between the interfaces eth1, eth2 and ids0
 of a namespace, and over the captures a.pcap and b.pcap of the same frames: what tools get is the same, packet by packet."""
+import atexit
 import os
 import signal
 import subprocess
@@ -29,7 +30,9 @@ def raw(path):
 
 
 def inside(*words, **how):
-    return subprocess.Popen(["nsenter", "--net=/run/netns/" + ns, *words], **how)
+    p = subprocess.Popen(["nsenter", "--net=/run/netns/" + ns, *words], **how)
+    atexit.register(p.kill)  # of what has ended, nothing
+    return p
 
 
 subprocess.run(["ip", "netns", "add", ns], check=True)

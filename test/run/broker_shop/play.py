@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 # Called by broker_shop.sh: WEFT NAME CHECKS-SO-FAR FOLDER.
+import atexit
 import json
 import os
 import signal
@@ -19,7 +20,9 @@ RUN = "/run/weft/" + name
 
 
 def inside(node, *words, **how):
-    return subprocess.Popen(["ip", "netns", "exec", "weft-%s-%s" % (name, node), *words], **how)
+    p = subprocess.Popen(["nsenter", "--net=/run/netns/weft-%s-%s" % (name, node), *words], **how)
+    atexit.register(p.kill)  # of what has ended, nothing
+    return p
 
 
 def shell(node, text):
@@ -116,8 +119,7 @@ for key in sorted(used):
 total = 0
 for i, node in enumerate(NODES, 1):
     dump, ids = readers[node]
-    for pid in subprocess.run(["pgrep", "-P", str(dump.pid)], capture_output=True, text=True).stdout.split() or [dump.pid]:
-        os.kill(int(pid), signal.SIGINT)
+    dump.send_signal(signal.SIGINT)
     got = json.loads(ids.communicate(timeout=120)[0])
     dump.wait()
     said = open("%s/tcpdump-%s" % (folder, node)).read()
@@ -146,8 +148,7 @@ for i, node in enumerate(NODES, 1):
     ok("%s: and none that a map took" % node, not taken, taken[:3])
 time.sleep(4)  # flows of the collector fall silent
 for c in collectors.values():
-    for pid in subprocess.run(["pgrep", "-P", str(c.pid)], capture_output=True, text=True).stdout.split() or [c.pid]:
-        os.kill(int(pid), signal.SIGTERM)
+    c.terminate()
     c.wait()
 found = [nfdump("%s/nf-%s" % (folder, node)) for node in NODES]
 ok("nfdump: every packet that policy refused, and no other to that port: %d" % (2 * REFUSED), sum(f[0] for f in found) == 2 * REFUSED, found)

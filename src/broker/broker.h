@@ -136,6 +136,10 @@ int broker_compile_told(struct broker **out, const struct store *s, struct remar
 			struct broker_faults *faults);
 void broker_free(struct broker **b);
 
+bool broker_has(const struct broker_indexes *l, uint32_t i);
+/* Whether the map names the tool port, or a group of which it is a member. */
+bool broker_leads(const struct broker *b, const struct broker_map *m, uint32_t port);
+
 /* One line for each source, filter, tool port, group and map, with its origin. */
 void broker_print(struct buf *out, const struct broker *b);
 /* What several maps send to one tool port from one source, in words: one line each. */

@@ -44,28 +44,6 @@ static int find_blind(struct forecast *f, uint32_t map)
 	return why.failed ? -ENOMEM : 0;
 }
 
-static bool holds(const struct broker_indexes *l, uint32_t i)
-{
-	for (uint32_t k = 0; k < l->n; k++)
-		if (l->items[k] == i)
-			return true;
-	return false;
-}
-
-static bool can_lead(const struct broker *b, const struct broker_map *m, uint32_t port)
-{
-	if (holds(&m->ports, port))
-		return true;
-	for (uint32_t i = 0; i < m->groups.n; i++) {
-		const struct broker_group *g = &b->groups[m->groups.items[i]];
-
-		for (uint32_t k = 0; k < g->members_n; k++)
-			if (g->members[k].port == port)
-				return true;
-	}
-	return false;
-}
-
 static int learn(struct forecast *f)
 {
 	const struct broker *b = f->b;
@@ -76,7 +54,7 @@ static int learn(struct forecast *f)
 	for (uint32_t p = 0; p < b->ports_n; p++) {
 		f->least[p] = b->ports[p].chain.dedup.mode && !b->ports[p].chain.dedup.count_only;
 		for (uint32_t i = 0; i < b->maps_n; i++)
-			f->least[p] |= f->blind[i] && can_lead(b, &b->maps[i], p);
+			f->least[p] |= f->blind[i] && broker_leads(b, &b->maps[i], p);
 	}
 	return r;
 }
@@ -225,7 +203,7 @@ static int add_port(struct forecast *f, const struct forecast_part *p, const str
 
 	for (uint32_t i = 0; i < said->maps_n; i++) {
 		const struct broker_map *m = &b->maps[said->maps[i]];
-		bool leads = holds(&m->ports, port);
+		bool leads = broker_has(&m->ports, port);
 
 		for (uint32_t k = 0; k < m->groups.n; k++)
 			leads |= chosen[m->groups.items[k]] == port;
@@ -256,7 +234,7 @@ static void choose(struct forecast *f, const struct chain_packet *p, const struc
 	for (uint32_t g = 0; g < b->groups_n; g++) {
 		chosen[g] = BROKER_NONE;
 		for (uint32_t i = 0; chosen[g] == BROKER_NONE && i < said->maps_n; i++)
-			if (holds(&b->maps[said->maps[i]].groups, g))
+			if (broker_has(&b->maps[said->maps[i]].groups, g))
 				chosen[g] =
 				    group_choose(judge_group(f->judge, g), p, d.has & HAS_IP, p->time);
 	}
@@ -335,7 +313,7 @@ static uint32_t source_mtu(const struct broker *b, uint32_t port, uint32_t pods,
 	for (uint32_t i = 0; i < b->maps_n; i++) {
 		const struct broker_map *m = &b->maps[i];
 
-		for (uint32_t s = 0; can_lead(b, m, port) && s < m->sources.n; s++) {
+		for (uint32_t s = 0; broker_leads(b, m, port) && s < m->sources.n; s++) {
 			const struct broker_source *src = &b->sources[m->sources.items[s]];
 			bool pod = src->kind == BROKER_PODS || src->kind == BROKER_SERVICE;
 			uint32_t mtu = pod ? pods : LINE_MTU;

@@ -148,7 +148,7 @@ void broker_print(struct buf *out, const struct broker *b)
 		print_map(out, b, &b->maps[i]);
 }
 
-static bool has(const struct broker_indexes *l, uint32_t i)
+bool broker_has(const struct broker_indexes *l, uint32_t i)
 {
 	for (uint32_t k = 0; k < l->n; k++)
 		if (l->items[k] == i)
@@ -156,9 +156,9 @@ static bool has(const struct broker_indexes *l, uint32_t i)
 	return false;
 }
 
-static bool leads(const struct broker *b, const struct broker_map *m, uint32_t port)
+bool broker_leads(const struct broker *b, const struct broker_map *m, uint32_t port)
 {
-	if (has(&m->ports, port))
+	if (broker_has(&m->ports, port))
 		return true;
 	for (uint32_t i = 0; i < m->groups.n; i++) {
 		const struct broker_group *g = &b->groups[m->groups.items[i]];
@@ -180,7 +180,8 @@ void broker_print_overlaps(struct buf *out, const struct broker *b)
 			uint32_t n = 0;
 
 			for (uint32_t i = 0; i < b->maps_n; i++)
-				if (has(&b->maps[i].sources, s) && leads(b, &b->maps[i], p) && n++ < SHOWN)
+				if (broker_has(&b->maps[i].sources, s) && broker_leads(b, &b->maps[i], p) &&
+				    n++ < SHOWN)
 					buf_printf(&names, "%s" STR_FMT, names.n ? ", " : "",
 						   STR_ARG(b->maps[i].name));
 			if (n < 2)

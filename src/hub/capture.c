@@ -133,6 +133,29 @@ int captures_may(struct captures *c, const char *user, const struct object *of, 
 			"who wants to see packets must be known, and this connection does not say");
 }
 
+int captures_room(const struct captures *c, struct api_error *e)
+{
+	struct object_refs all = {0};
+	unsigned running = 0;
+
+	if (store_count(c->store, KIND_capture) < CAPTURES_MAX)
+		return 0;
+	if (store_list(c->store, KIND_capture, STR(""), &all))
+		return api_fail(e, 500, "InternalError", "out of memory");
+	VEC_EACH (&all.list, o) {
+		const struct capture_status *st = (*o)->capture->status;
+
+		running += !st || !st->ended.n;
+	}
+	vec_free(&all.list);
+	if (running < CAPTURES_MAX)
+		return 0;
+	return api_fail(e, 429, "TooManyRequests",
+			"%u Captures run, and %d may at once: delete one (weft get captures), or let one filter "
+			"take what several took",
+			running, CAPTURES_MAX);
+}
+
 int capture_admit(struct object *o, const struct object *old, const char *user)
 {
 	struct str who = old ? old->capture->spec->user : str_of(user);

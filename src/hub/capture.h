@@ -14,6 +14,7 @@
 enum {
 	CAPTURE_UNREAD_S = 15, /* without a reader, it is over */
 	CAPTURE_KEPT_S = 30,   /* its object stays so long after it is over */
+	CAPTURES_MAX = 256,    /* that run at once, in the whole cluster */
 };
 
 struct captures;
@@ -26,6 +27,8 @@ void captures_free(struct captures **c);
 /* The one place that says who may see which packets: asked for each new Capture and each download. of: the
  * Capture or Tool. 0, or -EINVAL with e: 403, which goes into the audit log. */
 int captures_may(struct captures *c, const char *user, const struct object *of, struct api_error *e);
+/* Whether one more may run beside those that do; a new one is asked for. 0, or -EINVAL with e: 429. */
+int captures_room(const struct captures *c, struct api_error *e);
 /* What the server sets in an unpublished Capture that `user` writes; old is NULL for a new one. 0 or -ENOMEM.
  */
 int capture_admit(struct object *o, const struct object *old, const char *user);

@@ -148,7 +148,8 @@ static int create(struct hub *h, struct api_write *w, struct object **now, struc
 	}
 	if (o->desc->kind == KIND_capture && capture_admit(o, NULL, w->user))
 		return api_fail(e, 500, "InternalError", "out of memory");
-	if (o->desc->kind == KIND_capture && captures_may(h->captures, w->user, o, e))
+	if (o->desc->kind == KIND_capture &&
+	    (captures_may(h->captures, w->user, o, e) || captures_room(h->captures, e)))
 		return -EINVAL;
 	if (check_namespace(h, o, e) || prepare(h, o, NULL, true, e))
 		return -EINVAL;

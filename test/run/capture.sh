@@ -198,6 +198,18 @@ wait $pid
 same "rubbish from a node is no crash of the hub" "$(hub GET /readyz)" ok
 rm "$run/node-1/copier.sock.bad"
 
+# --- how many at once ---
+wait_for none_left
+python3 test/run/capture/many.py "$run/hub.sock" >"$dir/many" 2>&1
+same "256 Captures may run at once, dry runs count none; one that ends makes room" "$(sed -n 1p "$dir/many")" "256 made, then 429 429 201"
+grep -q 'TooManyRequests 256 Captures run, and 256 may at once: delete one (weft get captures)' "$dir/many"
+ok "one more is told how many run and what to do" $? || cat "$dir/many"
+"$weft" capture --name $name -n 1 >/dev/null 2>"$dir/err"
+same "weft capture says so, too" "$? $(grep -c '256 Captures run' "$dir/err")" "1 1"
+hub DELETE $API/captures >/dev/null
+none_left
+ok "all of them go at once" $?
+
 # --- what is wrong ---
 code() { hub GET "$1" | python3 -c 'import json,sys; v=json.load(sys.stdin); print(v["code"], v["message"])'; }
 same "a stream needs its node" "$(code "$API/tools/keep/stream")" "400 node=NAME says from which node the packets are to come"

@@ -288,12 +288,37 @@ static void note_direct(struct view *v)
 			vec_remove(&v->served, i);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const struct object *x = *(const struct object *const *)a, *y = *(const struct object *const *)b;
+
+	return x->desc->kind != y->desc->kind ? (x->desc->kind < y->desc->kind ? -1 : 1)
+					      : str_cmp(x->meta.name, y->meta.name);
+}
+
+/* In files they stand in any order, which means nothing; nor do the numbers that loading gave them. */
+static const struct object *const *sorted(struct view *v)
+{
+	size_t n = v->b->objects.len;
+	const struct object **list = arena_array(&v->out->arena, const struct object *, n + 1);
+
+	v->failed |= !list;
+	if (!list || !n)
+		return list;
+	for (size_t i = 0; i < n; i++) {
+		v->b->objects.items[i]->meta.resource_version = (struct str){0};
+		list[i] = v->b->objects.items[i];
+	}
+	qsort(list, n, sizeof(*list), by_name);
+	return list;
+}
+
 static void tell(struct view *v, uint32_t epoch)
 {
 	const struct config c = {.epoch = epoch,
 				 .node = str_of(v->l->node),
-				 .objects = (const struct object *const *)v->b->objects.items,
-				 .objects_n = v->b->objects.len,
+				 .objects = sorted(v),
+				 .objects_n = v->failed ? 0 : v->b->objects.len,
 				 .places = v->told.items,
 				 .places_n = v->told.len,
 				 .outlets = v->served.items,

@@ -150,10 +150,11 @@ int captures_room(const struct captures *c, struct api_error *e)
 	vec_free(&all.list);
 	if (running < CAPTURES_MAX)
 		return 0;
-	return api_fail(e, 429, "TooManyRequests",
-			"%u Captures run, and %d may at once: delete one (weft get captures), or let one filter "
-			"take what several took",
-			running, CAPTURES_MAX);
+	return api_fail(
+	    e, 429, "TooManyRequests",
+	    "%u Captures run, and %d may at once: delete one (weft get captures), or let one filter "
+	    "take what several took",
+	    running, CAPTURES_MAX);
 }
 
 int capture_admit(struct object *o, const struct object *old, const char *user)

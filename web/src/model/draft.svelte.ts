@@ -10,6 +10,8 @@ interface Step {
 }
 
 export class Draft {
+	/** The review is open. */
+	reviewing = $state(false);
 	private steps: Step[] = $state.raw([]);
 	private future: Step[] = $state.raw([]);
 

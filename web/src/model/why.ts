@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The answer of `weft why -o json` as steps that a person reads. Families that say the same are one. Pure.
+
+interface Policy {
+	policy: string;
+	rules?: number;
+	what?: string;
+	rule?: string;
+	file?: string;
+	line?: number;
+	column?: number;
+}
+interface Side {
+	direction: "egress" | "ingress";
+	pod: string;
+	peer: string;
+	allowed: boolean;
+	reason: string;
+	passed?: Policy[];
+	policies?: Policy[];
+	missed?: Policy[];
+	differs?: string;
+}
+interface Flow {
+	port: number;
+	way?: string;
+	address: string;
+	seenAs?: string;
+	pod?: string;
+	node?: string;
+	egress?: Side;
+	ingress?: Side;
+	allowed: boolean;
+	note?: string;
+}
+interface Family {
+	flows: Flow[];
+	family: string;
+	destination?: string;
+	port?: number;
+	allowed: boolean;
+	some?: boolean;
+	note?: string;
+}
+interface Answer {
+	families?: Family[];
+}
+
+export interface WhyStep {
+	title: string;
+	text: string;
+	verdict: "" | "allows" | "refuses";
+	because: { text: string; place: string }[];
+}
+export interface WhyFamily {
+	title: string;
+	allowed: boolean;
+	some: boolean;
+	steps: WhyStep[];
+}
+
+const REASONS: Record<string, string> = {
+	"not-selected": "no policy selects this pod in this direction: everything passes",
+	"default-deny": "policies select this pod, and none of their rules allows this",
+	rule: "a rule allows this",
+	allowed: "a rule allows this",
+	"denied-by-rule": "a rule denies this",
+};
+
+export function placeOf(p: { file?: string; line?: number; column?: number }): string {
+	return p.file ? `${p.file}${p.line ? `:${p.line}${p.column ? `:${p.column}` : ""}` : ""}` : "";
+}
+
+function side(s: Side): WhyStep {
+	const because = [
+		...(s.passed ?? []).map((p) => ({ text: `${p.policy}${p.rule ? `, ${p.rule}` : ""}`, place: placeOf(p) })),
+		...(s.allowed && s.passed?.length ? [] : (s.policies ?? []).map((p) => ({ text: `selected by ${p.policy}`, place: placeOf(p) }))),
+		...(s.missed ?? []).map((p) => ({ text: `nearest: ${p.what ?? p.policy}`, place: placeOf(p) })),
+		...(s.differs ? [{ text: s.differs, place: "" }] : []),
+	];
+	return {
+		title: s.direction === "egress" ? `Leaving ${s.pod}:` : `Entering ${s.pod}:`,
+		text: REASONS[s.reason] ?? s.reason.replace(/-/g, " "),
+		verdict: s.allowed ? "allows" : "refuses",
+		because,
+	};
+}
+
+export function readWhy(answer: unknown): WhyFamily[] {
+	const out: WhyFamily[] = [];
+	for (const f of (answer as Answer).families ?? []) {
+		const steps: WhyStep[] = [];
+		for (const flow of f.flows) {
+			if (f.flows.length > 1 || (flow.pod && f.destination !== flow.address))
+				steps.push({ title: `To ${flow.pod ?? flow.address}`, text: flow.node ? `on ${flow.node}, port ${flow.port}` : `port ${flow.port}`, verdict: "", because: [] });
+			if (flow.egress) steps.push(side(flow.egress));
+			if (flow.ingress) steps.push(side(flow.ingress));
+			if (flow.note) steps.push({ title: "", text: flow.note, verdict: "", because: [] });
+		}
+		if (f.note) steps.push({ title: "", text: f.note, verdict: "", because: [] });
+		out.push({ title: f.family, allowed: f.allowed, some: f.some === true, steps });
+	}
+	const first = out[0];
+	if (first && out.length > 1 && out.every((f) => JSON.stringify([f.allowed, f.steps]) === JSON.stringify([first.allowed, first.steps])))
+		return [{ ...first, title: out.map((f) => f.title).join(" and ") }];
+	return out;
+}

@@ -446,10 +446,10 @@ static int write_one(void *ctx, struct api_write *w, struct object **now, struct
 	return -EINVAL;
 }
 
-static int internal(void *ctx, const char *method, const char *name, struct str body, struct buf *answer,
-		    struct api_error *e)
+static int internal(void *ctx, const char *user, const char *method, const char *name, struct str body,
+		    struct buf *answer, struct api_error *e)
 {
-	return internal_request(ctx, method, name, body, answer, e);
+	return internal_request(ctx, user, method, name, body, answer, e);
 }
 
 static struct http_later *internal_later(void *ctx, const char *method, const char *name, struct str body,

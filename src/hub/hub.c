@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "hub/offline.h"
+#include "hub/page.h"
 #include "hub/pen.h"
 #include "hub/tls.h"
 
@@ -98,6 +99,8 @@ static void on_tick(uv_timer_t *t)
 	captures_tick(h->captures, remove_capture, h);
 	mapstatus_tick(h->mapstatus);
 	toolstatus_tick(h->toolstatus);
+	if (h->page)
+		page_tick(h->page);
 }
 
 static void on_signal(uv_signal_t *s, int number)
@@ -106,6 +109,16 @@ static void on_signal(uv_signal_t *s, int number)
 	(void)number;
 	h->stopping = true;
 	uv_stop(&h->loop);
+}
+
+/* On loopback at once; elsewhere it waits for its certificate. */
+static void listen_page(struct hub *h, const struct tls_files *files)
+{
+	if (!h->page || page_is_loopback(h->page) == (files != NULL))
+		return;
+	int r = page_listen(h->page, files ? files->server.key.p : NULL, files ? files->server.cert.p : NULL);
+	if (r)
+		log_error("no page: %s", strerror(-r));
 }
 
 /* Certificates come after the Unix socket serves: nobody waits for them. */
@@ -119,6 +132,8 @@ static void on_tls(uv_timer_t *t)
 		r = http_listen(h->http, h->tls_fd, files.server.key.p, files.server.cert.p, files.ca.cert.p);
 	if (!r)
 		h->tls_fd = -1;
+	if (!r)
+		listen_page(h, &files);
 	if (!r)
 		tls_kubeconfig(&config, &files, h->opt.name, h->tls_port);
 	if (!r && (config.failed || ftruncate(h->kubeconfig_fd, 0) ||
@@ -234,6 +249,7 @@ static void stop(struct hub *h)
 		source_dir_free(&h->source);
 	pen_free(&h->pen);
 	persist_close(&h->persist);
+	page_free(&h->page);
 	remarks_fini(&h->remarks);
 	remarks_fini(&h->running);
 }
@@ -282,6 +298,7 @@ int hub_run(struct hub *h, int unix_fd)
 		return r;
 	}
 	init_handles(h);
+	listen_page(h, NULL);
 	settle(h);
 	h->loaded = true;
 	log_info("serving %zu pods, %zu services at version %llu", store_count(h->store, KIND_pod),

@@ -18,6 +18,7 @@
 #include "serve/api.h"
 #include "source/dir.h"
 
+struct page;
 struct pen;
 
 /* How many ended connections and drops memory can be asked to keep. */
@@ -37,6 +38,7 @@ struct hub_options {
 	unsigned flow_records;		/* ended connections and drops that memory keeps */
 	unsigned history;		/* MiB that roll-ups may take on disk; 0: none are kept */
 	bool writable;			/* changes of files' objects go into the files */
+	const char *page;		/* ADDRESS:PORT, "off", or NULL: loopback, the port of the last run */
 };
 
 struct hub {
@@ -50,6 +52,7 @@ struct hub {
 	const struct object *asked; /* borrowed: what a client wrote that comes back from its file now */
 	struct api *api;
 	struct http_server *http;
+	struct page *page; /* NULL: there is none */
 	struct flows *flows;
 	struct exporters *exporters;
 	struct metrics *metrics;
@@ -92,8 +95,8 @@ bool object_same_file_part(const struct object *a, const struct object *b);
 /* What no file says goes over to the object that a file gave. */
 int object_keep_hub_part(struct hub *h, struct object *o, const struct object *old);
 /* internal.c */
-int internal_request(struct hub *h, const char *method, const char *name, struct str body, struct buf *answer,
-		     struct api_error *e);
+int internal_request(struct hub *h, const char *user, const char *method, const char *name, struct str body,
+		     struct buf *answer, struct api_error *e);
 /* save.c: what was written since the last call goes into the database. */
 int save_all(struct hub *h);
 int save_start(struct hub *h);

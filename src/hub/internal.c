@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "hub/copy.h"
 #include "hub/hub.h"
+#include "hub/page.h"
 #include "hub/podstatus.h"
 
 static int recompose(struct hub *h, const struct object *pod, struct api_error *e)
@@ -110,8 +111,25 @@ static int put_heartbeat(struct hub *h, struct str body, struct buf *answer, str
 	return r;
 }
 
-int internal_request(struct hub *h, const char *method, const char *name, struct str body, struct buf *answer,
+/* {"user": NAME}: for that User; else for who asks, who may everything. */
+static int make_link(struct hub *h, const char *asks, struct str body, struct buf *answer,
 		     struct api_error *e)
+{
+	json_t *j = body.n ? json_loadb(body.p, body.n, 0, NULL) : NULL;
+	const char *user = json_string_value(json_object_get(j, "user"));
+	int r = -EINVAL;
+	if (!h->page)
+		api_fail(e, 404, "NotFound", "this cluster has no page: it was started with --page off");
+	else if (body.n && !json_is_object(j))
+		api_fail(e, 400, "BadRequest", "the body is one JSON object, or nothing");
+	else
+		r = page_link(h->page, asks, user, answer, e);
+	json_decref(j);
+	return r;
+}
+
+int internal_request(struct hub *h, const char *user, const char *method, const char *name, struct str body,
+		     struct buf *answer, struct api_error *e)
 {
 	if (!strcmp(name, "remarks") && !strcmp(method, "GET")) {
 		bool any = false;
@@ -144,10 +162,12 @@ int internal_request(struct hub *h, const char *method, const char *name, struct
 		return flows_ask(h->flows, body, answer, e);
 	if (!strcmp(name, "follow") && !strcmp(method, "POST"))
 		return flows_follow(h->flows, body, answer, e);
+	if (!strcmp(name, "login") && !strcmp(method, "POST"))
+		return make_link(h, user, body, answer, e);
 	if (!strcmp(name, "exporter") && !strcmp(method, "PUT"))
 		return exporters_take(h->exporters, body, answer, e);
-	return api_fail(
-	    e, 404, "NotFound",
-	    "there are GET remarks, PUT readiness, PUT heartbeat, PUT exporter, POST flows, POST follow, "
-	    "POST flows/NODE and POST metrics/NODE");
+	return api_fail(e, 404, "NotFound",
+			"there are GET remarks, PUT readiness, PUT heartbeat, PUT exporter, POST login, POST "
+			"flows, POST follow, "
+			"POST flows/NODE and POST metrics/NODE");
 }

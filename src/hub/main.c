@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "hub/page.h"
 #include "hub/pen.h"
 #include "hub/privilege.h"
 #include "hub/run.h"
@@ -24,6 +25,7 @@ static const char usage[] =
     "[--no-tls] [--port PORT]\n"
     "                [--nodes N] [--runtime SOCKET] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
     "                [--fast-probes N] [--history MIB] [--flow-records N] [--writable]\n"
+    "                [--page ADDRESS:PORT|off]\n"
     "                [PATH...]\n"
     "\n"
     "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
@@ -84,6 +86,7 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	    {"history", required_argument, NULL, 'H'},
 	    {"flow-records", required_argument, NULL, 'R'},
 	    {"writable", no_argument, NULL, 'w'},
+	    {"page", required_argument, NULL, 'P'},
 	    {NULL, 0, NULL, 0},
 	};
 	int64_t n;
@@ -146,7 +149,8 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 				return 2;
 			break;
 		case 'r':
-			opt->runtime = optarg;
+		case 'P':
+			*(c == 'r' ? &opt->runtime : &opt->page) = optarg;
 			break;
 		case 'v':
 			puts("weft-hub " WEFT_VERSION);
@@ -250,6 +254,17 @@ static int open_tls(struct hub *h)
 	return 0;
 }
 
+static int open_page(struct hub *h)
+{
+	bool off = h->opt.page && !strcmp(h->opt.page, "off");
+	int r = off ? 0 : page_open(&h->page, h, h->opt.page);
+	if (!r && h->page && !page_is_loopback(h->page) && !h->opt.tls) {
+		log_error("--page %s: other addresses than loopback need TLS", h->opt.page);
+		return -EINVAL;
+	}
+	return r;
+}
+
 static int open_database(struct hub *h)
 {
 	char path[512];
@@ -341,10 +356,11 @@ int main(int argc, char **argv)
 	int fd = listen_unix(h.opt.dir);
 	if (fd < 0)
 		return 1;
-	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || open_history(&h) ||
+	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || open_page(&h) || open_history(&h) ||
 	    audit_open(&h.audit, h.opt.dir) || drop(&h) || open_files(&h)) {
 		persist_close(&h.persist);
 		audit_close(&h.audit);
+		page_free(&h.page);
 		return 1;
 	}
 	return hub_run(&h, fd) ? 1 : 0;

@@ -69,11 +69,13 @@ static void handle_internal(struct api *a, const struct http_request *rq, struct
 		return;
 	}
 	const char *name = rq->path + strlen(INTERNAL);
+	char user[API_USER];
+	user_of(user, rq);
 	if (a->ops->internal_later)
 		rp->later = a->ops->internal_later(a->ctx, rq->method, name, rq->body, e);
 	if (rp->later || e->code)
 		return;
-	if (a->ops->internal(a->ctx, rq->method, name, rq->body, &rp->body, e))
+	if (a->ops->internal(a->ctx, user, rq->method, name, rq->body, &rp->body, e))
 		api_fail(e, 500, "InternalError", "the request failed");
 }
 
@@ -81,7 +83,7 @@ static void handle_internal(struct api *a, const struct http_request *rq, struct
 static void handle_metrics(struct api *a, struct http_reply *rp, struct api_error *e)
 {
 	rp->content_type = "text/plain; version=0.0.4";
-	if (a->ops->internal(a->ctx, "GET", "metrics", (struct str){0}, &rp->body, e))
+	if (a->ops->internal(a->ctx, "", "GET", "metrics", (struct str){0}, &rp->body, e))
 		api_fail(e, 500, "InternalError", "the request failed");
 }
 

@@ -25,7 +25,10 @@ void api_error_fini(struct api_error *e);
 int api_fail(struct api_error *e, int code, const char *reason, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 
-enum { API_USER = 32 };
+/* The refusal as a Status in place of what the reply holds. */
+void api_refuse(struct http_reply *rp, const struct api_error *e);
+
+enum { API_USER = 64 };
 enum api_verb { API_CREATE, API_UPDATE, API_STATUS, API_DELETE };
 struct api_write {
 	enum api_verb verb;
@@ -52,10 +55,10 @@ struct api_ops {
 	/* Called on the loop for each write. On success 0, and *now is a reference to the resulting object
 	 * (for DELETE: its last state, may be NULL). Else negative, with e filled. */
 	int (*write)(void *ctx, struct api_write *w, struct object **now, struct api_error *e);
-	/* /apis/weft.network/internal/NAME; `name` is the rest of the path. Same results; fills body with
-	 * JSON. */
-	int (*internal)(void *ctx, const char *method, const char *name, struct str body, struct buf *answer,
-			struct api_error *e);
+	/* /apis/weft.network/internal/NAME; `name` is the rest of the path, `user` who asks ("uid N"). Same
+	 * results; fills body with JSON. */
+	int (*internal)(void *ctx, const char *user, const char *method, const char *name, struct str body,
+			struct buf *answer, struct api_error *e);
 	/* Asked first: an answer that takes its time, or NULL (with e filled: refused). May be NULL. */
 	struct http_later *(*internal_later)(void *ctx, const char *method, const char *name, struct str body,
 					     struct api_error *e);

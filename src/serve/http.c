@@ -202,7 +202,10 @@ static enum MHD_Result answer(struct listener *l, struct MHD_Connection *mc, str
 	struct MHD_Response *r = NULL;
 	if (rp->upgrade)
 		return upgrade_answer(l, mc, rp->upgrade);
-	if (rp->stream) {
+	if (rp->fixed.n) {
+		r = MHD_create_response_from_buffer(rp->fixed.n, (void *)(uintptr_t)rp->fixed.p,
+						    MHD_RESPMEM_PERSISTENT);
+	} else if (rp->stream) {
 		r = stream_response(l, mc, rp->stream);
 	} else {
 		if (rp->body.failed) {
@@ -213,19 +216,9 @@ static enum MHD_Result answer(struct listener *l, struct MHD_Connection *mc, str
 			be_busy(rp);
 		r = body_response(l->server, &rp->body);
 	}
-	buf_fini(&rp->body);
-	if (r) {
-		MHD_add_response_header(r, "Content-Type",
-					rp->content_type ? rp->content_type : "application/json");
-		MHD_add_response_header(r, "Cache-Control", "no-cache, private");
-		if (rp->retry)
-			MHD_add_response_header(r, "Retry-After", "1");
-		VEC_EACH (&rp->warnings, w)
-			MHD_add_response_header(r, "Warning", *w);
-	}
-	VEC_EACH (&rp->warnings, w)
-		free(*w);
-	vec_free(&rp->warnings);
+	if (r)
+		reply_headers(l, r, rp);
+	reply_free(rp);
 	if (!r)
 		return MHD_NO;
 	enum MHD_Result ok = MHD_queue_response(mc, (unsigned)rp->status, r);
@@ -288,7 +281,7 @@ static enum MHD_Result begin(struct listener *l, struct MHD_Connection *mc, stru
 	int64_t n = 0;
 	const char *length = header(mc, "Content-Length");
 	x->begun = true;
-	if (l->tls && !(hc && hc->trusted))
+	if (l->door == HTTP_CERTIFICATE && !(hc && hc->trusted))
 		return refuse(l, mc, 401, "Unauthorized",
 			      "a client certificate of this cluster is needed; use its kubeconfig");
 	MHD_get_connection_values(mc, MHD_HEADER_KIND, count_length, &lengths);
@@ -341,7 +334,9 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 				  .content_type = header(mc, "Content-Type"),
 				  .agent = header(mc, "User-Agent"),
 				  .body = buf_str(&x->body),
-				  .local = !l->tls,
+				  .local = l->door == HTTP_SOCKET,
+				  .tls = l->tls,
+				  .door = l->door,
 				  .client = client_of(l, mc),
 				  .connection = mc};
 	struct http_conn *hc = conn_of(mc);
@@ -349,7 +344,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *mc, const ch
 		return MHD_NO;
 	if (hc)
 		hc->busy = true;
-	l->server->opt.handler(l->server->opt.ctx, &rq, &rp);
+	l->handler(l->ctx, &rq, &rp);
 	if (rp.later) {
 		buf_fini(&rp.body);
 		later_begin(l, mc, x, rp.later);
@@ -390,6 +385,15 @@ static void on_completed(void *cls, struct MHD_Connection *mc, void **ctx,
 	free(x);
 }
 
+static uint64_t peer_address(const union MHD_ConnectionInfo *info)
+{
+	struct sockaddr_storage at = {0};
+	socklen_t len = sizeof(at);
+	if (!info || getpeername(info->connect_fd, (struct sockaddr *)&at, &len))
+		return 0;
+	return address_number(&at);
+}
+
 static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx,
 			  enum MHD_ConnectionNotificationCode code)
 {
@@ -404,7 +408,7 @@ static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx,
 			return;
 		hc->listener = l;
 		hc->trusted = l->trusted;
-		hc->address = l->address;
+		hc->address = l->door == HTTP_PAGE && !l->tls ? peer_address(info) : l->address;
 		hc->fd = info ? info->connect_fd : -1;
 		hc->since_ms = clock_ms();
 		hc->next = l->conns;
@@ -485,7 +489,7 @@ static void on_error(void *cls, const char *fmt, va_list ap)
 }
 
 /* One whose TLS is done. */
-static int on_front(void *ctx, int fd, bool trusted, uint32_t address)
+static int on_front(void *ctx, int fd, bool trusted, uint64_t address)
 {
 	struct listener *l = ctx;
 	struct sockaddr_un at = {.sun_family = AF_UNIX};
@@ -502,19 +506,18 @@ static int on_front(void *ctx, int fd, bool trusted, uint32_t address)
 	return 0;
 }
 
-int http_listen(struct http_server *s, int fd, const char *tls_key, const char *tls_cert, const char *tls_ca)
+/* Takes the listener over. */
+static int listen_on(struct listener *l, int fd, unsigned connections, const char *tls_key,
+		     const char *tls_cert, const char *tls_ca)
 {
-	struct listener *l = calloc(1, sizeof(*l));
-	if (!l)
-		return -ENOMEM;
+	struct http_server *s = l->server;
 	unsigned flags = MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_ALLOW_UPGRADE | MHD_USE_ERROR_LOG |
 			 (tls_key ? MHD_USE_NO_LISTEN_SOCKET : 0);
-	l->server = s;
 	l->tls = tls_key != NULL;
 	l->daemon = MHD_start_daemon(
 	    flags, 0, NULL, NULL, on_request, l, MHD_OPTION_EXTERNAL_LOGGER, on_error, NULL,
 	    MHD_OPTION_URI_LOG_CALLBACK, on_uri, l, MHD_OPTION_NOTIFY_COMPLETED, on_completed, l,
-	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT, s->opt.connections,
+	    MHD_OPTION_NOTIFY_CONNECTION, on_connection, l, MHD_OPTION_CONNECTION_LIMIT, connections,
 	    MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_SECONDS, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 	    (size_t)(64 << 10), MHD_OPTION_STRICT_FOR_CLIENT, 1,
 	    tls_key ? MHD_OPTION_END : MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_END);
@@ -522,8 +525,8 @@ int http_listen(struct http_server *s, int fd, const char *tls_key, const char *
 	    l->daemon ? MHD_get_daemon_info(l->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
 	int r = info ? 0 : -EIO;
 	if (!r && tls_key)
-		r = tls_front_new(&l->front, s->loop, fd, tls_key, tls_cert, tls_ca, s->opt.connections,
-				  on_front, l);
+		r = tls_front_new(&l->front, s->loop, fd, tls_key, tls_cert, tls_ca, connections, on_front,
+				  l);
 	if (r) {
 		if (l->daemon)
 			MHD_stop_daemon(l->daemon);
@@ -537,6 +540,34 @@ int http_listen(struct http_server *s, int fd, const char *tls_key, const char *
 	l->next = s->listeners;
 	s->listeners = l;
 	return 0;
+}
+
+int http_listen(struct http_server *s, int fd, const char *tls_key, const char *tls_cert, const char *tls_ca)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	if (!l)
+		return -ENOMEM;
+	l->server = s;
+	l->door = tls_key ? HTTP_CERTIFICATE : HTTP_SOCKET;
+	l->handler = s->opt.handler;
+	l->ctx = s->opt.ctx;
+	return listen_on(l, fd, s->opt.connections, tls_key, tls_cert, tls_ca);
+}
+
+int http_listen_page(struct http_server *s, int fd, const struct http_page *p)
+{
+	struct listener *l = calloc(1, sizeof(*l));
+	unsigned most =
+	    p->connections && p->connections < s->opt.connections ? p->connections : s->opt.connections;
+	if (!l)
+		return -ENOMEM;
+	l->server = s;
+	l->door = HTTP_PAGE;
+	l->handler = p->handler;
+	l->ctx = p->ctx;
+	l->headers = p->headers;
+	l->headers_len = p->headers_len;
+	return listen_on(l, fd, most, p->tls_key, p->tls_cert, NULL);
 }
 
 static void on_closed(uv_handle_t *h)

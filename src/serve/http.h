@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * HTTP/1.1 on the event loop: listeners (a Unix socket, TLS on loopback), requests with whole bodies, answers
- * and streams that clients may read slowly. Knows nothing of what is served. Bounds: 64 KiB of headers, a
- * body limit, a number of connections, a time for a request to come in.
+ * HTTP/1.1 on the event loop: listeners (a Unix socket, TLS on loopback, the page), requests with whole
+ * bodies, answers and streams that clients may read slowly. Knows nothing of what is served. Bounds: 64 KiB
+ * of headers, a body limit, a number of connections, a time for a request to come in.
  */
 #ifndef WEFT_SERVE_HTTP_H
 #define WEFT_SERVE_HTTP_H
@@ -12,6 +12,14 @@
 #include "base/str.h"
 #include "base/vec.h"
 
+/* Where a request came in. */
+enum http_door {
+	HTTP_SOCKET,	  /* the Unix socket: this machine's own processes */
+	HTTP_CERTIFICATE, /* TLS, with a client certificate of the cluster */
+	HTTP_PAGE,	  /* anybody's browser */
+};
+
+struct who;
 struct http_param {
 	char *key, *value; /* decoded; value is "" when there was no '=' */
 };
@@ -23,7 +31,11 @@ struct http_request {
 	size_t query_len;
 	const char *accept, *content_type, *agent; /* "" when absent; agent: User-Agent */
 	struct str body;
-	bool local;	 /* came over the Unix socket */
+	bool local; /* came over the Unix socket */
+	bool tls;
+	enum http_door door;
+	/* Set by the page for what it hands on; NULL: as the door says. Read it by who_of(). */
+	const struct who *who;
 	uint64_t client; /* the same for all requests of one user (Unix socket) or one address */
 	void *connection;
 };
@@ -81,16 +93,26 @@ struct http_upgrade {
 void http_upgrade_header(struct http_upgrade *u, const char *name, const char *value);
 void http_upgrade_close(struct http_upgrade *u);
 
+struct http_extra { /* a header */
+	const char *name;
+	char *value; /* owned */
+};
+
 struct http_reply {
 	int status;
 	const char *content_type;     /* NULL: application/json */
 	struct buf body;	      /* owned; freed by the server */
+	struct str fixed;	      /* in place of a body: bytes that outlive the server */
 	struct http_stream *stream;   /* in place of a body */
 	struct http_later *later;     /* in place of an answer */
 	struct http_upgrade *upgrade; /* in place of a body, with status 101 */
 	VEC(char *) warnings;	      /* texts of Warning headers, owned */
-	bool retry;		      /* adds Retry-After: 1 */
+	VEC(struct http_extra) headers;
+	bool retry; /* adds Retry-After: 1 */
 };
+/* A further header; a Cache-Control takes the place of the usual one. */
+void http_reply_header(struct http_reply *rp, const char *name, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
 
 /* Fills the answer; called on the loop, must not block. */
 typedef void http_handler(void *ctx, const struct http_request *rq, struct http_reply *rp);
@@ -108,6 +130,20 @@ int http_new(struct http_server **out, uv_loop_t *loop, const struct http_option
 /* Takes over a listening socket. tls_* are PEM texts, NULL for plain. With TLS each request needs a client
  * certificate of the authority `tls_ca`. 0 or -errno. */
 int http_listen(struct http_server *s, int fd, const char *tls_key, const char *tls_cert, const char *tls_ca);
+
+struct http_fixed { /* a header of each answer */
+	const char *name, *value;
+};
+struct http_page {
+	http_handler *handler;
+	void *ctx;
+	const struct http_fixed *headers; /* of each answer, refusals too */
+	size_t headers_len;
+	unsigned connections;
+	const char *tls_key, *tls_cert; /* NULL: plain */
+};
+/* The same for browsers: a handler of its own, and no certificates of clients. */
+int http_listen_page(struct http_server *s, int fd, const struct http_page *p);
 /* Value of a query parameter, or NULL. */
 const char *http_query(const struct http_request *rq, const char *key);
 /* Ends all connections, streams and upgrades; the loop must still run once for its handles to close. */

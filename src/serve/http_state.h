@@ -15,7 +15,7 @@ struct http_conn {
 	bool served;	   /* one request was complete */
 	bool busy;	   /* a request is being answered */
 	bool trusted;	   /* its client certificate was checked */
-	uint32_t address;  /* of its client, IPv4 */
+	uint64_t address;  /* of its client: IPv4, or what stands for another */
 	struct http_conn *next, **prev;
 };
 
@@ -25,9 +25,14 @@ struct listener {
 	uv_poll_t poll;
 	uv_timer_t timer;
 	bool tls;
+	enum http_door door;
+	http_handler *handler;
+	void *ctx;
+	const struct http_fixed *headers; /* of each answer */
+	size_t headers_len;
 	struct tls_front *front; /* NULL: plain */
 	bool trusted;		 /* of the connection that is being added */
-	uint32_t address;
+	uint64_t address;
 	int open_handles;
 	struct http_conn *conns;
 	struct listener *next;
@@ -57,6 +62,10 @@ struct exchange { /* one request and its answer */
 /* http.c: has the daemon look at its connections on the next turn. */
 void listener_soon(struct listener *l);
 void listener_on_timer(uv_timer_t *t);
+
+/* http_reply.c: all headers of an answer. */
+void reply_headers(const struct listener *l, struct MHD_Response *r, const struct http_reply *rp);
+void reply_free(struct http_reply *rp);
 
 /* http_upgrade.c */
 uint64_t client_of(const struct listener *l, struct MHD_Connection *mc);

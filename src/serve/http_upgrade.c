@@ -46,7 +46,7 @@ uint64_t client_of(const struct listener *l, struct MHD_Connection *mc)
 	socklen_t len = sizeof(who);
 	if (!hc)
 		return 0;
-	if (l->tls)
+	if (l->door != HTTP_SOCKET)
 		return hc->address;
 	return getsockopt(hc->fd, SOL_SOCKET, SO_PEERCRED, &who, &len) ? 0 : 1ULL << 32 | who.uid;
 }

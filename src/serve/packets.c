@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/own.h"
+#include "serve/access.h"
 #include "serve/api_state.h"
 
 OWN_DEFINE(object, struct object, object_unref)
@@ -17,10 +18,19 @@ enum { LAST_MAX = 86400 };
 void user_of(char out[API_USER], const struct http_request *rq)
 {
 	*out = 0;
-	if (rq->local && rq->client)
+	if (rq->door == HTTP_PAGE)
+		snprintf(out, API_USER, "%s", who_of(rq)->user);
+	else if (rq->local && rq->client)
 		snprintf(out, API_USER, "uid %u", (unsigned)rq->client);
 	else if (!rq->local)
 		snprintf(out, API_USER, "weft:admin");
+}
+
+const struct who *who_of(const struct http_request *rq)
+{
+	if (rq->who)
+		return rq->who;
+	return rq->door == HTTP_PAGE ? &access_nothing : &access_everything;
 }
 
 bool packets_is(const struct target *t)

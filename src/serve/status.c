@@ -98,3 +98,12 @@ void status_print(struct buf *b, const struct api_error *e, const struct target 
 	}
 	buf_printf(b, ",\"code\":%d}\n", e->code);
 }
+
+void api_refuse(struct http_reply *rp, const struct api_error *e)
+{
+	buf_clear(&rp->body);
+	rp->status = e->code;
+	rp->content_type = NULL;
+	rp->retry = e->retry;
+	status_print(&rp->body, e, NULL);
+}

@@ -27,7 +27,7 @@ struct front_conn {
 	size_t sent;
 	int events, handles;
 	bool up, closed, inside_open, ending, tried;
-	uint32_t address;
+	uint64_t address;
 	uint64_t since_ms;
 };
 
@@ -37,6 +37,7 @@ struct tls_front {
 	uv_timer_t tick;
 	int listener, handles;
 	unsigned n, max;
+	bool asks; /* clients for a certificate */
 	gnutls_certificate_credentials_t cred;
 	gnutls_priority_t priority;
 	struct front_conn *conns;
@@ -167,7 +168,7 @@ static void conn_up(struct front_conn *c)
 	static const struct duplex_ops ops = {on_inside_data, on_inside_ended, on_inside_drained};
 	unsigned status = 1;
 	int pair[2];
-	bool trusted = !gnutls_certificate_verify_peers2(c->tls, &status) && !status;
+	bool trusted = c->front->asks && !gnutls_certificate_verify_peers2(c->tls, &status) && !status;
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair)) {
 		conn_close(c);
 		return;
@@ -236,7 +237,7 @@ static void conn_watch(struct front_conn *c)
 		uv_poll_stop(&c->poll);
 }
 
-static int conn_new(struct tls_front *f, int fd, uint32_t address)
+static int conn_new(struct tls_front *f, int fd, uint64_t address)
 {
 	unsigned ms = DEAD_PEER_MS;
 	int one = 1;
@@ -254,7 +255,8 @@ static int conn_new(struct tls_front *f, int fd, uint32_t address)
 		free(c);
 		return -EIO;
 	}
-	gnutls_certificate_server_set_request(c->tls, GNUTLS_CERT_REQUEST);
+	if (f->asks)
+		gnutls_certificate_server_set_request(c->tls, GNUTLS_CERT_REQUEST);
 	gnutls_transport_set_int(c->tls, fd);
 	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
@@ -274,10 +276,22 @@ static int conn_new(struct tls_front *f, int fd, uint32_t address)
 	return 0;
 }
 
+uint64_t address_number(const struct sockaddr_storage *at)
+{
+	const struct sockaddr_in *four = (const struct sockaddr_in *)at;
+	const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)at;
+	uint64_t n = 0;
+	if (at->ss_family == AF_INET)
+		return ntohl(four->sin_addr.s_addr);
+	for (size_t i = 0; at->ss_family == AF_INET6 && i < 8; i++)
+		n = n << 8 | six->sin6_addr.s6_addr[i];
+	return n;
+}
+
 static void on_accept(uv_poll_t *p, int status, int events)
 {
 	struct tls_front *f = p->data;
-	struct sockaddr_in at = {0};
+	struct sockaddr_storage at = {0};
 	socklen_t len = sizeof(at);
 	(void)status;
 	(void)events;
@@ -285,7 +299,7 @@ static void on_accept(uv_poll_t *p, int status, int events)
 	if (f->n >= f->max)
 		return;
 	int fd = accept4(f->listener, (struct sockaddr *)&at, &len, SOCK_CLOEXEC | SOCK_NONBLOCK);
-	if (fd >= 0 && conn_new(f, fd, ntohl(at.sin_addr.s_addr)))
+	if (fd >= 0 && conn_new(f, fd, address_number(&at)))
 		close(fd);
 	if (f->n >= f->max)
 		uv_poll_stop(&f->poll);
@@ -308,10 +322,10 @@ static int load(struct tls_front *f, const char *key, const char *cert, const ch
 {
 	gnutls_datum_t k = {(unsigned char *)(uintptr_t)key, (unsigned)strlen(key)};
 	gnutls_datum_t c = {(unsigned char *)(uintptr_t)cert, (unsigned)strlen(cert)};
-	gnutls_datum_t a = {(unsigned char *)(uintptr_t)ca, (unsigned)strlen(ca)};
+	gnutls_datum_t a = {(unsigned char *)(uintptr_t)ca, ca ? (unsigned)strlen(ca) : 0};
 	if (gnutls_certificate_allocate_credentials(&f->cred) < 0 ||
 	    gnutls_certificate_set_x509_key_mem(f->cred, &c, &k, GNUTLS_X509_FMT_PEM) < 0 ||
-	    gnutls_certificate_set_x509_trust_mem(f->cred, &a, GNUTLS_X509_FMT_PEM) < 1 ||
+	    (ca && gnutls_certificate_set_x509_trust_mem(f->cred, &a, GNUTLS_X509_FMT_PEM) < 1) ||
 	    gnutls_priority_init(&f->priority, "NORMAL:-VERS-TLS1.0:-VERS-TLS1.1", NULL) < 0)
 		return -EIO;
 	return 0;
@@ -342,6 +356,7 @@ int tls_front_new(struct tls_front **out, uv_loop_t *loop, int listener, const c
 	f->loop = loop;
 	f->listener = listener;
 	f->max = connections;
+	f->asks = ca != NULL;
 	f->fn = fn;
 	f->ctx = ctx;
 	uv_timer_init(loop, &f->tick);

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the page's listener share. Private to hub/page*.c. */
+#ifndef WEFT_HUB_PAGE_STATE_H
+#define WEFT_HUB_PAGE_STATE_H
+
+#include "hub/page.h"
+#include "serve/door.h"
+#include "serve/login.h"
+
+struct page {
+	struct hub *hub;
+	struct logins *logins;
+	struct door door;
+	char host[256]; /* of links */
+	unsigned port;
+	int fd;
+	bool loopback, listens;
+	char cookie[32];
+};
+/* page_login.c: /login…, /logout. False: it is none of these. */
+bool page_login(struct page *p, const struct http_request *rq, struct http_reply *rp, struct api_error *e);
+/* The session of the request's cookie, or NULL. */
+struct login *page_session(struct page *p, const struct http_request *rq);
+/* GET /page/me */
+void page_me(struct page *p, const struct login *s, struct http_reply *rp);
+
+/* page_form.c: trouble: why it is shown again, or NULL. */
+void page_login_form(const struct page *p, struct http_reply *rp, int status, const char *trouble);
+void page_login_style(struct http_reply *rp);
+
+/* page_static.c: index.html and the files beside it. False: there is no such file. */
+bool page_static(const struct http_request *rq, struct http_reply *rp);
+/* Whether it leads to index.html. */
+bool page_is_view(const char *path);
+
+/* users.c: what a user may, as a new reference; NULL: there is no such user, or he is shut out. */
+const struct who *users_who(const struct store *s, const char *user);
+
+#endif

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Rights: see access.h. */
+#include "serve/access.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static struct access_grant all_of_it[] = {{.ns = "*", .level = ACCESS_ADMIN}};
+const struct who access_everything = {.grants = {.items = all_of_it, .len = 1}};
+const struct who access_nothing = {.ended = true};
+
+int who_new(struct who **out, const char *user)
+{
+	struct who *w = calloc(1, sizeof(*w));
+
+	if (!w)
+		return -ENOMEM;
+	snprintf(w->user, sizeof(w->user), "%s", user);
+	w->refs = 1;
+	*out = w;
+	return 0;
+}
+
+/* The counter is the only thing that changes behind a const: who holds one may not alter it. */
+static struct who *counted(const struct who *w)
+{
+	return w && w->refs ? (struct who *)(uintptr_t)w : NULL;
+}
+
+const struct who *who_ref(const struct who *w)
+{
+	struct who *c = counted(w);
+
+	if (c)
+		c->refs++;
+	return w;
+}
+
+void who_unref(const struct who **pw)
+{
+	struct who *c = counted(*pw);
+
+	*pw = NULL;
+	if (!c || --c->refs)
+		return;
+	vec_free(&c->grants);
+	free(c);
+}
+
+static struct access_grant *grant_of(const struct who *w, struct str ns)
+{
+	VEC_EACH (&w->grants, g)
+		if (str_eqz(ns, g->ns))
+			return g;
+	return NULL;
+}
+
+int who_grant(struct who *w, struct str ns, enum access_level level)
+{
+	struct access_grant *g = grant_of(w, ns), add = {.level = level};
+
+	if (!ns.n || ns.n >= sizeof(add.ns))
+		return -EINVAL;
+	if (g) {
+		g->level = g->level > level ? g->level : level;
+		return 0;
+	}
+	memcpy(add.ns, ns.p, ns.n);
+	return vec_push(&w->grants, add);
+}
+
+enum access_level access_level(const struct who *w, struct str ns)
+{
+	const struct access_grant *all = grant_of(w, STR("*"));
+	const struct access_grant *one = ns.n ? grant_of(w, ns) : NULL;
+	enum access_level a = all ? all->level : ACCESS_NONE, b = one ? one->level : ACCESS_NONE;
+
+	return a > b ? a : b;
+}
+
+enum access_level access_anywhere(const struct who *w)
+{
+	enum access_level most = ACCESS_NONE;
+
+	VEC_EACH (&w->grants, g)
+		most = g->level > most ? g->level : most;
+	return most;
+}
+
+/* Kinds that say who may what. */
+static bool is_of_access(enum kind kind)
+{
+	return kind_table[kind].group && !strcmp(kind_table[kind].group, "weft.network") &&
+	       (!strcmp(kind_table[kind].name, "User") || !strcmp(kind_table[kind].name, "Role"));
+}
+
+/* What is in no namespace is read with a level in any. */
+bool access_may(const struct who *w, enum access_verb verb, enum kind kind, struct str ns)
+{
+	enum access_level has = access_level(w, ns);
+
+	if (is_of_access(kind))
+		return access_level(w, STR("*")) >= ACCESS_ADMIN;
+	if (!kind_table[kind].namespaced && verb == ACCESS_READ && !ns.n)
+		has = access_anywhere(w);
+	switch (verb) {
+	case ACCESS_READ:
+		return has >= ACCESS_VIEW;
+	case ACCESS_PACKETS:
+		return has >= ACCESS_CAPTURE;
+	case ACCESS_WRITE:
+		return has >= (kind == KIND_capture ? ACCESS_CAPTURE : ACCESS_OPERATE);
+	}
+	return false;
+}
+
+bool access_sees(const struct who *w, const struct object *o)
+{
+	/* A Namespace's own name is what it tells. */
+	if (o->desc->kind == KIND_namespace)
+		return access_level(w, o->meta.name) >= ACCESS_VIEW;
+	return access_may(w, ACCESS_READ, o->desc->kind, o->meta.ns);
+}
+
+static const char *const names[] = {"none", "view", "capture", "operate", "admin"};
+
+const char *access_level_name(enum access_level level)
+{
+	return names[level];
+}
+
+bool access_level_parse(struct str name, enum access_level *out)
+{
+	for (size_t i = ACCESS_VIEW; i < sizeof(names) / sizeof(names[0]); i++)
+		if (str_eqz(name, names[i])) {
+			*out = (enum access_level)i;
+			return true;
+		}
+	return false;
+}

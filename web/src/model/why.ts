@@ -57,6 +57,9 @@ export interface WhyFamily {
 	allowed: boolean;
 	some: boolean;
 	steps: WhyStep[];
+	/** Directions that refuse it, and whether that is because no rule allows it: then one more rule lets it through. */
+	refusedBy: { ingress: boolean; egress: boolean };
+	byDefault: boolean;
 }
 
 const REASONS: Record<string, string> = {
@@ -98,7 +101,12 @@ export function readWhy(answer: unknown): WhyFamily[] {
 			if (flow.note) steps.push({ title: "", text: flow.note, verdict: "", because: [] });
 		}
 		if (f.note) steps.push({ title: "", text: f.note, verdict: "", because: [] });
-		out.push({ title: f.family, allowed: f.allowed, some: f.some === true, steps });
+		const sides = f.flows.flatMap((x) => [x.egress, x.ingress]).filter((x): x is Side => x !== undefined && !x.allowed);
+		out.push({
+			title: f.family, allowed: f.allowed, some: f.some === true, steps,
+			refusedBy: { ingress: sides.some((x) => x.direction === "ingress"), egress: sides.some((x) => x.direction === "egress") },
+			byDefault: sides.every((x) => x.reason === "default-deny"),
+		});
 	}
 	const first = out[0];
 	if (first && out.length > 1 && out.every((f) => JSON.stringify([f.allowed, f.steps]) === JSON.stringify([first.allowed, first.steps])))

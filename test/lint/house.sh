@@ -7,7 +7,7 @@
 files | grep -E '(^|/)(common\.h|utils?\.[ch]|misc\.[ch]|helpers?\.[a-z]+|shared\.h)$' >"$tmp/names"
 check "no file that is a place for everything" "$tmp/names"
 
-files '*.c' '*.h' '*.def' '*.sh' | while read -r f; do
+files '*.c' '*.h' '*.def' '*.sh' 'web/*.ts' 'web/*.svelte' 'web/*.mjs' 'test/browser/*.mjs' | while read -r f; do
 	head -n 3 "$f" | grep -q 'SPDX-License-Identifier: ' || echo "$f"
 done >"$tmp/spdx"
 check "each source file names its licence" "$tmp/spdx"
@@ -26,7 +26,7 @@ files '*.c' '*.h' | grep -E '^(src|bpf|seam)/' | xargs -r grep -HnE '(^|[^a-z_])
 check "no call that cannot be used safely" "$tmp/calls"
 
 words='TO''DO|FIX''ME|XX''X|HA''CK'
-files '*.c' '*.h' '*.def' '*.sh' '*.md' '*.yaml' 'meson.build' 'Makefile' 'tools/*' | sort -u |
+files '*.c' '*.h' '*.def' '*.sh' '*.md' '*.yaml' '*.ts' '*.svelte' '*.mjs' 'meson.build' 'Makefile' 'tools/*' | sort -u |
 	xargs -r grep -HnE "(^|[^A-Za-z])($words)([^A-Za-z]|\$)" >"$tmp/undone"
 check "no word that promises something undone" "$tmp/undone"
 

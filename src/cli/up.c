@@ -11,6 +11,7 @@
 #include "cli/hosts.h"
 #include "cli/libexec.h"
 #include "cli/output.h"
+#include "cli/ui.h"
 #include "cli/world.h"
 #include "sandbox/sandbox.h"
 
@@ -27,6 +28,7 @@ struct showing {
 	const struct options_up *o;
 	bool json, terminal;
 	unsigned fast_probes;
+	struct buf page;   /* a link to it that logs in once */
 	size_t unfinished; /* columns of the step line that waits for its end */
 	int parent;	   /* pipe to who waits for a detached cluster, or -1 */
 };
@@ -75,7 +77,7 @@ static void show_remark(void *ctx, const char *text)
 static void print_summary(const struct showing *s, const struct sandbox_ready *r)
 {
 	const char *option = strcmp(r->name, "default") ? " --name " : "";
-	const char *name = *option ? r->name : "";
+	const char *name = *option ? r->name : "", *page = s->page.p ? s->page.p : "off";
 
 	printf("\n%sCluster \"%s\": %u node%s, %u pod%s, ", output_style(STYLE_BOLD), r->name, r->nodes,
 	       r->nodes == 1 ? "" : "s", r->pods, r->pods == 1 ? "" : "s");
@@ -93,12 +95,13 @@ static void print_summary(const struct showing *s, const struct sandbox_ready *r
 		       s->fast_probes);
 	printf("  who reaches whom   weft reach%s%s\n"
 	       "  objects            weft get pods -A%s%s\n"
+	       "  page               %s\n"
 	       "  kubectl            export KUBECONFIG=%s/kubeconfig\n"
 	       "  API                %s/hub.sock\n"
 	       "  logs               %s/log/\n"
 	       "  end                %s%s%s\n",
-	       option, name, option, name, r->dir, r->dir, r->dir, s->o->detach ? "weft down" : "Ctrl-C",
-	       s->o->detach ? option : "", s->o->detach ? name : "");
+	       option, name, option, name, page, r->dir, r->dir, r->dir,
+	       s->o->detach ? "weft down" : "Ctrl-C", s->o->detach ? option : "", s->o->detach ? name : "");
 }
 
 /* Gives the terminal back: from here on the cluster writes to its log. */
@@ -127,15 +130,18 @@ static void show_ready(void *ctx, const struct sandbox_ready *r)
 	if (s->unfinished)
 		printf("\r\033[K");
 	s->unfinished = 0;
+	if (!s->o->page || strcmp(s->o->page, "off") != 0)
+		ui_link(r->name, NULL, &s->page);
 	if (s->json) {
 		AUTO_JSON v =
-		    json_pack("{s:s,s:s,s:i,s:i,s:f,s:i,s:s?}", "name", r->name, "dir", r->dir, "nodes",
+		    json_pack("{s:s,s:s,s:i,s:i,s:f,s:i,s:s?,s:s?}", "name", r->name, "dir", r->dir, "nodes",
 			      (int)r->nodes, "pods", (int)r->pods, "wiredSeconds", (double)r->wired_us / 1e6,
-			      "fastProbes", (int)s->fast_probes, "failed", r->failed);
+			      "fastProbes", (int)s->fast_probes, "failed", r->failed, "page", s->page.p);
 		output_value(v, "json");
 	} else {
 		print_summary(s, r);
 	}
+	buf_fini(&s->page);
 	fflush(stdout);
 	if (s->parent < 0)
 		return;
@@ -280,6 +286,7 @@ int cmd_up(const struct options_up *o)
 				     .attach = o->attach,
 				     .strict = o->strict,
 				     .writable = o->writable,
+				     .page = o->page,
 				     .no_external_ips = o->no_external_ips,
 				     .runs = (const char *const *)o->runs.items,
 				     .runs_len = o->runs.n,

@@ -105,6 +105,7 @@ void audit_write(struct audit *a, const struct audit_line *l)
 	strftime(at, sizeof(at), "%Y-%m-%dT%H:%M:%S", gmtime_r(&t.tv_sec, &tm));
 	buf_printf(&b, "{\"time\":\"%s.%03ldZ\",\"what\":\"%s\"", at, t.tv_nsec / 1000000, l->what);
 	add(&b, "user", l->user);
+	add(&b, "object", l->object);
 	add(&b, "capture", l->capture);
 	add(&b, "tool", l->tool);
 	add(&b, "node", l->node);

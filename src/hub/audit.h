@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Audit: who looked at packets, when, with which filter, and how much they got: one JSON object a line in a
- * file that only grows, up to a bound; then it becomes the old one. Lines are on the way to the disk when a
- * call returns.
+ * Audit: who logged in, what was changed or refused, who looked at packets, when, with which filter, and how
+ * much they got: one JSON object a line in a file that only grows, up to a bound; then it becomes the old
+ * one. Lines are on the way to the disk when a call returns.
  */
 #ifndef WEFT_HUB_AUDIT_H
 #define WEFT_HUB_AUDIT_H
@@ -18,8 +18,9 @@ int audit_open(struct audit **out, const char *dir);
 void audit_close(struct audit **a);
 
 struct audit_line {
-	const char *what; /* "capture-start", "capture-end", "download-start", "download-end", "refused" */
-	struct str user, capture, tool, node, filter, why; /* those that are empty are left out */
+	const char *what; /* "capture-start", "capture-end", "download-start", "download-end", "refused",
+			   * "create", "update", "delete", "login-link", "login", "login-refused", "logout" */
+	struct str user, object, capture, tool, node, filter, why; /* those that are empty are left out */
 	bool counted;
 	uint64_t packets, bytes, dropped; /* where counted */
 };

@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "hub/copy.h"
 #include "hub/relay.h"
+#include "serve/access.h"
 
 OWN_DEFINE(object, struct object, object_unref)
 
@@ -116,7 +117,8 @@ void captures_free(struct captures **pc)
 
 /* --- who may ------------------------------------------------------------------------------------------- */
 
-int captures_may(struct captures *c, const char *user, const struct object *of, struct api_error *e)
+int captures_may(struct captures *c, const char *user, const struct who *who, const struct object *of,
+		 struct api_error *e)
 {
 	bool capture = of->desc->kind == KIND_capture;
 	struct audit_line l = {.what = "refused",
@@ -125,10 +127,17 @@ int captures_may(struct captures *c, const char *user, const struct object *of, 
 			       .tool = capture ? (struct str){0} : of->meta.name,
 			       .why = STR("nobody knows who asks")};
 
-	/* Whoever reaches the API is its administrator, as for every other object. */
-	if (*user)
+	if (*user && (!who || access_packets(who, of)))
 		return 0;
+	if (*user)
+		l.why = STR("no right to these packets");
 	audit_write(c->audit, &l);
+	if (*user)
+		return api_fail(
+		    e, 403, "Forbidden",
+		    "%s may not see these packets: it needs the level capture in each namespace that the "
+		    "sources name (service, or pods with a namespaceSelector of " NAME_LABEL "), or in \"*\"",
+		    user);
 	return api_fail(e, 403, "Forbidden",
 			"who wants to see packets must be known, and this connection does not say");
 }
@@ -295,7 +304,7 @@ struct http_later *captures_packets(struct captures *c, const struct api_packets
 	AUTO_BUF path = {0};
 	struct relay_told told = {on_began, on_goes, on_over, on_free, NULL};
 
-	if (captures_may(c, q->user, o, e))
+	if (captures_may(c, q->user, q->who, o, e))
 		return NULL;
 	if (!is_port(q->port)) {
 		api_fail(e, 400, "BadRequest", "port \"%s\" is no name of a port", q->port);

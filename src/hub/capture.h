@@ -25,8 +25,9 @@ void captures_stop(struct captures *c); /* after the server ended; then the loop
 void captures_free(struct captures **c);
 
 /* The one place that says who may see which packets: asked for each new Capture and each download. of: the
- * Capture or Tool. 0, or -EINVAL with e: 403, which goes into the audit log. */
-int captures_may(struct captures *c, const char *user, const struct object *of, struct api_error *e);
+ * Capture or Tool; who NULL: all rights. 0, or -EINVAL with e: 403, which goes into the audit log. */
+int captures_may(struct captures *c, const char *user, const struct who *who, const struct object *of,
+		 struct api_error *e);
 /* Whether one more may run beside those that do; a new one is asked for. 0, or -EINVAL with e: 429. */
 int captures_room(const struct captures *c, struct api_error *e);
 /* What the server sets in an unpublished Capture that `user` writes; old is NULL for a new one. 0 or -ENOMEM.

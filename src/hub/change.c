@@ -149,7 +149,7 @@ static int create(struct hub *h, struct api_write *w, struct object **now, struc
 	if (o->desc->kind == KIND_capture && capture_admit(o, NULL, w->user))
 		return api_fail(e, 500, "InternalError", "out of memory");
 	if (o->desc->kind == KIND_capture &&
-	    (captures_may(h->captures, w->user, o, e) || captures_room(h->captures, e)))
+	    (captures_may(h->captures, w->user, w->who, o, e) || captures_room(h->captures, e)))
 		return -EINVAL;
 	if (check_namespace(h, o, e) || prepare(h, o, NULL, true, e))
 		return -EINVAL;
@@ -429,10 +429,37 @@ static int erase(struct hub *h, struct api_write *w, struct object **now, struct
 	return 0;
 }
 
-static int write_one(void *ctx, struct api_write *w, struct object **now, struct api_error *e)
+/* A Capture is changed by its maker, or by who may see all packets; a new one is judged with the rest. */
+static int check_capture(struct hub *h, const struct api_write *w, struct api_error *e)
 {
-	struct hub *h = ctx;
-	cluster_clock(h->cluster, clock_wall(), clock_ms());
+	const struct object *of[] = {w->old, w->object};
+	if (!w->who || w->verb == API_CREATE)
+		return 0;
+	for (size_t i = 0; i < 2; i++)
+		if (of[i] && of[i]->desc->kind == KIND_capture &&
+		    captures_may(h->captures, w->user, w->who, of[i], e))
+			return -EINVAL;
+	return 0;
+}
+
+/* Who reads a User sees no hash; what he sends back for it leaves it as it is. */
+static int keep_hidden(struct api_write *w)
+{
+	struct user_spec *now =
+	    w->object && w->object->desc->kind == KIND_user ? w->object->user->spec : NULL;
+	const struct user_spec *was = w->old && now ? w->old->user->spec : NULL;
+	if (!now || !str_eqz(now->password, "<redacted>"))
+		return 0;
+	now->password = was ? text_keep(&w->object->arena, was->password) : (struct str){0};
+	return was && was->password.n && !now->password.p ? -ENOMEM : 0;
+}
+
+static int write_any(struct hub *h, struct api_write *w, struct object **now, struct api_error *e)
+{
+	if (check_capture(h, w, e))
+		return -EINVAL;
+	if (keep_hidden(w))
+		return api_fail(e, 500, "InternalError", "out of memory");
 	switch (w->verb) {
 	case API_CREATE:
 		return create(h, w, now, e);
@@ -444,6 +471,40 @@ static int write_one(void *ctx, struct api_write *w, struct object **now, struct
 		return erase(h, w, now, e);
 	}
 	return -EINVAL;
+}
+
+/* What people change is in the audit log; what the cluster's own processes tell of their state is not. */
+static void audit_change(struct hub *h, enum api_verb verb, const char *user, const struct object *o)
+{
+	static const char *const what[] = {"create", "update", "status", "delete"};
+	AUTO_BUF name = {0};
+	if (!*user || verb == API_STATUS || !o)
+		return;
+	buf_printf(&name, "%s " STR_FMT "%s" STR_FMT, o->desc->name, STR_ARG(o->meta.ns),
+		   o->meta.ns.n ? "/" : "", STR_ARG(o->meta.name));
+	audit_write(h->audit,
+		    &(struct audit_line){.what = what[verb], .user = str_of(user), .object = buf_str(&name)});
+}
+
+static int write_one(void *ctx, struct api_write *w, struct object **now, struct api_error *e)
+{
+	struct hub *h = ctx;
+	AUTO(own_object) struct object *old = object_ref(w->old);
+	cluster_clock(h->cluster, clock_wall(), clock_ms());
+	int r = write_any(h, w, now, e);
+	if (!r && !w->dry)
+		audit_change(h, w->verb, w->user, *now ? *now : old);
+	return r;
+}
+
+/* Answers of 403 by rights. */
+static void refused(void *ctx, const char *user, const struct http_request *rq, struct str why)
+{
+	AUTO_BUF what = {0};
+	buf_printf(&what, "%s %s", rq->method, rq->path);
+	audit_write(((struct hub *)ctx)->audit,
+		    &(struct audit_line){
+			.what = "refused", .user = str_of(user), .object = buf_str(&what), .why = why});
 }
 
 static int internal(void *ctx, const char *user, const char *method, const char *name, struct str body,
@@ -473,4 +534,5 @@ const struct api_ops hub_api_ops = {.write = write_one,
 				    .internal = internal,
 				    .internal_later = internal_later,
 				    .packets = packets,
+				    .refused = refused,
 				    .ready = ready};

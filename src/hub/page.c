@@ -145,7 +145,8 @@ int page_listen(struct page *p, const char *tls_key, const char *tls_cert)
 				      .connections = 512,
 				      .tls_key = p->loopback ? NULL : tls_key,
 				      .tls_cert = p->loopback ? NULL : tls_cert};
-	int r = http_listen_page(p->hub->http, p->fd, &how);
+	int r = passwords_new(&p->passwords, &p->hub->loop);
+	r = r ? r : http_listen_page(p->hub->http, p->fd, &how);
 
 	p->listens = !r;
 	if (!r)

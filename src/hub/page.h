@@ -28,6 +28,7 @@ int page_open(struct page **out, struct hub *h, const char *where);
 /* Serves. Other addresses than loopback need the TLS texts. 0 or -errno. */
 int page_listen(struct page *p, const char *tls_key, const char *tls_cert);
 bool page_is_loopback(const struct page *p);
+/* After the server ended and the loop ran to its end. */
 void page_free(struct page **p);
 /* Once a second: rights that changed come into force. */
 void page_tick(struct page *p);

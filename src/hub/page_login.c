@@ -20,7 +20,7 @@ struct login *page_session(struct page *p, const struct http_request *rq)
 int page_link(struct page *p, const char *asks, const char *user, struct buf *b, struct api_error *e)
 {
 	user = user ? user : asks;
-	const struct who *who = users_who(p->hub->store, user);
+	const struct who *who = strlen(user) < ACCESS_USER ? users_who(p->hub->store, user) : NULL;
 	char word[LOGIN_WORD];
 
 	if (!who)
@@ -42,7 +42,7 @@ static void set_cookie(const struct page *p, struct http_reply *rp, const char *
 			  p->loopback ? "" : "; Secure", *word ? "" : "; Max-Age=0");
 }
 
-static void see_other(struct http_reply *rp, const char *where)
+void page_see_other(struct http_reply *rp, const char *where)
 {
 	rp->status = 303;
 	rp->content_type = "text/plain";
@@ -50,15 +50,11 @@ static void see_other(struct http_reply *rp, const char *where)
 }
 
 /* Always a session of its own: a word that the browser had before never becomes one. */
-static int begin(struct page *p, const struct http_request *rq, struct http_reply *rp, const char *user,
-		 struct api_error *e)
+int page_begin(struct page *p, struct http_reply *rp, const char *user, struct api_error *e)
 {
-	struct login *before = page_session(p, rq);
 	const struct who *who = users_who(p->hub->store, user);
 	char word[LOGIN_WORD];
 
-	if (before)
-		logins_end(p->logins, before);
 	if (!who)
 		return api_fail(e, 403, "Forbidden", "user \"%s\" is not there any more, or disabled", user);
 	int r = logins_begin(p->logins, who, now_s(), word);
@@ -72,13 +68,16 @@ static int begin(struct page *p, const struct http_request *rq, struct http_repl
 
 static void by_link(struct page *p, const struct http_request *rq, struct http_reply *rp, struct api_error *e)
 {
+	struct login *before = page_session(p, rq);
 	char user[ACCESS_USER];
 
 	if (strcmp(rq->method, "GET") != 0) {
 		api_fail(e, 405, "MethodNotAllowed", "a login link is opened with GET");
 	} else if (logins_redeem(p->logins, str_of(rq->path + strlen("/login/")), now_s(), user)) {
-		if (!begin(p, rq, rp, user, e))
-			see_other(rp, "/");
+		if (before)
+			logins_end(p->logins, before);
+		if (!page_begin(p, rp, user, e))
+			page_see_other(rp, "/");
 	} else {
 		audit_write(p->hub->audit,
 			    &(struct audit_line){.what = "login-refused", .why = STR("no such link")});
@@ -111,6 +110,8 @@ bool page_login(struct page *p, const struct http_request *rq, struct http_reply
 		by_link(p, rq, rp, e);
 	else if (!strcmp(rq->path, "/login") && door_reads(rq->method))
 		page_login_form(p, rp, 200, NULL);
+	else if (!strcmp(rq->path, "/login") && !strcmp(rq->method, "POST"))
+		page_password(p, rq, rp, e);
 	else if (!strcmp(rq->path, "/login.css") && door_reads(rq->method))
 		page_login_style(rp);
 	else if (!strcmp(rq->path, "/logout"))

@@ -183,5 +183,6 @@ void page_free(struct page **pp)
 		free(*name);
 	vec_free(&p->door.names);
 	logins_free(&p->logins);
+	passwords_free(&p->passwords);
 	free(p);
 }

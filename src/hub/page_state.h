@@ -4,12 +4,14 @@
 #define WEFT_HUB_PAGE_STATE_H
 
 #include "hub/page.h"
+#include "hub/password.h"
 #include "serve/door.h"
 #include "serve/login.h"
 
 struct page {
 	struct hub *hub;
 	struct logins *logins;
+	struct passwords *passwords;
 	struct door door;
 	char host[256]; /* of links */
 	unsigned port;
@@ -19,6 +21,11 @@ struct page {
 };
 /* page_login.c: /login…, /logout. False: it is none of these. */
 bool page_login(struct page *p, const struct http_request *rq, struct http_reply *rp, struct api_error *e);
+/* A session for this user, whose cookie goes into the reply. 0, or e says why not. */
+int page_begin(struct page *p, struct http_reply *rp, const char *user, struct api_error *e);
+void page_see_other(struct http_reply *rp, const char *where);
+/* page_password.c: POST /login */
+void page_password(struct page *p, const struct http_request *rq, struct http_reply *rp, struct api_error *e);
 /* The session of the request's cookie, or NULL. */
 struct login *page_session(struct page *p, const struct http_request *rq);
 /* GET /page/me */
@@ -35,5 +42,7 @@ bool page_is_view(const char *path);
 
 /* users.c: what a user may, as a new reference; NULL: there is no such user, or he is shut out. */
 const struct who *users_who(const struct store *s, const char *user);
+/* His password's hash; false: no such user, none, or shut out. */
+bool users_hash(const struct store *s, const char *user, char out[PASSWORD_HASH]);
 
 #endif

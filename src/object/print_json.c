@@ -238,13 +238,28 @@ static void print_positions(struct buf *b, const struct object *o)
 	buf_addz(b, "}}");
 }
 
+static void print_user(struct buf *b, const struct object *o, bool *some)
+{
+	struct user hidden = *o->user;
+	struct user_spec spec = {0};
+	if (hidden.spec) {
+		spec = *hidden.spec;
+		hidden.spec = &spec;
+	}
+	if (spec.password.n)
+		spec.password = STR("<redacted>");
+	print_members(b, o->desc->body, &hidden, some);
+}
+
 void object_print_json(struct buf *b, const struct object *o, unsigned flags)
 {
 	buf_printf(b, "{\"apiVersion\":\"%s\",\"kind\":\"%s\",\"metadata\":", kind_api_version(o->desc),
 		   o->desc->name);
 	print_struct(b, &metadata_desc, &o->meta);
 	bool some = true;
-	if (o->desc->body && o->body)
+	if (flags & PRINT_REDACT && o->desc->kind == KIND_user)
+		print_user(b, o, &some);
+	else if (o->desc->body && o->body)
 		print_members(b, o->desc->body, o->body, &some);
 	if (o->opaque.n > 2) { /* more than {} */
 		buf_addc(b, ',');

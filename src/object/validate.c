@@ -397,6 +397,8 @@ static const struct kind_rules *rules_of(enum kind k)
 	    [KIND_trafficmap] = &trafficmap_rules,
 	    [KIND_capture] = &capture_rules,
 	    [KIND_alert] = &alert_rules,
+	    [KIND_user] = &user_rules,
+	    [KIND_role] = &role_rules,
 	};
 	return rules[k];
 }

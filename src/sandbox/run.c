@@ -176,6 +176,10 @@ static int start_hub(struct sandbox *s)
 	daemon_arg(d, "%u", s->opt->history);
 	if (s->opt->writable)
 		daemon_arg(d, "--writable");
+	if (s->opt->page) {
+		daemon_arg(d, "--page");
+		daemon_arg(d, "%s", s->opt->page);
+	}
 	if (s->opt->fast_probes > 1) {
 		daemon_arg(d, "--fast-probes");
 		daemon_arg(d, "%u", s->opt->fast_probes);

@@ -37,6 +37,7 @@ struct sandbox_options {
 	unsigned max_file;     /* of a manifest, in MiB; 0: 64 */
 	unsigned flow_records; /* that the hub keeps in memory; 0: its own default */
 	unsigned history;      /* MiB that roll-ups may take; 0: none are kept */
+	const char *page;      /* ADDRESS:PORT, "off"; NULL: loopback, and the port of the last run */
 	bool writable;	       /* changes through the API of what came from files go into the files */
 	enum sandbox_mode mode;
 	const char *libexec;	 /* folder of weft-hub, weft-agent, weft-standin */

@@ -91,8 +91,7 @@ enum access_level access_anywhere(const struct who *w)
 /* Kinds that say who may what. */
 static bool is_of_access(enum kind kind)
 {
-	return kind_table[kind].group && !strcmp(kind_table[kind].group, "weft.network") &&
-	       (!strcmp(kind_table[kind].name, "User") || !strcmp(kind_table[kind].name, "Role"));
+	return kind == KIND_user || kind == KIND_role;
 }
 
 /* What is in no namespace is read with a level in any. */
@@ -115,11 +114,60 @@ bool access_may(const struct who *w, enum access_verb verb, enum kind kind, stru
 	return false;
 }
 
+static bool is_maker(const struct who *w, const struct object *o)
+{
+	const struct capture_spec *s = o->desc->kind == KIND_capture ? o->capture->spec : NULL;
+
+	return s && s->user.n && str_eqz(s->user, w->user);
+}
+
+/* The selector can only take namespaces where he may see packets: it names them. */
+static bool selects_only(const struct who *w, const struct label_selector *s)
+{
+	for (size_t i = 0; s && i < s->match_labels.len; i++)
+		if (str_eqz(s->match_labels.items[i].key, NAME_LABEL))
+			return access_level(w, s->match_labels.items[i].value) >= ACCESS_CAPTURE;
+	for (size_t i = 0; s && i < s->match_expressions.len; i++) {
+		const struct selector_requirement *r = &s->match_expressions.items[i];
+		bool all = str_eqz(r->key, NAME_LABEL) && str_eqz(r->op, "In") && r->values.len;
+
+		for (size_t k = 0; all && k < r->values.len; k++)
+			all = access_level(w, r->values.items[k]) >= ACCESS_CAPTURE;
+		if (all)
+			return true;
+	}
+	return false;
+}
+
+static bool may_tap(const struct who *w, const struct traffic_source *s)
+{
+	if (s->uplink || s->interface || !s->pods == !s->service)
+		return false;
+	if (s->pods)
+		return selects_only(w, s->pods->namespace_selector);
+	return access_level(w, s->service->ns.n ? s->service->ns : STR("default")) >= ACCESS_CAPTURE;
+}
+
+bool access_packets(const struct who *w, const struct object *of)
+{
+	const struct capture_spec *s = of->desc->kind == KIND_capture ? of->capture->spec : NULL;
+
+	if (access_level(w, STR("*")) >= ACCESS_CAPTURE)
+		return true;
+	for (size_t i = 0; s && i < s->from.len; i++)
+		if (!may_tap(w, &s->from.items[i]))
+			return false;
+	return s && s->from.len && (!s->user.n || is_maker(w, of));
+}
+
 bool access_sees(const struct who *w, const struct object *o)
 {
 	/* A Namespace's own name is what it tells. */
 	if (o->desc->kind == KIND_namespace)
 		return access_level(w, o->meta.name) >= ACCESS_VIEW;
+	/* These name pods of any namespace, in their filters and in what they found. */
+	if (o->desc->kind == KIND_alert || o->desc->kind == KIND_capture)
+		return access_level(w, o->meta.ns) >= ACCESS_VIEW || is_maker(w, o);
 	return access_may(w, ACCESS_READ, o->desc->kind, o->meta.ns);
 }
 

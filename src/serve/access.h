@@ -49,6 +49,12 @@ bool access_may(const struct who *w, enum access_verb verb, enum kind kind, stru
 /* Whether he may know of this object at all: lists and watches hold no others. */
 bool access_sees(const struct who *w, const struct object *o);
 
+/* The label of each Namespace that is its name. */
+#define NAME_LABEL "kubernetes.io/metadata.name"
+/* Whether he may see the packets of this Capture or Tool: of a Capture of his own with all its sources in
+ * namespaces where he may, or of all namespaces. */
+bool access_packets(const struct who *w, const struct object *of);
+
 struct http_request;
 /* Who asks: what the page found, else what the door says. Never NULL. */
 const struct who *who_of(const struct http_request *rq);

@@ -90,6 +90,8 @@ static void handle_metrics(struct api *a, struct http_reply *rp, struct api_erro
 static void handle_resource(struct api *a, const struct target *t, const struct http_request *rq,
 			    struct http_reply *rp, struct api_error *e)
 {
+	if (permit(rq, t, e))
+		return;
 	if (t->events || t->leases)
 		virtual_handle(a, t, rq, rp, e);
 	else if (podstream_is(t))
@@ -128,6 +130,8 @@ void api_handle(void *ctx, const struct http_request *rq, struct http_reply *rp)
 		api_fail(&e, 404, "NotFound", "the server could not find the requested resource");
 	else
 		handle_resource(a, &t, rq, rp, &e);
+	if (e.code == 403 && rq->door == HTTP_PAGE && a->ops->refused)
+		a->ops->refused(a->ctx, who_of(rq)->user, rq, buf_str(&e.message));
 	if (e.code) {
 		buf_clear(&rp->body);
 		rp->status = e.code;

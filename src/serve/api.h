@@ -39,6 +39,7 @@ struct api_write {
 	bool orphan;		  /* DELETE: leave what it owns */
 	bool dry;		  /* only say what would be */
 	char user[API_USER];	  /* who asks; empty: Weft itself */
+	const struct who *who;	  /* his rights, borrowed; NULL: all */
 };
 
 /* Packets that somebody wants to see: GET of a Capture's or Tool's stream, or of the clock of the node that
@@ -49,6 +50,7 @@ struct api_packets {
 	const char *node, *port; /* port: of a Tool; "default" */
 	int64_t last;		 /* s; of a Tool's ring */
 	char user[API_USER];
+	const struct who *who; /* his rights, borrowed; NULL: all */
 };
 
 struct api_ops {
@@ -64,6 +66,8 @@ struct api_ops {
 					     struct api_error *e);
 	/* An answer that takes its time, or NULL with e filled. May be NULL: there are none. */
 	struct http_later *(*packets)(void *ctx, const struct api_packets *q, struct api_error *e);
+	/* Somebody was refused for his rights. May be NULL. */
+	void (*refused)(void *ctx, const char *user, const struct http_request *rq, struct str why);
 	/* Whether /readyz says ok. */
 	bool (*ready)(void *ctx);
 };

@@ -3,6 +3,7 @@
 #ifndef WEFT_SERVE_API_STATE_H
 #define WEFT_SERVE_API_STATE_H
 
+#include "serve/access.h"
 #include "serve/api.h"
 #include "serve/printed.h"
 
@@ -34,6 +35,7 @@ int target_parse(struct target *t, const char *path);
 struct select {
 	struct arena arena;
 	struct label_selector *labels; /* NULL: all */
+	const struct who *who;	       /* borrowed: only what he may see */
 	struct field_term {
 		enum field_key { FIELD_NAME, FIELD_NS, FIELD_NODE, FIELD_PHASE, FIELD_OTHER } key;
 		bool not ;
@@ -53,6 +55,8 @@ struct show {
 	unsigned print;	   /* enum object_print */
 };
 struct show show_of(const struct http_request *rq);
+/* permit.c: 0, or 403. */
+int permit(const struct http_request *rq, const struct target *t, struct api_error *e);
 
 void status_print(struct buf *b, const struct api_error *e, const struct target *t);
 /* Groups in order of first appearance. */
@@ -91,11 +95,14 @@ bool subresource_is(const struct target *t);
 bool kind_scales(enum kind k);
 void subresource_handle(struct api *a, const struct target *t, const struct http_request *rq,
 			struct http_reply *rp, struct api_error *e);
+/* The owner's hook, told who asks. */
+int api_write_as(struct api *a, const struct http_request *rq, struct api_write *w, struct object **now,
+		 struct api_error *e);
 int read_dry(const struct http_request *rq, bool *dry, struct api_error *e);
 const struct object *api_find(struct api *a, const struct target *t, struct api_error *e);
 bool query_true(const struct http_request *rq, const char *key);
-/* Who asks: "uid N" over the Unix socket, "weft:admin" with the cluster's certificate; empty where nobody
- * knows. */
+/* Who asks: his name on the page, "uid N" over the Unix socket, "weft:admin" with the cluster's certificate;
+ * empty where nobody knows. */
 void user_of(char out[API_USER], const struct http_request *rq);
 /* stream and clock of Captures and Tools: see packets.c. */
 bool packets_is(const struct target *t);

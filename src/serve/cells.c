@@ -221,6 +221,31 @@ static void alert_fill(struct cells *c, const struct object *o)
 	cell_str(c, spec->filter.n ? spec->filter : spec->watch, "");
 }
 
+COLUMNS(user, TEXT("Password"), TEXT("Disabled"), TEXT("Age"));
+static void user_fill(struct cells *c, const struct object *o)
+{
+	const struct user_spec *spec = o->user->spec;
+	cell(c, "%s", spec && spec->password.n ? "set" : "none");
+	cell(c, "%s", spec && spec->disabled.v ? "true" : "false");
+	cell_age(c, o);
+}
+
+COLUMNS(role, TEXT("Level"), TEXT("Namespaces"), TEXT("Users"), TEXT("Age"));
+static void role_fill(struct cells *c, const struct object *o)
+{
+	const struct role_spec *spec = o->role->spec;
+	AUTO_BUF spaces = {0};
+	AUTO_BUF users = {0};
+	for (size_t i = 0; spec && i < spec->namespaces.len; i++)
+		add_comma(&spaces, spec->namespaces.items[i]);
+	for (size_t i = 0; spec && i < spec->users.len; i++)
+		add_comma(&users, spec->users.items[i]);
+	cell_str(c, spec ? spec->level : STR(""), "<unset>");
+	cell_buf(c, &spaces, "<none>");
+	cell_buf(c, &users, "<none>");
+	cell_age(c, o);
+}
+
 COLUMNS(endpointslice, TEXT("AddressType"), TEXT("Ports"), TEXT("Endpoints"), TEXT("Age"));
 static void endpointslice_fill(struct cells *c, const struct object *o)
 {
@@ -572,6 +597,8 @@ static const struct cell_table tables[KIND_COUNT] = {
     [KIND_trafficmap] = TABLE(trafficmap),
     [KIND_capture] = TABLE(capture),
     [KIND_alert] = TABLE(alert),
+    [KIND_user] = TABLE(user),
+    [KIND_role] = TABLE(role),
 };
 static const struct cell_table plain = TABLE(plain);
 

@@ -7,12 +7,13 @@
 
 #include "serve/api_state.h"
 
-static int erase(struct api *a, struct api_write w, const struct object *o, bool dry, struct api_error *e)
+static int erase(struct api *a, const struct http_request *rq, struct api_write w, const struct object *o,
+		 bool dry, struct api_error *e)
 {
 	struct object *now = NULL;
 	w.old = o;
 	w.dry = dry;
-	int r = a->ops->write(a->ctx, &w, &now, e);
+	int r = api_write_as(a, rq, &w, &now, e);
 	object_unref(&now);
 	return r;
 }
@@ -40,7 +41,7 @@ void collection_delete(struct api *a, const struct target *t, const struct http_
 	all.list.len = n;
 	VEC_EACH (&all.list, o)
 		if (!r)
-			r = erase(a, w, *o, true, e);
+			r = erase(a, rq, w, *o, true, e);
 	buf_printf(&rp->body,
 		   "{\"kind\":\"%sList\",\"apiVersion\":\"%s\",\"metadata\":{\"resourceVersion\":\"%llu\"},"
 		   "\"items\":[",
@@ -49,7 +50,7 @@ void collection_delete(struct api *a, const struct target *t, const struct http_
 		struct object *held = (struct object *)(uintptr_t)*o;
 		/* One may have gone with another that owned it. */
 		if (!r && !dry && store_get(a->store, t->kind->kind, held->meta.ns, held->meta.name))
-			r = erase(a, w, held, false, e);
+			r = erase(a, rq, w, held, false, e);
 		buf_addz(&rp->body, o == all.list.items ? "" : ",");
 		object_print_json(&rp->body, held, rq->local ? PRINT_PLAIN : PRINT_REDACT);
 		object_unref(&held);

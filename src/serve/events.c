@@ -12,6 +12,7 @@
 struct events {
 	struct buf *b;
 	struct str selector; /* the request's fieldSelector */
+	const struct who *who;
 	bool table;
 	size_t n;
 	int64_t now;
@@ -59,6 +60,12 @@ static bool wanted(const struct events *e, const struct told *t, struct str name
 	return true;
 }
 
+/* What is in no namespace tells of all of them: an Alert's groups name pods, a Capture's filter does. */
+static bool may_know(const struct events *e, const struct object *of)
+{
+	return access_level(e->who, of->meta.ns) >= ACCESS_VIEW;
+}
+
 static void print_row(struct events *e, const struct told *t, struct str message)
 {
 	char text[64], age[16] = "<unknown>";
@@ -81,7 +88,7 @@ static void tell(struct events *e, const struct told *t, struct str message)
 	struct buf *b = e->b;
 	buf_printf(&name, STR_FMT ".%s%s" STR_FMT, STR_ARG(t->of->meta.name), t->what, t->part.n ? "." : "",
 		   STR_ARG(t->part));
-	if (name.failed || !wanted(e, t, buf_str(&name)))
+	if (name.failed || !may_know(e, t->of) || !wanted(e, t, buf_str(&name)))
 		return;
 	buf_addz(b, e->n++ ? "," : "");
 	if (e->table)
@@ -260,8 +267,11 @@ static void tell_capture(struct events *e, const struct object *o)
 void events_list(struct api *a, const struct target *t, const struct http_request *rq, struct buf *b)
 {
 	const char *fields = http_query(rq, "fieldSelector");
-	struct events e = {
-	    .b = b, .selector = str_of(fields), .table = show_of(rq).table, .now = clock_wall()};
+	struct events e = {.b = b,
+			   .selector = str_of(fields),
+			   .who = who_of(rq),
+			   .table = show_of(rq).table,
+			   .now = clock_wall()};
 	static const char *const columns[] = {"Last Seen", "Type", "Reason", "Object", "Message"};
 	struct object_refs all = {0};
 	unsigned long long version = store_version(a->store);

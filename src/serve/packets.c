@@ -53,6 +53,7 @@ void packets_handle(struct api *a, const struct target *t, const struct http_req
 	if (!of)
 		return;
 	user_of(q.user, rq);
+	q.who = who_of(rq);
 	if (strcmp(rq->method, "GET"))
 		api_fail(e, 405, "MethodNotAllowed", "packets can only be read: GET");
 	else if (!a->ops->packets)

@@ -63,7 +63,8 @@ static void print_list_meta(struct buf *b, const struct page *p, const struct se
 	if (rest) {
 		buf_addz(b, ",\"continue\":");
 		page_token(b, p, last);
-		if (!sel->labels && !sel->n)
+		/* How many there are of what he may not see is not told either. */
+		if (!sel->labels && !sel->n && sel->who == &access_everything)
 			buf_printf(b, ",\"remainingItemCount\":%zu", rest);
 	}
 	buf_addc(b, '}');

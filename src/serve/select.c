@@ -47,6 +47,7 @@ int select_parse(struct select *s, const struct target *t, const struct http_req
 	const char *labels = http_query(rq, "labelSelector"), *fields = http_query(rq, "fieldSelector"),
 		   *why = "";
 	s->ns = arena_str(&s->arena, str_of(t->ns));
+	s->who = who_of(rq);
 	if (t->named) /* a watch of one object by its URL */
 		s->fields[s->n++] =
 		    (struct field_term){.key = FIELD_NAME, .value = arena_str(&s->arena, str_of(t->name))};
@@ -88,7 +89,8 @@ bool select_matches(const struct select *s, const struct object *o)
 	for (size_t i = 0; i < s->n; i++)
 		if (str_eq(field_value(o, s->fields[i].key), s->fields[i].value) == s->fields[i].not )
 			return false;
-	return !s->labels || selector_matches(s->labels, &o->meta.labels);
+	return (s->who == &access_everything || access_sees(s->who, o)) &&
+	       (!s->labels || selector_matches(s->labels, &o->meta.labels));
 }
 
 void select_fini(struct select *s)

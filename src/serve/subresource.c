@@ -118,7 +118,7 @@ static void scale(struct api *a, const struct target *t, const struct object *ol
 		r = api_fail(e, 500, "InternalError", "out of memory");
 	if (r)
 		;
-	else if (a->ops->write(a->ctx, &w, &now, e))
+	else if (api_write_as(a, rq, &w, &now, e))
 		api_fail(e, 500, "InternalError", "the write failed");
 	else
 		print_scale(&rp->body, now);
@@ -150,7 +150,7 @@ static void evict(struct api *a, const struct object *pod, const struct http_req
 	w.dry |= dry;
 	if (e->code)
 		return;
-	if (a->ops->write(a->ctx, &w, &now, e)) {
+	if (api_write_as(a, rq, &w, &now, e)) {
 		api_fail(e, 500, "InternalError", "the write failed");
 		return;
 	}

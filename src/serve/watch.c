@@ -137,6 +137,10 @@ static void send_state(struct watch *w)
 static void watch_pull(struct http_stream *s)
 {
 	struct watch *w = CONTAINER_OF(s, struct watch, stream);
+	if (w->select.who->ended) {
+		s->done = true;
+		return;
+	}
 	if (w->state)
 		send_state(w);
 	if (w->kind && !w->state && !s->done) {
@@ -160,6 +164,7 @@ static void watch_close(struct http_stream *s)
 	*w->prev = w->next;
 	if (w->next)
 		w->next->prev = w->prev;
+	who_unref(&w->select.who);
 	select_fini(&w->select);
 	free(w->state);
 	free(w);
@@ -211,6 +216,7 @@ void watch_start(struct api *a, const struct target *t, const struct http_reques
 		free(w);
 		return;
 	}
+	who_ref(w->select.who);
 	w->bookmarks = query_true(rq, "allowWatchBookmarks");
 	/* The state first, whatever the version, and a bookmark that says where it ends. */
 	if (w->initial_end) {
@@ -223,6 +229,7 @@ void watch_start(struct api *a, const struct target *t, const struct http_reques
 	w->stream.pull = watch_pull;
 	w->stream.close = watch_close;
 	if (w->kind && initial && !(w->state = calloc(1, sizeof(*w->state)))) {
+		who_unref(&w->select.who);
 		select_fini(&w->select);
 		free(w);
 		api_fail(e, 500, "InternalError", "out of memory");
@@ -281,7 +288,7 @@ void api_tick(struct api *a)
 		/* The last word of a watch that asked for bookmarks is one. */
 		if (w->bookmarks && now + 1000 >= w->end_ms && now < w->end_ms)
 			w->bookmark_due = true;
-		if (w->bookmark_due || now >= w->end_ms)
+		if (w->bookmark_due || now >= w->end_ms || w->select.who->ended)
 			http_stream_wake(&w->stream);
 	}
 }

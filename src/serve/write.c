@@ -220,16 +220,25 @@ static int check_version(const struct target *t, const struct object *o, const s
 	    t->kind->plural, t->name);
 }
 
-static void run(struct api *a, struct api_write *w, int status, struct http_reply *rp, struct api_error *e)
+int api_write_as(struct api *a, const struct http_request *rq, struct api_write *w, struct object **now,
+		 struct api_error *e)
+{
+	user_of(w->user, rq);
+	w->who = who_of(rq);
+	return a->ops->write(a->ctx, w, now, e);
+}
+
+static void run(struct api *a, const struct http_request *rq, struct api_write *w, int status,
+		struct http_reply *rp, struct api_error *e)
 {
 	AUTO(own_object) struct object *now = NULL;
-	if (a->ops->write(a->ctx, w, &now, e)) {
+	if (api_write_as(a, rq, w, &now, e)) {
 		api_fail(e, 500, "InternalError", "the write failed");
 		return;
 	}
 	rp->status = status;
 	if (now) {
-		object_print_json(&rp->body, now, PRINT_PLAIN);
+		object_print_json(&rp->body, now, rq->local ? PRINT_PLAIN : PRINT_REDACT);
 		buf_addc(&rp->body, '\n');
 	}
 }
@@ -245,7 +254,7 @@ static void run_owned(struct api *a, struct api_write *w, int status, const stru
 		api_fail(e, 500, "InternalError", "out of memory");
 		return;
 	}
-	run(a, w, status, rp, e);
+	run(a, rq, w, status, rp, e);
 }
 
 int read_dry(const struct http_request *rq, bool *dry, struct api_error *e)
@@ -260,7 +269,6 @@ static void create(struct api *a, const struct target *t, const struct http_requ
 {
 	struct api_write w = {.verb = API_CREATE};
 	struct remarks rs = {0};
-	user_of(w.user, rq);
 	if (!read_dry(rq, &w.dry, e) && !decode_body(t->kind, rq, &w.object, &rs, e) &&
 	    !judge_unknown(rq, rp, &rs, e) && !check_place(t, w.object, e)) {
 		snprintf(e->name, sizeof(e->name), STR_FMT, STR_ARG(w.object->meta.name));
@@ -349,7 +357,6 @@ static void apply(struct api *a, const struct target *t, const struct http_reque
 	struct api_write w = {.verb = !old ? API_CREATE : *t->sub ? API_STATUS : API_UPDATE, .old = old};
 	struct remarks rs = {0};
 	struct writer who;
-	user_of(w.user, rq);
 	int r = writer_of(&who, rq, t->sub, e);
 	if (!http_query(rq, "fieldManager"))
 		*who.name = 0;
@@ -362,7 +369,7 @@ static void apply(struct api *a, const struct target *t, const struct http_reque
 	    !apply_object(&w.object, config, old, &who, query_true(rq, "force"), e)) {
 		if (w.verb == API_CREATE)
 			w.object->meta.resource_version = (struct str){0};
-		run(a, &w, old ? 200 : 201, rp, e);
+		run(a, rq, &w, old ? 200 : 201, rp, e);
 	}
 	object_unref(&w.object);
 	remarks_fini(&rs);
@@ -445,7 +452,7 @@ static void delete (struct api *a, const struct target *t, const struct http_req
 	struct api_write w = {.verb = API_DELETE, .old = old};
 	if (!old || read_dry(rq, &w.dry, e) || read_delete(rq, &w, e))
 		return;
-	run(a, &w, 200, rp, e);
+	run(a, rq, &w, 200, rp, e);
 	if (e->code || rp->body.n)
 		return;
 	buf_printf(&rp->body,

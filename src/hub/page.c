@@ -20,8 +20,7 @@ static const struct http_fixed headers[] = {
     {"Referrer-Policy", "no-referrer"},
     {"Cross-Origin-Opener-Policy", "same-origin"},
     {"Cross-Origin-Resource-Policy", "same-origin"},
-    {"Permissions-Policy",
-     "camera=(), microphone=(), geolocation=(), usb=(), serial=(), bluetooth=(), payment=()"},
+    {"Permissions-Policy", "camera=(), microphone=(), geolocation=(), usb=(), serial=(), payment=()"},
 };
 
 static bool under(const char *path, const char *root)

@@ -18,6 +18,7 @@ try {
 		configFile: false,
 		logLevel: "error",
 		publicDir: false,
+		ssr: { noExternal: true },
 		plugins: [svelte()],
 		build: {
 			ssr: true,

@@ -30,9 +30,7 @@ export class Draft {
 
 	/** One step: each edit takes the place of an earlier one of the same object. */
 	put(title: string, ...edits: Edit[]): void {
-		const id = (e: Edit): string => `${e.kind}/${e.namespace ?? ""}/${e.name}`;
-		const added = new Set(edits.map(id));
-		this.steps = [...this.steps, { title, edits: [...this.edits.filter((e) => !added.has(id(e))), ...edits] }];
+		this.steps = [...this.steps, { title, edits: laidOver(this.edits, edits) }];
 		this.future = [];
 	}
 	/** The edit that the draft has of an object, if any. */
@@ -58,6 +56,14 @@ export class Draft {
 }
 
 export const draft = new Draft();
+
+/** The edits with more of them: a later one takes the place of an earlier one of the same object, and to delete what was never
+    seen outside of the draft only takes its edit away. */
+export function laidOver(edits: readonly Edit[], more: readonly Edit[]): Edit[] {
+	const id = (e: Edit): string => `${e.kind}/${e.namespace ?? ""}/${e.name}`;
+	const added = new Set(more.map(id));
+	return [...edits.filter((e) => !added.has(id(e))), ...more.filter((e) => e.verb !== "delete" || e.resourceVersion)];
+}
 
 /** An edit that leaves an object as `yaml`; the version is the one that was seen, so that nobody's change is lost. */
 export function putEdit(kind: string, name: string, yaml: string, seen?: ApiObject): Edit {

@@ -50,18 +50,34 @@ export interface ToolForecast {
 	overlaps: string[];
 }
 
-interface ForecastAnswer {
-	tools?: { tool: string; port: string; bitsNow: number; packets: number; bits: number; peakBits: number; capacity?: number; full?: boolean; least?: boolean }[];
+export interface ForecastTool {
+	tool: string;
+	port: string;
+	bitsNow: number;
+	packets: number;
+	bits: number;
+	peakBits: number;
+	capacity?: number;
+	/** Its busiest interval would take more than 80 % of its capacity. */
+	full?: boolean;
+	/** Some of its maps cannot be foretold: it gets at least so much. */
+	least?: boolean;
+}
+export interface ForecastAnswer {
+	/** Of the recorded traffic that it is held against. */
+	seconds?: number;
+	tools?: ForecastTool[];
 	overlaps?: string[];
 	unknown?: string[];
-	remarks?: { level?: string; text?: string }[];
+	/** Packets that would be too large for a tool. */
+	remarks?: { level: string; tool: string; port: string; text: string; hint?: string }[];
 }
 
 /** Tools that get something, or get less than before. */
 export function readForecast(answer: unknown): ToolForecast[] {
 	const a = answer as ForecastAnswer;
 	return (a.tools ?? [])
-		.filter((t) => t.bits > 0 || t.bitsNow > 0)
+		.filter((t) => t.bits > 0 || t.bitsNow > 0 || a.remarks?.some((r) => r.tool === t.tool && r.port === t.port))
 		.map((t) => {
 			const name = t.port && t.port !== "default" ? `${t.tool}/${t.port}` : t.tool;
 			const share = t.capacity ? Math.round((100 * t.peakBits) / t.capacity) : 0;
@@ -72,6 +88,7 @@ export function readForecast(answer: unknown): ToolForecast[] {
 				wasBytes: Math.abs(t.bits - t.bitsNow) > 1 ? t.bitsNow / 8 : null,
 				warnings: [
 					...(t.full || share > 80 ? [`its busiest interval takes ${share} % of its capacity`] : []),
+					...(a.remarks ?? []).filter((r) => r.tool === t.tool && r.port === t.port).map((r) => r.text),
 					...(t.least ? ["at least: some of its maps cannot be foretold"] : []),
 				],
 				overlaps: (a.overlaps ?? []).filter((o) => o.includes(t.tool)),

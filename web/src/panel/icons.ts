@@ -12,5 +12,12 @@ export const ICONS: Readonly<Record<string, string>> = {
 	changes: "M5 3v14M5 7h6a4 4 0 0 1 4 4v6M3 15l2 2 2-2M13 15l2 2 2-2",
 	search: "M9 3a6 6 0 1 0 0 12A6 6 0 0 0 9 3zM13.5 13.5L17 17",
 	theme: "M10 3a7 7 0 1 0 0 14zM10 3a7 7 0 0 1 0 14",
+	pods: "M10 3l6 3.5v7L10 17l-6-3.5v-7zM4 6.5l6 3.5 6-3.5M10 10v7",
+	service: "M10 4a6 6 0 1 0 0 12 6 6 0 0 0 0-12zM4 10h12M10 4c2.5 3.5 2.5 8.5 0 12M10 4c-2.5 3.5-2.5 8.5 0 12",
+	uplink: "M4 12h12v4H4zM10 12V4M7 7l3-3 3 3",
+	interface: "M4 5h12v8H4zM8 13v3M12 13v3M7 9h6",
+	tool: "M4 5h12v10H4zM7 9h6M7 12h3",
+	group: "M3 4h9v6H3zM8 10h9v6H8z",
+	filter: "M3 4h14l-5.5 6.5V16l-3-1.5v-4z",
 	user: "M10 3a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7zM3 17c1-4 4-5 7-5s6 1 7 5",
 };

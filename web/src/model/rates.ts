@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+// The broker's live numbers by what is drawn: of a map, of a tool port over all nodes, of a source over all its places. Pure.
+import type { ApiObject, BrokerEvent, ToolRate } from "../api/wire.ts";
+import type { Source } from "./source.ts";
+
+export interface Rate {
+	packets: number;
+	bytes: number;
+}
+export interface PortRate {
+	due: number;
+	sent: number;
+	bytes: number;
+	lost: number;
+	losses: Record<string, number>;
+	inFlight: number;
+	/** Nodes whose tool takes nothing. */
+	stuck: string[];
+	nodes: number;
+	totals: { due: number; added: number; sent: number; lost: number; losses: Record<string, number> };
+}
+export interface PlaceRate {
+	seen: number;
+	copied: number;
+}
+
+export function mapRate(e: BrokerEvent | null, map: string): Rate | null {
+	return e?.maps.find((m) => m.name === map) ?? null;
+}
+
+function addAll(to: Record<string, number>, from: Record<string, number>): number {
+	let sum = 0;
+	for (const [k, v] of Object.entries(from)) {
+		to[k] = (to[k] ?? 0) + v;
+		sum += v;
+	}
+	return sum;
+}
+
+export function portRate(e: BrokerEvent | null, tool: string, port: string): PortRate | null {
+	const all: ToolRate[] = e?.tools.filter((t) => t.tool === tool && t.port === port) ?? [];
+	if (!all.length) return null;
+	const out: PortRate = { due: 0, sent: 0, bytes: 0, lost: 0, losses: {}, inFlight: 0, stuck: [], nodes: all.length, totals: { due: 0, added: 0, sent: 0, lost: 0, losses: {} } };
+	for (const t of all) {
+		out.due += t.due;
+		out.sent += t.sent;
+		out.bytes += t.bytes;
+		out.inFlight += t.inFlight;
+		out.lost += addAll(out.losses, t.losses);
+		out.totals.due += t.totals.due;
+		out.totals.added += t.totals.added;
+		out.totals.sent += t.totals.sent;
+		out.totals.lost += addAll(out.totals.losses, t.totals.losses);
+		if (!t.taking) out.stuck.push(t.node);
+	}
+	return out;
+}
+
+/** `pods` are those that the source finds now. */
+export function sourceRate(e: BrokerEvent | null, s: Source, pods: readonly ApiObject[]): PlaceRate | null {
+	if (!e) return null;
+	const names = new Set(pods.map((p) => `${p.metadata.namespace ?? "default"}/${p.metadata.name}`));
+	const host = s.spec.uplink?.nodeSelector?.matchLabels?.["kubernetes.io/hostname"];
+	const ours = e.places.filter((p) => {
+		if (s.kind === "interface") return p.kind === "interface" && p.name === s.title && (!s.spec.interface?.node || s.spec.interface.node === p.node);
+		if (s.kind === "uplink") return p.kind === "uplink" && (!host || host === p.node);
+		return p.kind === "pod" && names.has(p.name);
+	});
+	if (!ours.length) return null;
+	return ours.reduce((a, p) => ({ seen: a.seen + p.seen, copied: a.copied + p.copied }), { seen: 0, copied: 0 });
+}
+
+/** Losses by name, the largest first: "queue 12/s, disk 3/s". */
+export function lossWords(losses: Record<string, number>, unit: (n: number) => string): string {
+	return Object.entries(losses)
+		.filter(([, n]) => n > 0)
+		.sort((a, b) => b[1] - a[1])
+		.map(([k, n]) => `${k} ${unit(n)}`)
+		.join(", ");
+}
+
+/** A capacity as tools state it ("10G", "500M", "1.5k") in bits a second; null where it is none. */
+export function capacityBits(text: string | undefined): number | null {
+	const m = /^([0-9]+(?:\.[0-9]+)?)(k|M|G|T|Ki|Mi|Gi|Ti)?$/.exec(text ?? "");
+	if (!m) return null;
+	const unit: Record<string, number> = { k: 1e3, M: 1e6, G: 1e9, T: 1e12, Ki: 2 ** 10, Mi: 2 ** 20, Gi: 2 ** 30, Ti: 2 ** 40 };
+	return Number(m[1]) * (unit[m[2] ?? ""] ?? 1);
+}

@@ -517,7 +517,8 @@ static struct http_later *internal_later(void *ctx, const char *method, const ch
 					 struct api_error *e)
 {
 	struct hub *h = ctx;
-	return !strcmp(method, "POST") && !strcmp(name, "history") ? rollups_ask(h->rollups, body, e) : NULL;
+	return !strcmp(method, "POST") && !strcmp(name, "history") ? rollups_ask(h->rollups, body, NULL, e)
+								   : NULL;
 }
 
 static struct http_later *packets(void *ctx, const struct api_packets *q, struct api_error *e)

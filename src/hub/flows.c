@@ -13,6 +13,7 @@
 #include "base/own.h"
 #include "hub/alert.h"
 #include "hub/flownames.h"
+#include "hub/sight.h"
 #include "observe/history.h"
 #include "observe/record_json.h"
 #include "observe/report.h"
@@ -355,12 +356,13 @@ static int read_query(const json_t *j, struct history_query *q, struct api_error
 	return 0;
 }
 
-int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_error *e)
+int flows_ask(struct flows *f, struct str body, const struct who *who, struct buf *answer,
+	      struct api_error *e)
 {
 	json_t *j = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
 	struct printing p = {.out = answer};
 	uint64_t judged = 0;
-	struct history_query q = {.judged = &judged};
+	struct history_query q = {.judged = &judged, .view = who ? sight_record : NULL, .view_ctx = who};
 	struct history_size size = history_size(f->history);
 	struct filter *filter = NULL;
 	char began[31];

@@ -19,9 +19,10 @@ void flows_free(struct flows **f);
 int flows_take(struct flows *f, struct str node, struct str body, struct buf *answer, struct api_error *e);
 /* {"filter":…,"since":ns,"until":ns,"limit":n,"news":n,"open":b,"drops":b,"again":b} →
  * {"flows":[…],"nodes":[…], "more":b,"news":n,"judged":n,…}, newest first; judged: the records of that time
- * which the filter was asked about. With "news" of an earlier answer only what began, ended or took another
- * state since. */
-int flows_ask(struct flows *f, struct str body, struct buf *answer, struct api_error *e);
+ * which the filter was asked about. who: NULL may see all; else see sight.h. With "news" of an earlier answer
+ * only what began, ended or took another state since. */
+int flows_ask(struct flows *f, struct str body, const struct who *who, struct buf *answer,
+	      struct api_error *e);
 /* {"filter":…,"again":b,"limit":n,"began":ns,"at":[n,n,n],"to":[n,n,n]} → ended records, oldest first, from
  * the place `at` of an earlier answer of the same hub (else from the oldest kept):
  * {"flows":[…],"marks":[[epoch,

@@ -159,7 +159,7 @@ int internal_request(struct hub *h, const char *user, const char *method, const 
 	if (!strncmp(name, "flows/", 6) && !strcmp(method, "POST"))
 		return flows_take(h->flows, str_of(name + 6), body, answer, e);
 	if (!strcmp(name, "flows") && !strcmp(method, "POST"))
-		return flows_ask(h->flows, body, answer, e);
+		return flows_ask(h->flows, body, NULL, answer, e);
 	if (!strcmp(name, "follow") && !strcmp(method, "POST"))
 		return flows_follow(h->flows, body, answer, e);
 	if (!strcmp(name, "login") && !strcmp(method, "POST"))

@@ -169,7 +169,7 @@ static void print_flows(struct metrics *m, struct buf *out)
 	AUTO_BUF text = {0};
 	json_t *j, *nodes;
 
-	if (flows_ask(m->flows, STR("{\"filter\":\"ended && !ended\",\"limit\":1}"), &text, &e)) {
+	if (flows_ask(m->flows, STR("{\"filter\":\"ended && !ended\",\"limit\":1}"), NULL, &text, &e)) {
 		api_error_fini(&e);
 		return;
 	}

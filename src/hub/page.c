@@ -3,11 +3,13 @@
  * Takes a browser's requests: is it to be let in at all, who is it, and whose matter is it then. The table of
  * routes is here. See page.h.
  */
+#include "hub/page_routes.h"
 #include "hub/page_state.h"
 
 /* Each below /page; what is longer comes first where one begins as another. */
 static const struct page_route routes[] = {
-    {NULL, NULL, ACCESS_NONE, NULL},
+    {"POST", "/page/flows", ACCESS_VIEW, page_flows},
+    {"POST", "/page/history", ACCESS_VIEW, page_history},
 };
 
 /* A page of another site can neither frame it, read it, nor have it load what is not ours. */

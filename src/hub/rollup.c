@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "hub/sight.h"
 #include "observe/rollup_file.h"
 #include "observe/rollup_query.h"
 
@@ -22,6 +23,7 @@ struct question {
 	struct rollups *r;
 	struct rollup_ask ask;
 	struct filter *filter;
+	const struct who *who; /* a reference; NULL: all rights */
 	struct rollup_answer *answer;
 	struct buf body;
 	int result;
@@ -128,6 +130,7 @@ static void question_free(struct question *q)
 	if (q->filter)
 		filter_unref(&q->filter);
 	buf_fini(&q->body);
+	who_unref(&q->who);
 	free(q);
 }
 
@@ -372,7 +375,7 @@ static int read_question(struct question *q, const json_t *j, struct api_error *
 	return filter ? read_filter(q, filter, e) : 0;
 }
 
-struct http_later *rollups_ask(struct rollups *r, struct str body, struct api_error *e)
+struct http_later *rollups_ask(struct rollups *r, struct str body, const struct who *who, struct api_error *e)
 {
 	struct question *q = r && r->n_questions < QUESTIONS_MAX ? calloc(1, sizeof(*q)) : NULL;
 	json_t *j;
@@ -383,6 +386,9 @@ struct http_later *rollups_ask(struct rollups *r, struct str body, struct api_er
 		e->retry = r;
 		return NULL;
 	}
+	q->who = who_ref(who);
+	q->ask.view = who ? sight_key : NULL;
+	q->ask.view_ctx = who;
 	j = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
 	if (read_question(q, j, e) || rollup_answer_new(&q->answer, &q->ask)) {
 		api_fail(e, 500, "InternalError", "out of memory");

@@ -23,8 +23,9 @@ void rollups_report(struct rollups *r, struct str node, const struct report *rep
 void rollups_take(struct rollups *r, uint64_t number, const struct record *record);
 
 /* {"filter":…,"since":s,"until":s,"step":s,"by":"from,to,port","limit":n} → {"rows":[…],"unknown":[…],…}.
- * NULL: refused, e says why. */
-struct http_later *rollups_ask(struct rollups *r, struct str body, struct api_error *e);
+ * who: NULL may see all; else see sight.h. NULL: refused, e says why. */
+struct http_later *rollups_ask(struct rollups *r, struct str body, const struct who *who,
+			       struct api_error *e);
 /* Why nothing can be written, or NULL. */
 const char *rollups_alarm(const struct rollups *r);
 

@@ -41,6 +41,10 @@ struct history_query {
 	    news; /* only what began, ended or took another state since it was the number of the newest */
 	bool open_only, drops_only;
 	bool again; /* also records of connections that the caller's node has one of */
+	/* Where not NULL: takes away of a record what the asker may not know, before the filter is asked;
+	 * false: he may not know of it. An end of one name and address always becomes the same. */
+	bool (*view)(const void *ctx, struct record *r);
+	const void *view_ctx;
 	uint64_t
 	    *judged; /* where not NULL: set to the records of that time that the filter was asked about */
 };

@@ -76,9 +76,11 @@ static int consider(struct asking *a, const struct kept *k)
 	if (a->q->limit && a->heap.len == a->q->limit && !is_older(&a->heap.items[0], &one))
 		return 0;
 	a->judged++;
-	if (a->run) {
+	if (a->run || a->q->view) {
 		kept_unpack(a->h, k, &r);
-		if (!filter_run_record(a->run, &r, k->from, k->to, k->via))
+		if (a->q->view && !a->q->view(a->q->view_ctx, &r))
+			return 0;
+		if (a->run && !filter_run_record(a->run, &r, k->from, k->to, k->via))
 			return 0;
 	}
 	return keep(a, k);
@@ -121,7 +123,8 @@ int history_query(const struct history *h, const struct history_query *q,
 		struct record record;
 
 		kept_unpack(h, a.heap.items[i].k, &record);
-		r = fn(ctx, &record);
+		if (!q->view || q->view(q->view_ctx, &record))
+			r = fn(ctx, &record);
 	}
 	vec_free(&a.heap);
 	return r;

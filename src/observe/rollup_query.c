@@ -301,7 +301,14 @@ bool rollup_answer_want(void *ctx, const struct rollup_key *k, void **out)
 	struct rollup_answer *a = ctx;
 	AUTO_BUF text = {};
 	struct tag *tag;
+	struct rollup_key seen;
 
+	if (a->ask.view) {
+		seen = *k; /* its texts stay where they are */
+		k = &seen;
+		if (!a->ask.view(a->ask.view_ctx, &seen))
+			return false;
+	}
 	if (a->ask.filter && !rollup_filter_match(a->ask.filter, k))
 		return false;
 	buf_addz(&text, "");

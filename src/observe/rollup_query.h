@@ -39,6 +39,9 @@ struct rollup_ask {
 	int64_t step;		     /* seconds; 0: one sum */
 	unsigned by;		     /* 1 << enum rollup_column */
 	size_t limit;		     /* rows; 0: none */
+	/* As history_query.view; on the thread that asks. */
+	bool (*view)(const void *ctx, struct rollup_key *k);
+	const void *view_ctx;
 };
 enum rollup_level rollup_ask_level(const struct rollup_ask *a, int64_t now);
 

@@ -75,7 +75,7 @@ static json_t *ask(const char *question)
 	struct api_error e = {0};
 	AUTO_BUF answer = {0};
 
-	assert_int_equal(flows_ask(flows, str_of(question), &answer, &e), 0);
+	assert_int_equal(flows_ask(flows, str_of(question), NULL, &answer, &e), 0);
 	json_t *j = json_loadb(answer.p, answer.n, 0, NULL);
 
 	assert_non_null(j);
@@ -260,7 +260,7 @@ static void refused(const char *question, const char *words)
 	struct api_error e = {0};
 	AUTO_BUF answer = {0};
 
-	assert_int_equal(flows_ask(flows, str_of(question), &answer, &e), -EINVAL);
+	assert_int_equal(flows_ask(flows, str_of(question), NULL, &answer, &e), -EINVAL);
 	assert_int_equal(e.code, 400);
 	if (!strstr(e.message.p, words))
 		fail_msg("%s: %s", question, e.message.p);

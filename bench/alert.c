@@ -153,8 +153,7 @@ int main(int argc, char **argv)
 
 	for (unsigned round = 0; round < rounds; round++)
 		for (unsigned k = 0; k < RECORDS; k++)
-			alert_set_take(set,
-				       &(struct alert_sight){.now = &records[k], .now_ms = 1000000 + round});
+			alert_set_take(set, &(struct sight){.now = &records[k], .now_ms = 1000000 + round});
 	t = cpu() - t;
 	alert_set_free(&set);
 	for (unsigned i = 0; i < n; i++) {

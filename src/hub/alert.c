@@ -213,7 +213,7 @@ bool alerts_want(const struct alerts *a)
 	return a->set && alert_set_wants(a->set);
 }
 
-void alerts_take(struct alerts *a, const struct alert_sight *s)
+void alerts_take(struct alerts *a, const struct sight *s)
 {
 	if (a->set)
 		alert_set_take(a->set, s);

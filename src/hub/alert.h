@@ -24,7 +24,7 @@ void alerts_free(struct alerts **a);
 
 /* Whether any alert looks at records. */
 bool alerts_want(const struct alerts *a);
-void alerts_take(struct alerts *a, const struct alert_sight *s);
+void alerts_take(struct alerts *a, const struct sight *s);
 /* Takes over Alerts that were written since; writes to the store. Once a loop turn. */
 void alerts_settle(struct alerts *a);
 /* Once a second: judges, writes what changed, tells. */

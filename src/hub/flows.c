@@ -59,8 +59,9 @@ struct flows {
 	struct identities *ids;
 	struct flow_names *names;
 	struct history *history;
-	struct rollups *rollups; /* borrowed; may be NULL */
-	struct alerts *alerts;	 /* the same */
+	struct rollups *rollups;	  /* borrowed; may be NULL */
+	struct alerts *alerts;		  /* the same */
+	const struct flow_looker *looker; /* the same */
 	VEC(struct flow_node) nodes;
 	int64_t began, forgotten;
 	uint64_t began_ms;
@@ -180,17 +181,21 @@ static uint64_t age_ms(const struct report *report, int64_t at)
 }
 
 /* Before history takes it, which then knows it. What finds no room there is seen at its end. */
-static void show_alerts(struct flows *f, const struct report *report, const struct record *r)
+static void show(struct flows *f, const struct report *report, const struct record *r)
 {
+	bool alerts = f->alerts && alerts_want(f->alerts);
 	struct record before;
-	struct alert_sight s = {.now = r, .now_ms = clock_ms(), .age_ms = age_ms(report, r->last)};
-	int known = alerts_want(f->alerts) ? history_before(f->history, r, &before) : -ENOENT;
+	struct sight s = {.now = r, .now_ms = clock_ms(), .age_ms = age_ms(report, r->last)};
+	int known = alerts || f->looker ? history_before(f->history, r, &before) : -ENOENT;
 
 	if (known < 0)
 		return;
 	s.before = known ? &before : NULL;
 	s.older = !known && r->kind == RECORD_FLOW && age_ms(report, r->first) > s.now_ms - f->began_ms;
-	alerts_take(f->alerts, &s);
+	if (alerts)
+		alerts_take(f->alerts, &s);
+	if (f->looker)
+		f->looker->seen(f->looker->ctx, &s);
 }
 
 static void take_record(struct flows *f, struct flow_node *n, const struct report *report, struct record *r)
@@ -201,8 +206,7 @@ static void take_record(struct flows *f, struct flow_node *n, const struct repor
 	r->number = (uint32_t)n->next;
 	flow_names_set(f->names, r);
 	outside = name_outside(f, r);
-	if (f->alerts)
-		show_alerts(f, report, r);
+	show(f, report, r);
 	rollups_take(f->rollups, n->next, r);
 	history_put(f->history, r); /* what finds no room is counted there */
 	identity_unref(f->ids, &outside);
@@ -238,7 +242,10 @@ int flows_take(struct flows *f, struct str node, struct str body, struct buf *an
 		if (report.first + i >= n->next) /* else it is told again */
 			take_record(f, n, &report, &record);
 	}
-	buf_printf(answer, "{\"ok\":true%s}\n", again ? ",\"again\":true" : "");
+	if (f->looker)
+		f->looker->told(f->looker->ctx);
+	buf_printf(answer, "{\"ok\":true%s%s}\n", again ? ",\"again\":true" : "",
+		   f->looker ? ",\"looked\":true" : "");
 	return 0;
 }
 
@@ -531,6 +538,29 @@ void flows_sums(const struct flows *f, struct buf *out)
 	buf_fini(&t.records);
 	buf_fini(&t.packets);
 	buf_fini(&t.bytes);
+}
+
+/* --- looked at ------------------------------------------------------------------------------------- */
+
+void flows_set_looker(struct flows *f, const struct flow_looker *l)
+{
+	f->looker = l;
+	history_on_silent_end(f->history, l ? l->ended : NULL, l ? l->ctx : NULL);
+}
+
+int flows_each_open(const struct flows *f, int (*fn)(void *ctx, const struct record *r), void *ctx)
+{
+	struct history_query q = {.open_only = true};
+
+	return history_query(f->history, &q, fn, ctx);
+}
+
+int flows_each_since(const struct flows *f, int64_t since, uint32_t limit,
+		     int (*fn)(void *ctx, const struct record *r), void *ctx)
+{
+	struct history_query q = {.since = since, .limit = limit};
+
+	return history_query(f->history, &q, fn, ctx);
 }
 
 /* --- for alerts ------------------------------------------------------------------------------------ */

@@ -8,6 +8,7 @@
 #define WEFT_HUB_FLOWS_H
 
 #include "hub/rollup.h"
+#include "observe/sight.h"
 #include "serve/api.h"
 
 struct flows;
@@ -32,6 +33,20 @@ int flows_follow(struct flows *f, struct str body, struct buf *answer, struct ap
 void flows_sums(const struct flows *f, struct buf *out);
 /* They see each record as it comes; not NULL once, after both are there. */
 void flows_set_alerts(struct flows *f, struct alerts *a);
+/* Who looks at traffic as it goes. While there is one, the nodes look at what is open four times a second. */
+struct flow_looker {
+	void (*seen)(void *ctx, const struct sight *s);	  /* a record came; history does not know it yet */
+	void (*ended)(void *ctx, const struct record *r); /* one that was open ended without a word */
+	void (*told)(void *ctx);			  /* all records of a report were seen */
+	void *ctx;
+};
+/* One at a time; NULL: nobody looks. Borrowed. */
+void flows_set_looker(struct flows *f, const struct flow_looker *l);
+/* Calls fn with the records that are known, newest first: those that are open, or the newest `limit` with a
+ * packet since that time (ns since 1970). 0 or -ENOMEM. */
+int flows_each_open(const struct flows *f, int (*fn)(void *ctx, const struct record *r), void *ctx);
+int flows_each_since(const struct flows *f, int64_t since, uint32_t limit,
+		     int (*fn)(void *ctx, const struct record *r), void *ctx);
 /* What is known of a node's telling: `lost` records that it took and that never came here. heard_ms: when it
  * told last, by a clock that does not jump. */
 void flows_each_node(const struct flows *f,

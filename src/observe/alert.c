@@ -239,8 +239,7 @@ static bool is_over(const struct record *r)
 }
 
 /* What the record adds; false: nothing. `counted`: what `before` was, has been added. */
-static bool added(const struct alert_rule *a, const struct alert_sight *s, bool counted,
-		  struct window_sample *out)
+static bool added(const struct alert_rule *a, const struct sight *s, bool counted, struct window_sample *out)
 {
 	const struct record *r = s->now, *before = counted ? s->before : NULL;
 	enum alert_measure m = a->terms.measure;
@@ -278,7 +277,7 @@ static bool added(const struct alert_rule *a, const struct alert_sight *s, bool 
 	return out->n;
 }
 
-void alert_rule_take(struct alert_rule *a, const struct alert_sight *s)
+void alert_rule_take(struct alert_rule *a, const struct sight *s)
 {
 	const struct record *r = s->now;
 	struct window_sample sample = {0};

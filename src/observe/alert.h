@@ -13,6 +13,7 @@
 #include "base/vec.h"
 #include "filter/filter.h"
 #include "object/alert.h"
+#include "observe/sight.h"
 
 enum { ALERT_SLOTS = 12, ALERT_RECEIVERS_MAX = 8 };
 enum alert_state { ALERT_INACTIVE, ALERT_PENDING, ALERT_FIRING, ALERT_RESOLVED };
@@ -55,14 +56,7 @@ int alert_rule_new(struct alert_rule **out, const struct alert_terms *t, struct 
 		   uint64_t now_ms);
 void alert_rule_free(struct alert_rule **a);
 
-struct alert_sight {
-	const struct record *now;
-	const struct record *before; /* the same connection as it was told last; NULL: it is new */
-	bool older;	 /* it began before we heard of its node: what was counted then is not known */
-	uint64_t age_ms; /* since its last packet */
-	uint64_t now_ms;
-};
-void alert_rule_take(struct alert_rule *a, const struct alert_sight *s);
+void alert_rule_take(struct alert_rule *a, const struct sight *s);
 /* A watch: the state of a node, or what it lost since it was last put. */
 void alert_rule_put(struct alert_rule *a, struct str node, uint64_t value, uint64_t now_ms);
 /* Of a node's name, for `nodes` and `silent`. */

@@ -58,7 +58,7 @@ bool alert_set_wants(const struct alert_set *s)
 	return s->n;
 }
 
-void alert_set_take(struct alert_set *s, const struct alert_sight *sight)
+void alert_set_take(struct alert_set *s, const struct sight *sight)
 {
 	uint32_t n = sight->now->again ? 0 : filter_choice_find(s->choice, sight->now, s->which);
 

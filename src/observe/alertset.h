@@ -16,6 +16,6 @@ void alert_set_free(struct alert_set **s);
 /* Whether any looks at records. */
 bool alert_set_wants(const struct alert_set *s);
 /* alert_rule_take() of each that would take it. */
-void alert_set_take(struct alert_set *s, const struct alert_sight *sight);
+void alert_set_take(struct alert_set *s, const struct sight *sight);
 
 #endif

@@ -217,11 +217,22 @@ int history_put(struct history *h, const struct record *r)
 static void end_one(struct history *h, uint32_t i)
 {
 	struct kept k = h->open.items[i];
+	struct record r;
 
+	if (h->on_silent_end) {
+		kept_unpack(h, &k, &r);
+		h->on_silent_end(h->silent_ctx, &r);
+	}
 	k.ended = true;
 	k.news = ++h->news;
 	close_open(h, i);
 	into_ring(h, &k);
+}
+
+void history_on_silent_end(struct history *h, void (*fn)(void *ctx, const struct record *r), void *ctx)
+{
+	h->on_silent_end = fn;
+	h->silent_ctx = ctx;
 }
 
 void history_doubt(struct history *h, const char *node)

@@ -33,6 +33,9 @@ void history_end_doubted(struct history *h, const char *node);
 /* The same for unanswered ones that are silent since that time: their entries made room for others. */
 void history_end_silent(struct history *h, int64_t before);
 
+/* fn is called with each that ends so, before it is moved; NULL: nobody is. */
+void history_on_silent_end(struct history *h, void (*fn)(void *ctx, const struct record *r), void *ctx);
+
 struct history_query {
 	const struct filter *filter; /* NULL: all */
 	int64_t since, until; /* ns since 1970: records with a packet in [since, until); until 0: now */

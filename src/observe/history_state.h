@@ -64,6 +64,8 @@ struct history {
 	VEC(struct node_sums) sums; /* one for each node */
 	uint64_t put, pushed_out, no_room, news;
 	size_t text_bytes;
+	void (*on_silent_end)(void *ctx, const struct record *r); /* or NULL */
+	void *silent_ctx;
 };
 
 static inline unsigned kept_ring(const struct kept *k)

@@ -54,6 +54,10 @@ struct rollup_end {
 	struct str ns, what_kind,
 	    what; /* "shop", "Deployment", "web"; outside: "", "Prefix" or "Domain", it */
 };
+enum { ROLLUP_NETWORK_TEXT = ADDR_TEXT + 4 };
+/* Who an end is added up as: the workload of a pod; the network of an address without a name, whose text is
+ * put into `network`. */
+void rollup_end_of(const struct record_end *e, char network[ROLLUP_NETWORK_TEXT], struct rollup_end *out);
 
 /* What is added up together. Shared and counted; lives as long as a cell or connection that has it. */
 struct rollup_key {

@@ -105,7 +105,7 @@ struct rollup_key *rollup_key_get(struct rollup *r, const struct rollup_key *lik
 }
 
 /* The network that an address of nobody's is told by. */
-static struct str prefix_of(const struct addr *a, char out[ADDR_TEXT + 4])
+static struct str prefix_of(const struct addr *a, char out[ROLLUP_NETWORK_TEXT])
 {
 	char text[ADDR_TEXT];
 	struct addr masked = *a;
@@ -113,11 +113,11 @@ static struct str prefix_of(const struct addr *a, char out[ADDR_TEXT + 4])
 
 	memset(masked.b + keep, 0, sizeof(masked.b) - keep);
 	addr_print(&masked, text);
-	snprintf(out, ADDR_TEXT + 4, "%s/%d", text, addr_is4(a) ? 24 : 48);
+	snprintf(out, ROLLUP_NETWORK_TEXT, "%s/%d", text, addr_is4(a) ? 24 : 48);
 	return str_of(out);
 }
 
-static void end_of(const struct record_end *e, char text[ADDR_TEXT + 4], struct rollup_end *out)
+void rollup_end_of(const struct record_end *e, char network[ROLLUP_NETWORK_TEXT], struct rollup_end *out)
 {
 	const struct identity *w = e->who;
 
@@ -137,7 +137,7 @@ static void end_of(const struct record_end *e, char text[ADDR_TEXT + 4], struct 
 		out->what = w->domain;
 	} else {
 		out->what_kind = STR("Prefix");
-		out->what = prefix_of(&e->addr, text);
+		out->what = prefix_of(&e->addr, network);
 	}
 }
 
@@ -187,7 +187,7 @@ static struct rollup_key *folded_key(struct rollup *r, struct rollup_key *k, int
 
 struct rollup_key *rollup_key_of(struct rollup *r, const struct rollup_node *node, const struct record *rec)
 {
-	char from[ADDR_TEXT + 4], to[ADDR_TEXT + 4];
+	char from[ROLLUP_NETWORK_TEXT], to[ROLLUP_NETWORK_TEXT];
 	struct rollup_key k = {.node = str_of(node->name),
 			       .port = rec->to.port,
 			       .service_port = rec->via_port,
@@ -199,8 +199,8 @@ struct rollup_key *rollup_key_of(struct rollup *r, const struct rollup_node *nod
 			       .rule_egress = rec->rule_egress,
 			       .rule_ingress = rec->rule_ingress};
 
-	end_of(&rec->from, from, &k.from);
-	end_of(&rec->to, to, &k.to);
+	rollup_end_of(&rec->from, from, &k.from);
+	rollup_end_of(&rec->to, to, &k.to);
 	if (rec->service) {
 		k.service_ns = rec->service->ns;
 		k.service = rec->service->name;

@@ -73,7 +73,7 @@ static struct record drop(const char *from)
 
 static void take(const struct record *r, uint64_t age_ms)
 {
-	alert_rule_take(rule, &(struct alert_sight){.now = r, .age_ms = age_ms, .now_ms = now});
+	alert_rule_take(rule, &(struct sight){.now = r, .age_ms = age_ms, .now_ms = now});
 }
 
 static void on_changed(void *ctx, const struct alert_group *g, enum alert_state before)
@@ -266,7 +266,7 @@ static void a_connection_counts_once(void **state)
 {
 	struct record r = {.kind = RECORD_FLOW, .proto = 6, .id = 9, .state = STATE_OPEN, .node = "node-1"},
 		      before;
-	struct alert_sight s = {.now = &r, .now_ms = now};
+	struct sight s = {.now = &r, .now_ms = now};
 
 	(void)state;
 	rule = make("tcp", (struct alert_terms){.measure = ALERT_BYTES, .above = 1000000});
@@ -432,7 +432,7 @@ static void distinct_is_near(void **state)
 static void a_length_counts_once(void **state)
 {
 	struct record r = {.kind = RECORD_FLOW, .proto = 6, .id = 9, .node = "n", .last = 30000000}, before;
-	struct alert_sight s = {.now = &r, .now_ms = now};
+	struct sight s = {.now = &r, .now_ms = now};
 
 	(void)state;
 	rule =
@@ -627,9 +627,9 @@ static void a_set_takes_as_each_does(void **state)
 	assert_int_equal(alert_set_new(&set, all, 3), 0);
 	assert_true(alert_set_wants(set));
 	for (unsigned i = 0; i < 3; i++)
-		alert_set_take(set, &(struct alert_sight){.now = &r, .now_ms = now});
+		alert_set_take(set, &(struct sight){.now = &r, .now_ms = now});
 	r.again = true;
-	alert_set_take(set, &(struct alert_sight){.now = &r, .now_ms = now});
+	alert_set_take(set, &(struct sight){.now = &r, .now_ms = now});
 	assert_int_equal(both[0]->groups.len, 1);
 	assert_int_equal(both[1]->groups.len, 0);
 	assert_int_equal(alone->groups.len, 0);

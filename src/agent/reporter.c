@@ -19,8 +19,10 @@
 #include "seam/event.h"
 
 enum {
-	TELL_MS = 250,	 /* a report at most so often */
-	SWEEP_MS = 1000, /* a look at the open ones */
+	TELL_MS = 250,	   /* a report at most so often */
+	SWEEP_MS = 1000,   /* a look at the open ones */
+	LOOKED_MS = 250,   /* the same, while somebody looks at them */
+	LOOKED_SHARE = 20, /* a look then takes at most this part of the time */
 	WAITING_MAX =
 	    12 << 20, /* bytes of records that wait for the hub: what rings ended and events hold, and more */
 	WAITING_LESSER =
@@ -59,13 +61,15 @@ struct reporter {
 	uint64_t body_ms; /* when it was made */
 	char answer[128];
 	size_t answer_n;
-	bool busy, based;
+	bool busy, based, looked;
 	uint64_t swept;	     /* monotonic ns of the last look; 0: all is to be told */
 	bool incomplete;     /* the look under way found no room for a record */
 	uint64_t unanswered; /* found by the look under way */
 	int64_t offset;	     /* from monotonic to wall time, ns */
 	uint64_t now;
 };
+
+static void on_tell(uv_timer_t *t);
 
 static int64_t wall_of(const struct reporter *r, uint64_t mono)
 {
@@ -244,15 +248,10 @@ static void note_evicted(struct reporter *r, const uint64_t *before, const uint6
 		r->evicted = before[COUNTER_HALF_INSERTED] - known;
 }
 
-/* While the hub has not taken what the last look found, there is no other: records of the same connections
- * would only push out ends. */
-static void on_sweep(uv_timer_t *t)
+static void sweep(struct reporter *r)
 {
 	uint64_t before[OBSERVE_COUNTERS_MAX], after[OBSERVE_COUNTERS_MAX], began;
-	struct reporter *r = t->data;
 
-	if (!r->o || r->open_waiting)
-		return;
 	began = set_clocks(r);
 	r->incomplete = false;
 	r->unanswered = 0;
@@ -266,6 +265,33 @@ static void on_sweep(uv_timer_t *t)
 	r->asked_lost = after[COUNTER_ASKED_LOST];
 	if (!r->incomplete)
 		r->swept = began;
+}
+
+/* Processor time that this process took. */
+static uint64_t own_us(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+/* While the hub has not taken what the last look found, there is no other: records of the same connections
+ * would only push out ends. */
+static void on_sweep(uv_timer_t *t)
+{
+	struct reporter *r = t->data;
+	uint64_t us = own_us(), next = SWEEP_MS;
+
+	if (r->o && !r->open_waiting)
+		sweep(r);
+	us = own_us() - us;
+	if (r->looked) {
+		next = LOOKED_SHARE * us / 1000;
+		next = next < LOOKED_MS ? LOOKED_MS : next > SWEEP_MS ? SWEEP_MS : next;
+		on_tell(&r->tell);
+	}
+	uv_timer_start(&r->sweep, on_sweep, next, 0);
 }
 
 static void on_drop(void *ctx, const struct seen *s)
@@ -381,6 +407,14 @@ static void on_tell(uv_timer_t *t)
 	r->busy = !transfer_start(r->curl, &r->transfer, r->path);
 }
 
+/* Somebody looks from now on: the next look at what is open comes soon. */
+static void note_looked(struct reporter *r, bool looked)
+{
+	if (looked && !r->looked)
+		uv_timer_start(&r->sweep, on_sweep, LOOKED_MS, 0);
+	r->looked = looked;
+}
+
 /* What a hub did not take is told again, under the same numbers: a hub that took it after all knows them. */
 static void on_told(struct transfer *t, long status, CURLcode error)
 {
@@ -398,6 +432,7 @@ static void on_told(struct transfer *t, long status, CURLcode error)
 		return;
 	if (strstr(r->answer, "\"again\":true"))
 		r->swept = 0;
+	note_looked(r, strstr(r->answer, "\"looked\":true") != NULL);
 	r->first += r->body_records;
 	r->ends += r->body_ends;
 	r->open_waiting -= r->body_open;
@@ -429,7 +464,7 @@ int reporter_new(struct reporter **out, struct curl_loop *curl, const char *node
 	uv_timer_init(curl->loop, &r->sweep);
 	r->tell.data = r->sweep.data = r;
 	uv_timer_start(&r->tell, on_tell, TELL_MS, TELL_MS);
-	uv_timer_start(&r->sweep, on_sweep, SWEEP_MS, SWEEP_MS);
+	uv_timer_start(&r->sweep, on_sweep, SWEEP_MS, 0);
 	*out = r;
 	return 0;
 }

@@ -33,8 +33,7 @@ static int64_t now_ns(void)
 
 /* --- pods, nodes, Services -------------------------------------------------------------------------- */
 
-/* What controls the pod, or what controls its ReplicaSet. */
-static void set_workload(const struct flow_names *f, const struct object *pod, struct identity *out)
+void flow_names_workload(const struct store *s, const struct object *pod, struct identity *out)
 {
 	const struct owner_reference *owner = object_controller(pod);
 	const struct object *set;
@@ -43,9 +42,8 @@ static void set_workload(const struct flow_names *f, const struct object *pod, s
 		return;
 	out->workload_kind = owner->kind;
 	out->workload = owner->name;
-	set = str_eqz(owner->kind, "ReplicaSet")
-		  ? store_get(f->store, KIND_replicaset, pod->meta.ns, owner->name)
-		  : NULL;
+	set = str_eqz(owner->kind, "ReplicaSet") ? store_get(s, KIND_replicaset, pod->meta.ns, owner->name)
+						 : NULL;
 	owner = set ? object_controller(set) : NULL;
 	if (owner) {
 		out->workload_kind = owner->kind;
@@ -112,7 +110,7 @@ static void service_addresses(struct flow_names *f, const struct object *o, cons
 			disown_text(f, spec->cluster_ips.items[i], o->meta.ns, o->meta.name, at);
 }
 
-static bool pod_is_over(const struct object *o)
+bool flow_names_pod_is_over(const struct object *o)
 {
 	const struct pod_status *s = o->pod->status;
 
@@ -128,10 +126,10 @@ static void note_object(struct flow_names *f, const struct object *o, bool gone,
 	switch (o->desc->kind) {
 	case KIND_pod:
 		like.kind = IDENTITY_POD;
-		set_workload(f, o, &like);
+		flow_names_workload(f->store, o, &like);
 		if (o->pod->spec)
 			like.node = o->pod->spec->node_name;
-		gone = gone || pod_is_over(o);
+		gone = gone || flow_names_pod_is_over(o);
 		break;
 	case KIND_node:
 		like.kind = IDENTITY_NODE;

@@ -15,6 +15,10 @@ void flow_names_free(struct flow_names **n);
 /* Sets both ends' `who`, the Service that was called (flowplaces.h; none: NULL; several: NULL) with its own
  * address and port, and `again`; r->node is the node that saw it. */
 void flow_names_set(struct flow_names *n, struct record *r);
+/* Sets the workload of `out` to what controls the pod, or what controls its ReplicaSet; nobody: leaves it. */
+void flow_names_workload(const struct store *s, const struct object *pod, struct identity *out);
+/* It has no address any more. */
+bool flow_names_pod_is_over(const struct object *pod);
 /* Forgets who had what before that time, ns since 1970. */
 void flow_names_forget(struct flow_names *n, int64_t before);
 

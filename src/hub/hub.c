@@ -14,6 +14,7 @@
 #include "base/own.h"
 #include "hub/offline.h"
 #include "hub/page.h"
+#include "hub/page_live.h"
 #include "hub/pen.h"
 #include "hub/tls.h"
 
@@ -51,6 +52,7 @@ static void settle(struct hub *h)
 	namespaces_settle(h);
 	alerts_settle(h->alerts);
 	save_all(h);
+	page_live_flush(h->live);
 	unsigned rest_ms = api_flush(h->api);
 	if (rest_ms)
 		uv_timer_start(&h->flush_timer, on_flush_timer, rest_ms, 0);
@@ -234,6 +236,7 @@ static void stop(struct hub *h)
 	audit_close(&h->audit);
 	metrics_free(&h->metrics);
 	exporters_free(&h->exporters);
+	page_live_free(&h->live);
 	flows_free(&h->flows);
 	rollups_free(&h->rollups);
 	if (h->sub)
@@ -277,6 +280,8 @@ int hub_run(struct hub *h, int unix_fd)
 		r = mapstatus_new(&h->mapstatus, h->store);
 	if (!r)
 		r = toolstatus_new(&h->toolstatus, &h->loop, h->store, h->opt.dir);
+	if (!r)
+		r = page_live_new(&h->live, h);
 	if (!r)
 		r = api_new(&h->api, h->store, &hub_api_ops, h);
 	if (!r) {

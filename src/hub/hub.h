@@ -19,6 +19,7 @@
 #include "source/dir.h"
 
 struct page;
+struct page_live;
 struct pen;
 
 /* How many ended connections and drops memory can be asked to keep. */
@@ -53,6 +54,7 @@ struct hub {
 	struct api *api;
 	struct http_server *http;
 	struct page *page; /* NULL: there is none */
+	struct page_live *live;
 	struct flows *flows;
 	struct exporters *exporters;
 	struct metrics *metrics;

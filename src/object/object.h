@@ -195,7 +195,8 @@ enum object_print {
 	PRINT_PLAIN = 0,
 	PRINT_POSITIONS =
 	    1, /* adds a member "weftPositions" {"file":F,"at":{"":[line,col,len],"spec.ingress[0]":…}} */
-	PRINT_REDACT = 2, /* a Secret's data and stringData and a User's password become "<redacted>" */
+	PRINT_REDACT = 2,    /* a Secret's data and stringData and a User's password become "<redacted>" */
+	PRINT_UNMANAGED = 4, /* without metadata.managedFields; JSON only */
 };
 void object_print_json(struct buf *b, const struct object *o, unsigned flags);
 /* YAML, block style, as kubectl -o yaml shows it. */

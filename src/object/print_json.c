@@ -255,7 +255,10 @@ void object_print_json(struct buf *b, const struct object *o, unsigned flags)
 {
 	buf_printf(b, "{\"apiVersion\":\"%s\",\"kind\":\"%s\",\"metadata\":", kind_api_version(o->desc),
 		   o->desc->name);
-	print_struct(b, &metadata_desc, &o->meta);
+	struct metadata meta = o->meta;
+	if (flags & PRINT_UNMANAGED)
+		meta.managed_fields = (struct str){0};
+	print_struct(b, &metadata_desc, &meta);
 	bool some = true;
 	if (flags & PRINT_REDACT && o->desc->kind == KIND_user)
 		print_user(b, o, &some);

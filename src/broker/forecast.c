@@ -327,28 +327,26 @@ static uint32_t source_mtu(const struct broker *b, uint32_t port, uint32_t pods,
 	return most;
 }
 
-void forecast_mtu(const struct broker *b, uint32_t pods, struct remarks *remarks)
+void forecast_mtu(const struct broker *b, uint32_t port, uint32_t pods, struct remarks *remarks)
 {
-	for (uint32_t i = 0; i < b->ports_n; i++) {
-		const struct broker_port *p = &b->ports[i];
-		struct str text = {0};
-		uint32_t more = overhead(p), mtu = p->mtu ? p->mtu : LINE_MTU,
-			 seen = source_mtu(b, i, pods, &text);
+	const struct broker_port *p = &b->ports[port];
+	struct str text = {0};
+	uint32_t more = overhead(p), mtu = p->mtu ? p->mtu : LINE_MTU,
+		 seen = source_mtu(b, port, pods, &text);
 
-		if (p->chain.slice.on && before(&p->chain.slice) + p->chain.slice.bytes < seen)
-			seen = before(&p->chain.slice) + p->chain.slice.bytes;
-		if (!seen || (!more && !p->mtu) || seen + more <= mtu)
-			continue;
-		if (more)
-			remark_add(remarks, REMARK_WARNING, p->pos,
-				   "tooBig: Fragment or Slice, a larger mtu on the way, or a slice",
-				   "packets of {" STR_FMT "} have up to %u bytes, and %u of tunnel headers: "
-				   "more than the %u that go to " STR_FMT "/" STR_FMT,
-				   STR_ARG(text), seen, more, mtu, STR_ARG(p->tool), STR_ARG(p->port));
-		else
-			remark_add(remarks, REMARK_WARNING, p->pos, "a larger mtu, or a slice",
-				   "packets of {" STR_FMT "} have up to %u bytes, and " STR_FMT "/" STR_FMT
-				   " takes %u: larger ones are dropped as \"mtu\"",
-				   STR_ARG(text), seen, STR_ARG(p->tool), STR_ARG(p->port), mtu);
-	}
+	if (p->chain.slice.on && before(&p->chain.slice) + p->chain.slice.bytes < seen)
+		seen = before(&p->chain.slice) + p->chain.slice.bytes;
+	if (!seen || (!more && !p->mtu) || seen + more <= mtu)
+		return;
+	if (more)
+		remark_add(remarks, REMARK_WARNING, p->pos,
+			   "tooBig: Fragment or Slice, a larger mtu on the way, or a slice",
+			   "packets of {" STR_FMT "} have up to %u bytes, and %u of tunnel headers: "
+			   "more than the %u that go to " STR_FMT "/" STR_FMT,
+			   STR_ARG(text), seen, more, mtu, STR_ARG(p->tool), STR_ARG(p->port));
+	else
+		remark_add(remarks, REMARK_WARNING, p->pos, "a larger mtu, or a slice",
+			   "packets of {" STR_FMT "} have up to %u bytes, and " STR_FMT "/" STR_FMT
+			   " takes %u: larger ones are dropped as \"mtu\"",
+			   STR_ARG(text), seen, STR_ARG(p->tool), STR_ARG(p->port), mtu);
 }

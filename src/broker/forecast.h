@@ -42,8 +42,8 @@ double forecast_interval(const struct forecast *f); /* seconds of which `peak` i
 /* What several maps take for one tool port, in words, largest first: one line each. */
 void forecast_print_overlaps(const struct forecast *f, struct buf *out);
 
-/* Tools whose mtu is below what their sources' packets and the tunnel's headers need (BR59): a warning each.
- * `pods`: MTU of pods; links have 1500. */
-void forecast_mtu(const struct broker *b, uint32_t pods, struct remarks *remarks);
+/* Whether a tool port's mtu is below what its sources' packets and the tunnel's headers need (BR59): then a
+ * warning. `pods`: MTU of pods; links have 1500. */
+void forecast_mtu(const struct broker *b, uint32_t port, uint32_t pods, struct remarks *remarks);
 
 #endif

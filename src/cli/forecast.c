@@ -86,7 +86,28 @@ static int compile(struct broker **out, const struct store *s, bool tell)
 	return r;
 }
 
-/* The cluster's objects, then what the files put in their place. */
+/* KIND/NAME, as in "trafficmap/web", that shall be gone. */
+static int leave_out(struct store *s, const char *text)
+{
+	struct str name = str_of(text), kind = str_cut(&name, '/');
+	const struct kind_desc *d = kind_by_name(kind);
+
+	if (!d || !name.n ||
+	    (d->kind != KIND_tool && d->kind != KIND_toolgroup && d->kind != KIND_trafficfilter &&
+	     d->kind != KIND_trafficmap)) {
+		cli_error("trafficmap/NAME, trafficfilter/NAME, tool/NAME or toolgroup/NAME",
+			  "--without says what shall be gone, not \"%s\"", text);
+		return -1;
+	}
+	if (!store_get(s, d->kind, (struct str){0}, name)) {
+		cli_error("weft get trafficmaps,trafficfilters,tools,toolgroups lists them",
+			  "--without: there is no \"%s\"", text);
+		return -1;
+	}
+	return store_delete(s, d->kind, (struct str){0}, name);
+}
+
+/* The cluster's objects, then what the files put in their place, without what shall be gone. */
 static int load(struct telling *t, struct store **store, const struct options_plan *o, const char *name)
 {
 	static const enum kind kinds[] = {KIND_tool, KIND_toolgroup, KIND_trafficfilter, KIND_trafficmap};
@@ -95,15 +116,17 @@ static int load(struct telling *t, struct store **store, const struct options_pl
 	struct store *planned = NULL;
 	int r;
 
-	if (world_from_files(&planned, &files))
+	if (o->n_args && world_from_files(&planned, &files))
 		return -1;
 	r = world_from_cluster(store, name) || world_add_maps(*store, name) ? -1 : 0;
 	t->store = *store;
 	if (!r)
 		r = compile(&t->b[0], *store, false);
-	for (size_t i = 0; !r && i < ARRAY_LEN(kinds); i++)
+	for (size_t i = 0; !r && planned && i < ARRAY_LEN(kinds); i++)
 		r = add_kind(*store, planned, kinds[i]);
 	store_free(&planned);
+	for (size_t i = 0; !r && i < o->without.n; i++)
+		r = leave_out(*store, o->without.items[i]);
 	return r ? r : compile(&t->b[1], *store, true);
 }
 
@@ -302,7 +325,28 @@ static void add_unknown(const struct telling *t, json_t *to)
 						   (unsigned long long)t->gone));
 }
 
-static json_t *document(const struct telling *t, int64_t since, int64_t until)
+/* Packets that would be too large for a tool (BR59), to stderr and into the document. */
+static json_t *remarks_json(const struct telling *t, const struct options_plan *o)
+{
+	bool routes = o->mode && !strcmp(o->mode, "routes");
+	json_t *all = json_array();
+
+	for (uint32_t i = 0; i < t->b[1]->ports_n; i++) {
+		const struct broker_port *p = &t->b[1]->ports[i];
+		AUTO(remarks_fini) struct remarks rs = {0};
+
+		forecast_mtu(t->b[1], i, routes ? POD_MTU_ROUTES : POD_MTU, &rs);
+		remarks_print(stderr, &rs, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));
+		VEC_EACH (&rs.list, r)
+			json_array_append_new(all,
+					      json_pack("{s:s,s:o,s:o,s:s,s:s?}", "level", "warning", "tool",
+							str_json(p->tool), "port", str_json(p->port), "text",
+							r->text, "hint", r->hint));
+	}
+	return all;
+}
+
+static json_t *document(const struct telling *t, const struct options_plan *o, int64_t since, int64_t until)
 {
 	json_t *tools = json_array(), *overlaps = json_array(), *unknown = json_array();
 	AUTO_BUF lines = {0};
@@ -313,24 +357,20 @@ static json_t *document(const struct telling *t, int64_t since, int64_t until)
 	forecast_print_overlaps(t->f[1], &lines);
 	add_lines(overlaps, &lines);
 	add_unknown(t, unknown);
-	return json_pack("{s:f,s:f,s:I,s:o,s:o,s:o}", "seconds", (double)(until - since) / 1e9,
+	return json_pack("{s:f,s:f,s:I,s:o,s:o,s:o,s:o}", "seconds", (double)(until - since) / 1e9,
 			 "intervalSeconds", forecast_interval(t->f[1]), "parts", (json_int_t)t->parts,
-			 "tools", tools, "overlaps", overlaps, "unknown", unknown);
+			 "tools", tools, "overlaps", overlaps, "unknown", unknown, "remarks",
+			 remarks_json(t, o));
 }
 
 /* 1: a tool would be too small. */
 static int answer(const struct telling *t, const struct options_plan *o, int64_t since, int64_t until)
 {
-	AUTO(remarks_fini) struct remarks rs = {0};
-	bool routes = o->mode && !strcmp(o->mode, "routes");
-	AUTO_JSON doc = document(t, since, until);
+	AUTO_JSON doc = document(t, o, since, until);
 	json_t *tool;
 	size_t i;
-	int r = EXIT_OK;
+	int r = json_array_size(json_object_get(doc, "remarks")) ? EXIT_FAILED : EXIT_OK;
 
-	forecast_mtu(t->b[1], routes ? POD_MTU_ROUTES : POD_MTU, &rs);
-	remarks_sort(&rs);
-	remarks_print(stderr, &rs, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));
 	json_array_foreach (json_object_get(doc, "tools"), i, tool)
 		if (json_object_get(tool, "full"))
 			r = EXIT_FAILED;
@@ -338,7 +378,7 @@ static int answer(const struct telling *t, const struct options_plan *o, int64_t
 		output_value(doc, o->output);
 	else
 		forecast_show(doc);
-	return rs.list.len ? EXIT_FAILED : r;
+	return r;
 }
 
 static json_t *ask(const char *name, const struct when *w)

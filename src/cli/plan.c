@@ -48,8 +48,16 @@ int cmd_plan(const struct options_plan *o)
 	bool any = false;
 	int r = EXIT_OK;
 
+	if (!o->n_args && !o->without.n) {
+		cli_error("weft plan DIR; weft help plan", "plan needs manifests");
+		return EXIT_USAGE;
+	}
 	if (o->traffic)
 		return plan_traffic(o);
+	if (o->without.n) {
+		cli_error(NULL, "--without is about the packet broker: it needs --traffic");
+		return EXIT_USAGE;
+	}
 	if (world_from_files(&s, &files))
 		return EXIT_FAILED;
 	if (store_list(s, KIND_node, (struct str){0}, &nodes))

@@ -213,7 +213,8 @@ static void mtu(void **state)
 	AUTO_BUF all = {0};
 
 	(void)state;
-	forecast_mtu(b, 1450, &rs);
+	for (uint32_t i = 0; i < b->ports_n; i++)
+		forecast_mtu(b, i, 1450, &rs);
 	VEC_EACH (&rs.list, r)
 		buf_printf(&all, "%s\n", r->text);
 	assert_string_equal(

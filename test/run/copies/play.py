@@ -173,6 +173,13 @@ for t in ("", "capacity: 2M, "):
         free = p.returncode == 0 and not planned.get("full")
 ok("BR95 a tool that would exceed 80 % of its capacity is flagged before apply, one without a bound is not", free and p.returncode == 1 and planned.get("full") is True,
    (p.returncode, planned, p.stderr))
+with open(folder + "/tunnel.yml", "w") as f:
+    f.write(open(folder + "/new.yml").read().replace("discard: true", "vxlan: {remote: 192.0.2.1, vni: 7}, mtu: 1400"))
+p = weft_run("plan", "--traffic", "-o", "json", "--since", "14s", folder + "/tunnel.yml")
+remarks = [r for r in (json.loads(p.stdout) if p.stdout else {}).get("remarks", []) if r["tool"] == "far"]
+ok("BR59 packets that a tunnel's tool could not take are in the answer before apply", p.returncode == 1 and len(remarks) == 1 and "50 of tunnel headers" in remarks[0]["text"] and
+   remarks[0]["level"] == "warning" and remarks[0]["text"] in p.stderr, (p.returncode, remarks, p.stderr))
+os.unlink(folder + "/tunnel.yml")
 os.rename(folder + "/new.yml", folder + "/new.yaml")
 ok("the maps are applied", bool(wait_for(lambda: tool("node-2", "far").get("due", 0) > 0)), tool("node-2", "far"))
 a, at = tool("node-2", "far"), time.monotonic()
@@ -183,4 +190,9 @@ thread.join()
 packets, bits = (b["due"] - a["due"]) / seconds, (b["dueBytes"] - a["dueBytes"]) * 8 / seconds
 ok("BR95 what was foretold is within 20 %% of what happens: %.0f of %.0f packets/s, %.0f of %.0f bit/s" % (planned["packets"], packets, planned["bits"], bits),
    abs(planned["packets"] - packets) < 0.2 * packets and abs(planned["bits"] - bits) < 0.2 * bits)
+p = weft_run("plan", "--traffic", "-o", "json", "--without", "trafficmap/far")
+gone = next((x for x in (json.loads(p.stdout) if p.stdout else {"tools": []})["tools"] if x["tool"] == "far"), {})
+ok("without a map its tool would get nothing, and what it gets now is told", p.returncode == 0 and gone.get("bitsNow", 0) > 0 and gone.get("bits") == 0, (p.returncode, gone, p.stderr))
+p = weft_run("plan", "--traffic", "--without", "trafficmap/nosuch")
+ok("to be without what is not there is an error that names it", p.returncode == 2 and "nosuch" in p.stderr, (p.returncode, p.stderr))
 finish()

@@ -40,15 +40,14 @@ export interface ObjectsEvent {
 	changes: { type: "ADDED" | "MODIFIED" | "DELETED"; object: ApiObject }[];
 }
 
-export type EndKind = "workload" | "service" | "node" | "outside" | "hidden";
+export type EndKind = "workload" | "service" | "node" | "outside" | "unknown" | "hidden";
 export interface End {
 	id: string;
 	kind: EndKind;
 	namespace?: string;
-	name: string;
+	name?: string;
 	workloadKind?: string;
 	pods?: number;
-	node?: string;
 }
 export interface Edge {
 	id: string;

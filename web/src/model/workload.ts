@@ -27,18 +27,34 @@ function owner(o: ApiObject): { kind: string; name: string } | undefined {
 	return o.metadata.ownerReferences?.find((r) => r.controller !== false);
 }
 
+/** The controllers of ReplicaSets, by "namespace/name". */
+export type Behind = ReadonlyMap<string, { kind: string; name: string } | undefined>;
+export function behindSets(replicasets: readonly ApiObject[]): Behind {
+	return new Map(replicasets.map((r) => [`${r.metadata.namespace}/${r.metadata.name}`, owner(r)]));
+}
+
+/** The workload of one pod: its controller, or that one's own; a pod without one is a workload of its own. */
+export function workloadOf(pod: ApiObject, behind: Behind): { namespace: string; kind: string; name: string } {
+	const namespace = pod.metadata.namespace ?? "default";
+	let o = owner(pod);
+	if (o?.kind === "ReplicaSet") o = behind.get(`${namespace}/${o.name}`) ?? o;
+	return { namespace, kind: o?.kind ?? "Pod", name: o?.name ?? pod.metadata.name };
+}
+
+/** The name of a workload's end in the graph. */
+export function endOfWorkload(w: { namespace: string; kind: string; name: string }): string {
+	return `${w.namespace}/${w.kind}/${w.name}`;
+}
+
 /** pods: all of them; replicasets: to find the Deployments behind. By id. */
 export function workloadsOf(pods: readonly ApiObject[], replicasets: readonly ApiObject[]): Map<string, Workload> {
-	const behind = new Map(replicasets.map((r) => [`${r.metadata.namespace}/${r.metadata.name}`, owner(r)]));
+	const behind = behindSets(replicasets);
 	const out = new Map<string, Workload>();
 	for (const p of pods) {
-		const ns = p.metadata.namespace ?? "default";
-		let o = owner(p);
-		if (o?.kind === "ReplicaSet") o = behind.get(`${ns}/${o.name}`) ?? o;
-		const name = o?.name ?? p.metadata.name, id = `${ns}/${name}`;
+		const { namespace, kind, name } = workloadOf(p, behind), id = `${namespace}/${name}`;
 		const w = out.get(id);
 		if (w) w.pods.push(p);
-		else out.set(id, { id, namespace: ns, name, kind: o?.kind ?? "Pod", labels: lastingLabels(p.metadata.labels), pods: [p] });
+		else out.set(id, { id, namespace, name, kind, labels: lastingLabels(p.metadata.labels), pods: [p] });
 	}
 	return out;
 }

@@ -19,5 +19,9 @@ export const ICONS: Readonly<Record<string, string>> = {
 	tool: "M4 5h12v10H4zM7 9h6M7 12h3",
 	group: "M3 4h9v6H3zM8 10h9v6H8z",
 	filter: "M3 4h14l-5.5 6.5V16l-3-1.5v-4z",
+	node: "M4 4h12v5H4zM4 11h12v5H4zM7 6.5h.01M7 13.5h.01",
+	outside: "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM3 10h14M10 3c-4 4-4 10 0 14M10 3c4 4 4 10 0 14",
+	unknown: "M10 3a7 7 0 1 0 0 14 7 7 0 0 0 0-14zM8 8a2 2 0 1 1 2.5 2c-.5.2-.5.6-.5 1M10 13.5h.01",
+	hidden: "M3 10c3-5 11-5 14 0-3 5-11 5-14 0zM4 16L16 4",
 	user: "M10 3a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7zM3 17c1-4 4-5 7-5s6 1 7 5",
 };

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// What can be done with an end, a box or a link of the map; its menu and its details show the same.
+import { filterOf } from "../model/mapwords.ts";
+import type { MenuItem } from "../panel/menu.ts";
+import { route } from "../tool/route.svelte.ts";
+import type { Chosen, MapState } from "./mapstate.svelte.ts";
+
+export interface ActionHost {
+	map: MapState;
+	choose(what: Chosen): void;
+	explain(link: string): void;
+	suggest(namespace: string, workload: string): void;
+	toggle(box: string): void;
+	fit(box: string): void;
+}
+
+/** An end that the broker can take from: pods of a workload, a node. */
+function sourceOf(map: MapState, id: string): string {
+	const i = map.item(id);
+	return i && (i.kind === "workload" || i.kind === "node") ? id : "";
+}
+
+export function actionsOf(what: NonNullable<Chosen>, host: ActionHost): MenuItem[] {
+	const { map } = host;
+	if (what.kind === "box") {
+		const g = map.groups.find((x) => x.id === what.id), closed = map.closed.has(what.id);
+		const list: MenuItem[] = [{ title: closed ? "Open" : "Close", keys: "Enter", run: () => host.toggle(what.id) }, { title: "Fill the window with it", run: () => host.fit(what.id) }];
+		if (g?.kind === "namespace")
+			list.push(
+				{ title: "Its flows", line: true, run: () => route.go("flows", [], { f: `ns == ${g.title}` }) },
+				{ title: "Suggest policies", run: () => host.suggest(g.title, "") },
+			);
+		return list;
+	}
+	const link = what.kind === "link" ? map.links.get(what.id) : undefined;
+	const from = map.item(link ? link.from : what.id), to = link ? map.item(link.to) : undefined;
+	const filter = link ? [from && filterOf(from, "src"), to && filterOf(to, "dst")].filter(Boolean).join(" && ") : from ? filterOf(from) : "";
+	const source = link ? sourceOf(map, link.from) || sourceOf(map, link.to) : sourceOf(map, what.id);
+	const namespace = link ? to?.namespace || from?.namespace || "" : (from?.namespace ?? "");
+	const about = link ? (to?.kind === "workload" ? to : from) : from;
+	return [
+		{ title: "Send to a tool", disabled: !source, why: source ? "A copy of its packets goes to a tool" : "Copies are taken at pods and nodes", run: () => route.go("broker", [], { from: source, f: link ? filter : "" }) },
+		{ title: "Capture", disabled: !source, why: source ? "" : "Packets are taken at pods and nodes", run: () => route.go("captures", [], { from: source, f: filter }) },
+		{ title: "Flows", disabled: !filter, run: () => route.go("flows", [], { f: filter }) },
+		...(link ? [{ title: "Explain", disabled: !link.edges.length, run: () => host.explain(link.id) }] : []),
+		...(namespace && about?.kind === "workload" ? [{ title: "Suggest a policy", run: () => host.suggest(namespace, about.title) }] : []),
+	];
+}

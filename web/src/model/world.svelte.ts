@@ -2,6 +2,7 @@
 // What the page knows now: the session, the objects, the graph, the broker's rates, how old all of it is. One of it; views
 // read it, and only the stream writes it.
 import { me as askMe } from "../api/http.ts";
+import { KINDS } from "../api/kinds.gen.ts";
 import { Live } from "../api/live.ts";
 import type { BrokerEvent, GraphEvent, Me, StateEvent } from "../api/wire.ts";
 import { emptyGraph, type Graph, takeGraph } from "./graph.ts";
@@ -44,7 +45,7 @@ export class World {
 	async start(): Promise<void> {
 		try {
 			this.me = await askMe();
-			this.live.open(FOLLOWED);
+			this.live.open(FOLLOWED.filter((k) => k in KINDS));
 		} catch (e) {
 			const status = (e as { status?: number }).status;
 			this.failure = (e as Error).message;

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "hub/copy.h"
+#include "hub/gather.h"
 #include "hub/relay.h"
 #include "serve/access.h"
 
@@ -267,7 +268,7 @@ static struct download *download_new(struct captures *c, const struct api_packet
 	d->all = c;
 	d->uid = capture ? strndup(o->meta.uid.p, o->meta.uid.n) : NULL;
 	d->name = strndup(o->meta.name.p, o->meta.name.n);
-	d->node = strdup(q->node);
+	d->node = strdup(q->node ? q->node : "");
 	d->user = strdup(q->user);
 	d->filter = strndup(filter.p ? filter.p : "", filter.n);
 	if ((capture && !d->uid) || !d->name || !d->node || !d->user || !d->filter) {
@@ -298,6 +299,49 @@ static bool is_port(const char *p)
 	return true;
 }
 
+/* Whether the Capture is in force still. */
+static bool runs(void *ctx)
+{
+	const struct download *d = ctx;
+	const struct object *o = store_get(d->all->store, KIND_capture, STR(""), str_of(d->name));
+
+	return o && str_eqz(o->meta.uid, d->uid) && (!o->capture->status || !o->capture->status->ended.n);
+}
+
+/* Of all nodes. */
+static struct http_later *gather(struct captures *c, bool capture, const char *path,
+				 const struct relay_told *told, struct api_error *e)
+{
+	struct object_refs nodes = {0};
+	VEC(char *) names = {0};
+	struct http_later *later = NULL;
+	int r = store_list(c->store, KIND_node, STR(""), &nodes);
+
+	VEC_EACH (&nodes.list, o) {
+		char *name = r ? NULL : strndup((*o)->meta.name.p, (*o)->meta.name.n);
+
+		r = name && !vec_push(&names, name) ? 0 : -ENOMEM;
+		if (r)
+			free(name);
+	}
+	vec_free(&nodes.list);
+	struct gather_ask q = {.nodes = (const char *const *)names.items,
+			       .n = (unsigned)names.len,
+			       .path = path,
+			       .runs = capture ? runs : NULL};
+
+	if (r) {
+		api_fail(e, 500, "InternalError", "out of memory");
+		on_free(told->ctx);
+	} else {
+		later = gather_ask(c->relays, &q, told, e);
+	}
+	VEC_EACH (&names, n)
+		free(*n);
+	vec_free(&names);
+	return later;
+}
+
 struct http_later *captures_packets(struct captures *c, const struct api_packets *q, struct api_error *e)
 {
 	const struct object *o = q->of;
@@ -323,7 +367,8 @@ struct http_later *captures_packets(struct captures *c, const struct api_packets
 		api_fail(e, 500, "InternalError", "out of memory");
 		return NULL;
 	}
-	return relay_ask(c->relays, q->node, path.p, !q->clock, &told, e);
+	return q->node ? relay_ask(c->relays, q->node, path.p, !q->clock, &told, e)
+		       : gather(c, o->desc->kind == KIND_capture, path.p, &told, e);
 }
 
 /* --- what becomes of them ------------------------------------------------------------------------------ */

@@ -9,15 +9,8 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "pcapng/read.h"
-#include "serve/curl_loop.h"
 
 enum { HIGH = 256 << 10, TEXT_MAX_ = 64 << 10, CONNECT_MS = 2000, ANSWER_MS = 5000, TELL_MS = 1000 };
-
-struct relays {
-	struct curl_loop curl;
-	char *dir;
-	unsigned running;
-};
 
 struct relay {
 	struct transfer transfer;
@@ -259,21 +252,32 @@ static void on_gone(struct http_later *l)
 	end(r);
 }
 
-static int begin(struct relay *r, const char *node, const char *path)
+CURL *relay_question(const struct relays *all, const char *node, const char *path)
 {
 	AUTO_BUF socket = {0};
 	AUTO_BUF url = {0};
-	CURL *c = r->transfer.easy = curl_easy_init();
+	CURL *c = curl_easy_init();
 
-	buf_printf(&socket, "%s/%s/copier.sock", r->all->dir, node);
+	buf_printf(&socket, "%s/%s/copier.sock", all->dir, node);
 	buf_printf(&url, "http://copier%s", path);
-	if (!c || socket.failed || url.failed)
-		return -ENOMEM;
+	if (!c || socket.failed || url.failed) {
+		curl_easy_cleanup(c);
+		return NULL;
+	}
 	curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, socket.p);
 	curl_easy_setopt(c, CURLOPT_URL, url.p);
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
+	return c;
+}
+
+static int begin(struct relay *r, const char *node, const char *path)
+{
+	CURL *c = r->transfer.easy = relay_question(r->all, node, path);
+
+	if (!c)
+		return -ENOMEM;
 	curl_easy_setopt(c, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(c, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(c, CURLOPT_XFERINFODATA, r);

@@ -10,8 +10,14 @@
 #include <uv.h>
 
 #include "serve/api.h"
+#include "serve/curl_loop.h"
 
-struct relays;
+enum { RELAYS_MAX = 256 };
+struct relays { /* of relay.c and gather.c */
+	struct curl_loop curl;
+	char *dir;
+	unsigned running; /* questions to nodes */
+};
 /* dir: the cluster's runtime folder, below which DIR/NODE/copier.sock are. 0 or -errno. */
 int relays_new(struct relays **out, uv_loop_t *loop, const char *dir);
 void relays_stop(
@@ -32,11 +38,13 @@ struct relay_told {
 	void (*free)(void *ctx); /* once, last, in any case */
 	void *ctx;
 };
-enum { RELAYS_MAX = 256 };
 /* Asks the node's weft-copier for `path`, and answers the request with its stream, or with why there is none.
  * pcapng: the answer is such a stream; else a short text, handed on as it is. `t` is taken over. NULL:
  * refused, e says why. */
 struct http_later *relay_ask(struct relays *r, const char *node, const char *path, bool pcapng,
 			     const struct relay_told *t, struct api_error *e);
+
+/* A question to the node's weft-copier, not begun. NULL: out of memory. */
+CURL *relay_question(const struct relays *all, const char *node, const char *path);
 
 #endif

@@ -47,7 +47,7 @@ struct api_write {
 struct api_packets {
 	const struct object *of; /* in force; a reference is held during the call */
 	bool clock;		 /* in place of packets */
-	const char *node, *port; /* port: of a Tool; "default" */
+	const char *node, *port; /* node: NULL: all of them; port: of a Tool; "default" */
 	int64_t last;		 /* s; of a Tool's ring */
 	char user[API_USER];
 	const struct who *who; /* his rights, borrowed; NULL: all */

@@ -2,7 +2,8 @@
 /*
  * Packets of Captures, and of Tools that keep some in memory: captures/NAME/stream?node=N,
  * tools/NAME/stream?node=N &port=P&last=S, as pcapng; with clock in place of stream the time of that node.
- * Checks the parameters; where the packets come from, and who may see them, is the owner's.
+ * Without a node those of all nodes, merged by time. Checks the parameters; where the packets come from, and
+ * who may see them, is the owner's.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -59,9 +60,9 @@ void packets_handle(struct api *a, const struct target *t, const struct http_req
 	else if (!a->ops->packets)
 		api_fail(e, 503, "ServiceUnavailable",
 			 "this server has no nodes that packets could come from");
-	else if (!q.node || !*q.node)
-		api_fail(e, 400, "BadRequest", "node=NAME says from which node the packets are to come");
-	else if (!store_get(a->store, KIND_node, STR(""), str_of(q.node)))
+	else if (q.clock && (!q.node || !*q.node))
+		api_fail(e, 400, "BadRequest", "node=NAME says whose clock is asked for");
+	else if (q.node && !store_get(a->store, KIND_node, STR(""), str_of(q.node)))
 		api_fail(e, 404, "NotFound", "nodes \"%s\" not found", q.node);
 	else if (t->kind->kind == KIND_tool && !of->tool->spec->ring)
 		api_fail(e, 422, "Invalid", "tool \"%s\" keeps no packets: only one with ring does", t->name);

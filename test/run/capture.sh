@@ -114,6 +114,27 @@ cap --last 5s --ring other 2>"$dir/err" >/dev/null
 grep -q 'no tool of that name keeps packets: keep' "$dir/err"
 ok "a ring that is none is named, with those that are" $? || cat "$dir/err"
 
+# --- all nodes in one answer of the API ---
+hub POST $API/captures '{"apiVersion":"weft.network/v1alpha1","kind":"Capture","metadata":{"name":"whole"},"spec":{"filter":"udp"}}' >/dev/null
+curl -sN --unix-socket "$run/hub.sock" "http://hub$API/captures/whole/stream" >"$dir/whole.pcapng" 2>/dev/null &
+whole=$!
+wait_for grep -q 'node-2/shop/web-1' "$dir/whole.pcapng"
+wait_for audit download-start '"capture":"whole"'
+sleep 1
+hub DELETE $API/captures/whole >/dev/null
+wait $whole
+same "a stream without a node ends with its Capture" "$?" 0
+tshark -r "$dir/whole.pcapng" -T fields -e frame.interface_name -e frame.time_epoch -e ip.src_host -e frame.comment -N n >"$dir/fields" 2>"$dir/terr"
+same "BR79 it has every node's packets, whole, as tshark reads it" "$(cut -f1 "$dir/fields" | sort -u | tr '\n' ' ')$(cut -f3 "$dir/fields" | sort -u)$(cat "$dir/terr" | grep -c 'cut short\|corrupt')" \
+	"node-1/shop/web-1 node-2/shop/web-1 shop/web-10"
+cut -f2 "$dir/fields" | sort -c -n && [ "$(wc -l <"$dir/fields")" -gt 100 ]
+ok "BR82 in order of time" $? || wc -l "$dir/fields"
+strings "$dir/whole.pcapng" | grep -Eq "clock of node-1: [+-][0-9.]+ ms beside the hub's clock, error at most [0-9.]+ ms"
+ok "BR82 each node's clock and its estimated error are stated" $? || strings "$dir/whole.pcapng" | grep clock
+same "BR87 one download, with what it got" "$(audit download-start '"capture":"whole"')$(audit download-end '"capture":"whole"' "\"packets\":$(wc -l <"$dir/fields")")" 11
+curl -sN --max-time 5 --unix-socket "$run/hub.sock" "http://hub$API/tools/keep/stream?last=5" >"$dir/ring.pcapng"
+same "a ring's, of all nodes, and its end" "$? $(tshark -r "$dir/ring.pcapng" 2>/dev/null | wc -l)" "0 10"
+
 # --- slow readers ---
 touch "$run/node-1/copier.sock.flood"
 "$weft" capture --name $name --node node-1 -w - 2>"$dir/slowerr" | { sleep 4; cat >"$dir/slow.pcapng"; } &
@@ -212,8 +233,8 @@ ok "all of them go at once" $?
 
 # --- what is wrong ---
 code() { hub GET "$1" | python3 -c 'import json,sys; v=json.load(sys.stdin); print(v["code"], v["message"])'; }
-same "a stream needs its node" "$(code "$API/tools/keep/stream")" "400 node=NAME says from which node the packets are to come"
-same "that is there" "$(code "$API/tools/keep/stream?node=node-9")" '404 nodes "node-9" not found'
+same "a clock needs its node" "$(code "$API/tools/keep/clock")" "400 node=NAME says whose clock is asked for"
+same "a node that is not there has no stream" "$(code "$API/tools/keep/stream?node=node-9")" '404 nodes "node-9" not found'
 same "a path is no node" "$(code "$API/tools/keep/stream?node=../node-1")" '404 nodes "../node-1" not found'
 same "a port is no path" "$(code "$API/tools/keep/stream?node=node-1&port=a/b")" '400 port "a/b" is no name of a port'
 same "a tool that keeps nothing has nothing" "$(code "$API/tools/none/stream?node=node-1")" '422 tool "none" keeps no packets: only one with ring does'

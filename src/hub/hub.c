@@ -118,7 +118,7 @@ static void listen_page(struct hub *h, const struct tls_files *files)
 {
 	if (!h->page || page_is_loopback(h->page) == (files != NULL))
 		return;
-	int r = page_listen(h->page, files ? files->server.key.p : NULL, files ? files->server.cert.p : NULL);
+	int r = page_listen(h->page, files, h->tls_dir_fd);
 	if (r)
 		log_error("no page: %s", strerror(-r));
 }

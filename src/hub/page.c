@@ -6,6 +6,7 @@
 #include "hub/page_live.h"
 #include "hub/page_routes.h"
 #include "hub/page_state.h"
+#include "hub/tls.h"
 
 /* Each below /page; what is longer comes first where one begins as another. */
 static const struct page_route routes[] = {
@@ -139,19 +140,23 @@ static void page_handle(void *ctx, const struct http_request *rq, struct http_re
 	api_error_fini(&e);
 }
 
-int page_listen(struct page *p, const char *tls_key, const char *tls_cert)
+int page_listen(struct page *p, const struct tls_files *files, int dir_fd)
 {
+	struct tls_identity own = {0};
+	int r = p->loopback
+		    ? 0
+		    : tls_page(&own, files, dir_fd, p->hub->opt.name, p->door.names.items, p->door.names.len);
 	const struct http_page how = {.handler = page_handle,
 				      .ctx = p,
 				      .headers = headers,
 				      .headers_len = sizeof(headers) / sizeof(headers[0]),
 				      .connections = 512,
-				      .tls_key = p->loopback ? NULL : tls_key,
-				      .tls_cert = p->loopback ? NULL : tls_cert};
-	int r = passwords_new(&p->passwords, &p->hub->loop);
+				      .tls_key = own.key.p,
+				      .tls_cert = own.cert.p};
+	r = r ? r : passwords_new(&p->passwords, &p->hub->loop);
 	r = r ? r : http_listen_page(p->hub->http, p->fd, &how);
 
-	p->listens = !r;
+	tls_identity_fini(&own);
 	if (!r)
 		p->fd = -1;
 	return r;

@@ -25,8 +25,10 @@ struct page;
 /* Before privileges go: opens the listening socket. `where` is ADDRESS:PORT, ADDRESS, or NULL for loopback
  * and the port of the last run. 0, or -errno (told). */
 int page_open(struct page **out, struct hub *h, const char *where);
-/* Serves. Other addresses than loopback need the TLS texts. 0 or -errno. */
-int page_listen(struct page *p, const char *tls_key, const char *tls_cert);
+/* Serves. Other addresses than loopback need the cluster's certificates, and their folder for the page's own.
+ * 0 or -errno. */
+struct tls_files;
+int page_listen(struct page *p, const struct tls_files *files, int dir_fd);
 bool page_is_loopback(const struct page *p);
 /* After the server ended and the loop ran to its end. */
 void page_free(struct page **p);

@@ -16,7 +16,7 @@ struct page {
 	char host[256]; /* of links */
 	unsigned port;
 	int fd;
-	bool loopback, listens;
+	bool loopback;
 	char cookie[32];
 };
 /* page_login.c: /login…, /logout. False: it is none of these. */

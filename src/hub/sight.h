@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a user may know of records and sums of traffic (BR86): those with an end in a namespace that he may view;
- * of the other end its address, and that it is hidden. Filters are asked about what is left, so that no question
- * finds out a name. Pure; may be called on any thread while the rights are held.
+ * What a user may know of records and sums of traffic (BR86): those with an end in a namespace that he may
+ * view; of the other end its address, and that it is hidden. Filters are asked about what is left, so that no
+ * question finds out a name. Pure; may be called on any thread while the rights are held.
  */
 #ifndef WEFT_HUB_SIGHT_H
 #define WEFT_HUB_SIGHT_H

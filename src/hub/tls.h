@@ -17,6 +17,11 @@ struct tls_files {
  * line. */
 int tls_get(struct tls_files *out, int dir_fd, const char *name);
 void tls_fini(struct tls_files *t);
+/* A server's certificate for these hosts and addresses beside loopback's, by that authority: the kept one
+ * where it is for all of them, so that browsers see the same again. 0 or -errno, with a log line. */
+int tls_page(struct tls_identity *out, const struct tls_files *t, int dir_fd, const char *name,
+	     char *const *names, size_t n);
+void tls_identity_fini(struct tls_identity *id);
 /* The kubeconfig of cluster `name` at 127.0.0.1:port. */
 void tls_kubeconfig(struct buf *b, const struct tls_files *t, const char *name, unsigned port);
 

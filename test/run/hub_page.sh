@@ -179,6 +179,24 @@ PY
 same "clients that drip their requests are ended" "$(cat "$dir/slow")" closed
 same "and the others are served" "$(page_code admin "$base/page/me")" 200
 
+# The page's files come from inside the hub.
+index=$(curl -s "$base/")
+for view in /map /broker /policies/x /objects/pods/shop/web /changes/1; do
+	[ "$(curl -s "$base$view")" = "$index" ] || echo "# $view is no view"
+done >"$dir/views"
+same "each view is the page" "$(cat "$dir/views")" ""
+has "the page is there" "$index" "<title>Weft"
+asset=$(printf '%s' "$index" | grep -o '/assets/[A-Za-z0-9_.-]*\.js' | head -n 1)
+if [ -n "$asset" ]; then
+	curl -s -D "$dir/head" -H 'Accept-Encoding: gzip' -o "$dir/packed" "$base$asset"
+	has "what has its hash in its name is kept" "$(cat "$dir/head")" "immutable"
+	has "and comes packed" "$(cat "$dir/head")" "Content-Encoding: gzip"
+	same "the same bytes, plain" "$(gzip -dc "$dir/packed" | cksum)" "$(curl -s "$base$asset" | cksum)"
+	tag=$(sed -n 's/^ETag: \(.*\)\r$/\1/p' "$dir/head")
+	same "and is not sent twice" "$(curl -s -o /dev/null -w '%{http_code} %{size_download}' -H "If-None-Match: $tag" "$base$asset")" "304 0"
+	hasnt "the page itself is asked for again" "$(curl -s -o /dev/null -D - "$base/")" "immutable"
+fi
+
 # What happened is on record.
 log=$(cat "$run/audit.log")
 has "the audit log has logins" "$log" '"what":"login","user":"anna"'

@@ -110,6 +110,8 @@ void audit_write(struct audit *a, const struct audit_line *l)
 	add(&b, "tool", l->tool);
 	add(&b, "node", l->node);
 	add(&b, "filter", l->filter);
+	add(&b, "change", l->change);
+	add(&b, "name", l->name);
 	if (l->counted)
 		buf_printf(&b, ",\"packets\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"dropped\":%" PRIu64,
 			   l->packets, l->bytes, l->dropped);

@@ -19,8 +19,10 @@ void audit_close(struct audit **a);
 
 struct audit_line {
 	const char *what; /* "capture-start", "capture-end", "download-start", "download-end", "refused",
+			   * "change", "undo",
 			   * "create", "update", "delete", "login-link", "login", "login-refused", "logout" */
 	struct str user, object, capture, tool, node, filter, why; /* those that are empty are left out */
+	struct str change, name;				   /* of a change: its number and name */
 	bool counted;
 	uint64_t packets, bytes, dropped; /* where counted */
 };

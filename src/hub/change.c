@@ -13,6 +13,8 @@
 #include "hub/hub.h"
 #include "hub/names.h"
 #include "hub/podstatus.h"
+#include "hub/record.h"
+#include "hub/stepplan.h"
 
 OWN_DEFINE(object, struct object, object_unref)
 
@@ -31,9 +33,7 @@ static int refuse_invalid(const struct object *o, struct remarks *rs, struct api
 	return -EINVAL;
 }
 
-/* Defaults, checks and admission of an unpublished object. */
-static int prepare(struct hub *h, struct object *o, const struct object *old, bool keep_status,
-		   struct api_error *e)
+int change_prepare(struct hub *h, struct object *o, const struct object *old, struct api_error *e)
 {
 	struct remarks rs = {0};
 	if (old && o->desc->kind == KIND_service)
@@ -44,7 +44,7 @@ static int prepare(struct hub *h, struct object *o, const struct object *old, bo
 	if (!r && !object_validate(o, &rs))
 		r = -EINVAL;
 	if (!r)
-		r = cluster_admit(h->cluster, o, old, keep_status, &rs);
+		r = cluster_admit(h->cluster, o, old, true, &rs);
 	if (r == -EINVAL)
 		refuse_invalid(o, &rs, e);
 	else if (r)
@@ -65,8 +65,8 @@ static int publish(struct hub *h, struct object *o, struct object **now, struct 
 {
 	const struct object *published = NULL;
 	/* What an earlier failure left unsaved goes first: an object must not be on disk without its past. */
-	int r = h->save_failed ? save_all(h) : 0;
-	if (!r)
+	int r = h->save_failed && !h->stepping ? save_all(h) : 0;
+	if (!r && !h->stepping)
 		r = persist_put(h->persist, o, store_version(h->store) + 1);
 	if (r) {
 		object_unref(&o);
@@ -79,7 +79,7 @@ static int publish(struct hub *h, struct object *o, struct object **now, struct 
 	return 0;
 }
 
-static int refuse_foreign(const struct hub *h, const struct object *o, const char *what, struct api_error *e)
+int change_foreign(const struct hub *h, const struct object *o, const char *what, struct api_error *e)
 {
 	AUTO_BUF at = {0};
 	pos_print(&at, o->pos);
@@ -109,6 +109,8 @@ static int check_namespace(struct hub *h, const struct object *o, struct api_err
 	if (!o->desc->namespaced)
 		return 0;
 	const struct object *ns = store_get(h->store, KIND_namespace, STR(""), o->meta.ns);
+	if (!ns && plan_brings(h->step, o->meta.ns))
+		return 0;
 	if (!ns)
 		return api_fail(e, 404, "NotFound", "namespaces \"" STR_FMT "\" not found",
 				STR_ARG(o->meta.ns));
@@ -151,7 +153,7 @@ static int create(struct hub *h, struct api_write *w, struct object **now, struc
 	if (o->desc->kind == KIND_capture &&
 	    (captures_may(h->captures, w->user, w->who, o, e) || captures_room(h->captures, e)))
 		return -EINVAL;
-	if (check_namespace(h, o, e) || prepare(h, o, NULL, true, e))
+	if (check_namespace(h, o, e) || change_prepare(h, o, NULL, e))
 		return -EINVAL;
 	if (w->dry) {
 		*now = TAKE(w->object);
@@ -173,7 +175,7 @@ static bool same_labels(const struct object *a, const struct object *b)
 	       map_same(&a->meta.annotations, &b->meta.annotations);
 }
 
-static void keep_position(struct object *o, const struct object *old)
+void change_keep_position(struct object *o, const struct object *old)
 {
 	if (o->pos.file)
 		return;
@@ -189,7 +191,7 @@ static int update(struct hub *h, struct api_write *w, struct object **now, struc
 		return api_fail(e, 409, "Conflict",
 				"the uid in the body, " STR_FMT ", is not that of the object, " STR_FMT,
 				STR_ARG(o->meta.uid), STR_ARG(old->meta.uid));
-	keep_position(o, old);
+	change_keep_position(o, old);
 	bool file = object_from_file(old);
 	AUTO(own_object) struct object *asked = NULL;
 	if (file && h->pen && object_clone(&asked, o))
@@ -197,9 +199,9 @@ static int update(struct hub *h, struct api_write *w, struct object **now, struc
 	/* A file's object is refused before it is judged: what is wrong with a change that cannot be is no
 	 * matter. */
 	struct api_error judged = {0};
-	int r = prepare(h, o, old, true, &judged);
+	int r = change_prepare(h, o, old, &judged);
 	if (file && !h->pen && (r || !object_same_spec(o, old) || !same_labels(o, old)))
-		refuse_foreign(h, old, "change it", e);
+		change_foreign(h, old, "change it", e);
 	else if (r) {
 		*e = judged;
 		judged = (struct api_error){0};
@@ -220,7 +222,7 @@ static int update(struct hub *h, struct api_write *w, struct object **now, struc
 	}
 	if (o->meta.deletion_timestamp.n && !o->meta.finalizers.len && o->desc->kind != KIND_pod) {
 		*now = object_ref(o);
-		if (persist_delete(h->persist, o->desc->kind, o->meta.ns, o->meta.name))
+		if (!h->stepping && persist_delete(h->persist, o->desc->kind, o->meta.ns, o->meta.name))
 			return refuse_full(h, e);
 		store_delete(h->store, o->desc->kind, old->meta.ns, old->meta.name);
 		return 0;
@@ -303,8 +305,9 @@ static int delete_namespace(struct hub *h, const struct object *ns, bool go, str
 				*o = object_ref(*o);
 			VEC_EACH (&all.list, o) {
 				struct object *held = (struct object *)(uintptr_t)*o;
-				if (turn == 0 && object_from_file(held) && !e->code)
-					refuse_foreign(h, held, "delete it", e);
+				if (turn == 0 && object_from_file(held) && !e->code &&
+				    !plan_removes(h->step, held))
+					change_foreign(h, held, "delete it", e);
 				if (turn == 1)
 					cluster_delete(h->cluster, held, -1);
 				object_unref(&held);
@@ -314,6 +317,11 @@ static int delete_namespace(struct hub *h, const struct object *ns, bool go, str
 				return -EINVAL;
 		}
 	return 0;
+}
+
+int change_namespace_stays(struct hub *h, const struct object *ns, struct api_error *e)
+{
+	return delete_namespace(h, ns, false, e);
 }
 
 bool namespace_has_objects(const struct hub *h, struct str ns)
@@ -402,14 +410,14 @@ static int erase(struct hub *h, struct api_write *w, struct object **now, struct
 	bool file = object_from_file(old) && !old->meta.deletion_timestamp.n,
 	     space = old->desc->kind == KIND_namespace;
 	if (file && !h->pen)
-		return refuse_foreign(h, old, "delete it", e);
+		return change_foreign(h, old, "delete it", e);
 	if (file &&
 	    ((space && delete_namespace(h, old, false, e)) || rewrite_object(h, old, NULL, NULL, true, e)))
 		return -EINVAL;
 	if (w->dry)
 		return 0;
 	/* Proves that the disk takes writes before anything ends. */
-	if (persist_set(h->persist, "version", store_version(h->store)))
+	if (!h->stepping && persist_set(h->persist, "version", store_version(h->store)))
 		return refuse_full(h, e);
 	if (file && rewrite_object(h, old, NULL, NULL, false, e))
 		return -EINVAL;
@@ -454,7 +462,7 @@ static int keep_hidden(struct api_write *w)
 	return was && was->password.n && !now->password.p ? -ENOMEM : 0;
 }
 
-static int write_any(struct hub *h, struct api_write *w, struct object **now, struct api_error *e)
+static int write_verb(struct hub *h, struct api_write *w, struct object **now, struct api_error *e)
 {
 	if (check_capture(h, w, e))
 		return -EINVAL;
@@ -478,7 +486,7 @@ static void audit_change(struct hub *h, enum api_verb verb, const char *user, co
 {
 	static const char *const what[] = {"create", "update", "status", "delete"};
 	AUTO_BUF name = {0};
-	if (!*user || verb == API_STATUS || !o)
+	if (!*user || verb == API_STATUS || !o || h->stepping)
 		return;
 	buf_printf(&name, "%s " STR_FMT "%s" STR_FMT, o->desc->name, STR_ARG(o->meta.ns),
 		   o->meta.ns.n ? "/" : "", STR_ARG(o->meta.name));
@@ -491,7 +499,12 @@ static int write_one(void *ctx, struct api_write *w, struct object **now, struct
 	struct hub *h = ctx;
 	AUTO(own_object) struct object *old = object_ref(w->old);
 	cluster_clock(h->cluster, clock_wall(), clock_ms());
-	int r = write_any(h, w, now, e);
+	bool kept = !w->dry && w->verb != API_STATUS;
+	if (kept)
+		record_begin(h->recorder, STEP_API, str_of(w->user), STR(""), STR(""));
+	int r = write_verb(h, w, now, e);
+	if (kept)
+		record_end(h->recorder);
 	if (!r && !w->dry)
 		audit_change(h, w->verb, w->user, *now ? *now : old);
 	return r;
@@ -531,7 +544,16 @@ static bool ready(void *ctx)
 	return ((struct hub *)ctx)->loaded;
 }
 
+static bool local(void *ctx, const struct http_request *rq, const char *rest, struct http_reply *rp,
+		  struct api_error *e)
+{
+	char user[API_USER];
+	user_of(user, rq);
+	return internal_answer(ctx, rq, user, rest, rp, e);
+}
+
 const struct api_ops hub_api_ops = {.write = write_one,
+				    .local = local,
 				    .internal = internal,
 				    .internal_later = internal_later,
 				    .packets = packets,

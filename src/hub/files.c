@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "hub/copy.h"
 #include "hub/hub.h"
+#include "hub/record.h"
 
 bool object_from_file(const struct object *o)
 {
@@ -212,8 +213,16 @@ int files_load(struct hub *h, bool first)
 	int r = source_dir_scan(h->source, &changes, &rs);
 	if (r == -EINVAL)
 		r = 0;
+	/* A new cluster's first objects are no change; what files held before this run is not known. */
+	bool kept = !h->cluster->cfg.first_load;
+	if (kept)
+		record_begin(h->recorder, STEP_FILES, STR(""), STR(""), STR(""));
+	if (kept && !first)
+		record_files(h->recorder, &changes);
 	if (!r)
 		r = apply(h, &changes, &rs, first);
+	if (kept)
+		record_end(h->recorder);
 	remarks_sort(&rs);
 	VEC_EACH (&rs.list, it) {
 		AUTO_BUF text = {0};

@@ -16,6 +16,8 @@
 #include "hub/page.h"
 #include "hub/page_live.h"
 #include "hub/pen.h"
+#include "hub/record.h"
+#include "hub/stepplan.h"
 #include "hub/tls.h"
 
 enum { FILES_SETTLE_MS = 15, HISTORY = 20000, RUNNING_MAX = 200 };
@@ -166,6 +168,8 @@ static int start_store(struct hub *h)
 	r = save_load(h);
 	if (!r)
 		r = save_start(h);
+	if (!r)
+		r = recorder_new(&h->recorder, h->store, h->steplog, h->audit);
 	h->cluster->cfg.first_load = store_version(h->store) == 0;
 	h->ending_namespaces = true;
 	return r;
@@ -176,6 +180,8 @@ static int start_objects(struct hub *h)
 	int r = cluster_need_namespace(h->cluster, STR("default"));
 	if (!r)
 		r = cluster_need_namespace(h->cluster, STR("kube-system"));
+	if (!r)
+		step_recover(h);
 	if (!r && h->source)
 		r = files_load(h, true);
 	if (!r)
@@ -226,7 +232,7 @@ static void stop(struct hub *h)
 	uv_walk(&h->loop, close_handle, NULL);
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&h->loop);
-	if (h->persist)
+	if (h->persist && h->recorder)
 		save_all(h);
 	api_free(&h->api);
 	alerts_free(&h->alerts);
@@ -245,6 +251,8 @@ static void stop(struct hub *h)
 		object_unref((struct object **)(uintptr_t)o);
 	vec_free(&h->waiting_pods.list);
 	keyset_fini(&h->unsaved);
+	recorder_free(&h->recorder);
+	steplog_close(&h->steplog);
 	cluster_free(&h->cluster);
 	if (h->store)
 		store_free(&h->store);

@@ -21,6 +21,9 @@
 struct page;
 struct page_live;
 struct pen;
+struct recorder;
+struct step_plan;
+struct steplog;
 
 /* How many ended connections and drops memory can be asked to keep. */
 enum { FLOW_RECORDS = 1 << 18, FLOW_RECORDS_LEAST = 1024, FLOW_RECORDS_MOST = 1 << 24 };
@@ -49,8 +52,15 @@ struct hub {
 	struct cluster *cluster;
 	struct persist *persist;
 	struct source_dir *source;
-	struct pen *pen;	    /* NULL: files are not written */
-	const struct object *asked; /* borrowed: what a client wrote that comes back from its file now */
+	struct pen *pen; /* NULL: files are not written */
+	const struct object *const
+	    *asked; /* borrowed: what a client wrote that comes back from its file now */
+	size_t asked_len;
+	struct steplog *steplog;
+	struct recorder *recorder;
+	const struct step_plan *step; /* borrowed: it is being checked or made now */
+	bool stepping;		      /* it is being made: all of it goes to disk at its end */
+	bool journal;		      /* hub.db has one, which the next commit takes out */
 	struct api *api;
 	struct http_server *http;
 	struct page *page; /* NULL: there is none */
@@ -88,15 +98,27 @@ void files_settle(struct hub *h);
 bool namespace_has_objects(const struct hub *h, struct str ns);
 /* change.c: writes of the API. */
 extern const struct api_ops hub_api_ops;
+/* Defaults, checks and admission of an unpublished object. 0, or -EINVAL with e. */
+int change_prepare(struct hub *h, struct object *o, const struct object *old, struct api_error *e);
+void change_keep_position(struct object *o, const struct object *old);
+/* 409: it belongs to a file. */
+int change_foreign(const struct hub *h, const struct object *o, const char *what, struct api_error *e);
+/* Whether it cannot be deleted, and e why. */
+int change_namespace_stays(struct hub *h, const struct object *ns, struct api_error *e);
 /* rewrite.c: into the file of `old` goes what tells `asked` from it; NULL: it goes. `wanted`: what the API
  * would then show. dry: only whether that is possible. 0; else e says why, and nothing was changed. */
 int rewrite_object(struct hub *h, const struct object *old, const struct object *asked,
 		   const struct object *wanted, bool dry, struct api_error *e);
+/* The same, in a text: what it becomes. */
+int rewrite_text(struct hub *h, const struct object *old, const struct object *asked,
+		 const struct object *wanted, struct str text, struct buf *out, struct api_error *e);
 /* Equal in all that a file says: spec, labels, annotations but those of clients for themselves. */
 bool object_same_file_part(const struct object *a, const struct object *b);
 /* What no file says goes over to the object that a file gave. */
 int object_keep_hub_part(struct hub *h, struct object *o, const struct object *old);
 /* internal.c */
+bool internal_answer(struct hub *h, const struct http_request *rq, const char *user, const char *rest,
+		     struct http_reply *rp, struct api_error *e);
 int internal_request(struct hub *h, const char *user, const char *method, const char *name, struct str body,
 		     struct buf *answer, struct api_error *e);
 /* save.c: what was written since the last call goes into the database. */

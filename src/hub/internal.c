@@ -12,6 +12,7 @@
 #include "hub/hub.h"
 #include "hub/page.h"
 #include "hub/podstatus.h"
+#include "hub/stepapi.h"
 
 static int recompose(struct hub *h, const struct object *pod, struct api_error *e)
 {
@@ -109,6 +110,21 @@ static int put_heartbeat(struct hub *h, struct str body, struct buf *answer, str
 		buf_addz(answer, "{\"ok\":true}\n");
 	json_decref(j);
 	return r;
+}
+
+bool internal_answer(struct hub *h, const struct http_request *rq, const char *user, const char *rest,
+		     struct http_reply *rp, struct api_error *e)
+{
+	const struct step_client by = {.user = user, .who = &access_everything};
+	if (!strncmp(rest, "changes", 7) && (!rest[7] || rest[7] == '/')) {
+		stepapi_changes(h, &by, rq, rest + 7, rp, e);
+		return true;
+	}
+	if (!strcmp(rest, "export") && !strcmp(rq->method, "GET")) {
+		stepapi_export(h, &by, rp, e);
+		return true;
+	}
+	return false;
 }
 
 /* {"user": NAME}: for that User; else for who asks, who may everything. */

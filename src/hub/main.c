@@ -19,6 +19,7 @@
 #include "hub/pen.h"
 #include "hub/privilege.h"
 #include "hub/run.h"
+#include "hub/steplog.h"
 
 static const char usage[] =
     "usage: weft-hub --name NAME --dir RUNDIR [--mode vxlan|routes] [--sandbox] "
@@ -275,6 +276,8 @@ static int open_database(struct hub *h)
 	/* A first write makes the log file while its folder can still be written to. */
 	if (!r)
 		r = persist_set(h->persist, "format", 1);
+	if (!r)
+		r = steplog_open(&h->steplog, h->persist);
 	if (r)
 		log_error("%s: %s", path, h->persist ? persist_error(h->persist) : strerror(-r));
 	umask(mask);
@@ -343,14 +346,16 @@ int main(int argc, char **argv)
 	log_open("hub");
 	raise_limit();
 	signal(SIGPIPE, SIG_IGN);
-	/* Before anything is open that it would inherit. */
-	status = h.opt.writable && h.opt.paths_len ? pen_start(&h.pen, h.opt.paths, h.opt.paths_len) : 0;
-	if (status) {
-		log_error("--writable: %s", strerror(-status));
-		return 1;
-	}
 	if (mkdir(h.opt.dir, 0755) && errno != EEXIST) {
 		log_error("%s: %s", h.opt.dir, strerror(errno));
+		return 1;
+	}
+	/* Before anything is open that it would inherit. */
+	status = h.opt.writable && h.opt.paths_len
+		     ? pen_start(&h.pen, h.opt.dir, h.opt.paths, h.opt.paths_len)
+		     : 0;
+	if (status) {
+		log_error("--writable: %s", strerror(-status));
 		return 1;
 	}
 	int fd = listen_unix(h.opt.dir);
@@ -358,6 +363,7 @@ int main(int argc, char **argv)
 		return 1;
 	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || open_page(&h) || open_history(&h) ||
 	    audit_open(&h.audit, h.opt.dir) || drop(&h) || open_files(&h)) {
+		steplog_close(&h.steplog);
 		persist_close(&h.persist);
 		audit_close(&h.audit);
 		page_free(&h.page);

@@ -13,6 +13,11 @@ static const struct page_route routes[] = {
     {"POST", "/page/flows", ACCESS_VIEW, page_flows},
     {"POST", "/page/history", ACCESS_VIEW, page_history},
     {"GET", "/page/live", ACCESS_VIEW, page_live_get},
+    {"GET", "/page/changes", ACCESS_VIEW, page_changes},
+    {"POST", "/page/changes", ACCESS_OPERATE, page_changes},
+    {"GET", "/page/changes/", ACCESS_VIEW, page_changes},
+    {"POST", "/page/changes/", ACCESS_OPERATE, page_changes},
+    {"GET", "/page/export", ACCESS_VIEW, page_export},
 };
 
 /* A page of another site can neither frame it, read it, nor have it load what is not ours. */

@@ -7,5 +7,7 @@
 
 /* page_flows.c: as flows_ask() and rollups_ask(). */
 page_handler page_flows, page_history;
+/* stepapi.c: changes, and all objects as YAML. */
+page_handler page_changes, page_export;
 
 #endif

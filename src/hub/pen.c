@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -28,12 +29,13 @@ struct pen {
 	pid_t pid;
 };
 
-struct request { /* followed by path, was, text */
-	uint32_t path, was, text;
+enum { FILE_MAKE = 1, FILE_GOES = 2 };
+struct request { /* followed by path, was, text; without a path nothing is asked */
+	uint32_t path, was, text, flags;
 };
 
 /* What an answer means to a person, by its number. */
-enum step { DONE, OUTSIDE, LINKED, NAMES, READ_ONLY, OPEN, CHANGED, MISSING, DISK };
+enum step { DONE, OUTSIDE, LINKED, NAMES, READ_ONLY, OPEN, CHANGED, MISSING, THERE, DISK };
 static const char *const words[] = {
     [DONE] = "",
     [OUTSIDE] = "it is not below the folders that the cluster was started with, or a link leads there",
@@ -43,6 +45,7 @@ static const char *const words[] = {
     [OPEN] = "another program has it open for writing: try again when that is done",
     [CHANGED] = "it was changed meanwhile: look at the object again and try again",
     [MISSING] = "it is not there any more",
+    [THERE] = "a file of that name is there already",
     [DISK] = NULL,
 };
 struct answer {
@@ -220,8 +223,62 @@ static int put_in_place(struct writing *w)
 	return 0;
 }
 
-static struct answer write_file(const char *path, struct str was, struct str text, const char *const *roots,
-				size_t n)
+/* A file that is new belongs to whom its folder belongs to. */
+static int make_file(struct writing *w, struct str text)
+{
+	struct stat folder;
+	if (fstat(w->dir, &folder))
+		return stop_at(w, DISK, -errno);
+	w->was = (struct stat){.st_uid = folder.st_uid, .st_gid = folder.st_gid, .st_mode = 0644};
+	int r = write_new(w, text);
+	if (r)
+		return r;
+	if (!renameat2(w->dir, w->beside, w->dir, w->name, RENAME_NOREPLACE))
+		return 0;
+	if (errno == EINVAL || errno == ENOSYS) /* a link does not replace either */
+		return linkat(w->dir, w->beside, w->dir, w->name, 0)
+			   ? stop_at(w, errno == EEXIST ? THERE : DISK, errno == EEXIST ? -ESTALE : -errno)
+			   : 0;
+	return stop_at(w, errno == EEXIST ? THERE : DISK, errno == EEXIST ? -ESTALE : -errno);
+}
+
+/* It goes under the hidden name first: what it then is, nobody changes any more by its name. */
+static int remove_file(struct writing *w, struct str was)
+{
+	struct stat now;
+	int r = open_old(w);
+	if (!r)
+		r = check_old(w, was);
+	if (r)
+		return r;
+	if (snprintf(w->beside, sizeof(w->beside), ".%s.weft-new", w->name) > 255)
+		return stop_at(w, DISK, -ENAMETOOLONG);
+	unlinkat(w->dir, w->beside, 0);
+	if (renameat(w->dir, w->name, w->dir, w->beside))
+		return errno == ENOENT ? stop_at(w, MISSING, -ESTALE) : stop_at(w, DISK, -errno);
+	bool open = w->leased && fcntl(w->old, F_GETLEASE) != F_RDLCK;
+	if (!open && is_file(w, w->beside, &w->was) && !fstat(w->old, &now) &&
+	    now.st_size == w->was.st_size && !memcmp(&now.st_mtim, &w->was.st_mtim, sizeof(now.st_mtim)))
+		return unlinkat(w->dir, w->beside, 0) ? stop_at(w, DISK, -errno) : 0;
+	/* Who saved it once more meanwhile has the name already. */
+	if (linkat(w->dir, w->beside, w->dir, w->name, 0) && errno != EEXIST)
+		return stop_at(w, DISK, -errno);
+	unlinkat(w->dir, w->beside, 0);
+	return stop_at(w, open ? OPEN : CHANGED, open ? -EBUSY : -ESTALE);
+}
+
+static int replace_file(struct writing *w, struct str was, struct str text)
+{
+	int r = open_old(w);
+	if (!r)
+		r = check_old(w, was);
+	if (!r)
+		r = write_new(w, text);
+	return r ? r : put_in_place(w);
+}
+
+static struct answer write_file(const char *path, struct str was, struct str text, uint32_t flags,
+				const char *const *roots, size_t n)
 {
 	struct writing w = {.dir = -1, .old = -1, .new = -1};
 	int r;
@@ -232,13 +289,9 @@ static struct answer write_file(const char *path, struct str was, struct str tex
 						 : stop_at(&w, DISK, w.dir);
 	w.name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	if (!r)
-		r = open_old(&w);
-	if (!r)
-		r = check_old(&w, was);
-	if (!r)
-		r = write_new(&w, text);
-	if (!r)
-		r = put_in_place(&w);
+		r = flags & FILE_MAKE	? make_file(&w, text)
+		    : flags & FILE_GOES ? remove_file(&w, was)
+					: replace_file(&w, was, text);
 	if (w.new >= 0)
 		unlinkat(w.dir, w.beside, 0); /* what the file was, or what it did not become */
 	if (!r && fsync(w.dir))
@@ -247,6 +300,16 @@ static struct answer write_file(const char *path, struct str was, struct str tex
 	own_fd(&w.old);
 	own_fd(&w.dir);
 	return (struct answer){.error = r, .step = r ? w.step : DONE};
+}
+
+/* A hub that was killed may have left a pen that is not done: waits for it. */
+static void lock(const char *dir)
+{
+	char path[512];
+	snprintf(path, sizeof(path), "%s/pen.lock", dir);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0 || flock(fd, LOCK_EX))
+		_exit(1);
 }
 
 static void serve(int fd, const char *const *roots, size_t n)
@@ -260,8 +323,10 @@ static void serve(int fd, const char *const *roots, size_t n)
 			return;
 		memcpy(path, bytes, rq.path);
 		path[rq.path] = 0;
-		struct answer a = write_file(path, (struct str){bytes + rq.path, rq.was},
-					     (struct str){bytes + rq.path + rq.was, rq.text}, roots, n);
+		struct answer a = {0};
+		if (rq.path)
+			a = write_file(path, (struct str){bytes + rq.path, rq.was},
+				       (struct str){bytes + rq.path + rq.was, rq.text}, rq.flags, roots, n);
 		if (transfer(fd, &a, sizeof(a), true))
 			return;
 	}
@@ -269,7 +334,7 @@ static void serve(int fd, const char *const *roots, size_t n)
 
 /* ---- the hub's side ---- */
 
-int pen_start(struct pen **out, const char *const *paths, size_t n)
+int pen_start(struct pen **out, const char *dir, const char *const *paths, size_t n)
 {
 	int ends[2];
 	struct pen *p = calloc(1, sizeof(*p));
@@ -288,6 +353,7 @@ int pen_start(struct pen **out, const char *const *paths, size_t n)
 		signal(SIGPIPE, SIG_IGN);
 		signal(SIGIO, SIG_IGN);
 		prctl(PR_SET_NAME, "weft-hub-pen");
+		lock(dir);
 		if (privilege_pen())
 			_exit(1);
 		serve(ends[1], paths, n);
@@ -316,25 +382,44 @@ void pen_free(struct pen **pp)
 	free(p);
 }
 
-int pen_write(struct pen *p, const char *path, struct str was, struct str text, const char **why)
+static int ask(struct pen *p, const struct request *rq, const char *path, struct str was, struct str text,
+	       struct answer *a)
 {
-	struct request rq = {
-	    .path = (uint32_t)strlen(path), .was = (uint32_t)was.n, .text = (uint32_t)text.n};
-	struct answer a = {.error = -EPIPE, .step = DISK};
-	if (was.n > TEXT_MAX || text.n > TEXT_MAX)
-		return -EFBIG;
-	int r = p->fd < 0 ? -EPIPE : transfer(p->fd, &rq, sizeof(rq), true);
+	int r = p->fd < 0 ? -EPIPE : transfer(p->fd, (void *)(uintptr_t)rq, sizeof(*rq), true);
 	if (!r)
-		r = transfer(p->fd, (void *)(uintptr_t)path, rq.path, true);
+		r = transfer(p->fd, (void *)(uintptr_t)path, rq->path, true);
 	if (!r)
 		r = transfer(p->fd, (void *)(uintptr_t)was.p, was.n, true);
 	if (!r)
 		r = transfer(p->fd, (void *)(uintptr_t)text.p, text.n, true);
 	if (!r)
-		r = transfer(p->fd, &a, sizeof(a), false);
-	if (r) {
-		/* An answer that comes too late must not be taken for the next one's. */
+		r = transfer(p->fd, a, sizeof(*a), false);
+	/* An answer that comes too late must not be taken for the next one's. */
+	if (r)
 		own_fd(&p->fd);
+	return r;
+}
+
+int pen_ready(struct pen *p)
+{
+	struct request rq = {0};
+	struct answer a;
+	return ask(p, &rq, "", (struct str){0}, (struct str){0}, &a);
+}
+
+int pen_write(struct pen *p, const char *path, struct str was, struct str text, const char **why)
+{
+	struct request rq = {.path = (uint32_t)strlen(path),
+			     .was = (uint32_t)was.n,
+			     .text = (uint32_t)text.n,
+			     .flags = !was.p	? FILE_MAKE
+				      : !text.p ? FILE_GOES
+						: 0};
+	struct answer a = {.error = -EPIPE, .step = DISK};
+	if (was.n > TEXT_MAX || text.n > TEXT_MAX)
+		return -EFBIG;
+	int r = ask(p, &rq, path, was, text, &a);
+	if (r) {
 		*why = "what writes files for the hub does not answer; end the cluster and start it again";
 		return r;
 	}

@@ -37,7 +37,17 @@ static int code_of(int rc)
 	}
 }
 
-static int prepare(struct persist *p, const char *sql, sqlite3_stmt **out)
+int persist_run(struct persist *p, const char *sql)
+{
+	return code_of(sqlite3_exec(p->db, sql, NULL, NULL, NULL));
+}
+
+void persist_durable(struct persist *p, bool on)
+{
+	persist_run(p, on ? "PRAGMA synchronous=FULL" : "PRAGMA synchronous=NORMAL");
+}
+
+int persist_prepare(struct persist *p, const char *sql, sqlite3_stmt **out)
 {
 	return code_of(sqlite3_prepare_v3(p->db, sql, -1, SQLITE_PREPARE_PERSISTENT, out, NULL));
 }
@@ -60,13 +70,13 @@ int persist_open(struct persist **out, const char *path)
 		    "PRAGMA synchronous=NORMAL;",
 		    NULL, NULL, NULL));
 	if (!r)
-		r = prepare(p, "INSERT OR REPLACE INTO object VALUES(?,?,?,?,?)", &p->put);
+		r = persist_prepare(p, "INSERT OR REPLACE INTO object VALUES(?,?,?,?,?)", &p->put);
 	if (!r)
-		r = prepare(p, "DELETE FROM object WHERE kind=? AND namespace=? AND name=?", &p->del);
+		r = persist_prepare(p, "DELETE FROM object WHERE kind=? AND namespace=? AND name=?", &p->del);
 	if (!r)
-		r = prepare(p, "INSERT OR REPLACE INTO fact VALUES(?,?)", &p->set);
+		r = persist_prepare(p, "INSERT OR REPLACE INTO fact VALUES(?,?)", &p->set);
 	if (!r)
-		r = prepare(p, "SELECT value FROM fact WHERE name=?", &p->get);
+		r = persist_prepare(p, "SELECT value FROM fact WHERE name=?", &p->get);
 	if (r) {
 		log_error("%s: %s", path, p->db ? sqlite3_errmsg(p->db) : "out of memory");
 		persist_close(&p);
@@ -111,7 +121,7 @@ void persist_rollback(struct persist *p)
 		sqlite3_exec(p->db, "ROLLBACK", NULL, NULL, NULL);
 }
 
-static int step(sqlite3_stmt *s)
+int persist_step(sqlite3_stmt *s)
 {
 	int r = code_of(sqlite3_step(s));
 	sqlite3_reset(s);
@@ -137,7 +147,7 @@ int persist_put(struct persist *p, const struct object *o, uint64_t version)
 	bind_text(p->put, 3, o->meta.name);
 	sqlite3_bind_int64(p->put, 4, (int64_t)version);
 	sqlite3_bind_blob(p->put, 5, json.p, (int)json.n, SQLITE_STATIC);
-	return step(p->put);
+	return persist_step(p->put);
 }
 
 int persist_delete(struct persist *p, enum kind k, struct str ns, struct str name)
@@ -145,14 +155,14 @@ int persist_delete(struct persist *p, enum kind k, struct str ns, struct str nam
 	bind_text(p->del, 1, str_of(kind_table[k].name));
 	bind_text(p->del, 2, ns);
 	bind_text(p->del, 3, name);
-	return step(p->del);
+	return persist_step(p->del);
 }
 
 int persist_set(struct persist *p, const char *fact, uint64_t value)
 {
 	bind_text(p->set, 1, str_of(fact));
 	sqlite3_bind_int64(p->set, 2, (int64_t)value);
-	return step(p->set);
+	return persist_step(p->set);
 }
 
 uint64_t persist_get(struct persist *p, const char *fact)
@@ -169,7 +179,7 @@ int persist_load(struct persist *p, int (*fn)(void *ctx, struct object *o, uint6
 		 struct remarks *rs)
 {
 	sqlite3_stmt *s = NULL;
-	int r = prepare(p, "SELECT json, version FROM object ORDER BY version", &s), rc = SQLITE_DONE;
+	int r = persist_prepare(p, "SELECT json, version FROM object ORDER BY version", &s), rc = SQLITE_DONE;
 	while (!r && (rc = sqlite3_step(s)) == SQLITE_ROW) {
 		struct object *o = NULL;
 		struct str json = {sqlite3_column_blob(s, 0), (size_t)sqlite3_column_bytes(s, 0)};

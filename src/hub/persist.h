@@ -28,6 +28,15 @@ uint64_t persist_get(struct persist *p, const char *fact);
 /* Each object in order of version; fn takes the reference over. Rows that no longer decode are told in rs. */
 int persist_load(struct persist *p, int (*fn)(void *ctx, struct object *o, uint64_t version), void *ctx,
 		 struct remarks *rs);
+/* For further tables in the same file: a statement, and one run of it (0 or -errno; what it was bound to is
+ * forgotten). */
+struct sqlite3_stmt;
+int persist_run(struct persist *p, const char *sql);
+int persist_prepare(struct persist *p, const char *sql, struct sqlite3_stmt **out);
+int persist_step(struct sqlite3_stmt *s);
+/* From here on a commit is on the disk before it returns, even if the power goes; or it is again as before.
+ * Not inside a transaction. */
+void persist_durable(struct persist *p, bool on);
 /* What the database said last. */
 const char *persist_error(const struct persist *p);
 

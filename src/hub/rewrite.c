@@ -65,13 +65,14 @@ static void keep_node_ports(struct object *o, const struct object *from)
 /* From the one that a client just wrote, else from the one in force. */
 int object_keep_hub_part(struct hub *h, struct object *o, const struct object *old)
 {
-	const struct object *from =
-	    h->asked && str_eq(object_key(h->asked), object_key(o)) && h->asked->desc == o->desc ? h->asked
-												 : old;
+	const struct object *from = old;
 	int r = 0;
 	if (!h->pen)
 		return 0;
-	if (o->desc->kind == KIND_service && from == h->asked)
+	for (size_t i = 0; i < h->asked_len; i++)
+		if (h->asked[i]->desc == o->desc && str_eq(object_key(h->asked[i]), object_key(o)))
+			from = h->asked[i];
+	if (o->desc->kind == KIND_service && from != old)
 		keep_node_ports(o, from);
 	o->meta.managed_fields = text_keep(&o->arena, from->meta.managed_fields);
 	for (size_t i = 0; i < from->meta.annotations.len && !r; i++) {
@@ -121,8 +122,8 @@ static int check_outcome(struct hub *h, struct object *now, const struct object 
 	return r || !object_same_file_part(now, wanted) ? refuse(old, &no, e) : 0;
 }
 
-static int edit(struct hub *h, const struct object *old, const struct object *asked,
-		const struct object *wanted, struct str text, struct buf *out, struct api_error *e)
+int rewrite_text(struct hub *h, const struct object *old, const struct object *asked,
+		 const struct object *wanted, struct str text, struct buf *out, struct api_error *e)
 {
 	const struct decode_limits limits = decode_limits_sized(h->opt.max_file);
 	AUTO_BUF was = {0};
@@ -161,10 +162,11 @@ int rewrite_object(struct hub *h, const struct object *old, const struct object 
 	int r = files_read(path, decode_limits_sized(h->opt.max_file).bytes, &text, &len);
 	if (r)
 		return api_fail(e, 409, "Conflict", "%s: %s: nothing was changed", path, strerror(-r));
-	r = edit(h, old, asked, wanted, (struct str){.p = text, .n = len}, &out, e);
+	r = rewrite_text(h, old, asked, wanted, (struct str){.p = text, .n = len}, &out, e);
 	if (r || dry)
 		return r;
-	r = pen_write(h->pen, path, (struct str){.p = text, .n = len}, buf_str(&out), &why);
+	r = pen_write(h->pen, path, (struct str){.p = text, .n = len},
+		      (struct str){out.p ? out.p : "", out.n}, &why);
 	if (r == -ESTALE || r == -EBUSY || r == -EPERM)
 		return api_fail(e, 409, "Conflict", "%s \"" STR_FMT "\": nothing was changed, %s: %s",
 				old->desc->plural, STR_ARG(old->meta.name), path, why);
@@ -172,9 +174,10 @@ int rewrite_object(struct hub *h, const struct object *old, const struct object 
 		return api_fail(e, 500, "InternalError", "nothing was changed, %s: %s", path, why);
 	log_info("%s " STR_FMT ": %s in %s", old->desc->name, STR_ARG(object_key(old)),
 		 asked ? "changed" : "removed", path);
-	h->asked = wanted;
+	h->asked = &wanted;
+	h->asked_len = wanted ? 1 : 0;
 	r = files_load(h, false);
-	h->asked = NULL;
+	h->asked_len = 0;
 	return r ? api_fail(e, 500, "InternalError", "%s is written, but cannot be read: %s", path,
 			    strerror(-r))
 		 : 0;

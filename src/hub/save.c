@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "hub/hub.h"
 #include "hub/podstatus.h"
+#include "hub/record.h"
 
 static void note(void *ctx, const struct event *e)
 {
@@ -46,7 +47,7 @@ static int save_one(struct hub *h, const char *key)
 int save_all(struct hub *h)
 {
 	AUTO_KEYS keys = {0};
-	if (!h->unsaved.set.len)
+	if (!h->unsaved.set.len && !record_waits(h->recorder) && !h->journal)
 		return 0;
 	int r = keyset_list(&h->unsaved, &keys);
 	if (!r)
@@ -57,6 +58,10 @@ int save_all(struct hub *h)
 	if (!r)
 		r = persist_set(h->persist, "version", store_version(h->store));
 	if (!r)
+		r = record_flush(h->recorder);
+	if (!r && h->journal)
+		r = steplog_journal_clear(h->steplog);
+	if (!r)
 		r = persist_commit(h->persist);
 	if (r) {
 		if (!h->save_failed)
@@ -66,6 +71,8 @@ int save_all(struct hub *h)
 		persist_rollback(h->persist);
 	} else {
 		keyset_fini(&h->unsaved);
+		record_flushed(h->recorder);
+		h->journal = false;
 		if (h->save_failed)
 			log_info("the state is kept again");
 	}

@@ -69,6 +69,8 @@ static void handle_internal(struct api *a, const struct http_request *rq, struct
 		return;
 	}
 	const char *name = rq->path + strlen(INTERNAL);
+	if (a->ops->local && a->ops->local(a->ctx, rq, name, rp, e))
+		return;
 	char user[API_USER];
 	user_of(user, rq);
 	if (a->ops->internal_later)

@@ -61,6 +61,10 @@ struct api_ops {
 	 * results; fills body with JSON. */
 	int (*internal)(void *ctx, const char *user, const char *method, const char *name, struct str body,
 			struct buf *answer, struct api_error *e);
+	/* Asked before all: of requests that need more of the request, or of the answer, than those below.
+	 * `rest` is the path's. True: it was answered, or e is filled. May be NULL. */
+	bool (*local)(void *ctx, const struct http_request *rq, const char *rest, struct http_reply *rp,
+		      struct api_error *e);
 	/* Asked first: an answer that takes its time, or NULL (with e filled: refused). May be NULL. */
 	struct http_later *(*internal_later)(void *ctx, const char *method, const char *name, struct str body,
 					     struct api_error *e);
@@ -71,6 +75,10 @@ struct api_ops {
 	/* Whether /readyz says ok. */
 	bool (*ready)(void *ctx);
 };
+
+/* Who asks: his name on the page, "uid N" over the Unix socket, "weft:admin" with the cluster's certificate;
+ * empty where nobody knows. */
+void user_of(char out[API_USER], const struct http_request *rq);
 
 struct api;
 int api_new(struct api **out, struct store *s, const struct api_ops *ops, void *ctx);

@@ -101,9 +101,6 @@ int api_write_as(struct api *a, const struct http_request *rq, struct api_write 
 int read_dry(const struct http_request *rq, bool *dry, struct api_error *e);
 const struct object *api_find(struct api *a, const struct target *t, struct api_error *e);
 bool query_true(const struct http_request *rq, const char *key);
-/* Who asks: his name on the page, "uid N" over the Unix socket, "weft:admin" with the cluster's certificate;
- * empty where nobody knows. */
-void user_of(char out[API_USER], const struct http_request *rq);
 /* stream and clock of Captures and Tools: see packets.c. */
 bool packets_is(const struct target *t);
 void packets_handle(struct api *a, const struct target *t, const struct http_request *rq,

@@ -25,8 +25,9 @@ struct entry {
 struct manifest {
 	char *path;
 	struct stamp stamp;
-	bool present; /* in this scan */
-	bool fresh;   /* read in this scan */
+	bool present;	   /* in this scan */
+	bool fresh;	   /* read in this scan */
+	struct file *file; /* as it was read last; NULL: it could not be */
 	VEC(struct entry) entries;
 };
 
@@ -46,6 +47,11 @@ void source_changes_fini(struct source_changes *c)
 	VEC_EACH (&c->list, ch)
 		object_unref(&ch->object);
 	vec_free(&c->list);
+	VEC_EACH (&c->files, f) {
+		file_unref(&f->was);
+		file_unref(&f->now);
+	}
+	vec_free(&c->files);
 }
 
 static void entries_free(struct manifest *m)
@@ -58,6 +64,7 @@ static void entries_free(struct manifest *m)
 static void manifest_free(struct manifest *m)
 {
 	entries_free(m);
+	file_unref(&m->file);
 	free(m->path);
 	free(m);
 }
@@ -205,7 +212,7 @@ static int read_objects(struct source_dir *s, struct manifest *m, struct remarks
 	struct decoder_options opt = {
 	    .limits = &s->limits, .sink = take_object, .ctx = &rd, .remarks = rs, .skipped = &s->skipped};
 	r = str_ends(str_of(m->path), STR(".json")) ? decode_json(file, &opt) : decode_yaml(file, &opt);
-	file_unref(&file);
+	m->file = file;
 	return r == -EINVAL ? 0 : r;
 }
 
@@ -246,19 +253,45 @@ static int keep_last_good(struct manifest *m, struct manifest *before)
 	return r;
 }
 
-static int reread(struct source_dir *s, struct manifest *m, struct remarks *rs)
+static bool has_secret(const struct manifest *m)
+{
+	VEC_EACH (&m->entries, e)
+		if (e->object->desc->kind == KIND_secret)
+			return true;
+	return false;
+}
+
+static int tell_file(struct source_changes *out, const struct manifest *was, const struct manifest *now)
+{
+	struct source_file f = {.was = was->file,
+				.now = now ? now->file : NULL,
+				.secret = has_secret(was) || (now && has_secret(now))};
+	int r = !f.was && !f.now ? 0 : vec_push(&out->files, f);
+	if (!r && (f.was || f.now)) {
+		file_ref(f.was);
+		file_ref(f.now);
+	}
+	return r;
+}
+
+static int reread(struct source_dir *s, struct manifest *m, struct source_changes *out, struct remarks *rs)
 {
 	struct manifest next = {.path = m->path};
 	size_t errors = rs->errors;
 	int r = read_objects(s, &next, rs);
 	if (!r && rs->errors > errors)
 		r = keep_last_good(&next, m);
+	if (!r)
+		r = tell_file(out, m, &next);
 	if (r) {
 		entries_free(&next);
+		file_unref(&next.file);
 		return r;
 	}
 	remark_kept(rs, &next);
 	entries_free(m);
+	file_unref(&m->file);
+	m->file = next.file;
 	m->entries.items = next.entries.items;
 	m->entries.len = next.entries.len;
 	m->entries.cap = next.entries.cap;
@@ -282,7 +315,7 @@ static bool settled(const struct stamp *st)
 	return age > SETTLE_NS || age < 0;
 }
 
-static int look_at(struct source_dir *s, struct found *f, struct remarks *rs)
+static int look_at(struct source_dir *s, struct found *f, struct source_changes *out, struct remarks *rs)
 {
 	struct manifest *m = hash_get(&s->by_path, str_of(f->path));
 	if (m && m->present)
@@ -303,7 +336,7 @@ static int look_at(struct source_dir *s, struct found *f, struct remarks *rs)
 	m->present = true;
 	int r = vec_push(&s->all, m);
 	if (!r)
-		r = reread(s, m, rs);
+		r = reread(s, m, out, rs);
 	if (r)
 		return r;
 	m->stamp = settled(&f->stamp) ? f->stamp : (struct stamp){0};
@@ -317,7 +350,7 @@ static bool below(const char *path, const char *root)
 }
 
 /* Brings s->all up to date. A named path that is gone is an error and keeps what it gave. */
-static int look(struct source_dir *s, struct remarks *rs)
+static int look(struct source_dir *s, struct source_changes *out, struct remarks *rs)
 {
 	s->all.len = 0;
 	HASH_EACH (&s->by_path, slot) {
@@ -333,7 +366,7 @@ static int look(struct source_dir *s, struct remarks *rs)
 			r = 0;
 		VEC_EACH (&found.list, f)
 			if (!r)
-				r = look_at(s, f, rs);
+				r = look_at(s, f, out, rs);
 		found_fini(&found);
 		HASH_EACH (&s->by_path, slot) {
 			struct manifest *m = slot->value;
@@ -347,7 +380,7 @@ static int look(struct source_dir *s, struct remarks *rs)
 }
 
 /* Forgets manifests that are no longer there. */
-static int forget(struct source_dir *s)
+static int forget(struct source_dir *s, struct source_changes *out)
 {
 	struct {
 		VEC(struct manifest *) list;
@@ -359,6 +392,8 @@ static int forget(struct source_dir *s)
 			r = vec_push(&gone.list, m);
 	}
 	VEC_EACH (&gone.list, m) {
+		if (!r)
+			r = tell_file(out, *m, NULL);
 		hash_del(&s->by_path, str_of((*m)->path));
 		manifest_free(*m);
 	}
@@ -534,7 +569,7 @@ int source_dir_scan(struct source_dir *s, struct source_changes *out, struct rem
 {
 	size_t errors = rs->errors;
 	struct selection sel = {0};
-	int r = look(s, rs);
+	int r = look(s, out, rs);
 	if (!r)
 		r = select_entries(s, &sel, false, rs);
 	if (!r)
@@ -545,7 +580,7 @@ int source_dir_scan(struct source_dir *s, struct source_changes *out, struct rem
 		r = emit_deletes(s, &sel, out);
 	summarise_skipped(s, rs);
 	if (!r)
-		r = forget(s);
+		r = forget(s, out);
 	vec_free(&sel.list);
 	hash_fini(&sel.by_key);
 	return r ? r : rs->errors > errors ? -EINVAL : 0;

@@ -16,8 +16,14 @@ struct source_change {
 	enum source_op op;
 	struct object *object; /* a reference owned by the list; for DELETE the last one seen */
 };
+/* A file that was read again, came or went. */
+struct source_file {
+	struct file *was, *now; /* references with their texts; NULL: it was not there, it is not there */
+	bool secret;		/* a Secret is or was in it */
+};
 struct source_changes {
 	VEC(struct source_change) list;
+	VEC(struct source_file) files;
 };
 void source_changes_fini(struct source_changes *c);
 

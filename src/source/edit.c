@@ -12,14 +12,7 @@
 #include "base/own.h"
 #include "source/edit_state.h"
 
-/* What a text gives. */
-struct given {
-	VEC(struct object *) list;
-	struct file *file;
-	size_t errors, skipped;
-};
-
-static void given_fini(struct given *g)
+void edit_given_fini(struct edit_given *g)
 {
 	VEC_EACH (&g->list, o)
 		object_unref(o);
@@ -29,14 +22,14 @@ static void given_fini(struct given *g)
 
 static int keep(void *ctx, struct object *o)
 {
-	struct given *g = ctx;
+	struct edit_given *g = ctx;
 	int r = vec_push(&g->list, o);
 	if (r)
 		object_unref(&o);
 	return r;
 }
 
-static int read_text(const struct edit_ask *ask, struct str text, struct given *g)
+int edit_read(const struct edit_ask *ask, struct str text, struct edit_given *g)
 {
 	struct remarks rs = {0};
 	struct hash skipped = {0};
@@ -330,7 +323,7 @@ static int remove_document(struct edit_run *run, const struct layout_found *at, 
 	return edit_cut(run, from, to, NULL);
 }
 
-static int same_text(const struct object *a, const struct object *b)
+bool edit_same_text(const struct object *a, const struct object *b)
 {
 	AUTO_BUF x = {0};
 	AUTO_BUF y = {0};
@@ -348,7 +341,7 @@ static int check_in_force(struct edit_run *run, const struct edit_ask *ask, cons
 	int r = object_clone(&o, found);
 	if (!r)
 		r = object_default(o);
-	bool same = !r && same_text(o, ask->in_force);
+	bool same = !r && edit_same_text(o, ask->in_force);
 	object_unref(&o);
 	if (r || same)
 		return r;
@@ -359,7 +352,7 @@ static int check_in_force(struct edit_run *run, const struct edit_ask *ask, cons
 	return -EINVAL;
 }
 
-static size_t find(const struct given *g, const struct object *o)
+size_t edit_find(const struct edit_given *g, const struct object *o)
 {
 	size_t i = 0;
 	while (i < g->list.len && !is_same(g->list.items[i], o))
@@ -382,13 +375,13 @@ static json_t *as_decoded(const json_t *v)
 }
 
 /* The new text gives what was wanted, and the same others in the same order. */
-static bool holds(const struct given *was, const struct given *is, size_t at, const json_t *want)
+static bool holds(const struct edit_given *was, const struct edit_given *is, size_t at, const json_t *want)
 {
 	size_t gone = want ? 0 : 1;
 	if (is->errors > was->errors || is->skipped != was->skipped || is->list.len + gone != was->list.len)
 		return false;
 	for (size_t i = 0; i < was->list.len; i++)
-		if (i != at && !same_text(was->list.items[i], is->list.items[i > at ? i - gone : i]))
+		if (i != at && !edit_same_text(was->list.items[i], is->list.items[i > at ? i - gone : i]))
 			return false;
 	if (!want)
 		return true;
@@ -417,27 +410,27 @@ static int change(struct edit_run *run, const struct edit_ask *ask, const struct
 	return at.map == at.root ? remove_document(run, &at, json) : edit_remove_item(run, at.map);
 }
 
-static int edit_found(struct edit_run *run, const struct edit_ask *ask, const struct given *was, size_t i,
-		      struct buf *out, struct object **now)
+static int edit_found(struct edit_run *run, const struct edit_ask *ask, const struct edit_given *was,
+		      size_t i, struct buf *out, struct object **now)
 {
 	const struct object *o = was->list.items[i];
 	json_t *base = json_of(o), *old = ask->remove ? NULL : owned(ask, ask->old),
 	       *new = ask->remove ? NULL : owned(ask, ask->want);
 	json_t *want = old && new ? three_way(base, old, new) : NULL;
-	struct given is = {0};
+	struct edit_given is = {0};
 	int r = !base || (!ask->remove && !want) ? -ENOMEM : 0;
 	if (!r && (!want || !json_equal(base, want)))
 		r = change(run, ask, o, base, want);
 	if (!r)
 		r = apply_cuts(run, out);
 	if (!r)
-		r = read_text(ask, buf_str(out), &is);
+		r = edit_read(ask, buf_str(out), &is);
 	if (!r && !holds(was, &is, i, want))
 		r = edit_refuse(run, layout_offset(run->text, o->pos.line, o->pos.col),
 				"as this object is laid out, the file would not say what was asked for");
 	if (!r && want)
 		*now = object_ref(is.list.items[i]);
-	given_fini(&is);
+	edit_given_fini(&is);
 	json_decref(base);
 	json_decref(old);
 	json_decref(new);
@@ -448,10 +441,10 @@ static int edit_found(struct edit_run *run, const struct edit_ask *ask, const st
 int edit_text(const struct edit_ask *ask, struct buf *out, struct object **now, struct edit_refusal *no)
 {
 	struct edit_run run = {.text = ask->text, .no = no};
-	struct given was = {0};
+	struct edit_given was = {0};
 	*no = (struct edit_refusal){0};
-	int r = read_text(ask, ask->text, &was);
-	size_t i = r ? 0 : find(&was, ask->object);
+	int r = edit_read(ask, ask->text, &was);
+	size_t i = r ? 0 : edit_find(&was, ask->object);
 	if (!r && i == was.list.len) {
 		no->moved = true;
 		snprintf(no->why, sizeof(no->why), "the file does not hold it any more");
@@ -462,6 +455,6 @@ int edit_text(const struct edit_ask *ask, struct buf *out, struct object **now, 
 	if (!r)
 		r = edit_found(&run, ask, &was, i, out, now);
 	cuts_fini(&run);
-	given_fini(&was);
+	edit_given_fini(&was);
 	return r;
 }

@@ -34,4 +34,9 @@ struct edit_ask {
  * 0; -EINVAL with no; -ENOMEM. Out may be equal to the text. */
 int edit_text(const struct edit_ask *ask, struct buf *out, struct object **now, struct edit_refusal *no);
 
+/* The text with one more object at its end, as `yaml` writes it, comments and all. Of ask: text, path,
+ * limits, and object, which names it. Same results. */
+int edit_add(const struct edit_ask *ask, struct str yaml, struct buf *out, struct object **now,
+	     struct edit_refusal *no);
+
 #endif

@@ -9,6 +9,18 @@
 #include "source/edit.h"
 #include "source/layout.h"
 
+/* What a text gives. */
+struct edit_given {
+	VEC(struct object *) list;
+	struct file *file;
+	size_t errors, skipped;
+};
+int edit_read(const struct edit_ask *ask, struct str text, struct edit_given *g);
+void edit_given_fini(struct edit_given *g);
+/* Index of the object of the same kind and name; list.len: there is none. */
+size_t edit_find(const struct edit_given *g, const struct object *o);
+bool edit_same_text(const struct object *a, const struct object *b);
+
 /* How the file is written, for what is added to it. */
 struct edit_manner {
 	bool json;

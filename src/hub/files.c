@@ -217,6 +217,8 @@ int files_load(struct hub *h, bool first)
 	bool kept = !h->cluster->cfg.first_load;
 	if (kept)
 		record_begin(h->recorder, STEP_FILES, STR(""), STR(""), STR(""));
+	if (kept && first)
+		record_recalls(h->recorder);
 	if (kept && !first)
 		record_files(h->recorder, &changes);
 	if (!r)

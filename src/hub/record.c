@@ -27,6 +27,7 @@ struct recorder {
 	unsigned depth;
 	struct step *open;
 	bool failed; /* out of memory: what was seen is not all */
+	bool recalls;
 	VEC(struct seen) seen;
 	struct hash by_key; /* "KIND/ns/name" → index in seen, plus 1 */
 	VEC(struct source_file) files;
@@ -90,7 +91,7 @@ static void clear(struct recorder *r)
 	}
 	vec_free(&r->files);
 	step_free(&r->open);
-	r->failed = false;
+	r->failed = r->recalls = false;
 }
 
 void recorder_free(struct recorder **rp)
@@ -114,6 +115,11 @@ void record_begin(struct recorder *r, enum step_origin origin, struct str user, 
 	clear(r);
 	if (step_new(&r->open, origin, user, name, reason))
 		r->failed = true;
+}
+
+void record_recalls(struct recorder *r)
+{
+	r->recalls = true;
 }
 
 void record_files(struct recorder *r, const struct source_changes *c)
@@ -165,6 +171,8 @@ static bool counts(const struct recorder *r, const struct seen *s)
 	if (!any || record_passes_over(any->desc->kind) || object_controller(any))
 		return false;
 	if (any->desc->kind == KIND_node && r->open->origin == STEP_API)
+		return false;
+	if (r->recalls && any->desc->kind == KIND_secret && !was)
 		return false;
 	return !was || !now || !object_same_file_part(was, now);
 }

@@ -24,6 +24,8 @@ void recorder_free(struct recorder **r);
 /* A write begins; one inside another is part of it. */
 void record_begin(struct recorder *r, enum step_origin origin, struct str user, struct str name,
 		  struct str reason);
+/* Secrets that come are not new: no disk kept them. */
+void record_recalls(struct recorder *r);
 /* Files that were read again in it. */
 void record_files(struct recorder *r, const struct source_changes *c);
 /* What the write made of objects is a step now, which waits for record_flush(); borrowed until then. NULL: it

@@ -26,6 +26,7 @@ void collection_delete(struct api *a, const struct target *t, const struct http_
 	struct api_write w = {.verb = API_DELETE};
 	bool dry = false;
 	size_t n = 0;
+	user_of(w.user, rq);
 	if (t->kind->namespaced && !*t->ns)
 		api_fail(e, 405, "MethodNotAllowed",
 			 "a collection is deleted in one namespace: …/namespaces/NS/%s", t->kind->plural);

@@ -97,6 +97,7 @@ static void scale(struct api *a, const struct target *t, const struct object *ol
 	struct object *now = NULL;
 	struct api_write w = {.verb = API_UPDATE, .old = old};
 	int64_t n = 0;
+	user_of(w.user, rq);
 	if (!strcmp(rq->method, "GET")) {
 		print_scale(&rp->body, old);
 		return;
@@ -134,6 +135,7 @@ static void evict(struct api *a, const struct object *pod, const struct http_req
 	json_t *j = json_loadb(rq->body.p ? rq->body.p : "", rq->body.n, 0, NULL);
 	const json_t *options = json_object_get(j, "deleteOptions");
 	const json_t *grace = json_object_get(options, "gracePeriodSeconds");
+	user_of(w.user, rq);
 	const char *uid =
 	    json_string_value(json_object_get(json_object_get(options, "preconditions"), "uid"));
 	if (!json_is_object(j))

@@ -299,6 +299,7 @@ static void replace(struct api *a, const struct target *t, const struct http_req
 	AUTO(own_object) struct object *old = object_ref(found);
 	struct api_write w = {.verb = API_UPDATE, .old = old};
 	struct remarks rs = {0};
+	user_of(w.user, rq);
 	if (*t->sub && strcmp(t->sub, "status"))
 		api_fail(e, 404, "NotFound", "%s have no sub-resource \"%s\" here", t->kind->plural, t->sub);
 	if (old && !e->code && !read_dry(rq, &w.dry, e) && !decode(t->kind, body, &w.object, &rs, e) &&
@@ -450,6 +451,7 @@ static void delete (struct api *a, const struct target *t, const struct http_req
 	const struct object *found = api_find(a, t, e);
 	AUTO(own_object) struct object *old = object_ref(found);
 	struct api_write w = {.verb = API_DELETE, .old = old};
+	user_of(w.user, rq);
 	if (!old || read_dry(rq, &w.dry, e) || read_delete(rq, &w, e))
 		return;
 	run(a, rq, &w, 200, rp, e);

@@ -183,6 +183,7 @@ struct download {
 	struct captures *all;
 	char *uid; /* of its Capture; NULL: of a Tool's ring */
 	char *name, *node, *user, *filter;
+	const struct who *who;	   /* a reference; NULL: all rights */
 	struct relay_sums counted; /* that the Capture's sums have */
 };
 
@@ -253,6 +254,7 @@ static void on_free(void *ctx)
 	free(d->node);
 	free(d->user);
 	free(d->filter);
+	who_unref(&d->who);
 	free(d);
 }
 
@@ -266,6 +268,7 @@ static struct download *download_new(struct captures *c, const struct api_packet
 	if (!d)
 		return NULL;
 	d->all = c;
+	d->who = who_ref(q->who);
 	d->uid = capture ? strndup(o->meta.uid.p, o->meta.uid.n) : NULL;
 	d->name = strndup(o->meta.name.p, o->meta.name.n);
 	d->node = strdup(q->node ? q->node : "");
@@ -305,19 +308,35 @@ static bool runs(void *ctx)
 	const struct download *d = ctx;
 	const struct object *o = store_get(d->all->store, KIND_capture, STR(""), str_of(d->name));
 
+	if (d->who && d->who->ended)
+		return false;
 	return o && str_eqz(o->meta.uid, d->uid) && (!o->capture->status || !o->capture->status->ended.n);
 }
 
-/* Of all nodes. */
-static struct http_later *gather(struct captures *c, bool capture, const char *path,
+/* "shop/cart-7f9c"; what has no namespace is a node. */
+static bool sees(void *ctx, struct str name)
+{
+	const struct download *d = ctx;
+	struct str rest = name, ns = str_cut(&rest, '/');
+
+	return !rest.n || access_level(d->who, ns) >= ACCESS_VIEW;
+}
+
+/* Of one node, or (NULL) of all. */
+static struct http_later *gather(struct captures *c, const struct api_packets *ask, const char *path,
 				 const struct relay_told *told, struct api_error *e)
 {
+	bool capture = ask->of->desc->kind == KIND_capture;
+	/* The names of all pods stand in what a node streams: taken apart for who may not know them. */
+	bool some = ask->who && access_level(ask->who, STR("*")) < ACCESS_VIEW;
 	struct object_refs nodes = {0};
 	VEC(char *) names = {0};
 	struct http_later *later = NULL;
 	int r = store_list(c->store, KIND_node, STR(""), &nodes);
 
 	VEC_EACH (&nodes.list, o) {
+		if (ask->node && !str_eqz((*o)->meta.name, ask->node))
+			continue;
 		char *name = r ? NULL : strndup((*o)->meta.name.p, (*o)->meta.name.n);
 
 		r = name && !vec_push(&names, name) ? 0 : -ENOMEM;
@@ -328,7 +347,8 @@ static struct http_later *gather(struct captures *c, bool capture, const char *p
 	struct gather_ask q = {.nodes = (const char *const *)names.items,
 			       .n = (unsigned)names.len,
 			       .path = path,
-			       .runs = capture ? runs : NULL};
+			       .runs = capture ? runs : NULL,
+			       .sees = some ? sees : NULL};
 
 	if (r) {
 		api_fail(e, 500, "InternalError", "out of memory");
@@ -367,8 +387,9 @@ struct http_later *captures_packets(struct captures *c, const struct api_packets
 		api_fail(e, 500, "InternalError", "out of memory");
 		return NULL;
 	}
-	return q->node ? relay_ask(c->relays, q->node, path.p, !q->clock, &told, e)
-		       : gather(c, o->desc->kind == KIND_capture, path.p, &told, e);
+	bool whole = !q->who || access_level(q->who, STR("*")) >= ACCESS_VIEW;
+	return q->node && (whole || q->clock) ? relay_ask(c->relays, q->node, path.p, !q->clock, &told, e)
+					      : gather(c, q, path.p, &told, e);
 }
 
 /* --- what becomes of them ------------------------------------------------------------------------------ */

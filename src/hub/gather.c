@@ -47,6 +47,7 @@ struct gather {
 	struct relays *all;
 	struct relay_told told;
 	bool (*more)(void *ctx);
+	bool (*sees)(void *ctx, struct str name);
 	char *path;
 	struct pcapng_merge *merge;
 	struct source *sources;
@@ -205,6 +206,38 @@ static int put_interface(struct buf *to, const struct source *from, struct pcapn
 	return pcapng_put_interface(to, &i);
 }
 
+static int put_names(struct gather *g, const struct pcapng_block *b)
+{
+	VEC(struct pcapng_name) seen = {0};
+	int r = 0;
+
+	if (!g->sees)
+		return pcapng_put_names(&g->stream.out, b->names, b->names_n);
+	for (size_t i = 0; i < b->names_n && !r; i++)
+		if (g->sees(g->told.ctx, b->names[i].name))
+			r = vec_push(&seen, b->names[i]);
+	if (!r && seen.len)
+		r = pcapng_put_names(&g->stream.out, seen.items, seen.len);
+	vec_free(&seen);
+	return r;
+}
+
+/* A comment with a name or a file in it is of a rule, which may be of another namespace. */
+static int put_packet(struct gather *g, struct pcapng_packet p)
+{
+	struct str seen[PCAPNG_COMMENTS_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; g->sees && i < p.comments_n && n < PCAPNG_COMMENTS_MAX; i++)
+		if (!memchr(p.comments[i].p, '/', p.comments[i].n))
+			seen[n++] = p.comments[i];
+	if (g->sees) {
+		p.comments = seen;
+		p.comments_n = n;
+	}
+	return pcapng_put_packet(&g->stream.out, &p);
+}
+
 static int put(struct gather *g, const struct pcapng_block *b, unsigned from)
 {
 	struct buf *to = &g->stream.out;
@@ -216,9 +249,9 @@ static int put(struct gather *g, const struct pcapng_block *b, unsigned from)
 	case PCAPNG_INTERFACE:
 		return put_interface(to, &g->sources[from], b->interface);
 	case PCAPNG_PACKET:
-		return pcapng_put_packet(to, &b->packet);
+		return put_packet(g, b->packet);
 	case PCAPNG_NAMES:
-		return pcapng_put_names(to, b->names, b->names_n);
+		return put_names(g, b);
 	case PCAPNG_STATISTICS:
 		return pcapng_put_statistics(to, &b->statistics);
 	}
@@ -394,7 +427,8 @@ struct http_later *gather_ask(struct relays *all, const struct gather_ask *q, co
 			     .stream = {.pull = pull, .close = on_close},
 			     .all = all,
 			     .told = *t,
-			     .more = q->runs};
+			     .more = q->runs,
+			     .sees = q->sees};
 	uv_timer_init(all->curl.loop, &g->timer);
 	if (begin(g, q)) {
 		api_fail(e, 500, "InternalError", "out of memory");

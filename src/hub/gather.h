@@ -15,6 +15,9 @@ struct gather_ask {
 	unsigned n;
 	const char *path;	 /* of weft-copier, as for relay_ask() */
 	bool (*runs)(void *ctx); /* told.ctx: whether more will come. NULL: what is there is all */
+	/* told.ctx: whether the client may know of the pod or Service "shop/cart": the stream has no other
+	 * names, and no comments with such. NULL: all. */
+	bool (*sees)(void *ctx, struct str name);
 };
 /* `t` is taken over. NULL: refused, e says why. */
 struct http_later *gather_ask(struct relays *r, const struct gather_ask *q, const struct relay_told *t,

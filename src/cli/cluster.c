@@ -152,16 +152,18 @@ int control_request(const char *name, const json_t *request, http_line *fn, void
 	return 0;
 }
 
-static int take_strict(void *ctx, const json_t *line)
-{
-	*(bool *)ctx = json_is_true(json_object_get(line, "strict"));
-	return 0;
-}
-
 int cluster_strict(const char *name, bool *strict)
 {
-	AUTO_JSON request = json_pack("{s:s}", "op", "status");
+	char path[CLUSTER_PATH];
+	json_error_t e;
 
-	*strict = false;
-	return request && !control_request(name, request, take_strict, strict) ? 0 : -1;
+	cluster_path(path, name, "state.json");
+	AUTO_JSON state = json_load_file(path, 0, &e);
+
+	if (!state) {
+		cli_error("is it still starting, or stopping?", "%s: %s", path, e.text);
+		return -1;
+	}
+	*strict = json_is_true(json_object_get(state, "strict"));
+	return 0;
 }

@@ -14,6 +14,7 @@
 #include "broker/place.h"
 #include "cli/cluster.h"
 #include "cli/output.h"
+#include "cli/why.h"
 #include "cli/world.h"
 
 struct asking {
@@ -264,7 +265,7 @@ static int load(struct store **s, const struct options_why *o)
 	name = cluster_name(o->name);
 	if (!name || !cluster_need(name) || world_from_cluster(s, name))
 		return -1;
-	if (!world_add_maps(*s, name))
+	if (!world_add_maps(*s, name) && !why_lay_over(*s, o))
 		return 0;
 	store_free(s);
 	return -1;

@@ -10,6 +10,7 @@
 #include "cli/command.h"
 #include "cli/diff_live.h"
 #include "cli/output.h"
+#include "cli/overlay.h"
 #include "hub/offline.h"
 #include "source/git.h"
 
@@ -317,6 +318,14 @@ static int load_live(const struct options_diff *o, const char *cluster, struct s
 
 	if (!cluster_need(cluster) || world_from_cluster(before, cluster))
 		return -1;
+	if (!o->n_args) {
+		const struct overlay changes = {.over = o->over,
+						.without = o->without.items,
+						.without_n = o->without.n,
+						.max_file = (size_t)o->max_file};
+
+		return world_from_cluster(after, cluster) || overlay_lay(*after, &changes) ? -1 : 0;
+	}
 	sized.nodes = (int64_t)store_count(*before, KIND_node);
 	*after = load(&sized, o->args[0], NULL);
 	return *after ? 0 : -1;
@@ -326,7 +335,7 @@ static int load_live(const struct options_diff *o, const char *cluster, struct s
 static int load_both(const struct options_diff *o, struct store **before, struct store **after)
 {
 	char a[128], b[128];
-	bool range = git_range(o->args[0], a, b, sizeof(a)) && access(o->args[0], F_OK);
+	bool range = o->n_args && git_range(o->args[0], a, b, sizeof(a)) && access(o->args[0], F_OK);
 	const char *path = o->n_args > 1 ? o->args[1] : ".";
 
 	if (!range && o->n_args < 2) {
@@ -367,8 +376,16 @@ int cmd_diff(const struct options_diff *o)
 
 	if (!cluster)
 		return EXIT_USAGE;
+	bool laid = o->over || o->without.n;
+
+	if (laid ? !o->live || o->n_args : o->live && o->n_args != 1) {
+		cli_error("weft diff --live DIR, or weft diff --live --over FILE",
+			  "what is to be compared with the running cluster?");
+		return EXIT_TROUBLE;
+	}
 	if (o->live ? load_live(o, cluster, &before, &after) : load_both(o, &before, &after)) {
 		store_free(&before);
+		store_free(&after);
 		return EXIT_TROUBLE;
 	}
 	if (compared_new(&c, before, after, o->staged))

@@ -9,6 +9,7 @@
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "cli/overlay.h"
 #include "cli/world.h"
 
 #include <stdio.h>
@@ -66,12 +67,30 @@ static int show(const struct options_reach *o, const struct reach *r, uint64_t u
 	return reach_disagreements(r) ? EXIT_FAILED : EXIT_OK;
 }
 
-int cmd_reach(const struct options_reach *o)
+static int load(struct store **s, const struct options_reach *o, const char *name)
 {
-	const struct reach_filter filter = {
-	    .from = o->from, .to = o->to, .ns = o->ns, .need_running = !o->offline};
 	const struct world_files files = {
 	    .paths = &o->offline, .n = 1, .nodes = OFFLINE_NODES, .max_file = (size_t)o->max_file};
+	const struct overlay changes = {.over = o->over,
+					.without = o->without.items,
+					.without_n = o->without.n,
+					.max_file = (size_t)o->max_file};
+
+	if ((o->over || o->without.n) && !o->model) {
+		cli_error("weft reach --model --over FILE",
+			  "--over and --without are for what is not there: no packet can try it");
+		return -1;
+	}
+	if (o->offline)
+		return world_from_files(s, &files);
+	return world_from_cluster(s, name) || overlay_lay(*s, &changes) ? -1 : 0;
+}
+
+int cmd_reach(const struct options_reach *o)
+{
+	bool packets = !o->offline && !o->model;
+	const struct reach_filter filter = {
+	    .from = o->from, .to = o->to, .ns = o->ns, .need_running = !o->offline};
 	const char *name = cluster_name(o->name);
 	struct store *s = NULL;
 	struct reach r = {0};
@@ -80,8 +99,10 @@ int cmd_reach(const struct options_reach *o)
 		return EXIT_USAGE;
 	if (!o->offline && !cluster_need(name))
 		return EXIT_FAILED;
-	if (o->offline ? world_from_files(&s, &files) : world_from_cluster(&s, name))
+	if (load(&s, o, name)) {
+		store_free(&s);
 		return EXIT_FAILED;
+	}
 	uint64_t began = clock_us();
 	int e = reach_collect(&r, s, &filter);
 	if (!e && !r.targets.len) {
@@ -90,7 +111,7 @@ int cmd_reach(const struct options_reach *o)
 	}
 	if (!e)
 		e = reach_judge(&r, s);
-	if (!e && !o->offline)
+	if (!e && packets)
 		e = reach_try(&r, name, o->timeout);
 	int result = e ? EXIT_FAILED : show(o, &r, clock_us() - began);
 	reach_fini(&r);

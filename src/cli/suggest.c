@@ -11,6 +11,7 @@
 #include "cli/output.h"
 #include "cli/seen.h"
 #include "cli/world.h"
+#include "object/decode.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -75,6 +76,35 @@ static void about(struct buf *b, const struct seen_all *all, int64_t seconds, si
 	       "force already add to it: `weft diff --live DIR` shows what changes.");
 }
 
+static int add_item(void *ctx, struct object *o)
+{
+	struct buf *b = ctx;
+
+	buf_addz(b, b->n ? "," : "");
+	object_print_json(b, o, PRINT_PLAIN);
+	object_unref(&o);
+	return b->failed ? -ENOMEM : 0;
+}
+
+static int print_json(struct str yaml)
+{
+	AUTO(remarks_fini) struct remarks rs = {0};
+	struct file *file = NULL;
+	AUTO_BUF items = {0};
+	const struct decoder_options opt = {.sink = add_item, .ctx = &items, .remarks = &rs};
+	int r = file_new(&file, "suggested", yaml.p, yaml.n);
+
+	if (!r)
+		r = decode_yaml(file, &opt);
+	file_unref(&file);
+	if (r) {
+		cli_error(NULL, "cannot print the policies: %s", strerror(-r));
+		return -1;
+	}
+	printf("{\"apiVersion\":\"v1\",\"kind\":\"List\",\"items\":[%s]}\n", items.p ? items.p : "");
+	return 0;
+}
+
 static int write_policies(const struct options_suggest *o, const struct store *s, const struct seen_all *all,
 			  int64_t seconds)
 {
@@ -98,7 +128,10 @@ static int write_policies(const struct options_suggest *o, const struct store *s
 			  "there is no pod to write a policy for");
 		return EXIT_FAILED;
 	}
-	fwrite(yaml.p, 1, yaml.n, stdout);
+	if (o->output && !strcmp(o->output, "json") && print_json(buf_str(&yaml)))
+		return EXIT_FAILED;
+	if (!o->output || strcmp(o->output, "json") != 0)
+		fwrite(yaml.p, 1, yaml.n, stdout);
 	fprintf(stderr, "%zu policies for %zu flows\n", counts.policies, counts.flows);
 	if (counts.strangers)
 		fprintf(stderr, "%zu flows left out: their pods are gone\n", counts.strangers);

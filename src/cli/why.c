@@ -11,6 +11,7 @@
 #include "cli/cluster.h"
 #include "cli/copies.h"
 #include "cli/output.h"
+#include "cli/overlay.h"
 #include "cli/why_ready.h"
 #include "cli/world.h"
 
@@ -461,6 +462,21 @@ json_t *why_answer_make(struct why_source *src, const struct store *s, const str
 	return doc;
 }
 
+int why_lay_over(struct store *s, const struct options_why *o)
+{
+	const struct overlay changes = {.over = o->over,
+					.without = o->without.items,
+					.without_n = o->without.n,
+					.max_file = (size_t)o->max_file};
+
+	if ((o->over || o->without.n) && !o->model) {
+		cli_error("weft why --model --over FILE FROM TO:PORT",
+			  "--over and --without are for what is not there: the nodes cannot be asked");
+		return -1;
+	}
+	return overlay_lay(s, &changes);
+}
+
 static int load(struct store **s, const struct options_why *o)
 {
 	const struct world_files files = {.paths = &o->files,
@@ -473,7 +489,7 @@ static int load(struct store **s, const struct options_why *o)
 		return world_from_files(s, &files);
 	if (!cluster_name(o->name) || !cluster_need(cluster_name(o->name)))
 		return -1;
-	return world_from_cluster(s, cluster_name(o->name));
+	return world_from_cluster(s, cluster_name(o->name)) || why_lay_over(*s, o) ? -1 : 0;
 }
 
 static int status_of(const json_t *doc)
@@ -502,8 +518,10 @@ int cmd_why(const struct options_why *o)
 		cli_error("weft why FROM TO[:PORT], or weft why POD --ready", "to whom?");
 		return EXIT_USAGE;
 	}
-	if (load(&s, o))
+	if (load(&s, o)) {
+		store_free(&s);
 		return EXIT_USAGE;
+	}
 	if (!why_name(&a, s, o) && !why_source_new(&src, s, o)) {
 		AUTO_JSON doc = why_answer_make(src, s, &a, o);
 		if (doc && o->output)

@@ -38,6 +38,9 @@ struct why_asked { /* the whole question */
 int why_name(struct why_asked *a, const struct store *s, const struct options_why *o);
 void why_asked_fini(struct why_asked *a);
 
+/* Lays what --over and --without name over a running cluster's objects. 0 or -1 (told). */
+int why_lay_over(struct store *s, const struct options_why *o);
+
 /* Whom to ask: planners of a running cluster, or compilers over a store of files. */
 struct why_source;
 int why_source_new(struct why_source **out, const struct store *s, const struct options_why *o);

@@ -36,7 +36,7 @@ int why_source_new(struct why_source **out, const struct store *s, const struct 
 		cli_error(NULL, "out of memory");
 		return -1;
 	}
-	src->cluster = o->files ? NULL : cluster_name(o->name);
+	src->cluster = o->files || o->model ? NULL : cluster_name(o->name);
 	src->store = s;
 	src->looked = json_object();
 	src->troubles = json_array();

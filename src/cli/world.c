@@ -125,6 +125,45 @@ int world_add_maps(struct store *s, const char *name)
 	return 0;
 }
 
+struct reading {
+	struct store *store;
+	struct remarks *rs;
+};
+
+static int keep_valid(void *ctx, struct object *o)
+{
+	struct reading *rd = ctx;
+	int r = 0;
+
+	if (object_validate(o, rd->rs) && !(r = object_default(o)))
+		return store_put(rd->store, o, NULL);
+	object_unref(&o);
+	return r;
+}
+
+/* Manifests from the standard input, in place of files. */
+static int load_input(struct store *s, const struct world_files *f, struct remarks *rs)
+{
+	const struct decode_limits limits = decode_limits_sized(f->max_file);
+	struct reading rd = {s, rs};
+	const struct decoder_options opt = {.limits = &limits, .sink = keep_valid, .ctx = &rd, .remarks = rs};
+	struct file *file = NULL;
+	AUTO_BUF text = {0};
+	char piece[65536];
+	ssize_t n;
+
+	while ((n = read(STDIN_FILENO, piece, sizeof(piece))) > 0 && text.n <= limits.bytes)
+		buf_add(&text, piece, (size_t)n);
+	if (n < 0)
+		return -errno;
+	int r = file_new(&file, "input", text.p ? text.p : "", text.n);
+
+	if (!r)
+		r = decode_yaml(file, &opt);
+	file_unref(&file);
+	return !r && rs->errors ? -EINVAL : r;
+}
+
 /* The files' objects as they are, defaulted and validated. */
 static int load(struct store *s, const struct world_files *f, struct remarks *rs)
 {
@@ -153,8 +192,10 @@ static int build(struct store **out, const struct world_files *f, struct remarks
 	struct store *s = NULL;
 	int r = store_new(&s, 1);
 
+	bool input = f->n == 1 && !strcmp(f->paths[0], "-");
+
 	if (!r)
-		r = f->revision ? load_revision(s, f, rs) : load(s, f, rs);
+		r = f->revision ? load_revision(s, f, rs) : input ? load_input(s, f, rs) : load(s, f, rs);
 	if ((!r || (r == -EINVAL && despite_errors)) && f->nodes)
 		r = cluster_expand(s, &(struct cluster_options){.nodes = f->nodes}, rs);
 	remarks_sort(rs);

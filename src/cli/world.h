@@ -19,7 +19,7 @@ int world_from_cluster(struct store **out, const char *name);
 int world_add_maps(struct store *s, const char *name);
 
 struct world_files {
-	const char *const *paths;
+	const char *const *paths; /* "-" alone: the standard input */
 	size_t n;
 	unsigned
 	    nodes; /* expand workloads into pods on this many nodes, with addresses; 0: only what files say */

@@ -124,7 +124,7 @@ static int make_places(struct sandbox *s)
 	r = r ? r : cgroup_path(s->opt->name, s->cgroup, sizeof(s->cgroup));
 	if (r == -ENODEV)
 		log_error("no cgroup2 is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup");
-	r = r ? r : state_write(s->opt->name, s->cgroup, s->opt->nodes, s->opt->attach, made);
+	r = r ? r : state_write(s->opt->name, s->cgroup, s->opt->nodes, s->opt->attach, s->opt->strict, made);
 	for (size_t i = 0; !r && i < ARRAY_LEN(below); i++) {
 		snprintf(path, sizeof(path), "%s/%s", s->dir, below[i]);
 		r = file_make_dir(path, 0755);

@@ -59,11 +59,12 @@ int lock_take(const char *name, bool make, int *pid)
 	return -EBUSY;
 }
 
-int state_write(const char *name, const char *cgroup, unsigned nodes, bool attached, bool made_netns_dir)
+int state_write(const char *name, const char *cgroup, unsigned nodes, bool attached, bool strict,
+		bool made_netns_dir)
 {
 	char path[128];
-	json_t *o = json_pack("{sssssisbsb}", "name", name, "cgroup", cgroup, "nodes", (int)nodes, "attached",
-			      attached, "madeNetnsDir", made_netns_dir);
+	json_t *o = json_pack("{sssssisbsbsb}", "name", name, "cgroup", cgroup, "nodes", (int)nodes,
+			      "attached", attached, "strict", strict, "madeNetnsDir", made_netns_dir);
 	AUTO_MEM char *text = json_dumps(o, JSON_INDENT(2));
 	int r;
 

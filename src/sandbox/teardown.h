@@ -14,7 +14,8 @@
  * is that process, or 0); -ENOENT; other -errno. */
 int lock_take(const char *name, bool make, int *pid);
 /* Writes state.json: 0 or -errno. */
-int state_write(const char *name, const char *cgroup, unsigned nodes, bool attached, bool made_netns_dir);
+int state_write(const char *name, const char *cgroup, unsigned nodes, bool attached, bool strict,
+		bool made_netns_dir);
 /* Removes everything of the cluster but the lock file's lock: 0, or -errno after telling what remained. */
 int teardown(const char *name);
 

@@ -14,6 +14,7 @@
 #include "base/own.h"
 #include "hub/offline.h"
 #include "hub/page.h"
+#include "hub/page_ask.h"
 #include "hub/page_live.h"
 #include "hub/pen.h"
 #include "hub/record.h"
@@ -225,6 +226,7 @@ static void stop(struct hub *h)
 {
 	if (h->http)
 		http_free(&h->http);
+	page_asks_stop(h->asks);
 	rollups_stop(h->rollups);
 	alerts_stop(h->alerts);
 	captures_stop(h->captures);
@@ -243,6 +245,7 @@ static void stop(struct hub *h)
 	metrics_free(&h->metrics);
 	exporters_free(&h->exporters);
 	page_live_free(&h->live);
+	page_asks_free(&h->asks);
 	flows_free(&h->flows);
 	rollups_free(&h->rollups);
 	if (h->sub)
@@ -290,6 +293,8 @@ int hub_run(struct hub *h, int unix_fd)
 		r = toolstatus_new(&h->toolstatus, &h->loop, h->store, h->opt.dir);
 	if (!r)
 		r = page_live_new(&h->live, h);
+	if (!r)
+		r = page_asks_new(&h->asks, h, h->program);
 	if (!r)
 		r = api_new(&h->api, h->store, &hub_api_ops, h);
 	if (!r) {

@@ -20,6 +20,7 @@
 
 struct page;
 struct page_live;
+struct page_asks;
 struct pen;
 struct recorder;
 struct step_plan;
@@ -65,6 +66,8 @@ struct hub {
 	struct http_server *http;
 	struct page *page; /* NULL: there is none */
 	struct page_live *live;
+	struct page_asks *asks;
+	int program; /* weft, which answers questions; -1: it is not there */
 	struct flows *flows;
 	struct exporters *exporters;
 	struct metrics *metrics;

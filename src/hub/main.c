@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "hub/page.h"
+#include "hub/page_ask.h"
 #include "hub/pen.h"
 #include "hub/privilege.h"
 #include "hub/run.h"
@@ -339,7 +340,7 @@ static void raise_limit(void)
 
 int main(int argc, char **argv)
 {
-	struct hub h = {.tls_fd = -1, .tls_dir_fd = -1, .kubeconfig_fd = -1};
+	struct hub h = {.tls_fd = -1, .tls_dir_fd = -1, .kubeconfig_fd = -1, .program = -1};
 	int status = parse(argc, argv, &h.opt);
 	if (status)
 		return status;
@@ -358,6 +359,7 @@ int main(int argc, char **argv)
 		log_error("--writable: %s", strerror(-status));
 		return 1;
 	}
+	h.program = page_ask_program();
 	int fd = listen_unix(h.opt.dir);
 	if (fd < 0)
 		return 1;

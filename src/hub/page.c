@@ -3,6 +3,7 @@
  * Takes a browser's requests: is it to be let in at all, who is it, and whose matter is it then. The table of
  * routes is here. See page.h.
  */
+#include "hub/page_ask.h"
 #include "hub/page_live.h"
 #include "hub/page_routes.h"
 #include "hub/page_state.h"
@@ -12,6 +13,7 @@
 static const struct page_route routes[] = {
     {"POST", "/page/flows", ACCESS_VIEW, page_flows},
     {"POST", "/page/history", ACCESS_VIEW, page_history},
+    {"POST", "/page/ask/", ACCESS_VIEW, page_ask},
     {"GET", "/page/live", ACCESS_VIEW, page_live_get},
     {"GET", "/page/changes", ACCESS_VIEW, page_changes},
     {"POST", "/page/changes", ACCESS_OPERATE, page_changes},

@@ -12,7 +12,7 @@ function viewOf(path: string): View {
 
 class Route {
 	view: View = $state(viewOf(location.pathname));
-	/** What follows the view: ["pods", "shop/page-1"]. */
+	/** What follows the view, a word each: ["pods", "shop", "page-1"]. */
 	rest: string[] = $state.raw([]);
 	query: URLSearchParams = $state.raw(new URLSearchParams());
 
@@ -30,7 +30,7 @@ class Route {
 		const q = new URLSearchParams();
 		for (const [k, v] of Object.entries(query)) if (v) q.set(k, v);
 		const text = q.toString();
-		history.pushState(null, "", `/${[view, ...rest].map(encodeURIComponent).join("/")}${text ? `?${text}` : ""}`);
+		history.pushState(null, "", `/${[view, ...rest].map((x) => x.split("/").map(encodeURIComponent).join("/")).join("/")}${text ? `?${text}` : ""}`);
 		this.read();
 	}
 

@@ -128,3 +128,41 @@ void audit_write(struct audit *a, const struct audit_line *l)
 		log_error("the audit log cannot be written: %s", strerror(-r));
 	a->failing = r != 0;
 }
+
+static int tail_of(int fd, size_t most, struct buf *b)
+{
+	struct stat st;
+	char part[16384];
+	off_t at;
+	bool cut;
+
+	if (fstat(fd, &st))
+		return -errno;
+	at = (size_t)st.st_size > most ? st.st_size - (off_t)most : 0;
+	cut = at > 0;
+	while (at < st.st_size) {
+		ssize_t n = pread(fd, part, sizeof(part), at);
+		struct str piece = {part, n > 0 ? (size_t)n : 0};
+
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		at += n;
+		if (cut) { /* up to where a line begins */
+			const char *end = memchr(piece.p, '\n', piece.n);
+
+			if (!end)
+				continue;
+			piece = (struct str){end + 1, piece.n - (size_t)(end + 1 - piece.p)};
+			cut = false;
+		}
+		buf_adds(b, piece);
+	}
+	return b->failed ? -ENOMEM : 0;
+}
+
+int audit_tail(const struct audit *a, size_t most, struct buf *b)
+{
+	int r = a->bytes < most ? tail_of(a->before, most - (size_t)a->bytes, b) : 0;
+
+	return r ? r : tail_of(a->now, most, b);
+}

@@ -28,5 +28,7 @@ struct audit_line {
 };
 /* Told once in the log when it cannot be written. */
 void audit_write(struct audit *a, const struct audit_line *l);
+/* The newest whole lines, the oldest of them first, at most so many bytes; appended to b. 0 or -errno. */
+int audit_tail(const struct audit *a, size_t most, struct buf *b);
 
 #endif

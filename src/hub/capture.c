@@ -258,6 +258,13 @@ static void on_free(void *ctx)
 	free(d);
 }
 
+static bool on_may(void *ctx)
+{
+	const struct download *d = ctx;
+
+	return !d->who || !d->who->ended;
+}
+
 static struct download *download_new(struct captures *c, const struct api_packets *q)
 {
 	const struct object *o = q->of;
@@ -366,7 +373,8 @@ struct http_later *captures_packets(struct captures *c, const struct api_packets
 {
 	const struct object *o = q->of;
 	AUTO_BUF path = {0};
-	struct relay_told told = {on_began, on_goes, on_over, on_free, NULL};
+	struct relay_told told = {
+	    .may = on_may, .began = on_began, .goes = on_goes, .over = on_over, .free = on_free};
 
 	if (captures_may(c, q->user, q->who, o, e))
 		return NULL;

@@ -53,7 +53,7 @@ struct gather {
 	struct source *sources;
 	unsigned n;
 	uv_timer_t timer;
-	bool answered, streaming, failed;
+	bool answered, streaming, failed, refused;
 	uint64_t told_ms;
 	struct relay_sums sums;
 	VEC(uint64_t) dropped; /* by interface, as it was told last */
@@ -301,7 +301,8 @@ static void pull(struct http_stream *st)
 		g->told_ms = clock_ms();
 		g->told.goes(g->told.ctx, &g->sums);
 	}
-	st->done = g->failed || (ended && st->out.n < HIGH);
+	g->refused |= g->told.may && !g->told.may(g->told.ctx);
+	st->done = g->failed || g->refused || (ended && st->out.n < HIGH);
 	for (unsigned i = 0; i < g->n && st->out.n <= HIGH; i++) {
 		struct source *s = &g->sources[i];
 
@@ -321,11 +322,13 @@ static void closed(uv_handle_t *h)
 
 static void end(struct gather *g)
 {
+	const char *why = g->refused  ? "the right to these packets ended"
+			  : g->failed ? "out of memory"
+			  : over(g)   ? ""
+				      : "the reader left";
+
 	if (g->streaming && g->told.over)
-		g->told.over(g->told.ctx, &g->sums,
-			     over(g)	 ? ""
-			     : g->failed ? "out of memory"
-					 : "the reader left");
+		g->told.over(g->told.ctx, &g->sums, why);
 	for (unsigned i = 0; i < g->n; i++) {
 		stop(&g->sources[i]);
 		buf_fini(&g->sources[i].text);

@@ -11,6 +11,7 @@
 
 /* Each below /page; what is longer comes first where one begins as another. */
 static const struct page_route routes[] = {
+    {"GET", "/page/captures", ACCESS_CAPTURE, page_captures},
     {"POST", "/page/flows", ACCESS_VIEW, page_flows},
     {"POST", "/page/history", ACCESS_VIEW, page_history},
     {"POST", "/page/ask/", ACCESS_VIEW, page_ask},

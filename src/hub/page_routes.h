@@ -9,5 +9,7 @@
 page_handler page_flows, page_history;
 /* stepapi.c: changes, and all objects as YAML. */
 page_handler page_changes, page_export;
+/* page_captures.c: who captured and downloaded what, of late. */
+page_handler page_captures;
 
 #endif

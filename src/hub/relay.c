@@ -188,7 +188,9 @@ static void pull(struct http_stream *s)
 		r->told_ms = clock_ms();
 		r->told.goes(r->told.ctx, &r->sums);
 	}
-	s->done = r->ended;
+	if (r->told.may && !r->told.may(r->told.ctx))
+		r->broken = "the right to these packets ended";
+	s->done = r->ended || r->broken;
 	if (r->paused) { /* it may call on_body() before it returns */
 		r->paused = false;
 		curl_easy_pause(r->transfer.easy, CURLPAUSE_CONT);

@@ -32,6 +32,7 @@ struct relay_sums {
 /* Told once that the stream began, as it goes on about each second, and once that it is over (in that order;
  * none is called where it never began). why: how it ended. */
 struct relay_told {
+	bool (*may)(void *ctx); /* asked meanwhile: whether he may have them still; NULL: he may */
 	void (*began)(void *ctx);
 	void (*goes)(void *ctx, const struct relay_sums *s);
 	void (*over)(void *ctx, const struct relay_sums *s, const char *why);

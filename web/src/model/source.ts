@@ -3,6 +3,7 @@
 // words that people use for it. Pure.
 import type { InterfaceRef, LabelSelector, TrafficSource } from "../api/kinds.gen.ts";
 import type { ApiObject } from "../api/wire.ts";
+import { selects } from "./selector.ts";
 
 export type SourceKind = "pods" | "service" | "uplink" | "interface";
 export interface Source {
@@ -54,16 +55,6 @@ export function sourceKey(s: TrafficSource): string {
 	};
 	if (s.uplink) return `uplink:${JSON.stringify(bare(s.uplink.nodeSelector))}`;
 	return `pods:${JSON.stringify([bare(s.pods?.namespaceSelector), bare(s.pods?.podSelector)])}`;
-}
-
-export function selects(sel: LabelSelector | undefined, labels: Record<string, string>): boolean {
-	for (const [k, v] of Object.entries(sel?.matchLabels ?? {})) if (labels[k] !== v) return false;
-	for (const r of sel?.matchExpressions ?? []) {
-		const v = labels[r.key];
-		const has = v !== undefined;
-		if (r.operator === "Exists" ? !has : r.operator === "DoesNotExist" ? has : r.operator === "In" ? !has || !r.values?.includes(v) : has && r.values?.includes(v)) return false;
-	}
-	return true;
 }
 
 function labelsOf(o: ApiObject | undefined, name: string, key: string): Record<string, string> {
@@ -151,16 +142,14 @@ export function sourceFor(s: TrafficSource, all: ReadonlyMap<string, Source>, kn
 	return all.get(sourceKey(s)) ?? describe(s, known);
 }
 
-/** The key of what a link names: workload:NS/NAME, service:NS/NAME, ns:NS, node:NAME. null: it is not there. */
+/** The key of what a link names: an end of the graph (NS/KIND/NAME, node/NAME), or ns:NS. null: it is not there, or no source. */
 export function sourceByLink(link: string, known: Known): string | null {
-	const at = link.indexOf(":");
-	const kind = link.slice(0, at), rest = link.slice(at + 1);
-	const [ns, name] = rest.split("/");
-	if (kind === "node" && rest) return sourceKey({ uplink: { nodeSelector: { matchLabels: { [NODE_LABEL]: rest } } } });
-	if (kind === "ns" && rest) return sourceKey({ pods: { namespaceSelector: { matchLabels: { [NAMESPACE_LABEL]: rest } } } });
-	if (kind === "service" && ns && name) return sourceKey({ service: { namespace: ns, name } });
-	if (kind !== "workload" || !ns || !name) return null;
-	const o = [...known.workloads, ...known.pods].find((x) => x.metadata.namespace === ns && x.metadata.name === name);
+	const [a, kind, name] = link.split("/");
+	if (link.startsWith("ns:")) return sourceKey({ pods: { namespaceSelector: { matchLabels: { [NAMESPACE_LABEL]: link.slice(3) } } } });
+	if (a === "node" && kind && !name) return sourceKey({ uplink: { nodeSelector: { matchLabels: { [NODE_LABEL]: kind } } } });
+	if (!a || !kind || !name) return null;
+	if (kind === "Service") return sourceKey({ service: { namespace: a, name } });
+	const o = [...known.workloads, ...known.pods].find((x) => x.metadata.namespace === a && x.metadata.name === name);
 	const s = o ? workloadSource(o) : null;
 	return s ? sourceKey(s) : null;
 }

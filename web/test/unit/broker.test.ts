@@ -54,9 +54,9 @@ test("a source in other words that mean the same is the same source", () => {
 	assert.notEqual(sourceKey(inShop("a")), sourceKey(inShop("b")));
 	const used = board().used.map((s) => [s.title, s.pods]);
 	assert.deepEqual(used, [["page", 2], ["all pods", 4]]);
-	assert.equal(sourceByLink("workload:shop/page", known), sourceKey(inShop("page")));
-	assert.equal(sourceByLink("workload:shop/lone", known), null, "a pod without labels cannot be named");
-	assert.equal(sourceByLink("service:shop/cart", known), "service:shop/cart");
+	assert.equal(sourceByLink("shop/Deployment/page", known), sourceKey(inShop("page")));
+	assert.equal(sourceByLink("shop/Pod/lone", known), null, "a pod without labels cannot be named");
+	assert.equal(sourceByLink("shop/Service/cart", known), "service:shop/cart");
 });
 
 test("a source to a tool is a map, to a map one source more", () => {

@@ -5,6 +5,7 @@
  * translates, delivers.
  */
 #include "bpf/lib/asked.h"
+#include "bpf/lib/canary.h"
 #include "bpf/lib/deliver.h"
 #include "bpf/lib/fragment.h"
 #include "bpf/lib/learn_step.h"
@@ -228,6 +229,10 @@ SEC("tc") int weft_from_pod(struct __sk_buff *skb)
 	if (!p)
 		return TC_ACT_SHOT;
 	step = from_pod(skb, p);
+	if (step == STEP_STACK && canary_frame(skb)) {
+		packet_end(p, &pod_hook, step);
+		return TC_ACT_STOLEN;
+	}
 	if (step == STEP_STACK)
 		copy_point(skb, p->ifindex, TAP_OUT, 0);
 	else

@@ -5,10 +5,12 @@
  * weft-copy0; weft_copy_stop: tc ingress at its peer weft-copy1, where weft-copier's packet socket has taken
  * the copies already. weft_copy_back: tc ingress at weft-copy0, what weft-copier sends to tools.
  */
-#include "bpf/lib/copy.h"
+#include "bpf/lib/canary.h"
 
 SEC("tc") int weft_tap_in(struct __sk_buff *skb)
 {
+	if (canary_frame(skb) || canary_echo(skb))
+		return TC_ACT_STOLEN;
 	copy_point(skb, skb->ifindex, TAP_IN, 0);
 	return TC_ACT_UNSPEC;
 }
@@ -97,10 +99,20 @@ ALWAYS_INLINE int back_routed(struct __sk_buff *skb, struct outlet_count *n, __u
 	return (int)bpf_redirect_neigh(ifindex, 0, 0, 0);
 }
 
-/* The outlet that weft-copier named by an 802.1ad tag; 0: none. */
-ALWAYS_INLINE __u32 back_number(const struct __sk_buff *skb)
+/* The outlet that weft-copier named by an 802.1ad tag, and OUTLET_CANARY; 0: none. */
+ALWAYS_INLINE __u32 back_tag(const struct __sk_buff *skb)
 {
 	return skb->vlan_present && skb->vlan_proto == bpf_htons(ETH_P_8021AD) ? skb->vlan_tci & 0xfff : 0;
+}
+
+/* What becomes of a canary its answer tells, or that none comes. */
+ALWAYS_INLINE int back_canary(struct __sk_buff *skb, const struct outlet_value *o, struct outlet_count *n)
+{
+	n->canaries++;
+	if (o->way == OUTLET_ROUTED)
+		return (int)bpf_redirect_neigh(o->ifindex, 0, 0, 0);
+	bpf_clone_redirect(skb, o->ifindex, 0);
+	return TC_ACT_STOLEN;
 }
 
 /* Reports of listeners that the node's stack sends at weft-copy1: no frame of weft-copier's. */
@@ -114,7 +126,7 @@ ALWAYS_INLINE int back_is_stray(struct __sk_buff *skb)
 
 SEC("tc") int weft_copy_back(struct __sk_buff *skb)
 {
-	__u32 number = back_number(skb), zero = 0;
+	__u32 tag = back_tag(skb), number = tag & ~OUTLET_CANARY, zero = 0;
 	const struct outlet_value *o = bpf_map_lookup_elem(&outlet, &number);
 	struct outlet_count *n = bpf_map_lookup_elem(&outlet_count, &number);
 
@@ -127,6 +139,8 @@ SEC("tc") int weft_copy_back(struct __sk_buff *skb)
 		return TC_ACT_STOLEN;
 	}
 	skb->mark = TAP_MARK_OWN;
+	if (tag & OUTLET_CANARY)
+		return back_canary(skb, o, n);
 	if (o->way == OUTLET_ROUTED)
 		return back_routed(skb, n, o->ifindex);
 	return back_sent(skb, n, o->ifindex);

@@ -86,7 +86,9 @@ struct outlet_value {
 	__u32 way;     /* enum outlet_way */
 };
 WEFT_SEAM_SIZE(struct outlet_value, 8);
-#define OUTLETS_MAX 1023u /* weft-copier names the outlet by an 802.1ad tag behind the MAC addresses */
+#define OUTLETS_MAX   1023u  /* weft-copier names the outlet by an 802.1ad tag behind the MAC addresses */
+#define OUTLET_CANARY 0x800u /* beside it in the tag: no copy, but a canary, which is counted as such alone  \
+			      */
 
 /* BPF map outlet_count (per-CPU array): the same number → this. Of 0 only failed: what came back from
  * weft-copier for no outlet that there is. */
@@ -96,7 +98,20 @@ struct outlet_count {
 	__u64 sent, sent_bytes;	    /* of weft-copier */
 	__u64 failed;		    /* the same, refused: the interface is down, no memory */
 	__u64 unreachable;	    /* routed: no route, no neighbour */
+	__u64 canaries, answers;    /* handed to the tool; what came back for them */
+	__u64 cookie;		    /* routed: of the last answer that this CPU saw */
 };
-WEFT_SEAM_SIZE(struct outlet_count, 56);
+WEFT_SEAM_SIZE(struct outlet_count, 80);
+
+/*
+ * Canaries of an outlet NN: MAC address CANARY_MAC_HEAD:NN:NN, IPv6 address fe80::57:4543:NNNN, which is
+ * asked for at CANARY_ASK_HEAD:NN:NN (RFC 2464 7); of a tunnel: an echo request with this identifier and the
+ * outlet's number as sequence, behind which its cookie stands.
+ */
+#define CANARY_MAC_HEAD 0x02574543u
+#define CANARY_ASK_HEAD 0x3333ff43u
+#define CANARY_IP6_HIGH 0xfe800000u /* the first word; then a zero one */
+#define CANARY_IP6_LOW	0x00000057u /* the third; then 0x4543, NNNN */
+#define CANARY_ECHO_ID	0x5745u
 
 #endif

@@ -314,16 +314,31 @@ static uint32_t outlet_number(struct view *v, struct str tool, struct str port, 
 	return n;
 }
 
-static void add_outlet(struct view *v, uint32_t port, struct tap_outlet at)
+static void add_outlet(struct view *v, uint32_t port, struct tap_outlet at, const struct addr *address)
 {
 	const struct broker_port *p = &v->t->b->ports[port];
 	struct config_outlet served = {.tool = p->tool, .port = p->port};
+
+	at.answers = p->to.answers;
+	if (address && p->to.answers)
+		served.address = *address;
 
 	at.number = served.number = outlet_number(v, p->tool, p->port, &at);
 	if (at.number == v->t->outlets.end)
 		return;
 	v->failed |= vec_push(&v->outlets, (struct broker_outlet){.port = port, .at = at}) ||
 		     vec_push(&v->served, served);
+}
+
+/* The one that it is asked by whether it answers: IPv4 where it has both. */
+static void pod_address(const struct object *pod, struct addr *out)
+{
+	const struct pod_status *st = pod->pod->status;
+
+	*out = (struct addr){0};
+	for (size_t i = 0; st && i < st->pod_ips.len; i++)
+		if (!addr_parse(st->pod_ips.items[i].ip, out) && addr_is4(out))
+			return;
 }
 
 /* The pod of this node that the tool's selector finds; of several the first by name. */
@@ -334,6 +349,7 @@ static void add_pod_outlet(struct view *v, uint32_t port)
 	struct object_refs pods = {0};
 	struct link_value value;
 	struct link_key link;
+	struct addr address;
 
 	v->failed |= store_list(p->store, KIND_pod, to->ns, &pods) != 0;
 	VEC_EACH (&pods.list, it) {
@@ -342,7 +358,9 @@ static void add_pod_outlet(struct view *v, uint32_t port)
 		if (!selector_matches(to->selector, &pod->meta.labels) ||
 		    compiler_pod_link(p->compiler, pod->meta.uid, &link, &value))
 			continue;
-		add_outlet(v, port, (struct tap_outlet){.way = OUTLET_POD, .ifindex = link.ifindex});
+		pod_address(pod, &address);
+		add_outlet(v, port, (struct tap_outlet){.way = OUTLET_POD, .ifindex = link.ifindex},
+			   &address);
 		break;
 	}
 	vec_free(&pods.list);
@@ -365,7 +383,7 @@ static void add_tunnel(struct view *v, uint32_t port, const struct object *node)
 	const struct broker_port *bp = &v->t->b->ports[port];
 	struct planner *p = v->t->p;
 	struct config_tunnel tunnel = {.tool = bp->tool, .mtu = p->welcome.mtu};
-	struct tap_outlet at = {.way = OUTLET_ROUTED};
+	struct tap_outlet at = {.way = OUTLET_ROUTED, .answers = bp->to.answers};
 
 	VEC_EACH (&v->tunnels, it)
 		if (str_eq(it->tool, bp->tool))
@@ -397,7 +415,7 @@ static void add_outlets(struct view *v, const struct object *node)
 			if (!of_this_node(v, to->node) || to->name.n >= TAP_NAME)
 				break;
 			memcpy(at.name, to->name.p, to->name.n);
-			add_outlet(v, i, at);
+			add_outlet(v, i, at, NULL);
 			break;
 		case BROKER_TO_POD:
 			add_pod_outlet(v, i);

@@ -184,7 +184,8 @@ static int name_devices(struct tapper *t, const struct taps *taps)
 			err = name_device(t, taps->places[i].name, true, false);
 	for (uint32_t i = 0; i < taps->outlets_n && !err; i++)
 		if (taps->outlets[i].way != OUTLET_POD)
-			err = name_device(t, taps->outlets[i].name, false, taps->outlets[i].finish);
+			err = name_device(t, taps->outlets[i].name, taps->outlets[i].answers,
+					  taps->outlets[i].finish);
 	return err;
 }
 

@@ -29,7 +29,7 @@ struct judge_slot {
 
 struct tap_device { /* an interface that a place or an outlet names */
 	char name[TAP_NAME];
-	bool place, finish; /* what is wanted of it */
+	bool place, finish; /* what is wanted of it; place: programs at both hooks, also to hear answers */
 	bool ours;	    /* Weft's own: neither is done */
 	bool stale;	    /* its programs are those of an earlier process */
 	bool named;	    /* by what is being put in force */

@@ -202,7 +202,8 @@ static bool add_outlet(struct view *v, uint32_t port, struct tap_outlet at, stru
 static void add_interface(struct view *v, uint32_t port)
 {
 	const struct broker_port *p = &v->b->ports[port];
-	struct tap_outlet at = {.way = OUTLET_INTERFACE, .finish = !p->chain.keep_merged};
+	struct tap_outlet at = {
+	    .way = OUTLET_INTERFACE, .finish = !p->chain.keep_merged, .answers = p->to.answers};
 
 	if (!of_this_node(v, p->to.node)) {
 		warn(v, p->pos, "--node NAME says which node this host is",
@@ -219,7 +220,7 @@ static void add_tunnel(struct view *v, uint32_t port)
 {
 	const struct broker_port *p = &v->b->ports[port];
 	struct config_tunnel tunnel = {.tool = p->tool};
-	struct tap_outlet at = {.way = OUTLET_ROUTED};
+	struct tap_outlet at = {.way = OUTLET_ROUTED, .answers = p->to.answers};
 	struct route_found found;
 	AUTO_FD int fd = -1;
 

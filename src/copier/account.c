@@ -107,6 +107,8 @@ static void print_tool(struct copier *c, struct buf *out, const struct tally *t)
 	buf_printf(out, ",\"kind\":\"%s\",\"taking\":%s", t->kind, live && live->taking ? "true" : "false");
 	if (!live) /* no map that is in force leads there */
 		buf_addz(out, ",\"gone\":true");
+	if (live && live->canary.kind != CANARY_NONE)
+		buf_printf(out, ",\"answers\":%s", live->canary.silent ? "false" : "true");
 	if (live && live->outlet)
 		number(out, "outlet", live->outlet);
 	number(out, "due", s.due);

@@ -201,7 +201,10 @@ static int find_outlet(struct epoch *e, const json_t *config, uint32_t port, str
 	json_array_foreach (outlets, i, item) {
 		if (!is_named(item, w->port->tool, w->port->port))
 			continue;
-		if (number_of(item, "number", OUTLETS_MAX, &w->outlet) || add_direct(e, item, port))
+		struct str address = text_of(item, "address");
+
+		if (number_of(item, "number", OUTLETS_MAX, &w->outlet) || add_direct(e, item, port) ||
+		    (address.n && addr_parse(address, &w->address)))
 			return -EINVAL;
 	}
 	json_array_foreach (json_object_get(config, "tunnels"), i, item) {

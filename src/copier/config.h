@@ -21,6 +21,7 @@ struct config_place {
 struct config_outlet {
 	struct str tool, port;
 	uint32_t number;
+	struct addr address;	/* of the pod behind it; zero: none that is known */
 	const uint32_t *direct; /* points whose copies go there in the kernel, and never come here */
 	size_t direct_n;
 };

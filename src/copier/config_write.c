@@ -34,6 +34,10 @@ static void write_outlet(struct buf *out, const struct config_outlet *o)
 	buf_printf(out, "{\"number\":%u", o->number);
 	member(out, "tool", o->tool);
 	member(out, "port", o->port);
+	if (!addr_is_zero(&o->address)) {
+		buf_addz(out, ",\"address\":");
+		write_addr(out, &o->address);
+	}
 	buf_addz(out, ",\"direct\":[");
 	for (size_t i = 0; i < o->direct_n; i++)
 		buf_printf(out, "%s%u", i ? "," : "", o->direct[i]);

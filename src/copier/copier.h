@@ -10,6 +10,7 @@
 #define WEFT_COPIER_COPIER_H
 
 #include "broker/judge.h"
+#include "copier/canary.h"
 #include "copier/outlets.h"
 #include "copier/output.h"
 #include "copier/packets.h"
@@ -49,6 +50,7 @@ struct sink {
 	uint32_t within;		  /* seconds, health */
 	uint64_t left, refusals;	  /* the kernel's counts of its outlet, as last seen */
 	uint64_t refused_until, back_off; /* ms: it counts as failed until then; of the next time */
+	struct canary canary;
 };
 
 struct port {
@@ -142,6 +144,7 @@ struct port_wants {
 	bool only_port;
 	uint32_t outlet;
 	struct addr source;
+	struct addr address; /* of the pod behind the outlet */
 	uint32_t way_mtu;
 };
 int port_get(struct copier *c, struct port **out, const struct port_wants *w, const struct epoch *before);

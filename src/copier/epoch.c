@@ -180,10 +180,15 @@ void epochs_health(struct copier *c)
 		const struct broker *b = e->world->broker;
 
 		/* Epochs that share a world stand together; what the newest of them has counts. */
-		for (uint32_t g = 0; e->world != last && g < b->groups_n; g++)
-			for (uint32_t m = 0; m < b->groups[g].members_n; m++)
-				group_set_down(judge_group(e->world->judge, g), m,
-					       !e->ports[b->groups[g].members[m].port]->sink->taking);
+		for (uint32_t g = 0; e->world != last && g < b->groups_n; g++) {
+			const struct broker_group *of = &b->groups[g];
+			struct group *group = judge_group(e->world->judge, g);
+
+			for (uint32_t m = 0; m < of->members_n; m++)
+				group_set_down(group, m, !e->ports[of->members[m].port]->sink->taking);
+			if (of->standby != BROKER_NONE)
+				group_set_down(group, of->members_n, !e->ports[of->standby]->sink->taking);
+		}
 		last = e->world;
 	}
 }

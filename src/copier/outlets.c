@@ -83,7 +83,8 @@ int outlets_new(struct outlets **out, uv_loop_t *loop, int fd)
 	return 0;
 }
 
-int outlets_read(struct outlets *o, uint32_t number, struct outlet_count *out)
+/* Into o->values. */
+static int look_up(const struct outlets *o, uint32_t number)
 {
 	union bpf_attr attr = {.map_fd = o ? (uint32_t)o->map : 0,
 			       .key = (uint64_t)(uintptr_t)&number,
@@ -93,6 +94,15 @@ int outlets_read(struct outlets *o, uint32_t number, struct outlet_count *out)
 		return -ENODATA;
 	if (syscall(SYS_bpf, BPF_MAP_LOOKUP_ELEM, &attr, sizeof(attr)))
 		return -errno;
+	return 0;
+}
+
+int outlets_read(struct outlets *o, uint32_t number, struct outlet_count *out)
+{
+	int r = look_up(o, number);
+
+	if (r)
+		return r;
 	*out = (struct outlet_count){0};
 	for (unsigned i = 0; i < o->cpus; i++) {
 		out->direct += o->values[i].direct;
@@ -100,8 +110,21 @@ int outlets_read(struct outlets *o, uint32_t number, struct outlet_count *out)
 		out->sent += o->values[i].sent;
 		out->failed += o->values[i].failed;
 		out->unreachable += o->values[i].unreachable;
+		out->canaries += o->values[i].canaries;
+		out->answers += o->values[i].answers;
 	}
 	return 0;
+}
+
+bool outlets_cookie(const struct outlets *o, uint32_t number, const uint64_t *cookies, size_t n)
+{
+	if (look_up(o, number))
+		return false;
+	for (unsigned i = 0; i < o->cpus; i++)
+		for (size_t k = 0; k < n; k++)
+			if (o->values[i].cookie && o->values[i].cookie == cookies[k])
+				return true;
+	return false;
 }
 
 static void on_closed(uv_handle_t *h)

@@ -6,6 +6,7 @@
 #ifndef WEFT_COPIER_OUTLETS_H
 #define WEFT_COPIER_OUTLETS_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "seam/tap.h"
@@ -16,6 +17,8 @@ struct outlets;
 int outlets_new(struct outlets **out, uv_loop_t *loop, int fd);
 /* Sums of all CPUs: 0, -ENODATA while there is no handle, or -errno. */
 int outlets_read(struct outlets *o, uint32_t number, struct outlet_count *out);
+/* Whether the last answer that some CPU saw has one of these n cookies. */
+bool outlets_cookie(const struct outlets *o, uint32_t number, const uint64_t *cookies, size_t n);
 void outlets_free(struct outlets **o);
 
 #endif

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -32,6 +33,7 @@ enum {
 	TEMPLATES_EACH = 64,
 	TEMPLATES_SECONDS = 30,
 	AGAIN_MS = 1000, /* until the next try */
+	BEATS = 3,	 /* in the time in which a collector must answer */
 	SEQUENCE_AT = 8,
 	HEAD = 16,
 };
@@ -63,6 +65,7 @@ struct ipfix_output {
 	bool tcp;
 	enum state state;
 	uint64_t again, templates_at; /* monotonic ms */
+	uint32_t beat, within; /* ms: templates so often, and taken in this time; 0: as they are needed */
 	unsigned since_templates;
 	struct ipfix message;	  /* that is being filled */
 	uint64_t packets, octets; /* in it */
@@ -333,6 +336,8 @@ static void open_socket(struct ipfix_output *o)
 	if (o->fd < 0 || (connect(o->fd, (struct sockaddr *)&o->collector, o->collector_n) &&
 			  errno != EINPROGRESS && errno != EISCONN))
 		go_away(o);
+	if (o->fd >= 0 && o->tcp && o->within)
+		setsockopt(o->fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &o->within, sizeof(o->within));
 }
 
 /* Whether the stream stands. */
@@ -424,6 +429,23 @@ static void drain(struct ipfix_output *o)
 	go_away(o);
 }
 
+/* A collector answers nothing. What can be known without records: over TCP that its machine takes what is
+ * sent, and that it has not hung up; over UDP that its machine does not send templates back. */
+static void ask(struct ipfix_output *o)
+{
+	uint8_t byte;
+	int r = 0;
+
+	if (o->state != THERE)
+		return;
+	if (o->tcp && !recv(o->fd, &byte, 1, MSG_DONTWAIT | MSG_PEEK))
+		r = -EPIPE;
+	if (!r && !o->written && clock_ms() - o->templates_at >= o->beat)
+		r = put_templates(o);
+	if (r < 0)
+		go_away(o);
+}
+
 static void tick(struct output *out, uint64_t now)
 {
 	struct ipfix_output *o = (struct ipfix_output *)out;
@@ -431,8 +453,10 @@ static void tick(struct output *out, uint64_t now)
 	(void)now;
 	packetflows_tick(o->flows, clock_us() * 1000);
 	close_message(o);
-	if (o->state != THERE && (o->queue_n || o->state == PROBING))
+	if (o->state != THERE && (o->queue_n || o->state == PROBING || o->beat))
 		try_state(o);
+	if (o->beat)
+		ask(o);
 	if (o->state == THERE)
 		drain(o);
 }
@@ -497,6 +521,10 @@ static int open_output(struct output **out, const struct output_config *c, struc
 	o->head = (struct output){.ops = &output_ipfix, .host = c->host};
 	o->fd = -1;
 	o->tcp = to->tcp;
+	if (to->answers) {
+		o->within = to->within * 1000;
+		o->beat = o->within / BEATS;
+	}
 	set_collector(o, to);
 	buf_printf(&name, "%s " STR_FMT "/" STR_FMT, c->host->node, STR_ARG(c->tool), STR_ARG(c->port));
 	o->domain_name = TAKE(name.p);

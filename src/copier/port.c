@@ -56,6 +56,8 @@ static void sink_key(struct buf *key, const struct port_wants *w)
 		   (unsigned long long)d->ring_bytes);
 	buf_printf(key, " to %s:%u %d %u %u for %u discard %d", collector, d->collector_port, d->tcp,
 		   d->active, d->idle, d->seconds, w->port->discard);
+	if (d->way == BROKER_TO_IPFIX && d->answers)
+		buf_printf(key, " answers %u", d->within);
 }
 
 static void sink_open(struct copier *c, struct sink *s, const struct port_wants *w)
@@ -112,10 +114,35 @@ static void watch_health(struct copier *c, struct sink *s, uint64_t ms)
 	s->sent = n.sent;
 	taking = s->output && !n.failing && ms - s->moved < s->within * 1000ull;
 	taking &= !outlet_fails(c, s, ms);
+	canary_tick(&s->canary, c->outlets, c->host.send, c->host.ctx, ms);
+	taking &= !s->canary.silent;
 	if (taking != s->taking)
 		log_info("tool %s, port %s: %s", s->tally->tool, s->tally->port,
-			 taking ? "takes packets again" : "takes nothing");
+			 taking		    ? "takes packets again"
+			 : s->canary.silent ? "does not answer"
+					    : "takes nothing");
 	s->taking = taking;
+}
+
+/* How soon it must take and answer; of a sink that there is already, too. */
+static void set_health(struct sink *s, const struct port_wants *w, enum broker_way way)
+{
+	const struct broker_destination *to = &w->port->to;
+	struct canary k = {.outlet = w->outlet};
+
+	s->within = to->within ? to->within : WITHIN_S;
+	k.within = s->within * 1000;
+	if (way == BROKER_TO_INTERFACE || way == BROKER_TO_POD) {
+		k.kind = CANARY_NEAR;
+		k.to = w->address;
+	} else if (way == BROKER_TO_VXLAN || way == BROKER_TO_GRE || way == BROKER_TO_ERSPAN) {
+		k.kind = CANARY_FAR;
+		k.from = w->source;
+		k.to = to->encap.dst;
+	}
+	if (!to->answers || !w->outlet)
+		k = (struct canary){0};
+	canary_set(&s->canary, &k, clock_ms());
 }
 
 static int sink_get(struct copier *c, struct sink **out, const struct port_wants *w, struct tally *t)
@@ -131,6 +158,7 @@ static int sink_get(struct copier *c, struct sink **out, const struct port_wants
 		if (!(*i)->finishing && !strcmp((*i)->key, key.p)) {
 			(*i)->refs++;
 			buf_fini(&key);
+			set_health(*i, w, way);
 			if (!(*i)->output && clock_ms() - (*i)->refused_since > REOPEN_MS)
 				sink_open(c, *i, w);
 			*out = *i;
@@ -148,8 +176,8 @@ static int sink_get(struct copier *c, struct sink **out, const struct port_wants
 			   .taking = true,
 			   .outlet = w->outlet,
 			   .ops = output_kind(way),
-			   .moved = clock_ms(),
-			   .within = w->port->to.within ? w->port->to.within : WITHIN_S};
+			   .moved = clock_ms()};
+	set_health(s, w, way);
 	s->back_off = s->within * 1000ull;
 	t->kind = s->ops->name;
 	sink_open(c, s, w);

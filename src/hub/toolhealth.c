@@ -14,7 +14,7 @@ enum { SILENT_ROUNDS = 2, NAMED_MAX = 4 };
 struct port { /* borrows from its node's account */
 	const char *tool, *port, *kind;
 	const json_t *losses;
-	bool failing;
+	bool failing, silent; /* silent: it takes, but does not answer */
 };
 
 struct word {
@@ -88,7 +88,8 @@ static int read_ports(struct word *w)
 				 .port = json_string_value(json_object_get(t, "port")),
 				 .kind = json_string_value(json_object_get(t, "kind")),
 				 .losses = json_object_get(t, "losses"),
-				 .failing = !json_is_true(json_object_get(t, "taking"))};
+				 .failing = !json_is_true(json_object_get(t, "taking")),
+				 .silent = json_is_false(json_object_get(t, "answers"))};
 		bool used = json_integer_value(json_object_get(t, "due")) || json_object_get(t, "outlet");
 
 		if (!p.tool || !p.port || json_is_true(json_object_get(t, "gone")) ||
@@ -149,8 +150,8 @@ static void say_failing(struct buf *out, const struct word *w, const struct port
 	const char *cause, *comma = ", lost as ";
 	const json_t *n;
 
-	buf_printf(out, "%s%s: port %s takes nothing (%s", out->n ? "; " : "", w->node, p->port,
-		   p->kind ? p->kind : "tool");
+	buf_printf(out, "%s%s: port %s %s (%s", out->n ? "; " : "", w->node, p->port,
+		   p->silent ? "does not answer" : "takes nothing", p->kind ? p->kind : "tool");
 	json_object_foreach ((json_t *)(uintptr_t)p->losses, cause, n) {
 		buf_printf(out, "%s%s", comma, cause);
 		comma = ", ";
@@ -162,7 +163,7 @@ struct toolhealth_word toolhealth_of(const struct toolhealth *h, struct str tool
 {
 	AUTO_BUF failing = {0};
 	AUTO_BUF silent = {0};
-	unsigned fail = 0, quiet = 0, good = 0;
+	unsigned fail = 0, quiet = 0, good = 0, dead = 0;
 
 	VEC_EACH (&h->nodes, w) {
 		size_t first = first_port(w, tool), i = first;
@@ -173,6 +174,7 @@ struct toolhealth_word toolhealth_of(const struct toolhealth *h, struct str tool
 			if (w->silent >= SILENT_ROUNDS)
 				continue;
 			good += !p->failing;
+			dead += p->failing && !p->silent;
 			if (p->failing && fail++ < NAMED_MAX)
 				say_failing(&failing, w, p);
 		}
@@ -184,7 +186,7 @@ struct toolhealth_word toolhealth_of(const struct toolhealth *h, struct str tool
 		buf_adds(message, buf_str(&failing));
 		if (fail > NAMED_MAX)
 			buf_printf(message, "; and %u more", fail - NAMED_MAX);
-		return (struct toolhealth_word){"False", "TakesNothing"};
+		return (struct toolhealth_word){"False", dead ? "TakesNothing" : "DoesNotAnswer"};
 	}
 	if (quiet) {
 		buf_printf(message, "weft-copier does not answer on " STR_FMT, STR_ARG(buf_str(&silent)));

@@ -204,8 +204,13 @@ static void check(struct check *c)
 		check_size(c, &s->ring->size, RING_MIN);
 	if (s->ipfix)
 		check_ipfix(c, s->ipfix);
-	if (s->health)
+	if (s->health) {
 		check_range(c, &s->health->within, 1, SECONDS_MAX);
+		if (s->health->answers.v && (s->file || s->ring || s->discard.v))
+			check_remark(
+			    c, REMARK_WARNING, &s->health->answers, "leave it out",
+			    "nobody answers there: only interfaces, pods, tunnels and collectors can");
+	}
 	if (s->vxlan)
 		check_range(c, &s->vxlan->vni, 0, VNI_MAX);
 	if (s->gre)

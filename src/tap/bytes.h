@@ -8,7 +8,7 @@
 
 #include "tap/tap.h"
 
-#define TAPS_MAGIC 0x57540001u
+#define TAPS_MAGIC 0x57540002u
 
 struct taps_head {
 	uint32_t magic, epoch, judges, places, outlets;
@@ -29,7 +29,7 @@ struct place_head { /* then `directs` times struct tap_direct */
 };
 
 struct outlet_bytes {
-	uint32_t number, way, ifindex, finish;
+	uint32_t number, way, ifindex, finish, answers;
 	char name[TAP_NAME];
 };
 

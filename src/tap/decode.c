@@ -192,6 +192,8 @@ static int take_outlet(struct reader *r, struct tap_outlet *o)
 		wrong = "it names no interface";
 	else if (b.finish > (b.way == OUTLET_INTERFACE))
 		wrong = "it cannot finish packets";
+	else if (b.answers > 1)
+		wrong = "it cannot answer so";
 	if (wrong) {
 		buf_printf(r->why, "outlet %u: %s", b.number, wrong);
 		return -EPROTO;
@@ -200,6 +202,7 @@ static int take_outlet(struct reader *r, struct tap_outlet *o)
 	o->way = (enum outlet_way)b.way;
 	o->ifindex = b.ifindex;
 	o->finish = b.finish;
+	o->answers = b.answers;
 	memcpy(o->name, b.name, sizeof(o->name));
 	return 0;
 }

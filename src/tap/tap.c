@@ -61,8 +61,11 @@ void taps_encode(struct buf *out, const struct taps *t)
 		encode_place(out, &t->places[i]);
 	for (uint32_t i = 0; i < t->outlets_n; i++) {
 		const struct tap_outlet *o = &t->outlets[i];
-		struct outlet_bytes b = {
-		    .number = o->number, .way = (uint32_t)o->way, .ifindex = o->ifindex, .finish = o->finish};
+		struct outlet_bytes b = {.number = o->number,
+					 .way = (uint32_t)o->way,
+					 .ifindex = o->ifindex,
+					 .finish = o->finish,
+					 .answers = o->answers};
 
 		memcpy(b.name, o->name, sizeof(b.name));
 		buf_add(out, &b, sizeof(b));
@@ -138,7 +141,8 @@ static void print_outlet(struct buf *out, const struct tap_outlet *o)
 	else
 		buf_printf(out, " %s %.*s", o->way == OUTLET_ROUTED ? "routed" : "interface", TAP_NAME,
 			   o->name);
-	buf_addz(out, o->finish ? " finished\n" : "\n");
+	buf_addz(out, o->finish ? " finished" : "");
+	buf_addz(out, o->answers ? " answers\n" : "\n");
 }
 
 /* Numbers 0…n-1 in the order that cmp gives their items: NULL when out of memory. */

@@ -50,6 +50,7 @@ struct tap_outlet {
 	char name[TAP_NAME]; /* OUTLET_INTERFACE, OUTLET_ROUTED */
 	uint32_t ifindex;    /* OUTLET_POD: host-side interface */
 	bool finish;	     /* OUTLET_INTERFACE: packets must leave split and with their checksums done */
+	bool answers;	     /* what comes back for canaries is counted */
 };
 
 struct taps {

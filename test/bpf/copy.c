@@ -534,8 +534,8 @@ static void routed(void)
 
 	lab_ns(&lab, "node1", ns, sizeof(ns));
 	shell(ns, out, sizeof(out),
-	      "ping -c1 -W1 %s; ip route replace unreachable 198.18.0.0/15; "
-	      "ip route replace unreachable 2001:db8:dead::/48",
+	      "sh -c 'ping -c1 -W1 %s; ip route replace unreachable 198.18.0.0/15; "
+	      "ip route replace unreachable 2001:db8:dead::/48'",
 	      far);
 	begin(BIT_UDP);
 	tap(uplink, POINT_UPLINK, JUDGE_ALL, BIT_UDP);

@@ -43,7 +43,7 @@ static void make(struct world *w)
 		       {.where = TAP_AT_POD, .ifindex = 10000, .judge = 1, .point = 0}},
 	    .outlets = {{.number = 1023, .way = OUTLET_INTERFACE, .name = "tool0", .finish = true},
 			{.number = 1, .way = OUTLET_POD, .ifindex = 10009},
-			{.number = 2, .way = OUTLET_ROUTED, .name = "uplink0"}},
+			{.number = 2, .way = OUTLET_ROUTED, .name = "uplink0", .answers = true}},
 	};
 	w->t = (struct taps){.epoch = 77,
 			     .judges = judges,
@@ -81,7 +81,7 @@ static void the_same_comes_back(void **state)
 			    "direct 1023 in 0x1; direct 1 out 0x2\n"
 			    "place interface eth1: point 16383 judge 0 in 0x80000000 own 0x4\n"
 			    "outlet 1: pod 10009\n"
-			    "outlet 2: routed uplink0\n"
+			    "outlet 2: routed uplink0 answers\n"
 			    "outlet 1023: interface tool0 finished\n");
 	taps_fini(&t);
 }

@@ -90,6 +90,22 @@ static void many_fail(void **state)
 	   "and 2 more");
 }
 
+/* Whoever takes all and does not answer is another case than who takes nothing. */
+static void does_not_answer(void **state)
+{
+	(void)state;
+	node("node-1", "{\"tool\":\"ids\",\"port\":\"p\",\"kind\":\"interface\",\"taking\":false,"
+		       "\"answers\":false,\"outlet\":1,\"due\":5,\"losses\":{}}");
+	is("ids", "False", "DoesNotAnswer", "node-1: port p does not answer (interface)");
+	node("node-2", FAILS("ids", "q"));
+	is("ids", "False", "TakesNothing",
+	   "node-1: port p does not answer (interface); node-2: port q takes nothing (file, lost as disk)");
+	node("node-1", "{\"tool\":\"ids\",\"port\":\"p\",\"kind\":\"interface\",\"taking\":true,"
+		       "\"answers\":true,\"outlet\":1,\"due\":5,\"losses\":{}}");
+	node("node-2", TAKES("ids", "q"));
+	is("ids", "True", "TakesPackets", good);
+}
+
 /* Ports that are not the node's business: of no map any more, of a Capture, to which nothing was ever due. */
 static void not_in_force(void **state)
 {
@@ -147,6 +163,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(all_take, begin, end),
 	    cmocka_unit_test_setup_teardown(one_fails, begin, end),
 	    cmocka_unit_test_setup_teardown(many_fail, begin, end),
+	    cmocka_unit_test_setup_teardown(does_not_answer, begin, end),
 	    cmocka_unit_test_setup_teardown(not_in_force, begin, end),
 	    cmocka_unit_test_setup_teardown(silent_nodes, begin, end),
 	    cmocka_unit_test_setup_teardown(bad_words, begin, end),

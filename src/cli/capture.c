@@ -217,6 +217,10 @@ static int check_options(const struct options_capture *o)
 		both = "--last shows what a ring has kept: --from, --dropped, --forwarded, --snap and "
 		       "--seconds are of "
 		       "packets that come";
+	else if (o->rotate && (!o->write || !strcmp(o->write, "-")))
+		both = "--rotate needs -w FILE: a row of files";
+	else if (o->keep && !o->rotate)
+		both = "--keep needs --rotate: the newest of a row of files";
 	else if (o->write && o->output && strcmp(o->output, "pcapng"))
 		both = "-w writes pcapng: it cannot be used together with -o lines or json";
 	if (both)
@@ -471,7 +475,7 @@ int cmd_capture(const struct options_capture *o)
 		cli_error("as 60s, 5m, 1h", "--last is a time back from now, not \"%s\"", o->last);
 		return EXIT_USAGE;
 	}
-	if (read_filter(&c)) {
+	if ((o->rotate && capture_show_row(&c.show, o->rotate, o->keep)) || read_filter(&c)) {
 		filter_unref(&c.filter);
 		return EXIT_USAGE;
 	}

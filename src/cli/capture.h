@@ -24,12 +24,13 @@ struct capture_interface { /* of the merged stream, by its number */
 	struct pcapng_statistics last;
 };
 
-/* Where packets go. Zeroed but for form, path, filter, limit: before capture_show_open(). */
+/* Where packets go. Zeroed but for form, path, filter, limit, row: before capture_show_open(). */
 struct capture_show {
 	enum capture_form form;
-	const char *path;	     /* of CAPTURE_PCAPNG; "-": standard output */
-	const struct filter *filter; /* what packets are shown; NULL: all that come */
-	uint64_t limit;		     /* packets; 0: none */
+	const char *path;		/* of CAPTURE_PCAPNG; "-": standard output */
+	const struct filter *filter;	/* what packets are shown; NULL: all that come */
+	uint64_t limit;			/* packets; 0: none */
+	struct pcapng_file_options row; /* of path: a row of files, where it has a limit */
 
 	struct pcapng_file *file;
 	struct hash names; /* address → name, owned */
@@ -39,6 +40,8 @@ struct capture_show {
 	bool gone;   /* whoever reads went away */
 	bool failed; /* told */
 };
+/* A row of files: each of "100M", or "60s"; the newest `keep` of them, 0: all. 0 or -1 (told). */
+int capture_show_row(struct capture_show *s, const char *each, int64_t keep);
 /* section: of a file. 0 or -1 (told). */
 int capture_show_open(struct capture_show *s, const struct pcapng_section *section);
 /* One block of the merged stream; comment: of a new interface, or empty. 0 or -1: s says why. */

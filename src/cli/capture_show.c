@@ -13,6 +13,26 @@
 #include "cli/output.h"
 #include "cli/when.h"
 #include "filter/dissect.h"
+#include "object/object.h"
+
+int capture_show_row(struct capture_show *s, const char *each, int64_t keep)
+{
+	enum { BYTES_MIN = 64 << 10 };
+	uint64_t bytes = 0;
+	int64_t ns = 0;
+
+	s->row.keep = (uint32_t)keep;
+	if (!when_span(each, &ns)) {
+		s->row.max_time = (uint64_t)ns;
+	} else if (!quantity_number(str_of(each), &bytes) && bytes >= BYTES_MIN) {
+		s->row.max_bytes = bytes;
+	} else {
+		cli_error("as 100M, 64Mi or 1G, at least 64Ki; or as 60s, 5m, 1h",
+			  "--rotate is a size or a time, not \"%s\"", each);
+		return -1;
+	}
+	return 0;
+}
 
 int capture_show_open(struct capture_show *s, const struct pcapng_section *section)
 {
@@ -23,9 +43,10 @@ int capture_show_open(struct capture_show *s, const struct pcapng_section *secti
 	if (!strcmp(s->path, "-"))
 		r = pcapng_file_attach(&s->file, STDOUT_FILENO, section, NULL);
 	else
-		r = pcapng_file_open(&s->file, s->path, section, NULL);
+		r = pcapng_file_open(&s->file, s->path, section, &s->row);
 	if (r)
-		cli_error(NULL, "%s: %s", s->path, strerror(-r));
+		cli_error(r == -ELOOP ? "name the file that it leads to" : NULL, "%s: %s", s->path,
+			  strerror(-r));
 	s->failed = r;
 	return r ? -1 : 0;
 }

@@ -48,7 +48,7 @@ static int send_frame(void *ctx, uint32_t outlet, const uint8_t *frame, uint32_t
 
 	int r = c->packets ? packets_send(c->packets, outlet, frame, n) : -ENOTCONN;
 
-	c->frames += !r;
+	c->frames += !r && !(outlet & OUTLET_CANARY);
 	return r;
 }
 
@@ -338,6 +338,8 @@ static void on_tick(uv_timer_t *t)
 	c->host.now = wall();
 	if (c->packets)
 		c->host.ring_lost = copier_lost(c);
+	if (!c->packets || packets_idle(c->packets))
+		c->host.drained = c->host.now - PACKETS_RETIRE_MS * 1000000ull;
 	sinks_tick(c, ms);
 	epochs_tick(c, ms);
 	epochs_health(c);
@@ -387,6 +389,8 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	uv_run(&c.loop, UV_RUN_DEFAULT);
+	if (c.packets)
+		packets_drain(c.packets, PACKETS_RETIRE_MS);
 	copier_fini(&c, END_MS);
 	return 0;
 }

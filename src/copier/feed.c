@@ -62,6 +62,7 @@ void feed_packet(void *copier, const struct packet_seen *s)
 	struct seen seen;
 
 	c->received++;
+	c->host.drained = k.time;
 	if (!ep) {
 		c->unknown++;
 		return;

@@ -67,6 +67,7 @@ struct output_host {
 	size_t names_n;
 	uint64_t names_version; /* another one with each change */
 	uint64_t now;		/* ns since 1970, of the last tick */
+	uint64_t drained;	/* ns since 1970: copies that came before it have been given */
 	uint64_t ring_lost;	/* copies that found no room in the packet ring, of all places */
 };
 

@@ -50,24 +50,28 @@ struct filed {
 	struct roster known;
 };
 
-static bool make_parents(const char *path)
+/* Folders, and nothing that only leads to one. */
+static int make_parents(const char *path)
 {
 	AUTO_MEM char *copy = strdup(path);
+	struct stat st;
 
 	for (char *p = copy; p && (p = strchr(p, '/')); p++) {
 		*p = 0;
-		if (mkdir(copy, 0700) && errno != EEXIST)
-			return false;
+		if ((mkdir(copy, 0700) && errno != EEXIST) || lstat(copy, &st))
+			return -errno;
+		if (!S_ISDIR(st.st_mode))
+			return S_ISLNK(st.st_mode) ? -ELOOP : -ENOTDIR;
 		*p = '/';
 	}
-	return copy;
+	return copy ? 0 : -ENOMEM;
 }
 
 static bool is_free(const char *name)
 {
 	struct stat st;
 
-	return stat(name, &st) || !st.st_size;
+	return lstat(name, &st) || (!st.st_size && !S_ISLNK(st.st_mode));
 }
 
 static int stem_of(const char *path)
@@ -82,7 +86,10 @@ static int stem_of(const char *path)
 static int keep_earlier(struct filed *f, bool row)
 {
 	int stem = stem_of(f->path);
+	struct stat st;
 
+	if (!lstat(f->path, &st) && S_ISLNK(st.st_mode))
+		return -ELOOP;
 	for (uint32_t n = 1; n < 100000; n++) {
 		AUTO_MEM char *name = NULL;
 
@@ -115,7 +122,7 @@ static void put_names(struct filed *f)
 /* In the thread: a folder may stand still as a file may. */
 static int open_file(struct filed *f)
 {
-	int r = make_parents(f->path) ? 0 : -errno;
+	int r = make_parents(f->path);
 
 	if (!r)
 		r = keep_earlier(f, f->options.max_bytes || f->options.max_time);
@@ -297,6 +304,7 @@ static int file_open(struct output **out, const struct output_config *c, struct 
 	f->options.max_bytes = c->to->rotate_bytes;
 	f->options.max_time = c->to->rotate_seconds * 1000000000ull;
 	f->options.keep = c->to->rotate_count;
+	f->options.beneath = true;
 	f->section = kept_section(c->host, &f->section_text, c->tool, c->port);
 	r = c->host->files ? name_file(f, c, why) : -ENOENT;
 	if (!r)

@@ -11,6 +11,7 @@
 #include "copier/kept.h"
 
 enum { READERS_MAX = 16, WAITING_MAX = 4 << 20, STATISTICS_NS = 1000000000 };
+#define DRAIN_NS 2000000000ull
 
 struct reader {
 	struct http_body body;
@@ -62,7 +63,7 @@ static void stream_give(struct output *o, const struct chain_packet *p, const st
 	const struct kept *r;
 	bool sent = false;
 
-	if (!s->readers_n) {
+	if (!s->readers_n || (s->until && p->time >= s->until)) {
 		s->n.losses[LOST_NO_READER]++;
 		return;
 	}
@@ -139,7 +140,8 @@ static void stream_tick(struct output *o, uint64_t now)
 
 	if (!s->until && s->seconds)
 		s->until = now + s->seconds * 1000000000ull;
-	if (s->until && now >= s->until)
+	/* What came before its end may still be in the packet ring. */
+	if (s->until && (o->host->drained >= s->until || now >= s->until + DRAIN_NS))
 		end_all(s, now);
 	for (unsigned i = 0; i < s->readers_n; i++) {
 		struct reader *d = s->readers[i];

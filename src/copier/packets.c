@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <linux/if_packet.h>
 #include <linux/virtio_net.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -94,6 +95,27 @@ static void read_block(struct packets *p, const struct tpacket_block_desc *b)
 	}
 }
 
+/* The next block, once the kernel is done with it. */
+static struct tpacket_block_desc *ready(const struct packets *p)
+{
+	struct tpacket_block_desc *b =
+	    (struct tpacket_block_desc *)(void *)(p->ring + (size_t)p->next * BLOCK);
+
+	return __atomic_load_n(&b->hdr.bh1.block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER ? b : NULL;
+}
+
+static bool read_next(struct packets *p)
+{
+	struct tpacket_block_desc *b = ready(p);
+
+	if (!b)
+		return false;
+	read_block(p, b);
+	__atomic_store_n(&b->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
+	p->next = (p->next + 1) % BLOCKS;
+	return true;
+}
+
 static void on_readable(uv_poll_t *poll, int status, int events)
 {
 	struct packets *p = poll->data;
@@ -107,17 +129,25 @@ static void on_readable(uv_poll_t *poll, int status, int events)
 		p->o.failed(p->o.ctx, error ? -error : status);
 		return;
 	}
-	for (unsigned n = 0; n < BATCH; n++) {
-		struct tpacket_block_desc *b =
-		    (struct tpacket_block_desc *)(void *)(p->ring + (size_t)p->next * BLOCK);
-
-		if (!(__atomic_load_n(&b->hdr.bh1.block_status, __ATOMIC_ACQUIRE) & TP_STATUS_USER))
-			break;
-		read_block(p, b);
-		__atomic_store_n(&b->hdr.bh1.block_status, TP_STATUS_KERNEL, __ATOMIC_RELEASE);
-		p->next = (p->next + 1) % BLOCKS;
-	}
+	for (unsigned n = 0; n < BATCH && read_next(p); n++)
+		;
 	p->o.batch(p->o.ctx);
+}
+
+bool packets_idle(const struct packets *p)
+{
+	return !ready(p);
+}
+
+void packets_drain(struct packets *p, int ms)
+{
+	struct pollfd one = {.fd = p->fd, .events = POLLIN};
+
+	do {
+		for (unsigned n = 0; n < BLOCKS && read_next(p); n++)
+			;
+		p->o.batch(p->o.ctx);
+	} while (!ready(p) && poll(&one, 1, ms) > 0 && one.revents == POLLIN);
 }
 
 int packets_new(struct packets **out, int fd, const struct packets_options *o)

@@ -6,6 +6,7 @@
 #ifndef WEFT_COPIER_PACKETS_H
 #define WEFT_COPIER_PACKETS_H
 
+#include <stdbool.h>
 #include <uv.h>
 
 #include "chain/packet.h"
@@ -25,6 +26,11 @@ struct packets_options {
 };
 /* Takes over the bound socket on success: 0 or -errno. */
 int packets_new(struct packets **out, int fd, const struct packets_options *o);
+/* Whether no copy waits in the ring but those that came in the last PACKETS_RETIRE_MS. */
+bool packets_idle(const struct packets *p);
+enum { PACKETS_RETIRE_MS = 20 };
+/* At the end of the process: hands on what waits, and what comes within that time. */
+void packets_drain(struct packets *p, int ms);
 /* Copies that found no room in the ring since the start. */
 uint64_t packets_lost(struct packets *p);
 /* A frame for the outlet of that number: 0, or -errno (-EAGAIN: the socket is full). */

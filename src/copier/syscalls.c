@@ -61,6 +61,7 @@ static const char *const allowed[] = {
     "nanosleep",
     "newfstatat",
     "openat",
+    "openat2",
     "pipe2",
     "poll",
     "ppoll",

@@ -7,9 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <poll.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 enum { BUFFER = 64 * 1024, BLOCK_PACKET = 6 };
 
@@ -116,6 +119,16 @@ static int name_of(const struct pcapng_file *f, uint32_t number, char **out)
 	return n < 0 ? -ENOMEM : 0;
 }
 
+/* Never through a link that somebody has put there. */
+static int open_name(const struct pcapng_file *f, const char *name)
+{
+	struct open_how how = {.flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW,
+			       .mode = 0600,
+			       .resolve = f->o.beneath ? RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS : 0};
+
+	return (int)syscall(SYS_openat2, AT_FDCWD, name, &how, sizeof(how));
+}
+
 static int open_next(struct pcapng_file *f)
 {
 	AUTO_FD int fd = -1;
@@ -125,7 +138,7 @@ static int open_next(struct pcapng_file *f)
 
 	if (r)
 		return r;
-	fd = open(name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	fd = open_name(f, name);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	f->whole_files = S_ISREG(st.st_mode);

@@ -17,12 +17,14 @@ struct pcapng_file_options {
 	uint64_t max_time;  /* ns that a file spans by its packets' times; 0: no limit */
 	uint32_t keep;	    /* files: older ones are removed; 0: all */
 	uint32_t first;	    /* number of the first file of a row; 0: 1 */
+	bool beneath;	    /* the path lies below the working folder, and no part of it is a symbolic link */
 	/* Told of each file once it is whole and closed (may be NULL). */
 	void (*done)(void *ctx, const char *path, uint64_t packets, uint64_t bytes);
 	void *ctx;
 };
 /* Makes the file (an existing one is emptied); with a limit, NAME-00001.pcapng and so on for NAME.pcapng. 0
- * or -errno. `options` may be NULL. */
+ * or -errno; -ELOOP: a symbolic link stands there, and nothing is written through one. `options` may be NULL.
+ */
 int pcapng_file_open(struct pcapng_file **out, const char *path, const struct pcapng_section *section,
 		     const struct pcapng_file_options *options);
 /* To a pipe, socket or file that is open (for example standard output), one that

@@ -104,6 +104,27 @@ same "--seconds ends it" "$?" 0
 tshark -r "$dir/s.pcapng" -T fields -e frame.number >/dev/null 2>"$dir/terr"
 same "the file is whole" "$(cat "$dir/terr" | grep -c 'cut short\|corrupt')" 0
 
+# --- rows of files ---
+mkdir "$dir/row"
+cap -n 4000 -w "$dir/row/r.pcapng" --rotate 64Ki --keep 3 udp 2>"$dir/err"
+same "--rotate SIZE makes a row of files" "$?" 0
+row=$(ls "$dir/row")
+same "and --keep the newest of it" "$(printf '%s\n' "$row" | wc -l) $(printf '%s' "$row" | grep -c 'r-0000[123].pcapng')" "3 0"
+least=$(for f in "$dir"/row/*; do [ "$(stat -c %s "$f")" -le 65536 ] && tshark -r "$f" -T fields -e frame.interface_name -N n 2>/dev/null | sort -u | grep -c node-; done | sort -u | tr '\n' ' ')
+ok "each within its size, with its own interfaces (${least})" "$(case $least in "1 2 " | "2 " | "1 ") echo 0 ;; *) echo 1 ;; esac)"
+rm "$dir"/row/*
+cap --seconds 3 -w "$dir/row/t.pcapng" --rotate 1s 2>"$dir/err"
+n_files=$(ls "$dir/row" | wc -l)
+ok "--rotate TIME does so by the packets' times ($n_files files)" $((n_files < 2 || n_files > 5))
+same "not one packet is between two of them" "$(for f in "$dir"/row/*; do tshark -r "$f" 2>/dev/null; done | wc -l)" "$(sed -n 's/^\([0-9]*\) packets.*/\1/p' "$dir/err")"
+"$weft" capture --name $name --rotate 1k -w "$dir/no.pcapng" 2>"$dir/err"
+same "a size that is none is refused" "$? $(grep -c 'is a size or a time' "$dir/err")" "2 1"
+"$weft" capture --name $name --rotate 1M 2>"$dir/err" >/dev/null
+same "and a row without a name" "$? $(grep -c 'needs -w FILE' "$dir/err")" "2 1"
+ln -s "$dir/elsewhere.pcapng" "$dir/link.pcapng"
+cap -n 1 -w "$dir/link.pcapng" 2>"$dir/err"
+same "nothing is written through a symbolic link" "$? $(ls "$dir/elsewhere.pcapng" 2>/dev/null) $(grep -c 'name the file that it leads to' "$dir/err")" "1  1"
+
 # --- what a ring has kept ---
 cap --last 5s -w "$dir/last.pcapng" 2>"$dir/err"
 same "--last takes the only tool that keeps packets" "$(tshark -r "$dir/last.pcapng" 2>/dev/null | wc -l)" 10

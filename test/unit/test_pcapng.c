@@ -16,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -358,6 +359,37 @@ static int make_dir(void **state)
 	return mkdtemp(dir) ? 0 : -1;
 }
 
+/* What stands at the name is never followed: neither the last part of it, nor, below a folder, any. */
+static void links_are_not_followed(void **state)
+{
+	struct pcapng_file_options beneath = {.beneath = true};
+	char here[4096], real[2200], outside[2200];
+	struct pcapng_file *f = NULL;
+
+	(void)state;
+	snprintf(real, sizeof(real), "%s/real", dir);
+	snprintf(outside, sizeof(outside), "%s/real/b.pcapng", dir);
+	assert_int_equal(mkdir(real, 0700), 0);
+	assert_int_equal(symlink(real, at("way")), 0);
+	assert_int_equal(symlink("target.pcapng", at("l.pcapng")), 0);
+	assert_int_equal(pcapng_file_open(&f, at("l.pcapng"), &section, NULL), -ELOOP);
+	assert_int_equal(access(at("target.pcapng"), F_OK), -1);
+	assert_int_equal(pcapng_file_open(&f, at("way/a.pcapng"), &section, NULL), 0);
+	assert_int_equal(pcapng_file_close(&f, NULL), 0);
+	assert_int_equal(access(at("real/a.pcapng"), F_OK), 0);
+	assert_non_null(getcwd(here, sizeof(here)));
+	assert_int_equal(chdir(dir), 0);
+	assert_int_equal(pcapng_file_open(&f, "way/b.pcapng", &section, &beneath), -ELOOP);
+	assert_int_equal(pcapng_file_open(&f, "real/../../b.pcapng", &section, &beneath), -EXDEV);
+	assert_int_equal(pcapng_file_open(&f, outside, &section, &beneath), -EXDEV);
+	assert_int_equal(pcapng_file_open(&f, "real/b.pcapng", &section, &beneath), 0);
+	assert_int_equal(pcapng_file_close(&f, NULL), 0);
+	assert_int_equal(chdir(here), 0);
+	assert_int_equal(unlink(at("real/a.pcapng")) | unlink(outside) | unlink(at("way")) |
+			     unlink(at("l.pcapng")) | rmdir(real),
+			 0);
+}
+
 static int remove_dir(void **state)
 {
 	DIR *d = opendir(dir);
@@ -382,6 +414,7 @@ int main(void)
 	    {"BR83 a full disk: the file is cut back to a whole block, the rest counted",
 	     full_disk_cuts_back_to_a_whole_block, NULL, NULL, NULL},
 	    {"rows of files: each whole, old ones removed", rows_of_files, NULL, NULL, NULL},
+	    {"a symbolic link is not followed", links_are_not_followed, NULL, NULL, NULL},
 	    {"what does not fit is refused whole", what_does_not_fit_is_refused_whole, NULL, NULL, NULL},
 	};
 

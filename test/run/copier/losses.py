@@ -151,6 +151,23 @@ same("what the killed one wrote is kept under another name", (ports(files + "/de
      (got, [4711]))
 check("nothing is reported of before (BR21)", c.account()["ring"]["received"] == 1 and c.account()["began"] > 0)
 
+# --- links
+os.mkdir(folder + "/outside")
+os.chown(folder + "/outside", NOBODY, NOBODY)
+os.symlink(folder + "/outside/a.pcapng", files + "/link.pcapng")
+os.symlink(folder + "/outside", files + "/way")
+with open(folder + "/outside/b.pcapng", "wb") as f:
+    f.write(b"mine")
+os.chown(folder + "/outside/b.pcapng", NOBODY, NOBODY)
+c.config([tool("link", file={"path": "link.pcapng"}), tool("way", file={"path": "way/b.pcapng"}), tool("deep", file={"path": "way/new/c.pcapng"}),
+          map_to("m", ["link", "way", "deep"])], [ETH1])
+feed(udp(9, 4711), c.mark(1))
+c.drained("link", 1)
+same("nothing is written, made or renamed through a link", (sorted(os.listdir(folder + "/outside")), open(folder + "/outside/b.pcapng").read()),
+     (["b.pcapng"], "mine"))
+check("such tools take nothing, and say so", until(lambda: not any(c.tool(n)["taking"] for n in ("link", "way", "deep")), 3) and
+      all(c.drained(n, 1)["losses"] for n in ("link", "way", "deep")), c.account()["tools"])
+
 # --- rotation
 rows = [tool("row", file={"path": "row.pcapng", "rotate": {"size": "100k", "count": 3}}), map_to("m", ["row"])]
 c.config(rows, [ETH1])
@@ -219,5 +236,30 @@ feed(udp(1, 53), c.mark(1))
 body = short.read()
 check("a Capture with seconds ends its streams by itself", packets(body) == (1, True) and 0.5 < time.monotonic() - began < 4,
       (packets(body), time.monotonic() - began))
-same("it ends with its control socket", c.end(), 0)
+# What the kernel has taken before its end is delivered, however late weft-copier is.
+c.config([thing("Capture", "late", {"from": [{"interface": {"name": "eth1"}}], "seconds": 1}), tool("last", file={"path": "last.pcapng"}),
+          map_to("m", ["last"])], [ETH1])
+began = time.monotonic()
+short = c.open("/captures/late/stream")
+short.read1()
+time.sleep(max(0, began + 0.6 - time.monotonic()))
+c.process.send_signal(signal.SIGSTOP)
+for i in range(500):
+    feed(udp(2, i + 1), c.mark(1))
+time.sleep(max(0, began + 1.6 - time.monotonic()))
+for i in range(50):
+    feed(udp(3, i + 1), c.mark(1))
+c.process.send_signal(signal.SIGCONT)
+same("what was in the packet ring when a Capture ended is in its stream, what came later is not", packets(short.read()), (500, True))
+t = c.tool("capture", "late")
+same("and what came later has a name", (t["due"], t["sent"], t["losses"]), (550, 500, {"no-reader": 50}))
+c.drained("last", 550)
+c.process.send_signal(signal.SIGSTOP)
+for i in range(300):
+    feed(udp(4, i + 1), c.mark(1))
+c.control.close()
+c.peer.close()
+c.process.send_signal(signal.SIGCONT)
+same("it ends with its control socket", c.process.wait(15), 0)
+same("and files have what was in the packet ring then", len(ports(files + "/last.pcapng")[0]), 850)
 finish()

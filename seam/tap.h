@@ -86,9 +86,10 @@ struct outlet_value {
 	__u32 way;     /* enum outlet_way */
 };
 WEFT_SEAM_SIZE(struct outlet_value, 8);
-#define OUTLETS_MAX   1023u  /* weft-copier names the outlet by an 802.1ad tag behind the MAC addresses */
-#define OUTLET_CANARY 0x800u /* beside it in the tag: no copy, but a canary, which is counted as such alone  \
-			      */
+#define OUTLETS_MAX 1023u /* weft-copier names the outlet by an 802.1ad tag behind the MAC addresses */
+#define OUTLET_CANARY                                                                                        \
+	0x800u /* beside it in the tag: no copy, but a canary, which is counted as such alone                \
+		*/
 
 /* BPF map outlet_count (per-CPU array): the same number → this. Of 0 only failed: what came back from
  * weft-copier for no outlet that there is. */

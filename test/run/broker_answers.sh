@@ -22,7 +22,9 @@ sys.exit(not (c["status"], c["reason"]) == tuple(sys.argv[1:3]))' "$2" "$3"
 }
 is_healthy() { # DESCRIPTION TOOL STATUS REASON
 	wait_for healthy "$2" "$3" "$4"
-	ok "$1" $? || "$weft" get tool "$2" --name $name -o yaml | sed 's/^/# /'
+	status=$?
+	ok "$1" $status
+	[ $status = 0 ] || "$weft" get tool "$2" --name $name -o yaml | sed 's/^/# /'
 }
 dealt() { # DESCRIPTION: sessions of 400, where each member got "least most"
 	d=$1 e0=$(sent ear) f0=$(sent far) w0=$(sent watcher)
@@ -55,17 +57,17 @@ spec: {nodeName: node-1, containers: [{name: c, image: x}]}
 apiVersion: weft.network/v1alpha1
 kind: Tool
 metadata: {name: ear}
-spec: {interface: {name: ear0, node: node-1}, health: {withinSeconds: 1, answers: true}}
+spec: {interface: {name: ear0, node: node-1}, health: {withinSeconds: 3, answers: true}}
 ---
 apiVersion: weft.network/v1alpha1
 kind: Tool
 metadata: {name: far}
-spec: {vxlan: {remote: 203.0.113.10, vni: 7, port: 4790}, health: {withinSeconds: 1, answers: true}}
+spec: {vxlan: {remote: 203.0.113.10, vni: 7, port: 4790}, health: {withinSeconds: 3, answers: true}}
 ---
 apiVersion: weft.network/v1alpha1
 kind: Tool
 metadata: {name: watcher}
-spec: {pod: {namespace: default, podSelector: {matchLabels: {app: watcher}}}, health: {withinSeconds: 1, answers: true}}
+spec: {pod: {namespace: default, podSelector: {matchLabels: {app: watcher}}}, health: {withinSeconds: 3, answers: true}}
 ---
 apiVersion: weft.network/v1alpha1
 kind: ToolGroup
@@ -120,7 +122,9 @@ said=$(account sums)
 ok "BR17, BR18: sums hold, canaries are in none of them" $?
 [ -z "$said" ] || printf '%s\n' "$said" | sed 's/^/# /'
 "$weft" account --name $name -o wide >"$dir/account" 2>&1
-ok "the account of the cluster matches" $? || sed 's/^/# /' "$dir/account"
+status=$?
+ok "the account of the cluster matches" $status
+[ $status = 0 ] || sed 's/^/# /' "$dir/account"
 "$weft" drops --name $name >"$dir/drops" 2>&1
 same "no answer is dropped as a packet of a pod" "$(grep -c spoofed "$dir/drops")" 0
 finish

@@ -80,6 +80,35 @@ int agent_ask_text(const char *cluster, const char *node, const json_t *question
 	return ask(cluster, node, question, "text", text);
 }
 
+int agent_try_text(const char *cluster, const char *node, const json_t *question, struct buf *text)
+{
+	char path[CLUSTER_PATH];
+	AUTO_BUF file = {0};
+	AUTO_MEM char *in = malloc(PIECE_MAX);
+	AUTO_MEM char *out = json_dumps(question, JSON_COMPACT);
+	bool more = true;
+
+	buf_printf(&file, "%s/agent.sock", node);
+	cluster_path(path, cluster, file.p ? file.p : "");
+	AUTO_FD int fd = in && out ? dial(path, STATUS_SECONDS) : -ENOMEM;
+	if (fd < 0)
+		return fd;
+	if (send(fd, out, strlen(out), MSG_NOSIGNAL) < 0)
+		return -errno;
+	while (more) {
+		ssize_t n = recv(fd, in, PIECE_MAX, 0);
+		AUTO_JSON v = n > 0 ? json_loadb(in, (size_t)n, 0, NULL) : NULL;
+
+		if (n < 0)
+			return -errno;
+		if (!json_is_true(json_object_get(v, "ok")))
+			return -EPROTO;
+		buf_addz(text, json_string_value(json_object_get(v, "text")) ?: "");
+		more = json_is_true(json_object_get(v, "more"));
+	}
+	return text->failed ? -ENOMEM : 0;
+}
+
 int agent_alarm(const char *cluster, const char *node, struct buf *alarm)
 {
 	AUTO_JSON question = json_pack("{s:i,s:s}", "id", 1, "op", "status");

@@ -492,11 +492,13 @@ int cmd_capture(const struct options_capture *o)
 	if (cluster_need(c.cluster)) {
 		/* A ring knows no filter. */
 		c.show.filter = o->last ? c.filter : NULL;
+		c.show.rules = capture_rules_new(c.cluster);
 		catch_signals();
 		r = run(&c);
 	}
 	capture_streams_fini(&c.streams);
 	capture_show_fini(&c.show);
+	capture_rules_free(&c.show.rules);
 	vec_free(&c.nodes);
 	json_decref(c.node_list);
 	filter_unref(&c.filter);

@@ -15,6 +15,16 @@
 
 enum capture_form { CAPTURE_LINES, CAPTURE_JSON, CAPTURE_PCAPNG };
 
+struct capture_rules;
+struct dissected;
+/* `cluster` must outlive it. NULL: out of memory. */
+struct capture_rules *capture_rules_new(const char *cluster);
+void capture_rules_free(struct capture_rules **r);
+/* "allowed by NetworkPolicy shop/web spec.ingress[0] (shop.yaml:3:5)": of a packet seen at "NODE/NS/POD",
+ * with the names of its addresses (NULL: none). NULL: nobody can say. Holds until the next call. */
+const char *capture_rules_of(struct capture_rules *r, const char *place, const char *source,
+			     const char *destination, const struct dissected *d, bool dropped);
+
 struct capture_interface { /* of the merged stream, by its number */
 	char *name;	   /* "node-1/shop/page-x" */
 	uint32_t link;
@@ -32,6 +42,7 @@ struct capture_show {
 	uint64_t limit;			/* packets; 0: none */
 	struct pcapng_file_options row; /* of path: a row of files, where it has a limit */
 
+	struct capture_rules *rules; /* NULL: they are not told */
 	struct pcapng_file *file;
 	struct hash names; /* address → name, owned */
 	VEC(struct capture_interface) interfaces;

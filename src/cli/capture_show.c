@@ -281,10 +281,31 @@ static void print_json(const struct capture_show *s, const struct pcapng_packet 
 /* --- blocks ----------------------------------------------------------------------------------------------
  */
 
+enum { COMMENTS_MAX = 8 };
+
+/* One comment more: by which rule it passed, or not. */
+static void add_rule(struct capture_show *s, struct pcapng_packet *p, const struct dissected *d,
+		     struct str comments[COMMENTS_MAX])
+{
+	const char *text = NULL;
+
+	if (p->comments_n < COMMENTS_MAX)
+		text = capture_rules_of(s->rules, s->interfaces.items[p->interface].name, name_of(s, &d->src),
+					name_of(s, &d->dst), d, is_dropped(p));
+	if (!text)
+		return;
+	for (unsigned i = 0; i < p->comments_n; i++)
+		comments[i] = p->comments[i];
+	comments[p->comments_n++] = str_of(text);
+	p->comments = comments;
+}
+
 static int show_packet(struct capture_show *s, const struct pcapng_packet *p)
 {
 	struct filter_packet f = {
 	    .p = p->p, .caplen = p->caplen, .len = p->len, .link = s->interfaces.items[p->interface].link};
+	struct str comments[COMMENTS_MAX];
+	struct pcapng_packet with = *p;
 	struct dissected d = {0};
 
 	if (s->full || (s->filter && !filter_packet(s->filter, &f)))
@@ -295,13 +316,16 @@ static int show_packet(struct capture_show *s, const struct pcapng_packet *p)
 	if (p->has_dropped)
 		s->interfaces.items[p->interface].missing += p->dropped;
 	s->full = s->limit && s->packets == s->limit;
+	if (s->rules || s->form != CAPTURE_PCAPNG)
+		dissect(&d, &f);
+	if (s->rules)
+		add_rule(s, &with, &d, comments);
 	if (s->form == CAPTURE_PCAPNG)
-		return settle(s, pcapng_file_packet(s->file, p));
-	dissect(&d, &f);
+		return settle(s, pcapng_file_packet(s->file, &with));
 	if (s->form == CAPTURE_JSON)
-		print_json(s, p, &d);
+		print_json(s, &with, &d);
 	else
-		print_line(s, p, &d);
+		print_line(s, &with, &d);
 	return 0;
 }
 

@@ -38,11 +38,13 @@ Y
 "$weft" up "$dir/m" --name $name -d >"$dir/up" 2>&1
 ok "the cluster comes up" $? || cat "$dir/up"
 address() { "$weft" get pod "$1" --name $name -o jsonpath='{.status.podIP}'; }
+nobody=$(grep -n 'name: nobody' "$dir/m/all.yaml" | cut -d: -f1)
 far=$(address far) closed=$(address closed)
 send() { # ADDRESS PORT PACKETS [PAUSE_MS]
 	python3 -B test/run/broker_live/send.py /run/netns/weft-$name-default.caller "$1" "$2" 1 "$3" "${4:-0}"
 }
 field() { tshark -r "$1" -N n -T fields -e "$2" 2>/dev/null | sort | uniq -c | awk '{$1=$1};1'; }
+comments() { tshark -r "$1" -T fields -E aggregator='|' -e frame.interface_name -e frame.comment 2>/dev/null | tr '\t' '|' | sort | uniq -c | awk '{$1=$1};1'; }
 # Runs until the Capture's first bytes: then the nodes copy.
 start() { # FILE ARGS…
 	file=$1
@@ -69,7 +71,29 @@ start "$dir/drop" --dropped -n 50 'udp && dst.port == 9000'
 send "$far" 9000 20
 send "$closed" 9000 50 1
 wait $pid
-same "refused packets say why, where they were refused" "$(tshark -r "$dir/drop" -T fields -e frame.interface_name -e frame.comment 2>/dev/null | sort | uniq -c | awk '{$1=$1};1')" "50 node-2/default/closed dropped: policy-ingress"
+same "refused packets say why, where they were refused" "$(comments "$dir/drop")" \
+	"50 node-2/default/closed|dropped: policy-ingress|refused, since no rule allows it, by NetworkPolicy default/nobody ($dir/m/all.yaml:$((nobody + 1)):8)"
+start "$dir/passed" --from pods/app=far --from pods/app=caller -n 40 'udp && dst.port == 9000'
+send "$far" 9000 20 1
+wait $pid
+same "what passes says that no policy is about it" "$(comments "$dir/passed")" "20 node-1/default/caller|allowed: no policy is about it
+20 node-2/default/far|allowed: no policy is about it"
+sed 's/^  *//' >>"$dir/m/all.yaml" <<Y
+---
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {name: some}
+spec: {podSelector: {matchLabels: {app: far}}, ingress: [{ports: [{port: 9000, protocol: UDP}]}]}
+Y
+some=$(grep -n 'name: some' "$dir/m/all.yaml" | cut -d: -f1)
+takes() { "$weft" why default/caller "$far:9000" --proto udp --name $name | grep -q some; }
+wait_for takes
+start "$dir/ruled" --from pods/app=far -n 20 'udp && dst.port == 9000'
+send "$far" 9000 20 1
+wait $pid
+said=$(comments "$dir/ruled")
+ok "and what a rule allows names it, with file and line" "$(case $said in "20 node-2/default/far|allowed by NetworkPolicy default/some ingress[0] "*"($dir/m/all.yaml:$((some + 1)):"*) echo 0 ;; *) echo 1 ;; esac)"
+printf '# %s\n' "$said"
 
 start "$dir/up1" --from node/node-1 -n 10 --snap 64 'udp && dst.port in {4789, 8472}'
 send "$far" 9000 30 1

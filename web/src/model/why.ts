@@ -20,6 +20,7 @@ interface Side {
 	policies?: Policy[];
 	missed?: Policy[];
 	differs?: string;
+	kernelAsked?: boolean;
 }
 interface Flow {
 	port: number;
@@ -43,6 +44,7 @@ interface Family {
 	note?: string;
 }
 interface Answer {
+	to?: { kind?: string };
 	families?: Family[];
 }
 
@@ -91,15 +93,18 @@ function side(s: Side): WhyStep {
 
 export function readWhy(answer: unknown): WhyFamily[] {
 	const out: WhyFamily[] = [];
+	const several = (answer as Answer).to?.kind === "service";
 	for (const f of (answer as Answer).families ?? []) {
 		const steps: WhyStep[] = [];
 		for (const flow of f.flows) {
-			if (f.flows.length > 1 || (flow.pod && f.destination !== flow.address))
+			if (f.flows.length > 1 || several)
 				steps.push({ title: `To ${flow.pod ?? flow.address}`, text: flow.node ? `on ${flow.node}, port ${flow.port}` : `port ${flow.port}`, verdict: "", because: [] });
 			if (flow.egress) steps.push(side(flow.egress));
 			if (flow.ingress) steps.push(side(flow.ingress));
 			if (flow.note) steps.push({ title: "", text: flow.note, verdict: "", because: [] });
 		}
+		const asked = f.flows.flatMap((x) => [x.egress, x.ingress]).filter((x): x is Side => x?.kernelAsked === true);
+		if (asked.length && !asked.some((x) => x.differs)) steps.push({ title: "The kernel", text: "was asked the same question, and says the same", verdict: "", because: [] });
 		if (f.note) steps.push({ title: "", text: f.note, verdict: "", because: [] });
 		const sides = f.flows.flatMap((x) => [x.egress, x.ingress]).filter((x): x is Side => x !== undefined && !x.allowed);
 		out.push({

@@ -221,6 +221,29 @@ static void add_port(struct compile *c, const struct object *o, const struct too
 	c->no_memory |= r != 0;
 }
 
+/* A node of Weft has that port for its own tunnel. */
+static void warn_tunnel(struct compile *c, const struct object *o)
+{
+	const struct tool_vxlan *v = o->tool->spec ? o->tool->spec->vxlan : NULL;
+	struct object_refs nodes = {0};
+	struct addr to, own;
+
+	if (!v || (v->port.set && v->port.v != VXLAN_PORT) || addr_parse(v->remote, &to))
+		return;
+	c->no_memory |= store_list(c->store, KIND_node, (struct str){0}, &nodes) != 0;
+	VEC_EACH (&nodes.list, it) {
+		const struct node_status *st = (*it)->node->status;
+
+		for (size_t i = 0; st && i < st->addresses.len; i++)
+			if (!addr_parse(st->addresses.items[i].address, &own) && addr_eq(&own, &to))
+				compile_warn(c, o, &v->remote, "give the tunnel another port, such as 4790",
+					     "UDP port 4789 of node " STR_FMT
+					     " is Weft's own tunnel: copies that come there reach no tool",
+					     STR_ARG((*it)->meta.name));
+	}
+	vec_free(&nodes.list);
+}
+
 static int by_port(const void *a, const void *b)
 {
 	const struct broker_port *x = a, *y = b;
@@ -239,6 +262,8 @@ void compile_ports(struct compile *c, const struct object_refs *captures)
 	n += captures->list.len;
 	c->b->ports = arena_array(&c->b->arena, struct broker_port, n + 1);
 	c->no_memory |= !c->b->ports;
+	VEC_EACH (&tools.list, t)
+		warn_tunnel(c, *t);
 	VEC_EACH (&tools.list, t)
 		for (size_t i = 0; !c->no_memory && (*t)->tool->spec && i < (*t)->tool->spec->ports.len; i++)
 			add_port(c, *t, &(*t)->tool->spec->ports.items[i]);

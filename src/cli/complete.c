@@ -11,6 +11,7 @@
 #include "cli/cluster.h"
 #include "cli/names.h"
 #include "filter/filter.h"
+#include "object/filterplace.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -194,18 +195,15 @@ static void offer_fault(const struct line *l)
 /* Objects that fields of a filter name; live, of the cluster. */
 static void offer_filter_names(const struct line *l, const char *field, struct str key, const char *before)
 {
+	const struct filter_place *place = filter_place_of(field);
 	AUTO_NAMES values = {0};
 
-	if (!strcmp(field, "pod"))
-		offer_paths(l, before, KIND_pod);
-	else if (!strcmp(field, "service"))
-		offer_paths(l, before, KIND_service);
-	else if (!strcmp(field, "workload"))
-		offer_workloads(l, before);
-	else if (!strcmp(field, "ns"))
-		offer_names(l, before, KIND_namespace, NULL);
-	else if (!strcmp(field, "node") || !strcmp(field, "seen.node"))
-		offer_names(l, before, KIND_node, NULL);
+	for (size_t i = 0; place && i < place->n; i++) {
+		if (kind_table[place->kinds[i]].namespaced)
+			offer_paths(l, before, place->kinds[i]);
+		else
+			offer_names(l, before, place->kinds[i], NULL);
+	}
 	if (strcmp(field, "pod.label") != 0)
 		return;
 	names_of_label(&values, l->cluster, key);
@@ -231,15 +229,12 @@ static void offer_filter(const struct line *l)
 {
 	struct filter_line f = {.l = l};
 	AUTO_BUF before = {0};
-	size_t from = l->word.n;
 	struct str key;
 	const char *field = filter_complete_value(l->word, &key);
 
 	if (l->n_args)
 		return;
-	while (from && !strchr(" \t(!&|={},\"'", l->word.p[from - 1]))
-		from--;
-	buf_add(&before, l->word.p, from);
+	buf_add(&before, l->word.p, filter_complete_from(l->word));
 	f.before = before.p ? before.p : "";
 	filter_complete(l->word, strcmp(l->c->name, "filter") != 0, offer_filter_word, &f);
 	if (field)

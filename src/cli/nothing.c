@@ -10,24 +10,7 @@
 #include "cli/names.h"
 #include "cli/when.h"
 #include "filter/filter.h"
-
-static const enum kind workloads[] = {KIND_deployment, KIND_statefulset, KIND_daemonset, KIND_job,
-				      KIND_replicaset};
-static const enum kind pods[] = {KIND_pod}, services[] = {KIND_service}, nodes[] = {KIND_node},
-		       namespaces[] = {KIND_namespace};
-
-static const struct place { /* where the names of a field are */
-	const char *field;
-	const enum kind *kinds;
-	size_t n;
-} places[] = {
-    {"pod", pods, ARRAY_LEN(pods)},
-    {"workload", workloads, ARRAY_LEN(workloads)},
-    {"service", services, ARRAY_LEN(services)},
-    {"node", nodes, ARRAY_LEN(nodes)},
-    {"ns", namespaces, ARRAY_LEN(namespaces)},
-    {"seen.node", nodes, ARRAY_LEN(nodes)},
-};
+#include "object/filterplace.h"
 
 /* "shop/page" of an object, or "page" of one without a namespace. */
 static void path_of(struct buf *b, const struct live_name *n)
@@ -35,7 +18,7 @@ static void path_of(struct buf *b, const struct live_name *n)
 	buf_printf(b, "%s%s%s", n->ns, *n->ns ? "/" : "", n->name);
 }
 
-static void names_at(struct live_names *out, const char *cluster, const struct place *p)
+static void names_at(struct live_names *out, const char *cluster, const struct filter_place *p)
 {
 	for (size_t i = 0; i < p->n; i++)
 		names_of_kind(out, cluster, &kind_table[p->kinds[i]], NULL);
@@ -60,29 +43,26 @@ static bool find(const struct live_names *all, struct str name, struct buf *path
 static void look_up(void *ctx, const char *field, struct str name)
 {
 	__attribute__((cleanup(near_fini))) struct near near = {.typed = name};
-	const struct place *own = NULL;
+	const struct filter_place *own = filter_place_of(field);
 	const char *cluster = ctx;
 	AUTO_BUF hint = {};
 	AUTO_BUF path = {};
 	AUTO_NAMES all = {0};
 
-	for (size_t i = 0; i < ARRAY_LEN(places); i++)
-		if (!strcmp(field, places[i].field))
-			own = &places[i];
 	if (!own)
 		return;
 	names_at(&all, cluster, own);
 	if (find(&all, name, &path, &near))
 		return;
-	for (size_t i = 0; i < ARRAY_LEN(places) && !hint.n; i++) {
+	for (size_t i = 0; i < FILTER_PLACES && !hint.n; i++) {
 		__attribute__((cleanup(near_fini))) struct near far = {.typed = name};
 		AUTO_NAMES others = {0};
 
-		if (&places[i] == own || places[i].kinds == own->kinds)
+		if (&filter_places[i] == own || filter_places[i].kinds == own->kinds)
 			continue;
-		names_at(&others, cluster, &places[i]);
+		names_at(&others, cluster, &filter_places[i]);
 		if (find(&others, name, &path, &far))
-			buf_printf(&hint, "there is one as %s == %s", places[i].field, path.p);
+			buf_printf(&hint, "there is one as %s == %s", filter_places[i].field, path.p);
 	}
 	if (!hint.n && near.word.n)
 		buf_printf(&hint, "did you mean %s?", near.word.p);

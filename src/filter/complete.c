@@ -94,6 +94,15 @@ const char *filter_complete_value(struct str text, struct str *key)
 	return f < 0 ? NULL : filter_fields[f].path;
 }
 
+size_t filter_complete_from(struct str text)
+{
+	size_t from = text.n;
+
+	while (from && text.p[from - 1] && !strchr(" \t(!&|={},\"'", text.p[from - 1]))
+		from--;
+	return from;
+}
+
 void filter_complete(struct str text, bool records,
 		     void (*fn)(void *ctx, const char *word, const char *sentence), void *fn_ctx)
 {

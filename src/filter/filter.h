@@ -98,6 +98,8 @@ bool filter_amount(struct str s, bool time, uint64_t *out);
  * fields that records have. */
 void filter_complete(struct str text, bool records,
 		     void (*fn)(void *ctx, const char *word, const char *sentence), void *ctx);
+/* Where the word begins that is being typed at the end of `text`: what is before stays. */
+size_t filter_complete_from(struct str text);
 /* The field, without its side, whose value is being typed at the end of `text`, with the key of a label;
  * NULL: it is no value. */
 const char *filter_complete_value(struct str text, struct str *key);

@@ -15,6 +15,7 @@ static const struct page_route routes[] = {
     {"POST", "/page/flows", ACCESS_VIEW, page_flows},
     {"POST", "/page/history", ACCESS_VIEW, page_history},
     {"POST", "/page/ask/", ACCESS_VIEW, page_ask},
+    {"GET", "/page/complete", ACCESS_VIEW, page_complete},
     {"GET", "/page/live", ACCESS_VIEW, page_live_get},
     {"GET", "/page/changes", ACCESS_VIEW, page_changes},
     {"POST", "/page/changes", ACCESS_OPERATE, page_changes},

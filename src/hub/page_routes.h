@@ -12,4 +12,7 @@ page_handler page_changes, page_export;
 /* page_captures.c: who captured and downloaded what, of late. */
 page_handler page_captures;
 
+/* page_complete.c: GET /page/complete */
+page_handler page_complete;
+
 #endif

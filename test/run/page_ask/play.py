@@ -5,6 +5,7 @@ import json
 import os
 import threading
 import time
+import urllib.parse
 
 from page_calls import Browser
 from pod_calls import finish, name, ok, programs, wait_for, weft_run
@@ -95,6 +96,23 @@ def who_sees_a_namespace_hears_of_it_alone():
     stream.close()
 
 
+def words_are_completed():
+    def items(text, who=None, more=""):
+        status, _, got = (who or browser).ask("GET", "/page/complete?what=filter&text=" + urllib.parse.quote(text) + more)
+        return [i["text"] for i in json.loads(got)["items"]] if status == 200 else status
+    ok("a filter is completed: fields", "dst.workload" in items("dst.wor") and "tcp && verdict" in items("tcp && verd"), items("dst.wor"))
+    ok("... the words of a value", "verdict == dropped" in items("verdict == dr"), items("verdict == dr"))
+    ok("... names of the cluster, by path and by name", items("src.pod == shop/w") == ["src.pod == shop/web"] and
+       items("src.pod == led") == ["src.pod == office/ledger"], items("src.pod == shop/w"))
+    ok("... values of labels", 'pod.label["app"] == cart' in items('pod.label["app"] == c'), items('pod.label["app"] == c'))
+    ok("... in the middle of a text", items("pod == shop/w && tcp", more="&at=13") == ["pod == shop/web && tcp"],
+       items("pod == shop/w && tcp", more="&at=13"))
+    clerk = Browser(name, json.loads(weft_run("ui", "--user", "clerk", "-o", "json").stdout)["url"])
+    ok("... and never with a name that the user may not see (BR86)", items("pod == led", clerk) == [] and items("ns == ", clerk) == [
+        "ns == shop"] and "office" not in json.dumps(items("pod == ", clerk)), (items("ns == ", clerk), items("pod == ", clerk)))
+    ok("... nor of a text that is too long", items("x" * 5000) == 400, None)
+
+
 def many_at_once():
     got = []
 
@@ -142,6 +160,7 @@ answers_are_those_of_the_shell()
 changes_are_laid_over()
 refused()
 who_sees_a_namespace_hears_of_it_alone()
+words_are_completed()
 many_at_once()
 who_leaves_stops_the_question()
 finish()

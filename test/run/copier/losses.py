@@ -237,23 +237,24 @@ body = short.read()
 check("a Capture with seconds ends its streams by itself", packets(body) == (1, True) and 0.5 < time.monotonic() - began < 4,
       (packets(body), time.monotonic() - began))
 # What the kernel has taken before its end is delivered, however late weft-copier is.
-c.config([thing("Capture", "late", {"from": [{"interface": {"name": "eth1"}}], "seconds": 1}), tool("last", file={"path": "last.pcapng"}),
+c.config([thing("Capture", "late", {"from": [{"interface": {"name": "eth1"}}], "seconds": 4}), tool("last", file={"path": "last.pcapng"}),
           map_to("m", ["last"])], [ETH1])
 began = time.monotonic()
 short = c.open("/captures/late/stream")
 short.read1()
 time.sleep(max(0, began + 0.6 - time.monotonic()))
 c.process.send_signal(signal.SIGSTOP)
-for i in range(500):
-    feed(udp(2, i + 1), c.mark(1))
-time.sleep(max(0, began + 1.6 - time.monotonic()))
+N = 20000  # more than weft-copier takes out of the ring at once
+for i in range(N):
+    feed(udp(2, i % 60000 + 1), c.mark(1))
+time.sleep(max(0, began + 4.8 - time.monotonic()))
 for i in range(50):
     feed(udp(3, i + 1), c.mark(1))
 c.process.send_signal(signal.SIGCONT)
-same("what was in the packet ring when a Capture ended is in its stream, what came later is not", packets(short.read()), (500, True))
+same("what was in the packet ring when a Capture ended is in its stream, what came later is not", packets(short.read()), (N, True))
 t = c.tool("capture", "late")
-same("and what came later has a name", (t["due"], t["sent"], t["losses"]), (550, 500, {"no-reader": 50}))
-c.drained("last", 550)
+same("and what came later has a name", (t["due"], t["sent"], t["losses"]), (N + 50, N, {"no-reader": 50}))
+c.drained("last", N + 50)
 c.process.send_signal(signal.SIGSTOP)
 for i in range(300):
     feed(udp(4, i + 1), c.mark(1))
@@ -261,5 +262,5 @@ c.control.close()
 c.peer.close()
 c.process.send_signal(signal.SIGCONT)
 same("it ends with its control socket", c.process.wait(15), 0)
-same("and files have what was in the packet ring then", len(ports(files + "/last.pcapng")[0]), 850)
+same("and files have what was in the packet ring then", len(ports(files + "/last.pcapng")[0]), N + 350)
 finish()

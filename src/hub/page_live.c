@@ -4,14 +4,17 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "hub/page_broker.h"
 #include "hub/page_live_state.h"
 
 enum {
 	BEAT_MS = 500,
-	SETTLE_MS = 40, /* changes of objects that come together are told together */
+	SETTLE_MS = 40,	  /* changes of objects that come together are told together */
+	BROKER_MS = 1900, /* accounts of all nodes come within it */
 	READERS_MAX = 64,
 	READERS_OF_ONE = 16, /* of one user */
 };
@@ -19,6 +22,7 @@ enum {
 struct page_live {
 	struct hub *hub;
 	struct page_graphs *graphs;
+	struct page_broker *broker;
 	struct subscription *sub;
 	uint64_t changed; /* kinds, a bit each */
 	uv_timer_t beat, settle;
@@ -92,6 +96,24 @@ static void tell_graph(struct live *l)
 	l->frame = newest;
 }
 
+static void tell_broker(struct live *l)
+{
+	const struct page_live *all = l->all;
+	uint64_t newest = page_broker_number(all->broker), now = clock_ms();
+	struct buf *b = &l->stream.out;
+	struct timespec t;
+
+	if (l->broker_n == newest || now - l->broker_ms < BROKER_MS)
+		return;
+	clock_gettime(CLOCK_REALTIME, &t);
+	live_event(b, "broker");
+	page_broker_print(all->broker, all->hub->store, l->who,
+			  (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000, now, b);
+	live_event_end(b);
+	l->broker_n = newest;
+	l->broker_ms = now;
+}
+
 static void live_pull(struct http_stream *s)
 {
 	struct live *l = CONTAINER_OF(s, struct live, stream);
@@ -103,6 +125,8 @@ static void live_pull(struct http_stream *s)
 	live_standing(l, h);
 	if (l->graph && page_graph_frame(l->graph) != l->frame)
 		tell_graph(l);
+	if (l->broker)
+		tell_broker(l);
 }
 
 static void live_close(struct http_stream *s)
@@ -159,6 +183,7 @@ static int live_new(struct live **out, struct page_live *all, const struct who *
 	}
 	l->all = all;
 	l->who = who_ref(who);
+	l->broker = wants(rq, "broker");
 	l->kinds = l->snapshot = mask;
 	l->since = store_version(all->hub->store);
 	l->stream.pull = live_pull;
@@ -187,6 +212,13 @@ void page_live_get(struct hub *h, const struct who *who, const struct http_reque
 	rp->stream = &l->stream;
 }
 
+static void on_account(void *ctx, const char *node, json_t *account)
+{
+	struct page_live *all = ctx;
+
+	page_broker_take(all->broker, node, account, clock_ms());
+}
+
 /* --- life ------------------------------------------------------------------------------------------ */
 
 int page_live_new(struct page_live **out, struct hub *h)
@@ -194,15 +226,20 @@ int page_live_new(struct page_live **out, struct hub *h)
 	struct page_live *all = calloc(1, sizeof(*all));
 	int r = all ? page_graphs_new(&all->graphs, &h->loop, h->store, h->flows, on_news, all) : -ENOMEM;
 
+	if (!r && !(all->broker = page_broker_new()))
+		r = -ENOMEM;
 	if (!r)
 		r = store_subscribe(h->store, on_event, all, &all->sub);
 	if (r) {
-		if (all)
+		if (all) {
 			page_graphs_free(&all->graphs);
+			page_broker_free(&all->broker);
+		}
 		free(all);
 		return r;
 	}
 	all->hub = h;
+	toolstatus_on_account(h->toolstatus, on_account, all);
 	uv_timer_init(&h->loop, &all->beat);
 	uv_timer_init(&h->loop, &all->settle);
 	all->beat.data = all->settle.data = all;
@@ -218,5 +255,6 @@ void page_live_free(struct page_live **pl)
 		return;
 	store_unsubscribe(&all->sub);
 	page_graphs_free(&all->graphs);
+	page_broker_free(&all->broker);
 	free(TAKE(*pl));
 }

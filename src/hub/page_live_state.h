@@ -22,6 +22,10 @@ struct live { /* a reader */
 	struct page_graph *graph; /* NULL: not asked for */
 	uint64_t frame;		  /* told; 0: none */
 
+	bool broker;	    /* asked for */
+	uint64_t broker_n;  /* told; 0: none */
+	uint64_t broker_ms; /* when */
+
 	uint64_t state_ms; /* when it was told; 0: never */
 	uint64_t state;	   /* hash of what was told, without what always changes */
 };

@@ -37,6 +37,8 @@ struct toolstatus {
 	unsigned running;
 	uint64_t began_ms;
 	bool round, stopped;
+	void (*on_account)(void *ctx, const char *node, json_t *account); /* or NULL */
+	void *ctx;
 };
 
 int toolstatus_new(struct toolstatus **out, uv_loop_t *loop, struct store *s, const char *dir)
@@ -57,6 +59,13 @@ int toolstatus_new(struct toolstatus **out, uv_loop_t *loop, struct store *s, co
 	t->store = s;
 	*out = t;
 	return 0;
+}
+
+void toolstatus_on_account(struct toolstatus *t, void (*fn)(void *ctx, const char *node, json_t *account),
+			   void *ctx)
+{
+	t->on_account = fn;
+	t->ctx = ctx;
 }
 
 static void ask_end(struct ask *a)
@@ -160,6 +169,8 @@ static void on_done(struct transfer *x, long status, CURLcode error)
 	bool good = status == 200 && !error && !a->in.failed;
 	json_t *account = good ? json_loadb(a->in.p ? a->in.p : "", a->in.n, 0, NULL) : NULL;
 
+	if (account && a->all->on_account)
+		a->all->on_account(a->all->ctx, a->node, account);
 	if (toolhealth_node(a->all->health, a->node, account))
 		log_error("health of tools on %s: %s", a->node, strerror(ENOMEM));
 	ask_end(a);

@@ -7,6 +7,7 @@
 #ifndef WEFT_HUB_TOOLSTATUS_H
 #define WEFT_HUB_TOOLSTATUS_H
 
+#include <jansson.h>
 #include <uv.h>
 
 #include "store/store.h"
@@ -16,6 +17,9 @@ struct toolstatus;
 int toolstatus_new(struct toolstatus **out, uv_loop_t *loop, struct store *s, const char *dir);
 void toolstatus_stop(struct toolstatus *t); /* its timer closes; then the loop runs to its end, then: */
 void toolstatus_free(struct toolstatus **t);
+/* Called with each account of a weft-copier (borrowed) as it comes. */
+void toolstatus_on_account(struct toolstatus *t, void (*fn)(void *ctx, const char *node, json_t *account),
+			   void *ctx);
 /* About each second. */
 void toolstatus_tick(struct toolstatus *t);
 

@@ -28,6 +28,16 @@ kind: Service
 metadata: {name: far}
 spec: {selector: {app: far}, ports: [{port: 80, targetPort: 8080}]}
 ---
+apiVersion: weft.network/v1alpha1
+kind: Tool
+metadata: {name: disk}
+spec: {capacity: 10M, file: {path: copies.pcapng}}
+---
+apiVersion: weft.network/v1alpha1
+kind: TrafficMap
+metadata: {name: taken}
+spec: {from: [{pods: {podSelector: {matchLabels: {app: far}}}}], filter: udp && dst.port == 7777, to: [{tool: disk}]}
+---
 apiVersion: v1
 kind: Secret
 metadata: {name: key}

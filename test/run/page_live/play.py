@@ -64,7 +64,7 @@ KINDS = "pods,services,namespaces,networkpolicies,secrets"
 
 
 def objects_come():
-    s = browser.stream("kinds=%s&graph=1" % KINDS)
+    s = browser.stream("kinds=%s&graph=1&broker=1" % KINDS)
     ok("all of each kind comes first", s.until(lambda s: s.synced) and s.kinds and sorted(s.kinds) == sorted(KINDS.split(",")),
        (s.kinds, s.trouble))
     ok("... with the pods that there are",
@@ -126,12 +126,19 @@ def rates_are_true(s):
     middle = packets[len(packets) // 2] if packets else 0
     # how many really went a second: what the sender's clock allowed
     edge = s.until(lambda s: s.between("caller", "far", 7777))
+    broker = s.broker or {}
     truth = json.loads(weft_run("flows", "dst.port == 7777", "-o", "json").stdout.splitlines()[0])
     true_rate = truth["packets"]["there"] / 9
     ok("the rate is what was sent (%.1f of %.1f a second, at most %d)" % (middle, true_rate, sent),
        abs(middle - true_rate) < 0.12 * true_rate, packets)
     ok("... with its bytes, each way", edge and all(abs(b[0] - 1000 * p[0]) < 30 * p[0] + 100 and abs(b[1] - 128 * p[1]) < 30 * p[1] +
                                                    100 and abs(p[1] - p[0]) < 0.1 * p[0] + 1 for p, b, _ in seen), seen[-3:])
+    tool = [t for t in broker.get("tools", []) if t["tool"] == "disk" and t["node"] == "node-2"]
+    print("# broker: %s" % json.dumps(broker)[:900], flush=True)
+    ok("a tool gets them at the same rate, and its capacity is known", tool and abs(tool[0]["sent"] - true_rate) < 0.3 * true_rate and
+       tool[0]["capacity"] == 10000000 and tool[0]["taking"], broker)
+    ok("... its map has them, and its account adds up", [m for m in broker["maps"] if m["name"] == "taken" and m["packets"] > 0] and
+       broker["sums"] and all(x["says"] == "exact" for x in broker["sums"]), broker)
     c.close()
     ok("... and falls to nothing when that ends", s.until(lambda s: all(e["packets"] == [0, 0] for e in s.between(
         "caller", "far", 7777)), 9), s.between("caller", "far", 7777))

@@ -8,6 +8,7 @@
 #include "bpf/announce.c"
 #include "bpf/ask.c"
 #include "bpf/connect.c"
+#include "bpf/edit.c"
 #include "bpf/from_pod.c"
 #include "bpf/gc.c"
 #include "bpf/kernel_drop.c"

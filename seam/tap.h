@@ -28,7 +28,8 @@ enum tap_take { TAP_IN, TAP_OUT, TAP_IN_DROPPED, TAP_OUT_DROPPED, TAP_TAKES };
 #define TAP_MARK_REASON	 0xffc00000u /* drop reason; 0: none */
 #define TAP_EPOCH_SHIFT	 16
 #define TAP_REASON_SHIFT 22
-#define TAP_POINTS_MAX	 16384u
+#define TAP_POINTS_MAX	 16383u
+#define TAP_POINT_EDIT	 0x3fffu /* of no place: weft_edit hands it over, the reason is the outlet's number */
 #define TAP_EPOCHS	 64u
 
 /* tc_index of one on its way to weft-copier: the node's stack sends there too (reports of listeners),
@@ -38,9 +39,13 @@ enum tap_take { TAP_IN, TAP_OUT, TAP_IN_DROPPED, TAP_OUT_DROPPED, TAP_TAKES };
 /* The mark of one on its way to a tool: no place of this node looks at it again. */
 #define TAP_MARK_OWN 0x57454654u
 
+/* The mark of one on its way through weft-edit0: with the outlet's number. */
+#define TAP_MARK_EDIT	   0x57450000u
+#define TAP_MARK_EDIT_BITS 0xfffff000u
+
 #define TAP_DIRECT_MAX 6u
 
-struct tap_direct { /* copies that need no chain: cloned straight to the outlet */
+struct tap_direct { /* copies that need no chain, or one that is an edit: cloned straight to the outlet */
 	__u32 outlet;
 	__u32 take[TAP_TAKES]; /* any of these bits of the answer */
 };
@@ -84,8 +89,9 @@ enum outlet_way {
 struct outlet_value {
 	__u32 ifindex; /* of 0: weft-copy0 */
 	__u32 way;     /* enum outlet_way */
+	__u32 via;     /* weft-edit0's ifindex: what goes straight there is edited on its way; 0: it is not */
 };
-WEFT_SEAM_SIZE(struct outlet_value, 8);
+WEFT_SEAM_SIZE(struct outlet_value, 12);
 #define OUTLETS_MAX 1023u /* weft-copier names the outlet by an 802.1ad tag behind the MAC addresses */
 #define OUTLET_CANARY                                                                                        \
 	0x800u /* beside it in the tag: no copy, but a canary, which is counted as such alone                \
@@ -101,8 +107,45 @@ struct outlet_count {
 	__u64 unreachable;	    /* routed: no route, no neighbour */
 	__u64 canaries, answers;    /* handed to the tool; what came back for them */
 	__u64 cookie;		    /* routed: of the last answer that this CPU saw */
+	/* Of copies to be edited: segments = direct + direct_failed + handed + those lost before the edit. */
+	__u64 given, segments; /* packets; and what they are on the wire */
+	__u64 handed;	       /* to weft-copier */
+	__u64 masked, sliced, shallow, stamped;
 };
-WEFT_SEAM_SIZE(struct outlet_count, 80);
+WEFT_SEAM_SIZE(struct outlet_count, 136);
+
+/* Where an offset counts from: enum chain_base. */
+enum edit_from { EDIT_L2, EDIT_L3, EDIT_L4, EDIT_PAYLOAD };
+
+#define EDIT_RANGES_MAX 6u
+#define EDIT_OFFSET_MAX 65535u /* of offsets, lengths, bytes */
+
+struct edit_range {
+	__u32 from;	   /* enum edit_from */
+	__u32 offset, len; /* len 0: to the end */
+};
+
+enum {
+	EDIT_SRC_MAC = 1,
+	EDIT_DST_MAC = 2,
+	EDIT_SRC_IP = 4,
+	EDIT_DST_IP = 8,
+	EDIT_SRC_PORT = 16,
+	EDIT_DST_PORT = 32,
+	EDIT_FIELDS = 63
+};
+
+struct edit_value { /* BPF map edit: __u32 outlet → this. In this order: slice and mask by the headers as they
+		       came, tag */
+	__u32 ranges; /* of range[] */
+	struct edit_range range[EDIT_RANGES_MAX];
+	__u32 fields; /* EDIT_… */
+	__u32 fill;   /* a byte */
+	__u32 slice;  /* 0: none */
+	__u32 slice_from, slice_bytes;
+	__u16 stamp_tpid, stamp_tci; /* tpid in network order; 0: none */
+};
+WEFT_SEAM_SIZE(struct edit_value, 100);
 
 /*
  * Canaries of an outlet NN: MAC address CANARY_MAC_HEAD:NN:NN, IPv6 address fe80::57:4543:NNNN, which is

@@ -85,30 +85,61 @@ ALWAYS_INLINE int copy_clone(struct __sk_buff *skb, __u32 ifindex, __u32 mark)
 	return err != 0;
 }
 
-/* Straight to a tool that wants it as it is. */
-__attribute__((noinline)) int copy_direct(struct __sk_buff *skb, __u32 number)
+/* To be refused by the tool's device: it is left alone for a while. */
+ALWAYS_INLINE int copy_rests(const struct copy_rest *rest)
 {
-	const struct outlet_value *o = bpf_map_lookup_elem(&outlet, &number);
-	struct outlet_count *n = bpf_map_lookup_elem(&outlet_count, &number);
+	return rest->refused == COPY_PATIENCE && rest->tick == bpf_jiffies64();
+}
+
+/* The last step to a tool, here or behind its edit. */
+ALWAYS_INLINE void copy_send(struct __sk_buff *skb, __u32 number, __u32 ifindex, struct outlet_count *n)
+{
 	struct copy_rest *rest = bpf_map_lookup_elem(&copy_rest, &number);
 
-	if (!o || !n || !rest)
-		return 0;
-	if ((o->way != OUTLET_INTERFACE && o->way != OUTLET_POD) ||
-	    (rest->refused == COPY_PATIENCE && rest->tick == bpf_jiffies64())) {
+	if (!rest)
+		return;
+	if (copy_rests(rest)) {
 		n->direct_failed++;
-		return 0;
-	}
-	if (copy_clone(skb, o->ifindex, TAP_MARK_OWN)) {
+	} else if (copy_clone(skb, ifindex, TAP_MARK_OWN)) {
 		n->direct_failed++;
 		rest->tick = bpf_jiffies64();
 		if (rest->refused < COPY_PATIENCE)
 			rest->refused++;
-		return 0;
+	} else {
+		rest->refused = 0;
+		n->direct++;
+		n->direct_bytes += copy_len(skb);
 	}
-	rest->refused = 0;
-	n->direct++;
-	n->direct_bytes += copy_len(skb);
+}
+
+/* On its way to be edited: segments are counted as they will come there. */
+ALWAYS_INLINE void copy_edited(struct __sk_buff *skb, __u32 number, __u32 ifindex, struct outlet_count *n)
+{
+	const struct copy_rest *rest = bpf_map_lookup_elem(&copy_rest, &number);
+	__u32 segments = skb->gso_segs;
+
+	if (!segments)
+		segments = 1;
+	n->given++;
+	n->segments += segments;
+	if (!rest || copy_rests(rest) || copy_clone(skb, ifindex, TAP_MARK_EDIT | number))
+		n->direct_failed += segments;
+}
+
+/* Straight to a tool. */
+__attribute__((noinline)) int copy_direct(struct __sk_buff *skb, __u32 number)
+{
+	const struct outlet_value *o = bpf_map_lookup_elem(&outlet, &number);
+	struct outlet_count *n = bpf_map_lookup_elem(&outlet_count, &number);
+
+	if (!o || !n)
+		return 0;
+	if (o->way != OUTLET_INTERFACE && o->way != OUTLET_POD)
+		n->direct_failed++;
+	else if (o->via)
+		copy_edited(skb, number, o->via, n);
+	else
+		copy_send(skb, number, o->ifindex, n);
 	return 0;
 }
 

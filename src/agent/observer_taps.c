@@ -59,13 +59,14 @@ static void add_outlet(void *ctx, uint32_t number, const struct outlet_count *c)
 {
 	struct listing *l = ctx;
 
-	buf_printf(l->out,
-		   "%s{\"outlet\":%u,\"direct\":%" PRIu64 ",\"directBytes\":%" PRIu64
-		   ",\"directFailed\":%" PRIu64 ",\"sent\":%" PRIu64 ",\"sentBytes\":%" PRIu64
-		   ",\"failed\":%" PRIu64 ",\"unreachable\":%" PRIu64 "}",
-		   l->n++ ? "," : "", number, (uint64_t)c->direct, (uint64_t)c->direct_bytes,
-		   (uint64_t)c->direct_failed, (uint64_t)c->sent, (uint64_t)c->sent_bytes,
-		   (uint64_t)c->failed, (uint64_t)c->unreachable);
+	buf_printf(
+	    l->out,
+	    "%s{\"outlet\":%u,\"direct\":%" PRIu64 ",\"directBytes\":%" PRIu64 ",\"directFailed\":%" PRIu64
+	    ",\"sent\":%" PRIu64 ",\"sentBytes\":%" PRIu64 ",\"failed\":%" PRIu64 ",\"unreachable\":%" PRIu64
+	    ",\"given\":%" PRIu64 ",\"segments\":%" PRIu64 ",\"handed\":%" PRIu64 "}",
+	    l->n++ ? "," : "", number, (uint64_t)c->direct, (uint64_t)c->direct_bytes,
+	    (uint64_t)c->direct_failed, (uint64_t)c->sent, (uint64_t)c->sent_bytes, (uint64_t)c->failed,
+	    (uint64_t)c->unreachable, (uint64_t)c->given, (uint64_t)c->segments, (uint64_t)c->handed);
 }
 
 int observer_taps(struct observer *ob, struct buf *out)

@@ -298,7 +298,7 @@ static bool is_used_port(const struct broker *b, uint32_t port)
 	return false;
 }
 
-/* One with another destination is another one: copies may be on their way to the number. */
+/* One with another destination or edit is another one: copies may be on their way to the number. */
 static uint32_t outlet_number(struct view *v, struct str tool, struct str port, const struct tap_outlet *at)
 {
 	AUTO_BUF key = {0};
@@ -307,6 +307,8 @@ static uint32_t outlet_number(struct view *v, struct str tool, struct str port, 
 
 	buf_printf(&key, STR_FMT "/" STR_FMT " %d %u %s", STR_ARG(tool), STR_ARG(port), (int)at->way,
 		   at->ifindex, at->name);
+	if (at->edits)
+		buf_add(&key, &at->edit, sizeof(at->edit));
 	n = number_of(&v->t->outlets, buf_str(&key), v->t->run, &fresh);
 	if (n == v->t->outlets.end)
 		log_warn("taps: tool " STR_FMT " is not served: more than %u outlets", STR_ARG(tool),
@@ -415,6 +417,7 @@ static void add_outlets(struct view *v, const struct object *node)
 			if (!of_this_node(v, to->node) || to->name.n >= TAP_NAME)
 				break;
 			memcpy(at.name, to->name.p, to->name.n);
+			at.edits = broker_edit(&b->ports[i], &at.edit);
 			add_outlet(v, i, at, NULL);
 			break;
 		case BROKER_TO_POD:

@@ -58,6 +58,7 @@ const struct program_desc program_table[PROG_COUNT] = {
     [PROG_COPY_OUT] = {"weft_copy_out", 0},
     [PROG_COPY_STOP] = {"weft_copy_stop", 0},
     [PROG_COPY_BACK] = {"weft_copy_back", 0},
+    [PROG_EDIT] = {"weft_edit", 0},
     [PROG_CONNECT4] = {"weft_connect4", BPF_CGROUP_INET4_CONNECT},
     [PROG_CONNECT6] = {"weft_connect6", BPF_CGROUP_INET6_CONNECT},
     [PROG_SENDMSG4] = {"weft_sendmsg4", BPF_CGROUP_UDP4_SENDMSG},

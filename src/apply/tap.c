@@ -126,7 +126,8 @@ static bool is_pod(const struct tapper *t, uint32_t ifindex)
 
 static bool may_name(const char name[TAP_NAME])
 {
-	return strcmp(name, "lo") && strcmp(name, COPY_OUT_NAME) && strcmp(name, COPY_BACK_NAME);
+	return strcmp(name, "lo") && strcmp(name, COPY_OUT_NAME) && strcmp(name, COPY_BACK_NAME) &&
+	       strcmp(name, EDIT_IN_NAME) && strcmp(name, EDIT_NAME);
 }
 
 static int guard(const struct tapper *t, const struct taps *taps, struct buf *why)
@@ -222,8 +223,8 @@ static int make_image(const struct tapper *t, const struct taps *taps, const uin
 		uint32_t index = o->way == OUTLET_POD ? o->ifindex : index_of(t, o->name);
 
 		if (index)
-			out->outlets[o->number] =
-			    (struct outlet_value){.ifindex = index, .way = (uint32_t)o->way};
+			out->outlets[o->number] = (struct outlet_value){
+			    .ifindex = index, .way = (uint32_t)o->way, .via = o->edits ? t->edit_in : 0};
 	}
 	/* Element 0 tells the programs that there are taps at all, and where copies go. */
 	if (out->elements.len)
@@ -232,6 +233,29 @@ static int make_image(const struct tapper *t, const struct taps *taps, const uin
 }
 
 /* --- into force ------------------------------------------------------------------------------------- */
+
+/* What outlets do to copies, before anything leads to them. One with another edit has another number. */
+static int put_edits(struct tapper *t, const struct taps *taps, struct buf *why)
+{
+	bool pair = false;
+
+	for (uint32_t i = 0; i < taps->outlets_n; i++) {
+		const struct tap_outlet *o = &taps->outlets[i];
+		int err = o->edits && !pair ? tap_link_edit(t, why) : 0;
+
+		if (err)
+			return err;
+		if (!o->edits)
+			continue;
+		pair = true;
+		if (bpf_map_update_elem(t->kernel.edits, &o->number, &o->edit, BPF_ANY)) {
+			err = -errno;
+			buf_printf(why, "outlet %u cannot be edited: %s", o->number, strerror(-err));
+			return err;
+		}
+	}
+	return 0;
+}
 
 static int put_outlets(struct tapper *t, const struct tap_image *from, const struct tap_image *to, bool gone)
 {
@@ -326,6 +350,8 @@ int tapper_apply(struct tapper *t, struct taps *taps, struct buf *said)
 	}
 	if (!err)
 		err = tap_link_copy(t, said);
+	if (!err)
+		err = put_edits(t, taps, said);
 	if (!err)
 		err = tap_judges_load(t, taps, slot_of, said);
 	if (err)

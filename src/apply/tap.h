@@ -2,9 +2,10 @@
 /*
  * Taps put into force: judges become programs in BPF map judge, places become elements of BPF map tap and
  * programs at interfaces, outlets become elements of BPF map outlet; the links weft-copy0 and weft-copy1
- * carry copies to weft-copier and back. Each epoch is put in whole or not at all, new things before what
- * leads to them, old things after. Trusts no taps. Used by the applier and, without a cluster, by
- * `weft broker` (tap_plain.c). Not thread-safe; one in a network namespace.
+ * carry copies to weft-copier and back, weft-edit0 and weft-edit1 those that the kernel edits. Each epoch is
+ * put in whole or not at all, new things before what leads to them, old things after. Trusts no taps. Used by
+ * the applier and, without a cluster, by `weft broker` (tap_plain.c). Not thread-safe; one in a network
+ * namespace.
  */
 #ifndef WEFT_APPLY_TAP_H
 #define WEFT_APPLY_TAP_H
@@ -13,12 +14,15 @@
 
 #define COPY_OUT_NAME  "weft-copy0"
 #define COPY_BACK_NAME "weft-copy1"
+#define EDIT_IN_NAME   "weft-edit0"
+#define EDIT_NAME      "weft-edit1"
 
 struct tap_kernel {			/* borrowed */
-	int tap, judge, outlet;		/* BPF maps */
+	int tap, judge, outlet, edits;	/* BPF maps */
 	uint32_t taps, judges, outlets; /* room of them */
-	/* Programs: at tapped interfaces; at weft-copy0's egress and ingress; at weft-copy1's ingress. */
-	int in, out, copy_out, copy_back, copy_stop;
+	/* Programs: at tapped interfaces; at weft-copy0's egress and ingress; at weft-copy1's ingress; at
+	 * weft-edit1's ingress. */
+	int in, out, copy_out, copy_back, copy_stop, edit;
 	uint32_t pods_first, pods_last; /* interfaces that may be pods'; 0, 0: none */
 };
 

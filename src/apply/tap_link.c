@@ -62,11 +62,11 @@ static bool is_finished(const struct tap_device *d)
 	return d->off.blocks != 0;
 }
 
-/* Name of our program at an interface's egress, with what there is to be put back. */
+/* Name of our program at an interface's ingress, with what there is to be put back. */
 static void record(const struct tap_device *d, char out[TC_TAP_NAME])
 {
 	const uint32_t *b = d->off.bits;
-	int n = snprintf(out, TC_TAP_NAME, "%s%s", TAP_OUT_PROGRAM, d->qdisc ? " qdisc" : "");
+	int n = snprintf(out, TC_TAP_NAME, "%s%s", TAP_IN_PROGRAM, d->qdisc ? " qdisc" : "");
 
 	if (is_finished(d))
 		snprintf(out + n, TC_TAP_NAME - (size_t)n, " %x.%x.%x.%x/%u", b[0], b[1], b[2], b[3],
@@ -75,7 +75,7 @@ static void record(const struct tap_device *d, char out[TC_TAP_NAME])
 
 static void read_record(const char *name, struct tap_device *d)
 {
-	const char *p = name + strlen(TAP_OUT_PROGRAM);
+	const char *p = name + strlen(TAP_IN_PROGRAM);
 	uint32_t *b = d->off.bits;
 
 	d->qdisc = !strncmp(p, " qdisc", 6);
@@ -93,6 +93,8 @@ static int adopt(const struct link_info *l, void *ctx)
 
 	if (!strcmp(l->name, COPY_OUT_NAME) && l->group == WEFT_LINK_GROUP)
 		t->copy_out = l->index;
+	if (!strcmp(l->name, EDIT_IN_NAME) && l->group == WEFT_LINK_GROUP)
+		t->edit_in = l->index;
 	if (l->group == WEFT_LINK_GROUP)
 		return 0;
 	memcpy(d.name, l->name, sizeof(d.name));
@@ -111,10 +113,10 @@ static int adopt_all(struct tapper *t)
 		if (err || tc_tap_get(t->route, d->ifindex, false, in) ||
 		    tc_tap_get(t->route, d->ifindex, true, out))
 			continue;
-		d->in = !strcmp(in, TAP_IN_PROGRAM);
-		if (!strncmp(out, TAP_OUT_PROGRAM, strlen(TAP_OUT_PROGRAM)))
-			read_record(out, d);
-		else if (!d->in)
+		d->out = !strcmp(out, TAP_OUT_PROGRAM);
+		if (!strncmp(in, TAP_IN_PROGRAM, strlen(TAP_IN_PROGRAM)))
+			read_record(in, d);
+		else if (!d->out)
 			continue;
 		t->devices.items[kept++] = *d;
 	}
@@ -149,7 +151,7 @@ void tap_link_close(struct tapper *t)
 	vec_free(&t->devices);
 }
 
-/* --- the pair --------------------------------------------------------------------------------------- */
+/* --- the pairs -------------------------------------------------------------------------------------- */
 
 static int copy_end(struct tapper *t, const char *name, struct link_info *l, struct buf *why)
 {
@@ -174,43 +176,92 @@ static void no_ipv6(const char *name)
 		log_warn("%s cannot be written: %s", path, strerror(errno));
 }
 
+/* Both ends, made where they are not there yet; nobody but taps sends there. */
+static int make_pair(struct tapper *t, const char *one, const char *other, struct link_info ends[2],
+		     struct buf *why)
+{
+	struct nl_batch *b = t->batch;
+	int set = 0, err = copy_end(t, one, &ends[0], why);
+
+	if (err == -ENODEV) {
+		nl_batch_init(b, t->route);
+		link_add_pair(b, one, other, COPY_MTU, &set);
+		nl_send(b);
+		if (set) {
+			buf_printf(why, "cannot make %s and %s: %s", one, other, strerror(-set));
+			return set;
+		}
+		err = copy_end(t, one, &ends[0], why);
+	}
+	if (!err)
+		err = copy_end(t, other, &ends[1], why);
+	if (err && !why->n)
+		buf_printf(why, "cannot find %s and %s: %s", one, other, strerror(-err));
+	if (err)
+		return err;
+	no_ipv6(one);
+	no_ipv6(other);
+	return 0;
+}
+
+static int set_up(struct tapper *t, const struct link_info ends[2], int *set, struct buf *why)
+{
+	struct nl_batch *b = t->batch;
+
+	for (unsigned i = 0; i < 2; i++)
+		link_up(b, ends[i].index, COPY_MTU, true, set);
+	nl_send(b);
+	if (*set)
+		buf_printf(why, "cannot set %s and %s up: %s", ends[0].name, ends[1].name, strerror(-*set));
+	return *set;
+}
+
 int tap_link_copy(struct tapper *t, struct buf *why)
 {
 	const struct tap_kernel *k = &t->kernel;
 	struct nl_batch *b = t->batch;
-	struct link_info out, back;
-	int set = 0, err = copy_end(t, COPY_OUT_NAME, &out, why);
+	struct link_info ends[2];
+	int set = 0, err = make_pair(t, COPY_OUT_NAME, COPY_BACK_NAME, ends, why);
 
-	if (err == -ENODEV) {
-		nl_batch_init(b, t->route);
-		link_add_pair(b, COPY_OUT_NAME, COPY_BACK_NAME, COPY_MTU, &set);
-		nl_send(b);
-		if (set)
-			return fail(why, set, "cannot make " COPY_OUT_NAME " and " COPY_BACK_NAME);
-		err = copy_end(t, COPY_OUT_NAME, &out, why);
-	}
-	if (!err)
-		err = copy_end(t, COPY_BACK_NAME, &back, why);
 	if (err)
-		return why->n ? err : fail(why, err, "cannot find " COPY_OUT_NAME " and " COPY_BACK_NAME);
+		return err;
 	err = offload_virtio(COPY_OUT_NAME);
 	if (err)
 		return fail(why, err, "cannot set the offloads of " COPY_OUT_NAME);
-	no_ipv6(COPY_OUT_NAME);
-	no_ipv6(COPY_BACK_NAME);
 	nl_batch_init(b, t->route);
-	tc_clsact(b, out.index, &set);
-	tc_clsact(b, back.index, &set);
-	tc_filter(b, out.index, true, k->copy_out, "weft_copy_out", &set);
-	tc_filter(b, out.index, false, k->copy_back, "weft_copy_back", &set);
-	tc_filter(b, back.index, false, k->copy_stop, "weft_copy_stop", &set);
-	link_up(b, out.index, COPY_MTU, true, &set);
-	link_up(b, back.index, COPY_MTU, true, &set);
-	nl_send(b);
-	if (set)
-		return fail(why, set, "cannot set " COPY_OUT_NAME " and " COPY_BACK_NAME " up");
-	t->copy_out = out.index;
-	return 0;
+	tc_clsact(b, ends[0].index, &set);
+	tc_clsact(b, ends[1].index, &set);
+	tc_filter(b, ends[0].index, true, k->copy_out, "weft_copy_out", &set);
+	tc_filter(b, ends[0].index, false, k->copy_back, "weft_copy_back", &set);
+	tc_filter(b, ends[1].index, false, k->copy_stop, "weft_copy_stop", &set);
+	err = set_up(t, ends, &set, why);
+	if (!err)
+		t->copy_out = ends[0].index;
+	return err;
+}
+
+/* What goes into it comes out as on the wire: else a mask would miss all segments but the first. */
+int tap_link_edit(struct tapper *t, struct buf *why)
+{
+	struct nl_batch *b = t->batch;
+	struct link_info ends[2];
+	struct offload left;
+	int set = 0, err = make_pair(t, EDIT_IN_NAME, EDIT_NAME, ends, why);
+
+	if (err)
+		return err;
+	err = offload_unfinished(EDIT_IN_NAME, &left);
+	if (!err)
+		err = offload_set(EDIT_IN_NAME, &left, false);
+	if (err)
+		return fail(why, err, "cannot set the offloads of " EDIT_IN_NAME);
+	nl_batch_init(b, t->route);
+	tc_clsact(b, ends[1].index, &set);
+	tc_filter(b, ends[1].index, false, t->kernel.edit, "weft_edit", &set);
+	err = set_up(t, ends, &set, why);
+	if (!err)
+		t->edit_in = ends[0].index;
+	return err;
 }
 
 /* --- interfaces by name ----------------------------------------------------------------------------- */
@@ -258,6 +309,7 @@ static void look_at_offloads(const struct tapper *t, const struct tap_device *d,
 		 strerror(-err));
 }
 
+/* An interface that copies only leave by has none at its egress: there it would cost each of them. */
 static void put_programs(struct tapper *t, struct tap_device *d)
 {
 	struct nl_batch *b = t->batch;
@@ -269,17 +321,17 @@ static void put_programs(struct tapper *t, struct tap_device *d)
 		tc_clsact_new(b, d->ifindex, &qdisc);
 		nl_send(b);
 		d->qdisc = !qdisc;
-		d->in = false;
+		d->out = false;
 	}
 	record(d, name);
 	nl_batch_init(b, t->route);
-	tc_tap(b, d->ifindex, true, t->kernel.out, name, &set);
+	tc_tap(b, d->ifindex, false, t->kernel.in, name, &set);
 	if (d->place)
-		tc_tap(b, d->ifindex, false, t->kernel.in, TAP_IN_PROGRAM, &set);
-	else if (d->in)
-		tc_tap_del(b, d->ifindex, false, NULL);
+		tc_tap(b, d->ifindex, true, t->kernel.out, TAP_OUT_PROGRAM, &set);
+	else if (d->out)
+		tc_tap_del(b, d->ifindex, true, NULL);
 	nl_send(b);
-	d->in = d->place;
+	d->out = d->place;
 	d->error = set;
 	d->at = d->ifindex;
 	d->stale = false;
@@ -289,7 +341,7 @@ static void attach(struct tapper *t, struct tap_device *d)
 {
 	bool finish = d->finish && !is_finished(d), restore = !d->finish && is_finished(d);
 
-	if (d->at == d->ifindex && d->in == d->place && !d->error && !d->stale && !finish && !restore)
+	if (d->at == d->ifindex && d->out == d->place && !d->error && !d->stale && !finish && !restore)
 		return;
 	if (finish)
 		look_at_offloads(t, d, &d->off);
@@ -325,7 +377,7 @@ static void detach(struct tapper *t, struct tap_device *d)
 		tc_clsact_del(b, d->at, NULL);
 	nl_send(b);
 	d->off = (struct offload){0};
-	d->in = d->qdisc = false;
+	d->out = d->qdisc = false;
 	d->at = 0;
 	d->error = 0;
 }
@@ -352,6 +404,8 @@ void tap_link_clean(struct tapper *t)
 	nl_batch_init(t->batch, t->route);
 	if (t->copy_out)
 		link_del(t->batch, t->copy_out, NULL);
+	if (t->edit_in)
+		link_del(t->batch, t->edit_in, NULL);
 	nl_send(t->batch);
-	t->copy_out = 0;
+	t->copy_out = t->edit_in = 0;
 }

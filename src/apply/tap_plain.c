@@ -34,9 +34,9 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 	return 0;
 }
 
-static const char *const programs[] = {"weft_tap_in", "weft_tap_out", "weft_copy_out", "weft_copy_back",
-				       "weft_copy_stop"};
-static const char *const maps[] = {"tap", "judge", "tapped", "outlet", "outlet_count", "counter"};
+static const char *const programs[] = {"weft_tap_in",	 "weft_tap_out",   "weft_copy_out",
+				       "weft_copy_back", "weft_copy_stop", "weft_edit"};
+static const char *const maps[] = {"tap", "judge", "tapped", "outlet", "outlet_count", "edit", "counter"};
 
 static bool is_among(const char *name, const char *const *list, size_t n)
 {
@@ -95,6 +95,7 @@ int tap_plain_open(struct tap_plain *p, struct buf *why)
 	p->kernel = (struct tap_kernel){.tap = map(p->object, "tap"),
 					.judge = map(p->object, "judge"),
 					.outlet = map(p->object, "outlet"),
+					.edits = map(p->object, "edit"),
 					.taps = map_table[PLAN_MAP_tap].entries,
 					.judges = map_table[PLAN_MAP_judge].entries,
 					.outlets = map_table[PLAN_MAP_outlet].entries,
@@ -102,7 +103,8 @@ int tap_plain_open(struct tap_plain *p, struct buf *why)
 					.out = program(p->object, "weft_tap_out"),
 					.copy_out = program(p->object, "weft_copy_out"),
 					.copy_back = program(p->object, "weft_copy_back"),
-					.copy_stop = program(p->object, "weft_copy_stop")};
+					.copy_stop = program(p->object, "weft_copy_stop"),
+					.edit = program(p->object, "weft_edit")};
 	p->tapped = map(p->object, "tapped");
 	p->outlet_count = map(p->object, "outlet_count");
 	return 0;

@@ -35,9 +35,9 @@ struct tap_device { /* an interface that a place or an outlet names */
 	bool named;	    /* by what is being put in force */
 	uint32_t ifindex;   /* 0: it is not there */
 	int error;	    /* of attaching */
-	/* What was done there. The name of our egress program tells it to the next process. */
+	/* What was done there. The name of our ingress program tells it to the next process. */
 	uint32_t at; /* ifindex at which our programs are; 0: none */
-	bool in;     /* at both hooks; else at egress only */
+	bool out;    /* at both hooks; else at ingress only */
 	bool qdisc;  /* its clsact is ours */
 	struct offload off;
 };
@@ -49,6 +49,7 @@ struct tapper {
 	int lock;
 	struct nl_batch *batch;
 	uint32_t copy_out; /* ifindex of weft-copy0; 0: not made */
+	uint32_t edit_in;  /* ifindex of weft-edit0; 0: not made */
 	struct taps taps;  /* in force */
 	uint32_t *slot_of; /* of its judges */
 	struct tap_image now;
@@ -69,6 +70,7 @@ void tap_judges_clean(struct tapper *t);
 int tap_link_open(struct tapper *t, struct buf *why); /* sockets, the lock, what was left at interfaces */
 void tap_link_close(struct tapper *t);
 int tap_link_copy(struct tapper *t, struct buf *why); /* the pair weft-copy0, weft-copy1 is there */
+int tap_link_edit(struct tapper *t, struct buf *why); /* the pair weft-edit0, weft-edit1 is there */
 /* Finds the devices' interfaces. True: something changed. */
 bool tap_link_resolve(struct tapper *t);
 /* Programs and offloads where they are wanted; and nowhere else. */

@@ -19,6 +19,7 @@ static int make_tapper(struct applier *a, struct buf *why)
 	const struct tap_kernel t = {.tap = k->map[PLAN_MAP_tap],
 				     .judge = k->map[PLAN_MAP_judge],
 				     .outlet = k->map[PLAN_MAP_outlet],
+				     .edits = k->map[PLAN_MAP_edit],
 				     .taps = k->entries[PLAN_MAP_tap],
 				     .judges = k->entries[PLAN_MAP_judge],
 				     .outlets = k->entries[PLAN_MAP_outlet],
@@ -27,6 +28,7 @@ static int make_tapper(struct applier *a, struct buf *why)
 				     .copy_out = k->program[PROG_COPY_OUT],
 				     .copy_back = k->program[PROG_COPY_BACK],
 				     .copy_stop = k->program[PROG_COPY_STOP],
+				     .edit = k->program[PROG_EDIT],
 				     .pods_first = LINK_INDEX_FIRST,
 				     .pods_last = LINK_INDEX_LAST};
 

@@ -174,7 +174,7 @@ static int find_directs(struct work *w)
 		const struct broker_outlet *o = &w->outlets[i];
 		bool yes = false;
 
-		if (o->at.way == OUTLET_INTERFACE && is_plain(&w->b->ports[o->port]))
+		if (o->at.way == OUTLET_INTERFACE && (o->at.edits || is_plain(&w->b->ports[o->port])))
 			r = decides(w, o->port, &yes);
 		if (yes)
 			w->direct[w->directs++] = i;

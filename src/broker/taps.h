@@ -24,6 +24,8 @@ struct broker_outlet {
 	struct tap_outlet at;
 };
 
+/* Whether the chain of a tool port is one that the kernel can run on copies; what it does, then. */
+bool broker_edit(const struct broker_port *p, struct edit_value *out);
 /* Places to which no map leads are left out. What cannot be judged in the kernel is a warning, once for each
  * filter. 0; -ENOMEM. taps_fini(out) either way. */
 int broker_taps(struct taps *out, const struct broker *b, uint32_t epoch, const struct broker_place *places,

@@ -140,15 +140,38 @@ static void sum_judged(struct copies *c)
 	add_term(sum, "in", "received", "received", received, received);
 	add_term(sum, "out", "classified", "classified", classified, classified);
 	add_term(sum, "out", "unparsable", "unparsable", unparsable, unparsable);
+	if (number(ring, "handed"))
+		add_term(sum, "out", "handed", "handed over by the kernel, not judged again",
+			 number(ring, "handed"), number(ring, "handed"));
 	add_term(sum, "loss", "unknown", "of no configuration that is kept", unknown_copies, unknown_copies);
 	add(c, judge(sum, NULL, 0));
+}
+
+static json_int_t outlets_sum(const json_t *taps, const char *key)
+{
+	json_int_t sum = 0;
+	json_t *o;
+	size_t i;
+
+	json_array_foreach (json_object_get(taps, "outlets"), i, o)
+		sum += number(o, key);
+	return sum;
 }
 
 /* Whether less than was copied came to this weft-copier for another reason than that traffic flows. */
 static bool came_late(const struct copies *c, json_int_t got)
 {
 	return json_is_true(json_object_get(c->copier, "again")) &&
-	       got < number(json_object_get(c->before, "sum"), "copied");
+	       got < number(json_object_get(c->before, "sum"), "copied") + outlets_sum(c->before, "handed");
+}
+
+/* Packets that the kernel could not edit go there, too. */
+static void add_handed(const struct copies *c, json_t *sum)
+{
+	json_int_t low = outlets_sum(c->before, "handed"), high = outlets_sum(c->after, "handed");
+
+	if (high)
+		add_term(sum, "in", "handed", "handed over by the kernel", low, high);
 }
 
 static void sum_received(struct copies *c)
@@ -158,6 +181,7 @@ static void sum_received(struct copies *c)
 	json_int_t got = number(ring, "received"), lost = number(ring, "lost");
 
 	kernel_term(c, sum, "in", "copied", "copied by taps");
+	add_handed(c, sum);
 	add_term(sum, "out", "received", "received", got, got);
 	add_term(sum, "loss", "lost", "no room in its ring", lost, lost);
 	if (came_late(c, got + lost))
@@ -179,12 +203,49 @@ static const json_t *outlet_of(const json_t *taps, json_int_t outlet)
 	return NULL;
 }
 
+/* Of before and after, the lowest and the highest that one moment between them may have had. */
+static void edited_term(json_t *sum, const char *side, const char *name, const char *words, json_int_t before,
+			json_int_t after)
+{
+	add_term(sum, side, name, words, before < after ? before : after, before < after ? after : before);
+}
+
+/* What the kernel edits on its way: of split packets each segment. What it handed to weft-copier is due
+ * there. */
+static void add_edited(json_t *sum, const json_t *before, const json_t *after)
+{
+	static const char *const parts[][3] = {{"out", "direct", "sent, edited by the kernel"},
+					       {"loss", "directFailed", "refused by the kernel"}};
+	json_int_t due[2], left[2];
+
+	for (unsigned i = 0; i < 2; i++) {
+		const json_t *of = i ? after : before;
+
+		due[i] = number(of, "segments") - number(of, "handed");
+		left[i] = due[i];
+		for (size_t k = 0; k < ARRAY_LEN(parts); k++)
+			left[i] -= number(of, parts[k][1]);
+	}
+	edited_term(sum, "in", "edited", "due, to be edited by the kernel", due[0], due[1]);
+	for (size_t k = 0; k < ARRAY_LEN(parts); k++)
+		if (number(after, parts[k][1]))
+			edited_term(sum, parts[k][0], parts[k][1], parts[k][2], number(before, parts[k][1]),
+				    number(after, parts[k][1]));
+	if (left[0] > 0 || left[1] > 0)
+		edited_term(sum, "loss", "editQueue", "no room on the way to the edit",
+			    left[0] > 0 ? left[0] : 0, left[1] > 0 ? left[1] : 0);
+}
+
 /* What went straight to the tool: the kernel alone counts it. */
 static void add_direct(const struct copies *c, json_t *sum, json_int_t outlet)
 {
 	const json_t *of = outlet_of(c->after, outlet);
 	json_int_t sent = number(of, "direct"), refused = number(of, "directFailed");
 
+	if (number(of, "given")) {
+		add_edited(sum, outlet_of(c->before, outlet), of);
+		return;
+	}
 	if (!sent && !refused)
 		return;
 	add_term(sum, "in", "direct", "due, straight by taps", sent + refused, sent + refused);

@@ -121,6 +121,30 @@ static json_t *sources(const struct live *l, const json_t *said, struct live_sum
 
 /* --- tools ------------------------------------------------------------------------------------------ */
 
+/* What the kernel did to them, by the chain's names. */
+static void add_note(json_t *o, enum chain_counter which, uint64_t n)
+{
+	add(json_object_get(o, "notes"), chain_counter_name(which), n);
+}
+
+/* Copies that the kernel edits: of split packets each segment counts. What it handed to weft-copier is due
+ * there already. What did not come to its edit is under way, or the pair of links dropped it. */
+static void join_edits(json_t *o, json_t *lost, const struct outlet_count *c)
+{
+	uint64_t done = c->direct + c->direct_failed + c->handed;
+	uint64_t left = c->segments > done ? c->segments - done : 0,
+		 dropped = live_link_dropped(EDIT_IN_NAME);
+
+	set(o, "due", get(o, "due") + c->given - c->handed);
+	set(o, "added", get(o, "added") + c->segments - c->given);
+	add(lost, "edit-queue", left < dropped ? left : dropped);
+	add_note(o, CHAIN_MASKED, c->masked);
+	add_note(o, CHAIN_SLICED, c->sliced);
+	add_note(o, CHAIN_SLICE_SHALLOW, c->shallow);
+	add_note(o, CHAIN_STAMPED, c->stamped);
+	set(o, "editing", get(o, "editing") + (left > dropped ? left - dropped : 0));
+}
+
 /* What the kernel did for a tool port: adds what it cloned by itself, and says what became of what
  * weft-copier gave it. */
 static void join_outlet(json_t *o, json_t *lost, const struct outlet_count *c,
@@ -128,7 +152,10 @@ static void join_outlet(json_t *o, json_t *lost, const struct outlet_count *c,
 {
 	uint64_t failed = c->failed - before->failed, unreachable = c->unreachable - before->unreachable;
 
-	set(o, "due", get(o, "due") + c->direct + c->direct_failed);
+	if (c->given)
+		join_edits(o, lost, c);
+	else
+		set(o, "due", get(o, "due") + c->direct + c->direct_failed);
 	set(o, "sent", get(o, "sent") + c->direct);
 	set(o, "direct", get(o, "direct") + c->direct);
 	add(lost, "refused", c->direct_failed + failed);
@@ -156,7 +183,7 @@ static uint64_t sum_of(const json_t *losses)
 static json_t *tool(const struct live *l, const json_t *t, struct live_sums *sums)
 {
 	json_t *o = json_object(), *lost = json_deep_copy(json_object_get(t, "losses"));
-	const char *const same[] = {"tool", "port", "kind", "notes"};
+	const char *const same[] = {"tool", "port", "kind"};
 	uint64_t given = 0, handed = get(t, "sent");
 	bool wire = false, match;
 
@@ -164,6 +191,7 @@ static json_t *tool(const struct live *l, const json_t *t, struct live_sums *sum
 		lost = json_object();
 	for (size_t i = 0; i < ARRAY_LEN(same); i++)
 		json_object_set(o, same[i], json_object_get(t, same[i]));
+	json_object_set_new(o, "notes", json_deep_copy(json_object_get(t, "notes")) ?: json_object());
 	set(o, "due", get(t, "due"));
 	set(o, "added", get(t, "added"));
 	set(o, "sent", handed);
@@ -180,7 +208,9 @@ static json_t *tool(const struct live *l, const json_t *t, struct live_sums *sum
 			wire = true;
 		}
 	/* What weft-copier has given to the kernel and the kernel has not told of yet is under way. */
-	set(o, "inFlight", get(t, "inFlight") + (wire && handed > given ? handed - given : 0));
+	set(o, "inFlight",
+	    get(t, "inFlight") + get(o, "editing") + (wire && handed > given ? handed - given : 0));
+	json_object_del(o, "editing");
 	if (wire)
 		set(o, "sent", get(o, "sent") - (handed > given ? handed - given : 0));
 	json_object_set_new(o, "lost", lost);
@@ -224,7 +254,9 @@ json_t *live_account(struct live *l, struct live_sums *sums)
 			    json_pack("{s:I,s:I,s:I}", "copied", (json_int_t)sums->copied, "lost",
 				      (json_int_t)get(ring, "lost"), "unknown",
 				      (json_int_t)get(ring, "unknown")));
-	sums->arrived += get(ring, "lost") + get(ring, "unknown");
+	VEC_EACH (&l->ways, w)
+		sums->copied += count_of(l, w->number).handed - w->before.handed;
+	sums->arrived += get(ring, "lost") + get(ring, "unknown") + get(ring, "handed");
 	sums->match = sums->match && sums->arrived <= sums->copied;
 	return o;
 }

@@ -186,6 +186,8 @@ static bool add_outlet(struct view *v, uint32_t port, struct tap_outlet at, stru
 
 	buf_printf(&key, STR_FMT "/" STR_FMT " %d %s", STR_ARG(p->tool), STR_ARG(served.port), (int)at.way,
 		   at.name);
+	if (at.edits)
+		buf_add(&key, &at.edit, sizeof(at.edit));
 	at.number = number_of(&v->l->outlets, buf_str(&key));
 	if (at.number == v->l->outlets.end) {
 		warn(v, p->pos, "start weft broker anew", "there are no numbers left for " STR_FMT, p->tool);
@@ -213,6 +215,7 @@ static void add_interface(struct view *v, uint32_t port)
 	if (!fits(v, p->pos, p->to.name))
 		return;
 	memcpy(at.name, p->to.name.p, p->to.name.n);
+	at.edits = broker_edit(p, &at.edit);
 	add_outlet(v, port, at, (struct config_outlet){.tool = p->tool, .port = p->port});
 }
 

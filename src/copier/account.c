@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * /account: what came, by place and map, and what became of it, by tool port, at one moment. Sums that hold:
- * received = judged + unknown; of a place received = classified + unparsable; of a tool port due + added =
- * sent + each loss + in flight.
+ * received = judged + handed + unknown; of a place received = classified + unparsable; of a tool port due +
+ * added = sent + each loss + in flight.
  */
 #include <inttypes.h>
 
@@ -149,6 +149,7 @@ void account_print(struct copier *c, struct buf *out)
 	buf_printf(out, ",\n\"ring\":{\"received\":%" PRIu64, c->received);
 	number(out, "lost", copier_lost(c));
 	number(out, "judged", c->judged);
+	number(out, "handed", c->handed);
 	number(out, "unknown", c->unknown);
 	buf_addz(out, "},\n\"places\":[");
 	VEC_EACH (&c->places, p) {

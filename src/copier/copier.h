@@ -111,9 +111,9 @@ struct copier {
 	VEC(struct sink *) sinks;
 	VEC(struct named) maps, groups;
 	struct names names;
-	uint64_t received, judged, unknown;
-	uint64_t frames;      /* that the packet socket took */
-	uint64_t lost_before; /* in rings that are gone */
+	uint64_t received, judged, unknown, handed; /* received = judged + unknown + handed */
+	uint64_t frames;			    /* that the packet socket took */
+	uint64_t lost_before;			    /* in rings that are gone */
 };
 
 /* config.c: a new epoch of CONFIG's JSON. 0; -EINVAL with what is wrong in `why`, and everything stays as it

@@ -51,6 +51,26 @@ static void set_time(struct place *at, struct chain_packet *k)
 	at->last = k->time;
 }
 
+/* What the kernel could not edit: it was judged whole there, and is due to the one tool port of that outlet.
+ */
+static void feed_handed(struct copier *c, const struct packet_seen *s)
+{
+	uint32_t outlet = s->mark >> TAP_REASON_SHIFT;
+	const struct seen seen = {.at = NULL};
+
+	for (unsigned i = 0; i < EPOCHS_KEPT && c->epochs[i]; i++)
+		for (uint32_t k = 0; k < c->epochs[i]->world->broker->ports_n; k++) {
+			struct port *p = c->epochs[i]->ports[k];
+
+			if (!outlet || p->sink->outlet != outlet)
+				continue;
+			c->handed++;
+			port_run(p, &s->packet, &seen);
+			return;
+		}
+	c->unknown++;
+}
+
 void feed_packet(void *copier, const struct packet_seen *s)
 {
 	struct copier *c = copier;
@@ -63,6 +83,10 @@ void feed_packet(void *copier, const struct packet_seen *s)
 
 	c->received++;
 	c->host.drained = k.time;
+	if (number == TAP_POINT_EDIT) {
+		feed_handed(c, s);
+		return;
+	}
 	if (!ep) {
 		c->unknown++;
 		return;

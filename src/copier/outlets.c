@@ -105,13 +105,19 @@ int outlets_read(struct outlets *o, uint32_t number, struct outlet_count *out)
 		return r;
 	*out = (struct outlet_count){0};
 	for (unsigned i = 0; i < o->cpus; i++) {
-		out->direct += o->values[i].direct;
-		out->direct_failed += o->values[i].direct_failed;
-		out->sent += o->values[i].sent;
-		out->failed += o->values[i].failed;
-		out->unreachable += o->values[i].unreachable;
-		out->canaries += o->values[i].canaries;
-		out->answers += o->values[i].answers;
+		const struct outlet_count *n = &o->values[i];
+
+		out->direct += n->direct;
+		out->direct_failed += n->direct_failed;
+		out->sent += n->sent;
+		out->failed += n->failed;
+		out->unreachable += n->unreachable;
+		out->masked += n->masked;
+		out->sliced += n->sliced;
+		out->shallow += n->shallow;
+		out->stamped += n->stamped;
+		out->canaries += n->canaries;
+		out->answers += n->answers;
 	}
 	return 0;
 }

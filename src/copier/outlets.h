@@ -15,7 +15,7 @@ struct outlets;
 /* Waits on the socket, which it owns from now on, for the applier's descriptors; others than this one are
  * closed. 0 or -errno. */
 int outlets_new(struct outlets **out, uv_loop_t *loop, int fd);
-/* Sums of all CPUs: 0, -ENODATA while there is no handle, or -errno. */
+/* Sums of all CPUs, of what this program asks for: 0, -ENODATA while there is no handle, or -errno. */
 int outlets_read(struct outlets *o, uint32_t number, struct outlet_count *out);
 /* Whether the last answer that some CPU saw has one of these n cookies. */
 bool outlets_cookie(const struct outlets *o, uint32_t number, const uint64_t *cookies, size_t n);

@@ -497,6 +497,19 @@ void sinks_end(struct copier *c, uint64_t ms)
 	vec_free(&c->tallies);
 }
 
+/* What the kernel did to copies that never came here: the chain of the same tool port. */
+static void add_edits(const struct copier *c, const struct sink *s, struct port_sums *out)
+{
+	struct outlet_count n;
+
+	if (s->finishing || !s->outlet || outlets_read(c->outlets, s->outlet, &n))
+		return;
+	out->chain[CHAIN_MASKED] += n.masked;
+	out->chain[CHAIN_SLICED] += n.sliced;
+	out->chain[CHAIN_SLICE_SHALLOW] += n.shallow;
+	out->chain[CHAIN_STAMPED] += n.stamped;
+}
+
 void tally_sums(const struct copier *c, const struct tally *t, struct port_sums *out)
 {
 	struct output_counts n = t->past;
@@ -509,6 +522,7 @@ void tally_sums(const struct copier *c, const struct tally *t, struct port_sums 
 		if ((*s)->tally != t)
 			continue;
 		n.losses[(*s)->ops->refused] += (*s)->refused;
+		add_edits(c, *s, out);
 		if (!(*s)->output)
 			continue;
 		(*s)->ops->counts((*s)->output, &live);

@@ -31,6 +31,8 @@ struct place_head { /* then `directs` times struct tap_direct */
 struct outlet_bytes {
 	uint32_t number, way, ifindex, finish, answers;
 	char name[TAP_NAME];
+	uint32_t edits;
+	struct edit_value edit;
 };
 
 #endif

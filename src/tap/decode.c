@@ -3,7 +3,9 @@
  * Taps from bytes that nobody vouches for: sizes are checked before anything is taken, numbers before they
  * are used. What filters do is checked where they become programs (apply/filter.h).
  */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <linux/if_ether.h>
 #include <stdlib.h>
 
 #include "tap/bytes.h"
@@ -13,7 +15,8 @@ struct reader {
 	size_t left;
 	struct buf *why;
 	struct arena *arena;
-	uint8_t points[TAP_POINTS_MAX / 8], outlets[(OUTLETS_MAX + 8) / 8]; /* one bit each: there is one */
+	uint8_t points[TAP_POINTS_MAX / 8 + 1],
+	    outlets[(OUTLETS_MAX + 8) / 8]; /* one bit each: there is one */
 };
 
 static bool test_bit(const uint8_t *bits, uint32_t n)
@@ -173,6 +176,30 @@ static int take_place(struct reader *r, struct tap_place *p, uint32_t judges)
 	return take_directs(r, p);
 }
 
+static const char *wrong_range(const struct edit_range *g)
+{
+	if (g->from > EDIT_PAYLOAD)
+		return "its edit begins at no header";
+	return g->offset > EDIT_OFFSET_MAX || g->len > EDIT_OFFSET_MAX ? "its edit reaches too far" : NULL;
+}
+
+static const char *wrong_edit(const struct edit_value *e)
+{
+	const struct edit_range slice = {.from = e->slice_from, .offset = e->slice_bytes};
+	const char *wrong = wrong_range(&slice);
+
+	if (e->ranges > EDIT_RANGES_MAX)
+		return "its edit has too many ranges";
+	for (uint32_t i = 0; i < EDIT_RANGES_MAX && !wrong; i++)
+		wrong = wrong_range(&e->range[i]);
+	if (!wrong && (e->fields > EDIT_FIELDS || e->fill > 0xff || e->slice > 1))
+		wrong = "its edit is none";
+	if (!wrong && e->stamp_tpid && e->stamp_tpid != htons(ETH_P_8021Q) &&
+	    e->stamp_tpid != htons(ETH_P_8021AD))
+		wrong = "its edit has a tag that is none";
+	return wrong;
+}
+
 static int take_outlet(struct reader *r, struct tap_outlet *o)
 {
 	struct outlet_bytes b;
@@ -194,6 +221,10 @@ static int take_outlet(struct reader *r, struct tap_outlet *o)
 		wrong = "it cannot finish packets";
 	else if (b.answers > 1)
 		wrong = "it cannot answer so";
+	else if (b.edits > b.finish)
+		wrong = "it cannot edit packets";
+	else
+		wrong = wrong_edit(&b.edit);
 	if (wrong) {
 		buf_printf(r->why, "outlet %u: %s", b.number, wrong);
 		return -EPROTO;
@@ -203,6 +234,8 @@ static int take_outlet(struct reader *r, struct tap_outlet *o)
 	o->ifindex = b.ifindex;
 	o->finish = b.finish;
 	o->answers = b.answers;
+	o->edits = b.edits;
+	o->edit = b.edit;
 	memcpy(o->name, b.name, sizeof(o->name));
 	return 0;
 }

@@ -2,6 +2,7 @@
 /* Taps as bytes and as text. What reads the bytes is decode.c. */
 #include "tap/tap.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 #include "tap/bytes.h"
@@ -65,7 +66,9 @@ void taps_encode(struct buf *out, const struct taps *t)
 					 .way = (uint32_t)o->way,
 					 .ifindex = o->ifindex,
 					 .finish = o->finish,
-					 .answers = o->answers};
+					 .answers = o->answers,
+					 .edits = o->edits,
+					 .edit = o->edit};
 
 		memcpy(b.name, o->name, sizeof(b.name));
 		buf_add(out, &b, sizeof(b));
@@ -133,6 +136,27 @@ static void print_place(struct buf *out, const struct tap_place *p)
 	buf_addc(out, '\n');
 }
 
+static void print_edit(struct buf *out, const struct edit_value *e)
+{
+	static const char *const from[] = {"L2", "L3", "L4", "payload"};
+
+	for (uint32_t i = 0; i < e->ranges; i++) {
+		const struct edit_range *r = &e->range[i];
+
+		buf_printf(out, " mask %s+%u", from[r->from], r->offset);
+		if (r->len)
+			buf_printf(out, ":%u", r->len);
+	}
+	if (e->fields)
+		buf_printf(out, " fields 0x%x", e->fields);
+	if (e->ranges || e->fields)
+		buf_printf(out, " fill 0x%02x", e->fill);
+	if (e->slice)
+		buf_printf(out, " slice %s+%u", from[e->slice_from], e->slice_bytes);
+	if (e->stamp_tpid)
+		buf_printf(out, " tag 0x%04x %u", ntohs(e->stamp_tpid), e->stamp_tci);
+}
+
 static void print_outlet(struct buf *out, const struct tap_outlet *o)
 {
 	buf_printf(out, "outlet %u:", o->number);
@@ -142,7 +166,10 @@ static void print_outlet(struct buf *out, const struct tap_outlet *o)
 		buf_printf(out, " %s %.*s", o->way == OUTLET_ROUTED ? "routed" : "interface", TAP_NAME,
 			   o->name);
 	buf_addz(out, o->finish ? " finished" : "");
-	buf_addz(out, o->answers ? " answers\n" : "\n");
+	buf_addz(out, o->answers ? " answers" : "");
+	if (o->edits)
+		print_edit(out, &o->edit);
+	buf_addc(out, '\n');
 }
 
 /* Numbers 0…n-1 in the order that cmp gives their items: NULL when out of memory. */

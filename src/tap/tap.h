@@ -51,6 +51,8 @@ struct tap_outlet {
 	uint32_t ifindex;    /* OUTLET_POD: host-side interface */
 	bool finish;	     /* OUTLET_INTERFACE: packets must leave split and with their checksums done */
 	bool answers;	     /* what comes back for canaries is counted */
+	bool edits;	     /* of finished packets: what goes straight there is edited so */
+	struct edit_value edit;
 };
 
 struct taps {

@@ -28,13 +28,6 @@ static void result(int good, const char *what)
 	failed += !good;
 }
 
-static int same(const char *what, uint64_t x, uint64_t want)
-{
-	if (x != want)
-		printf("# %s is %llu, must be %llu\n", what, (unsigned long long)x, (unsigned long long)want);
-	return x == want;
-}
-
 /* It comes to pass within two seconds. */
 static int becomes(const char *what, uint32_t outlet, uint64_t want)
 {

@@ -75,6 +75,7 @@ static int attach_all(const struct lab *l)
 	err = err ? err : attach("weft-copy0", true, BPF_TC_EGRESS, w->progs.weft_copy_out);
 	err = err ? err : attach("weft-copy0", false, BPF_TC_INGRESS, w->progs.weft_copy_back);
 	err = err ? err : attach("weft-copy1", true, BPF_TC_INGRESS, w->progs.weft_copy_stop);
+	err = err ? err : attach("weft-edit1", true, BPF_TC_INGRESS, w->progs.weft_edit);
 	err = err ? err : attach("uplink0", false, BPF_TC_INGRESS, w->progs.weft_tap_in);
 	err = err ? err : attach("uplink0", false, BPF_TC_EGRESS, w->progs.weft_tap_out);
 	home = leave();
@@ -191,7 +192,8 @@ int copies_up(struct lab *l)
 		  "P=%s; set -e; ip netns add $P-tool; "
 		  "ip -n $P-node1 link add weft-copy0 mtu 65535 type veth peer name weft-copy1 mtu 65535; "
 		  "ip -n $P-node1 link add tool0 mtu 9216 type veth peer name tool1 netns $P-tool mtu 9216; "
-		  "for i in weft-copy0 weft-copy1 tool0; do "
+		  "ip -n $P-node1 link add weft-edit0 mtu 65535 type veth peer name weft-edit1 mtu 65535; "
+		  "for i in weft-copy0 weft-copy1 weft-edit0 weft-edit1 tool0; do "
 		  "ip netns exec $P-node1 sysctl -qw net.ipv6.conf.$i.disable_ipv6=1; "
 		  "ip -n $P-node1 link set $i arp off up; done; "
 		  "ip netns exec $P-tool sysctl -qw net.ipv6.conf.tool1.disable_ipv6=1; "
@@ -232,6 +234,27 @@ void copies_link(const struct lab *l, const char *node, const char *link, const 
 		printf("# ip link set %s %s: %s\n", link, what, out);
 }
 
+int same(const char *what, uint64_t x, uint64_t want)
+{
+	if (x != want)
+		printf("# %s is %llu (0x%llx), must be %llu (0x%llx)\n", what, (unsigned long long)x,
+		       (unsigned long long)x, (unsigned long long)want, (unsigned long long)want);
+	return x == want;
+}
+
+int same_bytes(const char *what, const uint8_t *x, size_t n, const uint8_t *want, size_t want_n)
+{
+	size_t at = 0;
+
+	if (!same(what, n, want_n))
+		return 0;
+	while (at < n && x[at] == want[at])
+		at++;
+	if (at < n)
+		printf("# %s: byte %zu of %zu is %02x, must be %02x\n", what, at, n, x[at], want[at]);
+	return at == n;
+}
+
 void tap_put(uint32_t ifindex, const struct tap_value *v)
 {
 	bpf_map_update_elem(bpf_map__fd(world->maps.tap), &ifindex, v, BPF_ANY);
@@ -241,6 +264,15 @@ void outlet_put(uint32_t number, uint32_t ifindex, uint32_t way)
 {
 	struct outlet_value v = {.ifindex = ifindex, .way = way};
 
+	bpf_map_update_elem(bpf_map__fd(world->maps.outlet), &number, &v, BPF_ANY);
+}
+
+void edit_put(const struct lab *l, uint32_t number, const char *link, const struct edit_value *e)
+{
+	struct outlet_value v = {
+	    .ifindex = copies_index(l, link), .way = OUTLET_INTERFACE, .via = copies_index(l, "weft-edit0")};
+
+	bpf_map_update_elem(bpf_map__fd(world->maps.edit), &number, e, BPF_ANY);
 	bpf_map_update_elem(bpf_map__fd(world->maps.outlet), &number, &v, BPF_ANY);
 }
 

@@ -50,8 +50,14 @@ void tap_put(uint32_t ifindex, const struct tap_value *v);
 void taps_on(const struct lab *l); /* element 0 of BPF map outlet */
 void taps_off(void);		   /* and no tap, no outlet, no count */
 void outlet_put(uint32_t number, uint32_t ifindex, uint32_t way);
+/* To that interface of node 1, edited on its way. */
+void edit_put(const struct lab *l, uint32_t number, const char *link, const struct edit_value *e);
 struct tapped_value tapped_now(uint32_t ifindex, uint32_t take);
 struct outlet_count outlet_now(uint32_t number);
+
+/* Whether they are the same; else it is said what is not. */
+int same(const char *what, uint64_t x, uint64_t want);
+int same_bytes(const char *what, const uint8_t *x, size_t n, const uint8_t *want, size_t want_n);
 
 /* The next copy that the ring at weft-copy1 holds; 0: none within the deadline, of copy_more() a short one.
  */

@@ -61,6 +61,25 @@ wrong "BR16 a copy was not judged" copier '"classified": 16' '"classified": 13' 
 wrong "BR17 a copy is lost without a name" copier '"mtu": 2' '"mtu": 1' 'tool ids/default' '1 missing'
 wrong "BR17 a tool got more than it was due" copier '"sent": 15' '"sent": 17' 'tool ids/default' '2 too much went out'
 wrong "BR64 a frame went nowhere" taps '"failed": 1' '"failed": 0' 'frames to tools' '1 missing'
+edited() { # an outlet whose copies the kernel edits, two of which it handed over
+	good
+	sed -i 's/"direct": 0, "directFailed": 0/"direct": 9, "directFailed": 1, "given": 5, "segments": 12, "handed": 2/' "$tmp/taps.json"
+	sed -i 's/"received": 18/"received": 20/; s/"judged": 17/"judged": 17, "handed": 2/; s/"due": 17/"due": 19/; s/"mtu": 2/"mtu": 4/' "$tmp/copier.json"
+}
+edited
+account 0 && says 'tool ids/default .* matches' && says 'copies judged .* matches' && says 'copies to weft-copier .* matches'
+ok "BR17 copies that the kernel edits, and those that it handed over" $?
+sed -i 's/"segments": 12/"segments": 11/' "$tmp/taps.json"
+account 1 && says 'tool ids/default .*WRONG: 1 too much went out'
+ok "BR17 more edited copies left than were given" $?
+edited
+sed -i 's/"handed": 2,/"handed": 3,/; s/"segments": 12/"segments": 13/' "$tmp/taps.json"
+account 1 && says 'copies to weft-copier .*WRONG: 1 missing'
+ok "BR17 one that was handed over never came" $?
+edited
+sed -i 's/"segments": 12/"segments": 15/' "$tmp/taps.json"
+account 0 && says 'tool ids/default +33 +25 +8 .* matches'
+ok "BR17 what found no room before its edit is a loss of its own" $?
 good
 rm "$tmp/copier.json"
 account 2 && says 'copies to weft-copier .*\?.* unknown; weft-copier does not answer' && ! says 'WRONG|tool ids'

@@ -30,7 +30,7 @@ static void make(struct world *w)
 	    .places = {{.where = TAP_AT_INTERFACE,
 			.name = "eth1",
 			.judge = 0,
-			.point = 16383,
+			.point = 16382,
 			.own = 4,
 			.take = {1u << 31}},
 		       {.where = TAP_AT_POD,
@@ -41,7 +41,12 @@ static void make(struct world *w)
 			.directs = 2,
 			.direct = {{.outlet = 1023, .take = {1}}, {.outlet = 1, .take = {0, 2}}}},
 		       {.where = TAP_AT_POD, .ifindex = 10000, .judge = 1, .point = 0}},
-	    .outlets = {{.number = 1023, .way = OUTLET_INTERFACE, .name = "tool0", .finish = true},
+	    .outlets = {{.number = 1023,
+			 .way = OUTLET_INTERFACE,
+			 .name = "tool0",
+			 .finish = true,
+			 .edits = true,
+			 .edit = {.ranges = 1, .range = {{EDIT_L4, 65535, 1}}, .fill = 255, .slice = 1}},
 			{.number = 1, .way = OUTLET_POD, .ifindex = 10009},
 			{.number = 2, .way = OUTLET_ROUTED, .name = "uplink0", .answers = true}},
 	};
@@ -79,10 +84,10 @@ static void the_same_comes_back(void **state)
 			    "place pod 10000: point 0 judge 1\n"
 			    "place pod 10001: point 7 judge 1 in 0x1 out 0x2 in-dropped 0x3 out-dropped 0x4; "
 			    "direct 1023 in 0x1; direct 1 out 0x2\n"
-			    "place interface eth1: point 16383 judge 0 in 0x80000000 own 0x4\n"
+			    "place interface eth1: point 16382 judge 0 in 0x80000000 own 0x4\n"
 			    "outlet 1: pod 10009\n"
 			    "outlet 2: routed uplink0 answers\n"
-			    "outlet 1023: interface tool0 finished\n");
+			    "outlet 1023: interface tool0 finished mask L4+65535:1 fill 0xff slice L2+0\n");
 	taps_fini(&t);
 }
 
@@ -147,19 +152,19 @@ static void refused(const struct world *w, const char *said)
 static void wrong_places(void **state)
 {
 	(void)state;
-	REFUSED("point 16384: its number is too large", w.places[0].point = TAP_POINTS_MAX);
+	REFUSED("point 16383: its number is too large", w.places[0].point = TAP_POINTS_MAX);
 	REFUSED("point 7: it is there twice", w.places[2].point = 7);
 	REFUSED("point 0: there is no such judge", w.places[2].judge = 2);
 	REFUSED("point 0: it is neither at a pod nor at an interface", w.places[2].where = 2);
 	REFUSED("point 0: it names no interface", w.places[2].ifindex = 0);
 	REFUSED("point 0: it names no interface", w.places[2].ifindex = 1u << 31);
 	REFUSED("point 0: it names no interface", w.places[2].name[0] = 'x');
-	REFUSED("point 16383: it names no interface", w.places[0].ifindex = 3);
-	REFUSED("point 16383: it names no interface", w.places[0].name[0] = 0);
-	REFUSED("point 16383: it names no interface", w.places[0].name[1] = '/');
-	REFUSED("point 16383: it names no interface", w.places[0].name[15] = 'x');
-	REFUSED("point 16383: it names no interface", memcpy(w.places[0].name, "..\0\0", 5));
-	REFUSED("point 16383: it names no interface", memset(w.places[0].name, 'a', TAP_NAME));
+	REFUSED("point 16382: it names no interface", w.places[0].ifindex = 3);
+	REFUSED("point 16382: it names no interface", w.places[0].name[0] = 0);
+	REFUSED("point 16382: it names no interface", w.places[0].name[1] = '/');
+	REFUSED("point 16382: it names no interface", w.places[0].name[15] = 'x');
+	REFUSED("point 16382: it names no interface", memcpy(w.places[0].name, "..\0\0", 5));
+	REFUSED("point 16382: it names no interface", memset(w.places[0].name, 'a', TAP_NAME));
 	REFUSED("point 7: there is no outlet 3", w.places[1].direct[0].outlet = 3);
 	REFUSED("point 7: there is no outlet 0", w.places[1].direct[0].outlet = 0);
 	REFUSED("point 7: there is no outlet 4000000000", w.places[1].direct[0].outlet = 4000000000u);
@@ -178,6 +183,26 @@ static void wrong_outlets(void **state)
 	REFUSED("outlet 1: it names no interface", w.outlets[1].ifindex = 0);
 	REFUSED("outlet 2: it names no interface", w.outlets[2].ifindex = 5);
 	REFUSED("outlet 2: it cannot finish packets", w.outlets[2].finish = true);
+	REFUSED("outlet 1: it cannot edit packets", w.outlets[1].edits = true);
+	REFUSED("outlet 1023: it cannot edit packets", w.outlets[0].finish = false);
+}
+
+static void wrong_edits(void **state)
+{
+	(void)state;
+	REFUSED("outlet 1023: its edit has too many ranges", w.outlets[0].edit.ranges = EDIT_RANGES_MAX + 1);
+	REFUSED("outlet 1023: its edit begins at no header",
+		w.outlets[0].edit.range[0].from = EDIT_PAYLOAD + 1);
+	REFUSED("outlet 1023: its edit begins at no header", w.outlets[0].edit.slice_from = EDIT_PAYLOAD + 1);
+	REFUSED("outlet 1023: its edit reaches too far",
+		w.outlets[0].edit.range[0].offset = EDIT_OFFSET_MAX + 1);
+	REFUSED("outlet 1023: its edit reaches too far",
+		w.outlets[0].edit.range[5].len = EDIT_OFFSET_MAX + 1);
+	REFUSED("outlet 1023: its edit reaches too far", w.outlets[0].edit.slice_bytes = EDIT_OFFSET_MAX + 1);
+	REFUSED("outlet 1023: its edit is none", w.outlets[0].edit.fields = EDIT_FIELDS + 1);
+	REFUSED("outlet 1023: its edit is none", w.outlets[0].edit.fill = 256);
+	REFUSED("outlet 1023: its edit is none", w.outlets[0].edit.slice = 2);
+	REFUSED("outlet 1023: its edit has a tag that is none", w.outlets[0].edit.stamp_tpid = 8);
 }
 
 static void wrong_judges(void **state)
@@ -212,13 +237,10 @@ static void another_build_is_refused(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(the_same_comes_back),
-	    cmocka_unit_test(nothing_is_a_state_too),
-	    cmocka_unit_test(every_cut_is_refused),
-	    cmocka_unit_test(wrong_places),
-	    cmocka_unit_test(wrong_outlets),
-	    cmocka_unit_test(wrong_judges),
-	    cmocka_unit_test(another_build_is_refused),
+	    cmocka_unit_test(the_same_comes_back),  cmocka_unit_test(nothing_is_a_state_too),
+	    cmocka_unit_test(every_cut_is_refused), cmocka_unit_test(wrong_places),
+	    cmocka_unit_test(wrong_outlets),	    cmocka_unit_test(wrong_edits),
+	    cmocka_unit_test(wrong_judges),	    cmocka_unit_test(another_build_is_refused),
 	};
 
 	return cmocka_run_group_tests_name("tap", tests, NULL, NULL);

@@ -484,12 +484,59 @@ static void test_own(void **state)
 	broker_free(&b);
 }
 
+/* What the kernel does for chains of one tool port; "": the chain is weft-copier's. */
+static void edited(const char *chain, const char *want)
+{
+	struct tap_outlet o = {.number = 1, .way = OUTLET_INTERFACE, .name = "e", .finish = true};
+	struct taps t = {.outlets = &o, .outlets_n = 1};
+	AUTO_BUF yaml = {0}, text = {0}, line = {0};
+	struct broker *b;
+
+	buf_printf(&yaml,
+		   "kind: Tool\napiVersion: weft.network/v1alpha1\nmetadata: {name: t}\n"
+		   "spec: {interface: {name: e}, %s}\n",
+		   chain);
+	b = broker_of(yaml.p, yaml.n);
+	o.edits = broker_edit(&b->ports[0], &o.edit);
+	taps_print(&text, &t);
+	buf_printf(&line, "outlet 1: interface e finished%s\n", want);
+	assert_string_equal(text.p, line.p);
+	broker_free(&b);
+}
+
+static void test_edits(void **state)
+{
+	(void)state;
+	edited("ports: [{name: default, chain: {mask: {ranges: [{from: Payload}, {from: L3, offset: 4, "
+	       "length: 2}], "
+	       "fill: 7}}}]",
+	       " mask payload+0 mask L3+4:2 fill 0x07");
+	edited("ports: [{name: default, chain: {mask: {fields: [SourceIP, DestinationPort]}, slice: {from: "
+	       "L4, bytes: 9}, "
+	       "stamp: {vlan: 5}}}]",
+	       " fields 0x24 fill 0x00 slice L4+9 tag 0x8100 5");
+	edited("ports: [{name: default}]", "");
+	edited("ports: [{name: default, chain: {mask: {ranges: [{from: Payload}], checksums: Fix}}}]", "");
+	edited("ports: [{name: default, chain: {mask: {ranges: [{from: L2, length: 1}, {from: L2, length: "
+	       "2}, {from: L2, length: "
+	       "3}, {from: L2, length: 4}, {from: L2, length: 5}, {from: L2, length: 6}, {from: L2, length: "
+	       "7}]}}}]",
+	       "");
+	edited("ports: [{name: default, chain: {slice: {bytes: 64}, sample: {oneIn: 2}}}]", "");
+	edited("ports: [{name: default, chain: {slice: {bytes: 64}, dedup: {windowMicroseconds: 5}}}]", "");
+	edited("ports: [{name: default, chain: {slice: {bytes: 64}, strip: [VLAN]}}]", "");
+	edited("ports: [{name: default, chain: {slice: {bytes: 64}, stamp: {trailer: true}}}]", "");
+	edited("ports: [{name: default, merged: Mark, chain: {slice: {bytes: 64}}}]", "");
+	edited("mtu: 1500, ports: [{name: default, chain: {slice: {bytes: 64}}}]", "");
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 	    {"BR02, BR03, BR05, BR06: the kernel takes what is due, straight to a tool exactly that",
 	     test_due_is_taken, NULL, NULL, NULL},
 	    {"BR61: packets of tools' tunnels are told apart at interfaces", test_own, NULL, NULL, NULL},
+	    {"chains that the kernel runs, and all others", test_edits, NULL, NULL, NULL},
 	    {"a thousand maps to one tool are one question", test_joined, NULL, NULL, NULL},
 	    {"more filters than a judge has bits", test_too_many, NULL, NULL, NULL},
 	    {"BR76: what the kernel cannot judge is told once, with the term", test_not_in_kernel, NULL, NULL,

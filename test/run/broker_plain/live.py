@@ -1,115 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The broker between plain interfaces beside the broker over captures. gen0 sends into src0; what src0 hears is due to
 tools at tool0, tool1, tool2 (heard by tcpdump at end0, end1, end2) and to a file."""
-import collections
 import json
 import os
 import signal
-import socket
+import struct
 import subprocess
-import sys
 import time
 
-sys.path.insert(0, "test/cli/broker")
-from lab import *
-
-tmp = sys.argv[1]
-SECONDS = 20
-
-
-def wait(what, seconds=SECONDS):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        value = what()
-        if value:
-            return value
-        time.sleep(0.01)
-    return what()
-
-
-def written(path, objects):
-    with open(path + ".new", "w") as f:
-        f.write("---\n".join(json.dumps(o, indent=1) + "\n" for o in objects))
-    os.rename(path + ".new", path)
-
-
-class Live:
-    def __init__(self, name, objects, *args, file=None):
-        self.maps = file or f"{tmp}/{name}.yaml"
-        if not file:
-            written(self.maps, objects)
-        self.out = open(f"{tmp}/{name}.out", "w+")
-        self.err = open(f"{tmp}/{name}.err", "w+")
-        self.p = subprocess.Popen([WEFT, "broker", self.maps, "-o", "json", *args], stdout=self.out, stderr=self.err)
-
-    def said(self):
-        with open(self.err.name) as f:
-            return f.read()
-
-    def accounts(self):
-        """All that were printed: one a second, and the last."""
-        with open(self.out.name) as f:
-            text = f.read()
-        found, at, decoder = [], 0, json.JSONDecoder()
-        while text[at:].strip():
-            try:
-                value, end = decoder.raw_decode(text, at + len(text[at:]) - len(text[at:].lstrip()))
-            except ValueError:
-                break
-            found.append(value)
-            at = end
-        return found
-
-    def epoch(self, n):
-        return wait(lambda: self.p.poll() is not None or (self.accounts() and self.accounts()[-1].get("epoch", 0) >= n))
-
-    def end(self):
-        self.p.send_signal(signal.SIGINT)
-        try:
-            status = self.p.wait(60)
-        except subprocess.TimeoutExpired:
-            self.p.kill()
-            status = self.p.wait()
-        last = self.accounts()[-1:] or [{}]
-        if status:
-            print("#", self.said().replace("\n", "\n# "))
-            print("#", json.dumps(last[0]))
-        return status, last[0]
-
-
-class Ear:
-    def __init__(self, link):
-        self.path = f"{tmp}/{link}.pcap"
-        self.p = subprocess.Popen(["tcpdump", "-i", link, "-Q", "in", "-B", "32768", "-s", "9100", "-U", "-w", self.path, "--immediate-mode"],
-                                  stderr=subprocess.PIPE, text=True)
-        self.p.stderr.readline()
-
-    def frames(self):
-        self.p.send_signal(signal.SIGINT)
-        said = self.p.communicate(timeout=20)[1]
-        if "\n0 packets dropped by kernel" not in said:
-            print("# tcpdump itself lost packets:", said.replace("\n", "\n# "))
-        return [p[3] for p in tcpdump(self.path) or []]
-
-
-def send(frames, link="gen0"):
-    s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
-    s.bind((link, 0))
-    for i, f in enumerate(frames):
-        s.send(f)
-        if i % 20 == 19:
-            time.sleep(0.001)
-    s.close()
-
-
-def udp(port, number=0, size=60):
-    head = MACS + b"\x08\x00" + ip4(17, struct.pack("!HHHH", 99, port, size - 34, 0) + bytes(size - 42), ident=number)
-    return head
-
-
-def tcp(port, number):
-    return MACS + b"\x08\x00" + ip4(6, struct.pack("!HHIIBBHHH", 99, port, number, 0, 0x50, 0x10, 64, 0, 0) + bytes(6), ident=number)
-
+from host import *
 
 os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})  # frames then come in the order in which they were sent
 
@@ -223,23 +122,6 @@ ok(status == 0 and [s["source"] for s in last["sources"]] == ["src0", "later0"],
 subprocess.run("ip link del later0", shell=True)
 
 # --- bytes as on the wire, and a tunnel ---
-def sh(command):
-    return subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
-
-
-def transfer():
-    """3 MB of TCP from the namespace behind gen0 to src0, merged by the kernel wherever it can."""
-    server = socket.create_server(("10.9.0.1", 80))
-    client = subprocess.Popen(["ip", "netns", "exec", far, sys.executable, "-c",
-                               "import socket; s = socket.create_connection(('10.9.0.1', 80)); s.sendall(bytes(range(256)) * 12000)"])
-    conn = server.accept()[0]
-    got = 0
-    while chunk := conn.recv(1 << 20):
-        got += len(chunk)
-    client.wait()
-    return got
-
-
 far = subprocess.run(["ip", "netns", "identify"], capture_output=True, text=True).stdout.strip() + "-far"
 subprocess.run(["ip", "netns", "add", far], check=True)
 try:
@@ -255,7 +137,7 @@ try:
     live.epoch(1)
     ok("no way to the far end of tool odd" in live.said(), "a tunnel without a route is told")
     before = int(sh("cat /sys/class/net/src0/statistics/rx_packets"))
-    got = transfer()
+    got = transfer(far)
     merged = got / (int(sh("cat /sys/class/net/src0/statistics/rx_packets")) - before)
     status, last = live.end()
     heard = [e.frames() for e in ears]

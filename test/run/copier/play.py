@@ -73,18 +73,18 @@ class Outlets:
     def __init__(self, entries=16):
         with open("/sys/devices/system/cpu/possible", encoding="ascii") as f:
             self.cpus = int(f.read().split("-")[-1]) + 1
-        self.map = bpf(0, struct.pack("<7I16s", 6, 4, 80, entries, 0, 0, 0, b"outlet_count") + bytes(72))
+        self.map = bpf(0, struct.pack("<7I16s", 6, 4, 136, entries, 0, 0, 0, b"outlet_count") + bytes(72))
         self.other = bpf(0, struct.pack("<7I16s", 2, 4, 8, 4, 0, 0, 0, b"other") + bytes(72))
         self.sums = {}
 
     def add(self, number, sent=0, failed=0, unreachable=0, answers=0, cookie=None):
-        s = self.sums.setdefault(number, [0] * 10)
+        s = self.sums.setdefault(number, [0] * 17)
         for i, v in ((3, sent), (5, failed), (6, unreachable), (8, answers)):
             s[i] += v
         if cookie is not None:
             s[9] = cookie
         key, value = ctypes.create_string_buffer(struct.pack("<I", number)), ctypes.create_string_buffer(
-            struct.pack("<10Q", *s) + bytes(80 * (self.cpus - 1)))
+            struct.pack("<17Q", *s) + bytes(136 * (self.cpus - 1)))
         bpf(2, struct.pack("<IIQQQ", self.map, 0, ctypes.addressof(key), ctypes.addressof(value), 0) + bytes(90))
 
     def give(self, copier):

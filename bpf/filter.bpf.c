@@ -2,11 +2,28 @@
 /*
  * The head of a filter program: the headers of a packet as numbers, the same as src/filter/dissect.c finds in
  * user space. src/apply/filter.c appends what the filters ask of them. An object of its own: it is a pattern,
- * loaded only with what was appended. Reads by helper, so that paged data and odd places are no matter.
+ * loaded only with what was appended. Reads by helper, so that paged data and odd places are no matter. Built
+ * twice: for packets of tc, and (FILTER_XDP) for frames of XDP, which have no tag beside their bytes.
  */
 #include "bpf/types.h"
 
 #include "seam/filter.h"
+
+#ifdef FILTER_XDP
+#define SECTION "xdp.frags"
+typedef struct xdp_md packet_t;
+#define load_bytes	 bpf_xdp_load_bytes
+#define packet_len(p)	 ((__u32)bpf_xdp_get_buff_len(p))
+#define tag_is_beside(p) 0
+#define tag_beside(p)	 0u
+#else
+#define SECTION		 "tc"
+typedef struct __sk_buff packet_t;
+#define load_bytes	 bpf_skb_load_bytes
+#define packet_len(p)	 ((p)->len)
+#define tag_is_beside(p) ((p)->vlan_present)
+#define tag_beside(p)	 ((p)->vlan_tci)
+#endif
 
 enum {
 	ETH_IP4 = 0x0800,
@@ -30,7 +47,7 @@ ALWAYS_INLINE __u64 get64(const __u8 *p)
 
 /* Those that read headers answer whether the packet has them whole up to the transport header, as dissect().
  */
-ALWAYS_INLINE int transport(struct __sk_buff *skb, struct filter_key *k, __u32 at)
+ALWAYS_INLINE int transport(packet_t *skb, struct filter_key *k, __u32 at)
 {
 	__u8 b[4], flags;
 
@@ -38,21 +55,21 @@ ALWAYS_INLINE int transport(struct __sk_buff *skb, struct filter_key *k, __u32 a
 	case 6:
 	case 17:
 	case 132:
-		if (bpf_skb_load_bytes(skb, at, b, 4))
+		if (load_bytes(skb, at, b, 4))
 			return 0;
 		k->sport = get16(b);
 		k->dport = get16(b + 2);
 		k->has |= HAS_PORTS;
 		if (k->proto != 6)
 			return 1;
-		if (bpf_skb_load_bytes(skb, at + 13, &flags, 1))
+		if (load_bytes(skb, at + 13, &flags, 1))
 			return 0;
 		k->tcp_flags = flags;
 		k->has |= HAS_TCP;
 		return 1;
 	case 1:
 	case 58:
-		if (bpf_skb_load_bytes(skb, at, b, 2))
+		if (load_bytes(skb, at, b, 2))
 			return 0;
 		k->icmp_type = b[0];
 		k->icmp_code = b[1];
@@ -61,12 +78,12 @@ ALWAYS_INLINE int transport(struct __sk_buff *skb, struct filter_key *k, __u32 a
 	return 1;
 }
 
-ALWAYS_INLINE int ip4(struct __sk_buff *skb, struct filter_key *k, __u32 at)
+ALWAYS_INLINE int ip4(packet_t *skb, struct filter_key *k, __u32 at)
 {
 	__u8 b[20] __attribute__((aligned(8)));
 	__u32 head;
 
-	if (bpf_skb_load_bytes(skb, at, b, 20))
+	if (load_bytes(skb, at, b, 20))
 		return 0;
 	head = (b[0] & 15u) * 4u;
 	if (b[0] >> 4 != 4 || head < 20)
@@ -81,7 +98,7 @@ ALWAYS_INLINE int ip4(struct __sk_buff *skb, struct filter_key *k, __u32 at)
 		k->has |= HAS_FRAGMENT;
 	if (get16(b + 6) & 0x1fff)
 		return 1;
-	return at + head <= skb->len && transport(skb, k, at + head);
+	return at + head <= packet_len(skb) && transport(skb, k, at + head);
 }
 
 /* RFC 8200: hop-by-hop 0, routing 43, fragment 44, destination options 60, mobility 135, and AH 51 (in
@@ -91,12 +108,12 @@ ALWAYS_INLINE int is_extension(__u8 next)
 	return next == 0 || next == 43 || next == 44 || next == 60 || next == 135 || next == 51;
 }
 
-ALWAYS_INLINE int ip6(struct __sk_buff *skb, struct filter_key *k, __u32 at)
+ALWAYS_INLINE int ip6(packet_t *skb, struct filter_key *k, __u32 at)
 {
 	__u8 b[40] __attribute__((aligned(8)));
 	__u8 next;
 
-	if (bpf_skb_load_bytes(skb, at, b, 40) || b[0] >> 4 != 6)
+	if (load_bytes(skb, at, b, 40) || b[0] >> 4 != 6)
 		return 0;
 	k->src[0] = get64(b + 8);
 	k->src[1] = get64(b + 16);
@@ -114,7 +131,7 @@ ALWAYS_INLINE int ip6(struct __sk_buff *skb, struct filter_key *k, __u32 at)
 		}
 		k->has |= HAS_EXTENSION;
 		k->proto = next;
-		if (bpf_skb_load_bytes(skb, at, b, 8))
+		if (load_bytes(skb, at, b, 8))
 			return 0;
 		if (next == 44) {
 			k->has |= HAS_FRAGMENT;
@@ -127,7 +144,7 @@ ALWAYS_INLINE int ip6(struct __sk_buff *skb, struct filter_key *k, __u32 at)
 		} else {
 			at += next == 51 ? (b[1] + 2u) * 4u : (b[1] + 1u) * 8u;
 			next = b[0];
-			if (at > skb->len)
+			if (at > packet_len(skb))
 				return 0;
 		}
 	}
@@ -146,25 +163,25 @@ ALWAYS_INLINE void tag(struct filter_key *k, __u32 i, __u32 tci)
 	}
 }
 
-ALWAYS_INLINE int ethernet(struct __sk_buff *skb, struct filter_key *k)
+ALWAYS_INLINE int ethernet(packet_t *skb, struct filter_key *k)
 {
 	__u8 b[16] __attribute__((aligned(8)));
-	__u32 at = 14, tags = 0;
+	__u32 at = 14, tags = 0, len = packet_len(skb);
 	__u16 type;
 
-	k->len = skb->len + (skb->vlan_present ? 4 : 0);
-	if (bpf_skb_load_bytes(skb, 0, b, 14))
+	k->len = len + (tag_is_beside(skb) ? 4 : 0);
+	if (load_bytes(skb, 0, b, 14))
 		return 0;
 	k->dmac = get64(b) >> 16;
 	k->smac = (__u64)get16(b + 6) << 32 | (__u64)get16(b + 8) << 16 | get16(b + 10);
 	k->has = HAS_ETH;
 	type = get16(b + 12);
-	if (skb->vlan_present)
-		tag(k, tags++, skb->vlan_tci);
+	if (tag_is_beside(skb))
+		tag(k, tags++, tag_beside(skb));
 	for (int i = 0; i <= VLANS_MAX; i++) {
 		if (type != 0x8100 && type != 0x88a8 && type != 0x9100)
 			break;
-		if (tags == VLANS_MAX || bpf_skb_load_bytes(skb, at, b, 4))
+		if (tags == VLANS_MAX || load_bytes(skb, at, b, 4))
 			return 0;
 		tag(k, tags++, get16(b));
 		type = get16(b + 2);
@@ -180,11 +197,11 @@ ALWAYS_INLINE int ethernet(struct __sk_buff *skb, struct filter_key *k)
 		return ip6(skb, k, at);
 	if (type == ETH_ARP)
 		k->has |= HAS_ARP;
-	return (type != ETH_MPLS && type != ETH_MPLS_MULTICAST) || at + 4 <= skb->len;
+	return (type != ETH_MPLS && type != ETH_MPLS_MULTICAST) || at + 4 <= packet_len(skb);
 }
 
-SEC("tc")
-int weft_filter(struct __sk_buff *skb)
+SEC(SECTION)
+int weft_filter(packet_t *skb)
 {
 	struct filter_frame f = {.ctx = (__u64)(unsigned long)skb};
 

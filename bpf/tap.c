@@ -11,8 +11,8 @@ SEC("tc") int weft_tap_in(struct __sk_buff *skb)
 {
 	if (canary_frame(skb) || canary_echo(skb))
 		return TC_ACT_STOLEN;
-	copy_point(skb, skb->ifindex, TAP_IN, 0);
-	return TC_ACT_UNSPEC;
+	/* Not TC_ACT_SHOT: nothing is lost that was for this host. */
+	return copy_point(skb, skb->ifindex, TAP_IN, 0) ? TC_ACT_STOLEN : TC_ACT_UNSPEC;
 }
 
 SEC("tc") int weft_tap_out(struct __sk_buff *skb)

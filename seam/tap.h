@@ -56,10 +56,30 @@ struct tap_value {   /* BPF map tap: __u32 ifindex → this */
 	__u32 epoch;
 	__u32 directs; /* of direct[] */
 	__u32 own;     /* bits that tell Weft's own copies under way to a tool: no copy is made of them */
+	__u32 feed; /* 0, or what comes in goes no further than to outlets: TAP_FEED, or a number behind it */
 	__u32 take[TAP_TAKES]; /* bits for which weft-copier gets a copy */
 	struct tap_direct direct[TAP_DIRECT_MAX];
 };
-WEFT_SEAM_SIZE(struct tap_value, 156);
+WEFT_SEAM_SIZE(struct tap_value, 160);
+
+/*
+ * Feeds. One whose interface runs weft_feed (XDP) has a number from TAP_FEED + 1 on: its judge is that
+ * element of BPF map feed_judge, and each set of outlets that frames can go to without the host's stack is an
+ * element of BPF map feed_set. What is not there is left to tc.
+ */
+#define TAP_FEED  1u
+#define FEEDS_MAX 256u
+
+struct feed_set_key { /* BPF map feed_set: → a BPF map with the outlets' interfaces */
+	__u32 feed;
+	__u32 wanted; /* bit i: tap_value.direct[i] */
+};
+WEFT_SEAM_SIZE(struct feed_set_key, 8);
+
+struct feed_way {	/* BPF map feed_way: → __u32 number of the outlet */
+	__u32 from, to; /* interfaces */
+};
+WEFT_SEAM_SIZE(struct feed_way, 8);
 
 struct tapped_key { /* BPF map tapped (per-CPU hash) */
 	__u32 ifindex;

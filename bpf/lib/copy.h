@@ -203,7 +203,7 @@ ALWAYS_INLINE int copy_give(struct __sk_buff *skb, const struct tap_value *t, st
 	return wanted;
 }
 
-/* What a tapped place does with a packet. Returns nothing that matters. */
+/* What a tapped place does with a packet. True: it is a feed, so the packet goes no further. */
 __attribute__((noinline)) int copy_at(struct __sk_buff *skb, __u32 ifindex, __u32 take, __u32 reason)
 {
 	const struct tap_value *t = bpf_map_lookup_elem(&tap, &ifindex);
@@ -230,7 +230,7 @@ __attribute__((noinline)) int copy_at(struct __sk_buff *skb, __u32 ifindex, __u3
 	answer = copy_judge(skb, t->judge);
 	if (answer & t->own) {
 		n->own++;
-		return 0;
+		return take == TAP_IN && t->feed;
 	}
 	n->seen++;
 	n->seen_bytes += copy_len(skb);
@@ -240,14 +240,13 @@ __attribute__((noinline)) int copy_at(struct __sk_buff *skb, __u32 ifindex, __u3
 		n->unwanted++;
 	if (answer & TAP_UNPARSABLE)
 		n->unparsable++;
-	return 0;
+	return take == TAP_IN && t->feed;
 }
 
 /* `take` is an enum tap_take, `reason` a drop reason or 0. */
-ALWAYS_INLINE void copy_point(struct __sk_buff *skb, __u32 ifindex, __u32 take, __u32 reason)
+ALWAYS_INLINE int copy_point(struct __sk_buff *skb, __u32 ifindex, __u32 take, __u32 reason)
 {
-	if (copy_is_on())
-		copy_at(skb, ifindex, take, reason);
+	return copy_is_on() ? copy_at(skb, ifindex, take, reason) : 0;
 }
 
 /* A drop is seen where it is counted (see packet_end), with the bytes that it has when it happens. */

@@ -86,10 +86,9 @@ static int dump_one(const struct nlmsghdr *nh, void *ctx)
 	return d->fn(m->ifa_index, &addr, d->ctx);
 }
 
-int addr_dump(int fd, int (*fn)(uint32_t index, const struct addr *a, void *ctx), void *ctx)
+static int dump(int fd, int (*fn)(const struct nlmsghdr *nh, void *ctx), void *ctx)
 {
 	static const uint8_t families[] = {AF_INET, AF_INET6};
-	struct dump_ctx d = {fn, ctx};
 	int err = 0;
 
 	for (size_t i = 0; i < 2 && !err; i++) {
@@ -101,9 +100,39 @@ int addr_dump(int fd, int (*fn)(uint32_t index, const struct addr *a, void *ctx)
 		nh->nlmsg_flags = NLM_F_DUMP;
 		m = mnl_nlmsg_put_extra_header(nh, sizeof(*m));
 		m->ifa_family = families[i];
-		err = nl_dump(fd, nh, dump_one, &d);
+		err = nl_dump(fd, nh, fn, ctx);
 		if (err == -EAFNOSUPPORT || err == -EOPNOTSUPP)
 			err = 0;
 	}
+	return err;
+}
+
+int addr_dump(int fd, int (*fn)(uint32_t index, const struct addr *a, void *ctx), void *ctx)
+{
+	struct dump_ctx d = {fn, ctx};
+
+	return dump(fd, dump_one, &d);
+}
+
+struct there_ctx {
+	uint32_t index;
+	bool yes;
+};
+
+static int look_at(const struct nlmsghdr *nh, void *ctx)
+{
+	const struct ifaddrmsg *m = mnl_nlmsg_get_payload(nh);
+	struct there_ctx *t = ctx;
+
+	t->yes |= nh->nlmsg_type == RTM_NEWADDR && m->ifa_index == t->index && m->ifa_scope < RT_SCOPE_LINK;
+	return 0;
+}
+
+int addr_is_there(int fd, uint32_t index, bool *yes)
+{
+	struct there_ctx t = {.index = index};
+	int err = dump(fd, look_at, &t);
+
+	*yes = t.yes;
 	return err;
 }

@@ -9,6 +9,7 @@
 #include "apply/filter_code.h"
 #include "base/own.h"
 #include "filter.skel.h"
+#include "filter_xdp.skel.h"
 #include "seam/tap.h"
 
 enum { LOG_SIZE = 64 << 10, HEAD_MAX = 4096 };
@@ -27,8 +28,8 @@ int filter_check(const struct filter_form *f, struct buf *why)
 static struct head {
 	pthread_mutex_t lock;
 	struct bpf_insn insns[HEAD_MAX];
-	uint32_t n, exit; /* where it leaves */
-} head = {.lock = PTHREAD_MUTEX_INITIALIZER};
+	uint32_t n, exit;								 /* where it leaves */
+} heads[2] = {{.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER}}; /* tc, XDP */
 
 static bool is_mark(const struct bpf_insn *i)
 {
@@ -37,7 +38,7 @@ static bool is_mark(const struct bpf_insn *i)
 }
 
 /* Takes the head's instructions out of its object, which has neither BPF maps nor functions. */
-static int take_head(const struct bpf_program *p)
+static int take_head(struct head *h, const struct bpf_program *p)
 {
 	const struct bpf_insn *from = bpf_program__insns(p);
 	size_t n = bpf_program__insn_cnt(p);
@@ -47,7 +48,7 @@ static int take_head(const struct bpf_program *p)
 		return -ENOEXEC;
 	for (size_t i = 0; i < n; i++) {
 		if (i + 1 < n && is_mark(&from[i])) {
-			head.exit = (uint32_t)i + 1;
+			h->exit = (uint32_t)i + 1;
 			marks++;
 		} else if (from[i].code == (BPF_JMP | BPF_CALL) && from[i].src_reg) {
 			return -ENOEXEC;
@@ -55,34 +56,51 @@ static int take_head(const struct bpf_program *p)
 	}
 	if (marks != 1)
 		return -ENOEXEC;
-	memcpy(head.insns, from, n * sizeof(*from));
-	head.n = (uint32_t)n;
+	memcpy(h->insns, from, n * sizeof(*from));
+	h->n = (uint32_t)n;
 	return 0;
 }
 
-static int read_head(struct buf *why)
+static int read_plain(struct head *h)
 {
-	struct filter_head *skeleton;
+	struct filter_head *skeleton = filter_head__open();
+	int r = skeleton ? take_head(h, skeleton->progs.weft_filter) : -errno;
+
+	filter_head__destroy(skeleton);
+	return r;
+}
+
+static int read_xdp(struct head *h)
+{
+	struct filter_xdp_head *skeleton = filter_xdp_head__open();
+	int r = skeleton ? take_head(h, skeleton->progs.weft_filter) : -errno;
+
+	filter_xdp_head__destroy(skeleton);
+	return r;
+}
+
+static int read_head(bool xdp, struct buf *why)
+{
+	struct head *h = &heads[xdp];
 	int r = 0;
 
-	pthread_mutex_lock(&head.lock);
-	if (!head.n) {
-		skeleton = filter_head__open();
-		r = skeleton ? take_head(skeleton->progs.weft_filter) : -errno;
-		filter_head__destroy(skeleton);
-	}
-	pthread_mutex_unlock(&head.lock);
+	pthread_mutex_lock(&h->lock);
+	if (!h->n)
+		r = xdp ? read_xdp(h) : read_plain(h);
+	pthread_mutex_unlock(&h->lock);
 	if (r)
 		buf_printf(why, "the head of filter programs cannot be read: %s", strerror(-r));
 	return r;
 }
 
-/* r1 = 0, which the verifier cannot know: no packet has 2 GiB. What is made of it is a plain unknown number
- * to it; numbers that it follows multiply the states that it walks through: a set of filters would not load.
+/* r1 = 0, which the verifier cannot know: no packet has 2 GiB, no interface such a number. What is made of it
+ * is a plain unknown number to it; numbers that it follows multiply the states that it walks through: a set
+ * of filters would not load.
  */
 static void emit_unknown_zero(struct emitter *e)
 {
-	emit(e, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_6, offsetof(struct __sk_buff, len), 0);
+	emit(e, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_6,
+	     e->xdp ? offsetof(struct xdp_md, ingress_ifindex) : offsetof(struct __sk_buff, len), 0);
 	emit(e, BPF_ALU | BPF_RSH | BPF_K, BPF_REG_1, 0, 0, 31);
 }
 
@@ -98,18 +116,19 @@ static void emit_forget_key(struct emitter *e)
 /* r8 the frame, r6 the packet. Steps need the headers; classic BPF alone needs the frame only. */
 static int emit_begin(struct emitter *e, bool steps, bool classic, struct buf *why)
 {
-	int r = steps ? read_head(why) : 0;
+	const struct head *head = &heads[e->xdp];
+	int r = steps ? read_head(e->xdp, why) : 0;
 	short frame = -(short)sizeof(struct filter_frame);
 
 	if (r)
 		return r;
 	if (steps) {
-		for (uint32_t i = 0; i < head.n; i++)
-			emit(e, head.insns[i].code, head.insns[i].dst_reg, head.insns[i].src_reg,
-			     head.insns[i].off, head.insns[i].imm);
+		for (uint32_t i = 0; i < head->n; i++)
+			emit(e, head->insns[i].code, head->insns[i].dst_reg, head->insns[i].src_reg,
+			     head->insns[i].off, head->insns[i].imm);
 		if (!e->error)
-			e->code->insns.items[head.exit] = (struct bpf_insn){
-			    .code = BPF_JMP | BPF_JA, .off = (short)(head.n - head.exit - 1)};
+			e->code->insns.items[head->exit] = (struct bpf_insn){
+			    .code = BPF_JMP | BPF_JA, .off = (short)(head->n - head->exit - 1)};
 		emit(e, BPF_LDX | BPF_MEM | BPF_DW, BPF_REG_6, BPF_REG_8, FRAME(ctx), 0);
 	} else {
 		emit(e, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_6, BPF_REG_1, 0, 0);
@@ -141,12 +160,14 @@ static void emit_answer(struct emitter *e, bool judge)
 	emit(e, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-static int translate(struct filter_code *out, const struct filter_form *set, unsigned n, bool judge,
+enum { FOR_FILTERS, FOR_JUDGE, FOR_FEED };
+
+static int translate(struct filter_code *out, const struct filter_form *set, unsigned n, int what,
 		     struct buf *why)
 {
 	struct filter_code code = {};
-	struct emitter e = {.code = &code};
-	bool steps = judge, classic = false;
+	struct emitter e = {.code = &code, .xdp = what == FOR_FEED};
+	bool judge = what != FOR_FILTERS, steps = judge, classic = false;
 	int r = 0;
 
 	for (unsigned i = 0; i < n && !r; i++) {
@@ -183,7 +204,7 @@ int filter_translate(struct filter_code *out, const struct filter_form *set, uns
 		buf_printf(why, "a set of %u filters; 1 to %u are taken", n, FILTER_SET_MAX);
 		return -EINVAL;
 	}
-	return translate(out, set, n, false, why);
+	return translate(out, set, n, FOR_FILTERS, why);
 }
 
 int filter_translate_judge(struct filter_code *out, const struct filter_form *set, unsigned n,
@@ -193,7 +214,16 @@ int filter_translate_judge(struct filter_code *out, const struct filter_form *se
 		buf_printf(why, "a judge of %u filters; up to %u are taken", n, TAP_FILTERS_MAX);
 		return -EINVAL;
 	}
-	return translate(out, set, n, true, why);
+	return translate(out, set, n, FOR_JUDGE, why);
+}
+
+int filter_translate_feed(struct filter_code *out, const struct filter_form *set, unsigned n, struct buf *why)
+{
+	if (n > TAP_FILTERS_MAX) {
+		buf_printf(why, "a judge of %u filters; up to %u are taken", n, TAP_FILTERS_MAX);
+		return -EINVAL;
+	}
+	return translate(out, set, n, FOR_FEED, why);
 }
 
 void filter_code_fini(struct filter_code *c)
@@ -222,8 +252,14 @@ int filter_load(const struct filter_code *c, uint32_t type, uint32_t *walked, st
 	struct bpf_prog_info info = {};
 	uint32_t len = sizeof(info);
 	char *log;
-	int fd = bpf_prog_load((enum bpf_prog_type)type, "weft_filter", "Dual BSD/GPL", c->insns.items,
-			       c->insns.len, &opts);
+	int fd;
+
+	if (type == BPF_PROG_TYPE_XDP) {
+		opts.expected_attach_type = BPF_XDP;
+		opts.prog_flags = BPF_F_XDP_HAS_FRAGS;
+	}
+	fd = bpf_prog_load((enum bpf_prog_type)type, "weft_filter", "Dual BSD/GPL", c->insns.items,
+			   c->insns.len, &opts);
 
 	if (fd >= 0) {
 		if (walked)

@@ -37,10 +37,14 @@ int filter_translate(struct filter_code *out, const struct filter_form *set, uns
  * TAP_UNPARSABLE where headers are cut short or contradict themselves. */
 int filter_translate_judge(struct filter_code *out, const struct filter_form *set, unsigned n,
 			   struct buf *why);
+/* The same for frames of XDP. */
+int filter_translate_feed(struct filter_code *out, const struct filter_form *set, unsigned n,
+			  struct buf *why);
 void filter_code_fini(struct filter_code *c);
 
-/* Loads it: descriptor, or -errno with the kernel's reason. type: BPF_PROG_TYPE_SCHED_CLS, or
- * BPF_PROG_TYPE_SOCKET_FILTER. *walked (may be NULL): instructions that the verifier walked, 0: unknown. */
+/* Loads it: descriptor, or -errno with the kernel's reason. type: BPF_PROG_TYPE_SCHED_CLS,
+ * BPF_PROG_TYPE_SOCKET_FILTER or BPF_PROG_TYPE_XDP. *walked (may be NULL): instructions that the verifier
+ * walked, 0: unknown. */
 int filter_load(const struct filter_code *c, uint32_t type, uint32_t *walked, struct buf *why);
 /* Judges one Ethernet frame by BPF_PROG_TEST_RUN. 0; -ERANGE: the kernel takes no such frame (shorter than 14
  * bytes, longer than about 3,500); or -errno. */

@@ -150,21 +150,25 @@ static uint8_t bytes_of(uint16_t code)
 	return BPF_SIZE(code) == BPF_W ? 4 : BPF_SIZE(code) == BPF_H ? 2 : 1;
 }
 
-/* bpf_skb_load_bytes(r6, r2, r3 = r8 + to, n); r0 is not 0 where the packet ends before. */
+/* bpf_skb_load_bytes or bpf_xdp_load_bytes(r6, r2, r3 = r8 + to, n); r0 is not 0 where the packet ends
+ * before. */
 static void emit_bytes(struct emitter *e, short to, int n)
 {
 	emit(e, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_1, BPF_REG_6, 0, 0);
 	emit(e, BPF_ALU64 | BPF_MOV | BPF_X, BPF_REG_3, BPF_REG_8, 0, 0);
 	emit(e, BPF_ALU64 | BPF_ADD | BPF_K, BPF_REG_3, 0, 0, to);
 	emit(e, BPF_ALU64 | BPF_MOV | BPF_K, BPF_REG_4, 0, 0, n);
-	emit(e, BPF_JMP | BPF_CALL, 0, 0, 0, BPF_FUNC_skb_load_bytes);
+	emit(e, BPF_JMP | BPF_CALL, 0, 0, 0, e->xdp ? BPF_FUNC_xdp_load_bytes : BPF_FUNC_skb_load_bytes);
 }
 
 /* The frame has the tag in its bytes from here on: how far to shift, and the first bytes with the tag. */
 void classic_begin(struct emitter *e)
 {
-	uint32_t plain = emit_place(e);
+	uint32_t plain;
 
+	if (e->xdp)
+		return; /* no tag stands beside its bytes */
+	plain = emit_place(e);
 	for (short i = 0; i < 24; i = (short)(i + 8))
 		emit(e, BPF_ST | BPF_MEM | BPF_DW, BPF_REG_8, 0, (short)(FRAME(head) + i), 0);
 	emit(e, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_0, BPF_REG_6, offsetof(struct __sk_buff, vlan_present), 0);
@@ -279,6 +283,10 @@ static void emit_indirect(struct emitter *e, uint8_t dst, uint32_t k, uint8_t n)
 
 static void emit_length(struct emitter *e, uint8_t dst)
 {
+	if (e->xdp) { /* the head has found it */
+		emit(e, BPF_LDX | BPF_MEM | BPF_W, dst, BPF_REG_8, FRAME(key.len), 0);
+		return;
+	}
 	emit(e, BPF_LDX | BPF_MEM | BPF_W, dst, BPF_REG_6, offsetof(struct __sk_buff, len), 0);
 	emit(e, BPF_LDX | BPF_MEM | BPF_W, BPF_REG_1, BPF_REG_8, FRAME(shift), 0);
 	emit(e, BPF_ALU | BPF_ADD | BPF_X, dst, BPF_REG_1, 0, 0);

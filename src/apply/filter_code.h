@@ -24,6 +24,7 @@ struct emitter {
 	struct filter_code *code;
 	VEC(struct jump) jumps;
 	VEC(uint32_t) places; /* where each of the filter's begins */
+	bool xdp;	      /* r6 is a frame of XDP */
 
 	int error; /* -ENOMEM, -E2BIG; the first */
 };

@@ -166,6 +166,12 @@ static void parse(const struct nlmsghdr *nh, struct link_info *l)
 		case IFLA_MTU:
 			l->mtu = mnl_attr_get_u32(a);
 			break;
+		case IFLA_LINK:
+			l->peer = mnl_attr_get_u32(a);
+			break;
+		case IFLA_LINK_NETNSID:
+			l->peer_away = true;
+			break;
 		case IFLA_GROUP:
 			l->group = mnl_attr_get_u32(a);
 			break;

@@ -33,6 +33,8 @@ struct link_info {
 	uint32_t index, mtu, group, flags;
 	char name[16], kind[16], alias[256];
 	uint8_t mac[6];
+	uint32_t peer;	/* of a veth; 0: not said */
+	bool peer_away; /* in another network namespace */
 };
 int link_dump(int fd, int (*fn)(const struct link_info *l, void *ctx), void *ctx);
 /* By index, or by name when index is 0: 0, -ENODEV, -errno. */
@@ -44,6 +46,8 @@ void addr_set(struct nl_batch *b, uint32_t index, const struct addr *a, int *res
  * when anybody's is there. */
 void addr_offer(struct nl_batch *b, uint32_t index, const struct addr *a, int *result);
 void addr_unset(struct nl_batch *b, uint32_t index, const struct addr *a, int *result);
+/* Whether anybody's is there that others can reach: wider than the link. 0 or -errno. */
+int addr_is_there(int fd, uint32_t index, bool *yes);
 /* Those with our protocol number, of all interfaces. */
 int addr_dump(int fd, int (*fn)(uint32_t index, const struct addr *a, void *ctx), void *ctx);
 

@@ -111,6 +111,17 @@ static bool is_unfinished(const char *feature)
 					  starts(feature, "tx-gso-"));
 }
 
+static bool is_tag(const char *feature)
+{
+	return !strcmp(feature, "rx-vlan-hw-parse") || !strcmp(feature, "rx-vlan-stag-hw-parse");
+}
+
+static bool is_beside(const char *feature)
+{
+	return is_unfinished(feature) || !strcmp(feature, "tx-vlan-hw-insert") ||
+	       !strcmp(feature, "tx-vlan-stag-hw-insert");
+}
+
 static int ask(const char *name, bool (*mine)(const char *feature), struct offload *out)
 {
 	AUTO_FD int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
@@ -129,6 +140,16 @@ int offload_virtio(const char *name)
 int offload_unfinished(const char *name, struct offload *out)
 {
 	return ask(name, is_unfinished, out);
+}
+
+int offload_tags(const char *name, struct offload *in)
+{
+	return ask(name, is_tag, in);
+}
+
+int offload_beside(const char *name, struct offload *out)
+{
+	return ask(name, is_beside, out);
 }
 
 int offload_set(const char *name, const struct offload *which, bool on)

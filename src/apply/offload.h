@@ -20,6 +20,10 @@ struct offload {
 int offload_virtio(const char *name);
 /* What is on of all that must be off so that packets leave as on the wire. 0 or -errno. */
 int offload_unfinished(const char *name, struct offload *out);
+/* What is on that hands VLAN tags over beside the bytes (`in`), and that together with what is unfinished
+ * (`out`, of who sends to it). 0 or -errno. */
+int offload_tags(const char *name, struct offload *in);
+int offload_beside(const char *name, struct offload *out);
 /* Switches that off, or on again. 0 or -errno. */
 int offload_set(const char *name, const struct offload *which, bool on);
 

@@ -83,9 +83,11 @@ int tapper_new(struct tapper **out, const struct tap_kernel *k, struct buf *why)
 	if (!t)
 		return -ENOMEM;
 	t->kernel = *k;
-	t->route = t->watch = t->lock = -1;
+	t->route = t->watch = t->lock = t->netdev.fd = -1;
 	t->slots = calloc(k->judges + 1, sizeof(*t->slots));
 	err = t->slots ? image_init(&t->now) : -ENOMEM;
+	if (!err)
+		err = tap_feed_open(t);
 	for (uint32_t i = 0; t->slots && i < k->judges; i++)
 		t->slots[i].filled = true; /* perhaps */
 	if (!err)
@@ -110,6 +112,7 @@ void tapper_free(struct tapper **pt)
 	if (!t)
 		return;
 	tap_link_close(t);
+	tap_feed_close(t);
 	taps_fini(&t->taps);
 	image_fini(&t->now);
 	free(t->slot_of);
@@ -161,7 +164,7 @@ static int name_device(struct tapper *t, const char name[TAP_NAME], bool place, 
 	struct tap_device *d = tap_link_device(t, name);
 
 	if (!d) {
-		struct tap_device fresh = {0};
+		struct tap_device fresh = {.link = -1};
 
 		memcpy(fresh.name, name, TAP_NAME);
 		if (vec_push(&t->devices, fresh))
@@ -179,10 +182,16 @@ static int name_devices(struct tapper *t, const struct taps *taps)
 	int err = 0;
 
 	VEC_EACH (&t->devices, d)
-		d->named = d->place = d->finish = false;
-	for (uint32_t i = 0; i < taps->places_n && !err; i++)
-		if (taps->places[i].where == TAP_AT_INTERFACE)
-			err = name_device(t, taps->places[i].name, true, false);
+		d->named = d->place = d->finish = d->feeds = false;
+	for (uint32_t i = 0; i < taps->places_n && !err; i++) {
+		const struct tap_place *p = &taps->places[i];
+
+		if (p->where != TAP_AT_INTERFACE)
+			continue;
+		err = name_device(t, p->name, true, false);
+		if (!err && p->feed)
+			tap_link_device(t, p->name)->feeds = true;
+	}
 	for (uint32_t i = 0; i < taps->outlets_n && !err; i++)
 		if (taps->outlets[i].way != OUTLET_POD)
 			err = name_device(t, taps->outlets[i].name, taps->outlets[i].answers,
@@ -211,9 +220,11 @@ static int make_image(const struct tapper *t, const struct taps *taps, const uin
 						  .epoch = taps->epoch,
 						  .own = p->own,
 						  .directs = p->directs}};
+		const struct tap_device *d = p->feed ? tap_link_device(t, p->name) : NULL;
 
 		memcpy(e.value.take, p->take, sizeof(e.value.take));
 		memcpy(e.value.direct, p->direct, p->directs * sizeof(*p->direct));
+		e.value.feed = d ? d->feed : 0;
 		if (e.ifindex)
 			out->elements.items[out->elements.len++] = e;
 	}
@@ -309,8 +320,11 @@ static int settle(struct tapper *t, struct tap_image *to)
 {
 	int err = put_outlets(t, &t->now, to, false);
 
-	if (!err)
+	/* Before a copy goes there: a device that gets its clsact refuses packets for a moment. */
+	if (!err) {
+		tap_link_attach(t);
 		err = put_elements(t, &t->now, to);
+	}
 	if (err) {
 		/* Whatever was written goes back: these elements were there, so there is room for them. */
 		drop_elements(t, to, &t->now);
@@ -320,7 +334,6 @@ static int settle(struct tapper *t, struct tap_image *to)
 		image_fini(to);
 		return err;
 	}
-	tap_link_attach(t);
 	drop_elements(t, &t->now, to);
 	tap_link_detach(t);
 	put_outlets(t, &t->now, to, true);
@@ -359,6 +372,7 @@ int tapper_apply(struct tapper *t, struct taps *taps, struct buf *said)
 	err = name_devices(t, taps);
 	if (!err) {
 		tap_link_resolve(t);
+		tap_feed_make(t, taps);
 		err = make_image(t, taps, slot_of, &image);
 	}
 	if (!err) {
@@ -370,9 +384,11 @@ int tapper_apply(struct tapper *t, struct taps *taps, struct buf *said)
 		buf_printf(said, "epoch %u cannot be put into force: %s", taps->epoch, strerror(-err));
 		name_devices_again(t);
 		tap_judges_settle(t, false);
+		tap_feed_settle(t, false);
 		return err;
 	}
 	tap_judges_settle(t, true);
+	tap_feed_settle(t, true);
 	taps_fini(&t->taps);
 	t->taps = *taps;
 	*taps = (struct taps){0};
@@ -418,6 +434,7 @@ bool tapper_look(struct tapper *t)
 		errno = 0;
 	if (!tap_link_resolve(t))
 		return false;
+	tap_feed_make(t, &t->taps);
 	err = make_image(t, &t->taps, t->slot_of, &image);
 	if (!err)
 		err = settle(t, &image);
@@ -425,6 +442,7 @@ bool tapper_look(struct tapper *t)
 		image_fini(&image);
 	if (err)
 		log_error("taps cannot follow the interfaces: %s", strerror(-err));
+	tap_feed_settle(t, !err);
 	return true;
 }
 
@@ -450,6 +468,7 @@ void tapper_clean(struct tapper *t)
 	image_fini(&none);
 	tap_link_clean(t);
 	tap_judges_clean(t);
+	tap_feed_clean(t);
 	vec_free(&t->now.elements);
 	memset(t->now.outlets, 0, (OUTLETS_MAX + 1) * sizeof(*t->now.outlets));
 	taps_fini(&t->taps);

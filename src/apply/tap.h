@@ -24,6 +24,19 @@ struct tap_kernel {			/* borrowed */
 	 * weft-edit1's ingress. */
 	int in, out, copy_out, copy_back, copy_stop, edit;
 	uint32_t pods_first, pods_last; /* interfaces that may be pods'; 0, 0: none */
+	const struct tap_xdp *xdp;	/* NULL: feeds are tc's */
+};
+
+enum tap_xdp_mode {
+	TAP_XDP_AUTO,	/* at cards whose driver has it */
+	TAP_XDP_OFF,	/* nowhere */
+	TAP_XDP_NATIVE, /* at a veth too, whose peer's offloads are switched off for it */
+	TAP_XDP_NONE,	/* this kernel does not take the programs */
+};
+struct tap_xdp { /* bpf/feed.bpf.c */
+	enum tap_xdp_mode mode;
+	int feed, sent;	     /* programs: at a feed, at where its frames go */
+	int judge, set, way; /* BPF maps */
 };
 
 struct tapper;
@@ -42,6 +55,14 @@ int tapper_fd(const struct tapper *t);
 bool tapper_look(struct tapper *t);
 /* From now on nothing is copied; what weft-copier has still finds its outlets. 0 or -errno. */
 int tapper_quiet(struct tapper *t);
+enum tap_feed_way {
+	TAP_FEED_NONE, /* objects do not say that this interface is one, or it is not there */
+	TAP_FEED_HOST, /* they do, and it is tapped; but it is the host's own */
+	TAP_FEED_BY_TC,
+	TAP_FEED_BY_XDP,
+};
+/* How a feed is served. *why: why it is not by XDP; NULL where it is. */
+enum tap_feed_way tapper_feed(const struct tapper *t, const char *name, const char **why);
 /* What is not there now, as tapper_apply() says it. */
 void tapper_missing(const struct tapper *t, struct buf *out);
 /* Removes everything that it made, of earlier processes too. */
@@ -50,10 +71,14 @@ void tapper_clean(struct tapper *t);
 /* tap_plain.c: the programs and BPF maps of taps alone, for a host without a cluster; nothing is pinned. */
 struct tap_plain {
 	struct bpf_object *object;
+	struct weft_feeds *feeds;
+	int lost; /* link: what interfaces of tools did not take */
+	struct tap_xdp xdp;
 	struct tap_kernel kernel;
 	int tapped, outlet_count; /* BPF maps */
 };
-int tap_plain_open(struct tap_plain *p, struct buf *why);
+/* p stays where it is. */
+int tap_plain_open(struct tap_plain *p, enum tap_xdp_mode mode, struct buf *why);
 void tap_plain_close(struct tap_plain *p);
 
 #endif

@@ -13,7 +13,7 @@
 #include "base/hash.h"
 #include "base/own.h"
 
-static void key_of(const struct tap_judge *j, uint64_t key[2])
+void tap_judge_key(const struct tap_judge *j, uint64_t key[2])
 {
 	for (uint64_t i = 0; i < 2; i++) {
 		uint64_t h = 1 + i;
@@ -73,7 +73,7 @@ static int put(struct tapper *t, const struct tap_judge *j, uint32_t number, uin
 	uint64_t key[2];
 	AUTO_FD int fd = -1;
 
-	key_of(j, key);
+	tap_judge_key(j, key);
 	*slot = find(t, key);
 	if (*slot < t->kernel.judges) {
 		t->slots[*slot].wanted = true;

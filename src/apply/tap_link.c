@@ -31,7 +31,8 @@ static int fail(struct buf *why, int err, const char *what)
 
 static int open_watch(void)
 {
-	struct sockaddr_nl to = {.nl_family = AF_NETLINK, .nl_groups = RTMGRP_LINK};
+	struct sockaddr_nl to = {.nl_family = AF_NETLINK,
+				 .nl_groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR};
 	int fd = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE), err;
 
 	if (fd < 0 || !bind(fd, (const struct sockaddr *)&to, sizeof(to)))
@@ -86,10 +87,33 @@ static void read_record(const char *name, struct tap_device *d)
 		d->off = (struct offload){0};
 }
 
+/* Name of the one at its egress: what was switched off for XDP there. */
+static void record_out(const struct tap_device *d, char out[TC_TAP_NAME])
+{
+	const uint32_t *b = d->beside.bits;
+	int n = snprintf(out, TC_TAP_NAME, "%s", TAP_OUT_PROGRAM);
+
+	if (d->beside.blocks)
+		snprintf(out + n, TC_TAP_NAME - (size_t)n, " %x.%x.%x.%x/%u", b[0], b[1], b[2], b[3],
+			 d->beside.blocks);
+}
+
+static void read_record_out(const char *name, struct tap_device *d)
+{
+	uint32_t *b = d->beside.bits;
+
+	d->out = !strncmp(name, TAP_OUT_PROGRAM, strlen(TAP_OUT_PROGRAM));
+	if (!d->out ||
+	    sscanf(name + strlen(TAP_OUT_PROGRAM), " %x.%x.%x.%x/%u", &b[0], &b[1], &b[2], &b[3],
+		   &d->beside.blocks) != 5 ||
+	    d->beside.blocks > OFFLOAD_BLOCKS)
+		d->beside = (struct offload){0};
+}
+
 static int adopt(const struct link_info *l, void *ctx)
 {
 	struct tapper *t = ctx;
-	struct tap_device d = {.ifindex = l->index, .at = l->index, .stale = true};
+	struct tap_device d = {.ifindex = l->index, .at = l->index, .stale = true, .link = -1};
 
 	if (!strcmp(l->name, COPY_OUT_NAME) && l->group == WEFT_LINK_GROUP)
 		t->copy_out = l->index;
@@ -113,7 +137,7 @@ static int adopt_all(struct tapper *t)
 		if (err || tc_tap_get(t->route, d->ifindex, false, in) ||
 		    tc_tap_get(t->route, d->ifindex, true, out))
 			continue;
-		d->out = !strcmp(out, TAP_OUT_PROGRAM);
+		read_record_out(out, d);
 		if (!strncmp(in, TAP_IN_PROGRAM, strlen(TAP_IN_PROGRAM)))
 			read_record(in, d);
 		else if (!d->out)
@@ -148,6 +172,8 @@ void tap_link_close(struct tapper *t)
 	own_fd(&t->watch);
 	own_fd(&t->lock);
 	free(t->batch);
+	VEC_EACH (&t->devices, d)
+		own_fd(&d->link);
 	vec_free(&t->devices);
 }
 
@@ -274,6 +300,21 @@ struct tap_device *tap_link_device(const struct tapper *t, const char name[TAP_N
 	return NULL;
 }
 
+/* Whether it can be a feed, or get frames of one. True: that changed. */
+static bool look_at_feed(const struct tapper *t, struct tap_device *d, uint32_t index)
+{
+	uint64_t before = d->xdp;
+	bool addressed = d->addressed;
+
+	d->xdp = 0;
+	d->addressed = false;
+	if (index && t->netdev.fd >= 0)
+		netdev_xdp(&t->netdev, index, &d->xdp);
+	if (index && d->feeds && addr_is_there(t->route, index, &d->addressed))
+		d->addressed = true;
+	return before != d->xdp || addressed != d->addressed;
+}
+
 bool tap_link_resolve(struct tapper *t)
 {
 	bool changed = false;
@@ -283,9 +324,11 @@ bool tap_link_resolve(struct tapper *t)
 		uint32_t index = link_get(t->route, 0, d->name, &l) ? 0 : l.index;
 		bool ours = index && l.group == WEFT_LINK_GROUP;
 
-		changed = changed || index != d->ifindex || ours != d->ours;
-		if (index != d->ifindex)
-			d->off = (struct offload){0}; /* it went with the interface */
+		changed = look_at_feed(t, d, index) || changed || index != d->ifindex || ours != d->ours;
+		if (index != d->ifindex) { /* it went with the interface */
+			d->off = d->beside = (struct offload){0};
+			own_fd(&d->link);
+		}
 		d->ifindex = index;
 		d->ours = ours;
 	}
@@ -326,8 +369,9 @@ static void put_programs(struct tapper *t, struct tap_device *d)
 	record(d, name);
 	nl_batch_init(b, t->route);
 	tc_tap(b, d->ifindex, false, t->kernel.in, name, &set);
+	record_out(d, name);
 	if (d->place)
-		tc_tap(b, d->ifindex, true, t->kernel.out, TAP_OUT_PROGRAM, &set);
+		tc_tap(b, d->ifindex, true, t->kernel.out, name, &set);
 	else if (d->out)
 		tc_tap_del(b, d->ifindex, true, NULL);
 	nl_send(b);
@@ -340,8 +384,14 @@ static void put_programs(struct tapper *t, struct tap_device *d)
 static void attach(struct tapper *t, struct tap_device *d)
 {
 	bool finish = d->finish && !is_finished(d), restore = !d->finish && is_finished(d);
+	bool feed = d->feed > TAP_FEED;
 
-	if (d->at == d->ifindex && d->out == d->place && !d->error && !d->stale && !finish && !restore)
+	if (!feed && (d->link >= 0 || d->beside.blocks))
+		tap_feed_detach(t, d);
+	if (feed && d->link < 0)
+		feed = tap_feed_prepare(t, d);
+	if (d->at == d->ifindex && d->out == d->place && !d->error && !d->stale && !finish && !restore &&
+	    !(feed && d->link < 0))
 		return;
 	if (finish)
 		look_at_offloads(t, d, &d->off);
@@ -353,6 +403,8 @@ static void attach(struct tapper *t, struct tap_device *d)
 	put_programs(t, d);
 	if (finish && is_finished(d))
 		offload_set(d->name, &d->off, false);
+	if (feed && d->link < 0)
+		tap_feed_attach(t, d);
 }
 
 void tap_link_attach(struct tapper *t)
@@ -368,6 +420,7 @@ static void detach(struct tapper *t, struct tap_device *d)
 
 	if (is_finished(d) && d->at == d->ifindex)
 		offload_set(d->name, &d->off, true);
+	tap_feed_detach(t, d);
 	nl_batch_init(b, t->route);
 	tc_tap_del(b, d->at, false, NULL);
 	tc_tap_del(b, d->at, true, NULL);
@@ -399,7 +452,7 @@ void tap_link_detach(struct tapper *t)
 void tap_link_clean(struct tapper *t)
 {
 	VEC_EACH (&t->devices, d)
-		d->place = d->finish = d->named = false;
+		d->place = d->finish = d->named = d->feeds = false;
 	tap_link_detach(t);
 	nl_batch_init(t->batch, t->route);
 	if (t->copy_out)

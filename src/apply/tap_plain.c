@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "apply/pin.h"
 #include "apply/tap.h"
@@ -18,8 +19,13 @@
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wconversion"
 #pragma GCC diagnostic ignored "-Wsign-conversion"
+#include "feed.skel.h"
 #include "weft.skel.h"
 #pragma GCC diagnostic pop
+
+#ifndef SO_NETNS_COOKIE
+#define SO_NETNS_COOKIE 71
+#endif
 
 static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 {
@@ -74,13 +80,72 @@ static int map(const struct bpf_object *o, const char *name)
 	return bpf_map__fd(bpf_object__find_map_by_name(o, name));
 }
 
-int tap_plain_open(struct tap_plain *p, struct buf *why)
+static bool is_shared(const struct bpf_map *m)
+{
+	static const char *const shared[] = {"tap", "tapped", "outlet_count"};
+
+	return is_among(bpf_map__name(m), shared, ARRAY_LEN(shared));
+}
+
+static uint64_t namespace_cookie(void)
+{
+	uint64_t cookie = 0;
+	socklen_t len = sizeof(cookie);
+	AUTO_FD int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (fd >= 0)
+		getsockopt(fd, SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &len);
+	return cookie;
+}
+
+/* Programs and BPF maps of feeds, which share those of taps. */
+static int load_feeds(struct tap_plain *p)
+{
+	struct weft_feeds *f = weft_feeds__open();
+	struct bpf_map *m;
+	int err = f ? 0 : -errno;
+
+	if (err)
+		return err;
+	p->feeds = f;
+	f->rodata->feed_net = namespace_cookie();
+	bpf_object__for_each_map(m, f->obj)
+	{
+		if (is_shared(m))
+			err = err ? err : bpf_map__reuse_fd(m, map(p->object, bpf_map__name(m)));
+		else if (!bpf_map__is_internal(m) && strncmp(bpf_map__name(m), "feed_", 5))
+			bpf_map__set_autocreate(m, false);
+	}
+	if (!err)
+		err = weft_feeds__load(f);
+	if (err)
+		return err;
+	p->lost = bpf_raw_tracepoint_open("xdp_devmap_xmit", bpf_program__fd(f->progs.weft_feed_lost));
+	p->xdp.feed = bpf_program__fd(f->progs.weft_feed);
+	p->xdp.sent = bpf_program__fd(f->progs.weft_feed_sent);
+	p->xdp.judge = bpf_map__fd(f->maps.feed_judge);
+	p->xdp.set = bpf_map__fd(f->maps.feed_set);
+	p->xdp.way = bpf_map__fd(f->maps.feed_way);
+	return p->lost < 0 ? -errno : 0;
+}
+
+static void open_feeds(struct tap_plain *p, enum tap_xdp_mode mode)
+{
+	int err = mode == TAP_XDP_OFF ? 0 : load_feeds(p);
+
+	p->xdp.mode = err ? TAP_XDP_NONE : mode;
+	if (err)
+		log_warn("feeds are left to tc: the programs for XDP cannot be loaded: %s", strerror(-err));
+	p->kernel.xdp = &p->xdp;
+}
+
+int tap_plain_open(struct tap_plain *p, enum tap_xdp_mode mode, struct buf *why)
 {
 	size_t size;
 	const void *elf = weft__elf_bytes(&size);
 	int err;
 
-	*p = (struct tap_plain){0};
+	*p = (struct tap_plain){.lost = -1};
 	libbpf_set_print(quiet);
 	p->object = bpf_object__open_mem(elf, size, NULL);
 	if (!p->object)
@@ -107,12 +172,16 @@ int tap_plain_open(struct tap_plain *p, struct buf *why)
 					.edit = program(p->object, "weft_edit")};
 	p->tapped = map(p->object, "tapped");
 	p->outlet_count = map(p->object, "outlet_count");
+	open_feeds(p, mode);
 	return 0;
 }
 
 void tap_plain_close(struct tap_plain *p)
 {
+	own_fd(&p->lost);
+	if (p->feeds)
+		weft_feeds__destroy(p->feeds);
 	if (p->object)
 		bpf_object__close(p->object);
-	*p = (struct tap_plain){0};
+	*p = (struct tap_plain){.lost = -1};
 }

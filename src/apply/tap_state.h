@@ -6,6 +6,7 @@
 #ifndef WEFT_APPLY_TAP_STATE_H
 #define WEFT_APPLY_TAP_STATE_H
 
+#include "apply/netdev.h"
 #include "apply/netlink_object.h"
 #include "apply/offload.h"
 #include "apply/tap.h"
@@ -35,11 +36,18 @@ struct tap_device { /* an interface that a place or an outlet names */
 	bool named;	    /* by what is being put in force */
 	uint32_t ifindex;   /* 0: it is not there */
 	int error;	    /* of attaching */
+	bool feeds;	    /* what comes in is for maps alone, as far as objects go */
+	bool addressed;	    /* it has an address of this host */
+	uint64_t xdp;	    /* NETDEV_XDP_… */
+	uint32_t feed;	    /* of struct tap_value */
+	const char *why;    /* it is no feed in XDP; NULL: it is one, or none at all */
 	/* What was done there. The name of our ingress program tells it to the next process. */
 	uint32_t at; /* ifindex at which our programs are; 0: none */
 	bool out;    /* at both hooks; else at ingress only */
 	bool qdisc;  /* its clsact is ours */
 	struct offload off;
+	int link;	       /* XDP; -1: none. It goes with the process */
+	struct offload beside; /* switched off for it: there, or at the peer of a veth */
 };
 
 struct tapper {
@@ -55,6 +63,8 @@ struct tapper {
 	struct tap_image now;
 	bool retired[OUTLETS_MAX + 1]; /* outlets that nothing leads to: copies may be on their way to them */
 	struct judge_slot *slots;
+	struct netdev netdev; /* where there may be feeds in XDP */
+	struct feed *feeds;   /* FEEDS_MAX; tap_feed.c */
 	VEC(struct tap_device) devices;
 };
 
@@ -65,6 +75,21 @@ int tap_judges_load(struct tapper *t, const struct taps *taps, uint32_t *slot_of
  * until the next epoch: a packet may be on its way to one. */
 void tap_judges_settle(struct tapper *t, bool keep);
 void tap_judges_clean(struct tapper *t);
+/* Of what a judge does. */
+void tap_judge_key(const struct tap_judge *j, uint64_t key[2]);
+
+/* tap_feed.c. What cannot be done in XDP is left to tc, with a reason. */
+int tap_feed_open(struct tapper *t); /* 0 or -ENOMEM */
+void tap_feed_close(struct tapper *t);
+/* How each device is a feed by these taps, with judges and sets of tools for those in XDP. */
+void tap_feed_make(struct tapper *t, const struct taps *taps);
+/* As tap_judges_settle(). */
+void tap_feed_settle(struct tapper *t, bool keep);
+/* Finds out what must be switched off, so that frames are as on the wire. False: that cannot be. */
+bool tap_feed_prepare(struct tapper *t, struct tap_device *d);
+void tap_feed_attach(struct tapper *t, struct tap_device *d);
+void tap_feed_detach(struct tapper *t, struct tap_device *d);
+void tap_feed_clean(struct tapper *t);
 
 /* tap_link.c */
 int tap_link_open(struct tapper *t, struct buf *why); /* sockets, the lock, what was left at interfaces */

@@ -21,6 +21,7 @@ struct broker_source {
 	struct str node, ns, name;			    /* of an interface, of a Service */
 	const struct label_selector *namespaces, *selector; /* of pods; of nodes (uplink) */
 	struct pos pos;					    /* of the first map that names it */
+	bool feed; /* an interface of which any map says so: what comes in is for maps alone */
 };
 
 struct broker_filter {

@@ -105,6 +105,7 @@ static struct broker_source source_of(const struct object *o, const struct traff
 		out.kind = BROKER_INTERFACE;
 		out.node = s->interface->node;
 		out.name = s->interface->name;
+		out.feed = s->feed.set && s->feed.v;
 	} else if (s->service) {
 		out.kind = BROKER_SERVICE;
 		out.ns = s->service->ns;
@@ -127,8 +128,10 @@ static uint32_t source_number(struct compile *c, const struct object *o, const s
 
 	source_text(&text, s);
 	for (uint32_t i = 0; i < b->sources_n; i++)
-		if (str_eq(b->sources[i].text, buf_str(&text)))
+		if (str_eq(b->sources[i].text, buf_str(&text))) {
+			b->sources[i].feed |= s->feed.set && s->feed.v;
 			return i;
+		}
 	struct broker_source new = source_of(o, s);
 	new.text = arena_str(&b->arena, buf_str(&text));
 	c->no_memory |= !new.text.p;

@@ -133,7 +133,8 @@ static void print_map(struct buf *out, const struct broker *b, const struct brok
 void broker_print(struct buf *out, const struct broker *b)
 {
 	for (uint32_t i = 0; i < b->sources_n; i++) {
-		buf_printf(out, "source {" STR_FMT "}", STR_ARG(b->sources[i].text));
+		buf_printf(out, "source {" STR_FMT "}%s", STR_ARG(b->sources[i].text),
+			   b->sources[i].feed ? "  feed" : "");
 		origin(out, b->sources[i].pos);
 	}
 	for (uint32_t i = 0; i < b->filters_n; i++) {

@@ -493,6 +493,9 @@ static int fill_place(struct work *w, const struct broker_place *at, struct tap_
 		r = settle_judge(w, &p->judge);
 	if (!r)
 		settle_takes(w, p);
+	p->feed = false;
+	for (uint32_t i = 0; i < at->sources_n; i++)
+		p->feed |= w->b->sources[at->sources[i]].feed;
 	return r;
 }
 

@@ -84,6 +84,8 @@ static json_t *source(const struct live *l, const struct live_place *p, const js
 		      struct live_sums *sums)
 {
 	json_t *o = json_object(), *lost = json_object();
+	static const char *const ways[] = {
+	    [TAP_FEED_HOST] = "no", [TAP_FEED_BY_TC] = "tc", [TAP_FEED_BY_XDP] = "xdp"};
 	struct tapped_value v = {0};
 	uint64_t received = 0;
 	const json_t *place;
@@ -95,6 +97,10 @@ static json_t *source(const struct live *l, const struct live_place *p, const js
 		if (get(place, "point") == p->point)
 			received = get(place, "received");
 	json_object_set_new(o, "source", json_string(p->name));
+	if (p->feed != TAP_FEED_NONE)
+		json_object_set_new(o, "feed", json_string(ways[p->feed]));
+	if (p->why)
+		json_object_set_new(o, "why", json_string(p->why));
 	set(o, "seen", v.seen);
 	set(o, "seenBytes", v.seen_bytes);
 	set(o, "classified", v.seen - v.unparsable);

@@ -52,6 +52,25 @@ static void tell_missing(struct str said)
 	}
 }
 
+/* How each feed is served; said when it is another way than before. */
+static void tell_feeds(struct live *l)
+{
+	static const char *const words[] = {[TAP_FEED_NONE] = "is no feed any more",
+					    [TAP_FEED_HOST] = "is tapped, but is no feed",
+					    [TAP_FEED_BY_TC] = "is a feed, served by tc",
+					    [TAP_FEED_BY_XDP] = "is a feed, served by XDP"};
+
+	VEC_EACH (&l->places, p) {
+		const char *why;
+		enum tap_feed_way way = tapper_feed(l->tapper, p->name, &why);
+
+		if (way != p->feed || why != p->why)
+			fprintf(stderr, "%s %s%s%s\n", p->name, words[way], why ? ": " : "", why ? why : "");
+		p->feed = way;
+		p->why = why;
+	}
+}
+
 /* CONFIG tells its epoch first: what comes behind it is what it means. */
 static struct str meaning(const struct buf *config)
 {
@@ -89,14 +108,24 @@ static int put_into_force(struct live *l, struct broker **b)
 	buf_adds(&l->config, buf_str(&e.config));
 	look_at_all(l);
 	live_note_indexes(l);
+	tell_feeds(l);
 	return 0;
+}
+
+static enum tap_xdp_mode xdp_mode(const char *word)
+{
+	if (!word)
+		return TAP_XDP_AUTO;
+	if (!strcmp(word, "off"))
+		return TAP_XDP_OFF;
+	return strcmp(word, "native") ? TAP_XDP_AUTO : TAP_XDP_NATIVE;
 }
 
 static int begin(struct live *l, struct broker **b)
 {
 	struct taps none = {.epoch = 0};
 	AUTO_BUF why = {0};
-	int r = tap_plain_open(&l->plain, &why);
+	int r = tap_plain_open(&l->plain, xdp_mode(l->o->xdp), &why);
 
 	if (!r)
 		r = tapper_new(&l->tapper, &l->plain.kernel, &why);
@@ -224,6 +253,7 @@ static void loop(struct live *l, int signals, int files,
 		if (p[2].revents && tapper_look(l->tapper)) {
 			live_note_indexes(l);
 			look_at_all(l);
+			tell_feeds(l);
 		}
 		look_at_child(l);
 		if (clock_ms() >= reload_at) {

@@ -27,6 +27,8 @@ struct live_place { /* of all epochs */
 	char name[TAP_NAME];
 	uint32_t point;
 	VEC(uint32_t) indexes;	/* that the name had */
+	enum tap_feed_way feed; /* as it was told, */
+	const char *why;	/* and why not by XDP */
 	uint64_t copied_before; /* the weft-copier of now was started */
 };
 

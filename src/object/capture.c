@@ -10,8 +10,12 @@ static void check(struct check *c)
 
 	if (!s)
 		return; /* the field table says that it is required */
-	for (size_t i = 0; i < s->from.len; i++)
+	for (size_t i = 0; i < s->from.len; i++) {
 		check_traffic_source(c, &s->from.items[i]);
+		if (s->from.items[i].feed.set && s->from.items[i].feed.v)
+			check_fail(c, &s->from.items[i].feed, "leave feed out: a TrafficMap says so",
+				   "a capture takes nothing away from a host");
+	}
 	if (s->filter.n)
 		check_filter(c, &s->filter, FILTER_BYTES);
 	check_range(c, &s->snap, SNAP_MIN, SNAP_MAX);

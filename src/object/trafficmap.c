@@ -13,6 +13,8 @@ void check_traffic_source(struct check *c, const struct traffic_source *s)
 		check_fail_whole(c, s, "write \"- interface: {name: eth1}\", one entry for each source",
 				 n ? "has more than one of pods, service, uplink, interface"
 				   : "needs pods, service, uplink or interface");
+	if (s->feed.set && s->feed.v && !s->interface)
+		check_fail(c, &s->feed, "leave feed out", "is for interfaces: nothing else is a feed");
 }
 
 static void check_target(struct check *c, const struct traffic_target *t)

@@ -25,7 +25,7 @@ struct place_head { /* then `directs` times struct tap_direct */
 	char name[TAP_NAME];
 	uint32_t judge, point, own;
 	uint32_t take[TAP_TAKES];
-	uint32_t directs;
+	uint32_t directs, feed;
 };
 
 struct outlet_bytes {

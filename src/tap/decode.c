@@ -161,6 +161,8 @@ static int take_place(struct reader *r, struct tap_place *p, uint32_t judges)
 	else if (h.where == TAP_AT_POD ? !h.ifindex || h.ifindex > INT32_MAX || !is_empty(h.name)
 				       : h.ifindex || !is_name(h.name))
 		wrong = "it names no interface";
+	else if (h.feed > (h.where == TAP_AT_INTERFACE))
+		wrong = "it cannot be a feed";
 	if (wrong) {
 		buf_printf(r->why, "point %u: %s", h.point, wrong);
 		return -EPROTO;
@@ -171,6 +173,7 @@ static int take_place(struct reader *r, struct tap_place *p, uint32_t judges)
 	p->point = h.point;
 	p->own = h.own;
 	p->directs = h.directs;
+	p->feed = h.feed;
 	memcpy(p->name, h.name, sizeof(p->name));
 	memcpy(p->take, h.take, sizeof(p->take));
 	return take_directs(r, p);

@@ -36,7 +36,8 @@ static void encode_place(struct buf *out, const struct tap_place *p)
 			       .judge = p->judge,
 			       .point = p->point,
 			       .own = p->own,
-			       .directs = p->directs};
+			       .directs = p->directs,
+			       .feed = p->feed};
 
 	memcpy(h.name, p->name, sizeof(h.name));
 	memcpy(h.take, p->take, sizeof(h.take));
@@ -129,6 +130,8 @@ static void print_place(struct buf *out, const struct tap_place *p)
 	print_takes(out, p->take);
 	if (p->own)
 		buf_printf(out, " own 0x%x", p->own);
+	if (p->feed)
+		buf_addz(out, " feed");
 	for (uint32_t d = 0; d < p->directs; d++) {
 		buf_printf(out, "; direct %u", p->direct[d].outlet);
 		print_takes(out, p->direct[d].take);

@@ -42,6 +42,7 @@ struct tap_place {
 	uint32_t take[TAP_TAKES];
 	struct tap_direct direct[TAP_DIRECT_MAX]; /* outlet: a number of outlets */
 	uint32_t directs;
+	bool feed; /* TAP_AT_INTERFACE: what comes in goes no further than to outlets */
 };
 
 struct tap_outlet {

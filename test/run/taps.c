@@ -502,7 +502,7 @@ static void test_plain(int gen, int end)
 	struct taps taps;
 	struct wanted w;
 	uint64_t began = clock_us();
-	int err = tap_plain_open(&p, &why);
+	int err = tap_plain_open(&p, TAP_XDP_AUTO, &why);
 
 	if (!err)
 		err = tapper_new(&t, &p.kernel, &why);

@@ -32,6 +32,7 @@ static void make(struct world *w)
 			.judge = 0,
 			.point = 16382,
 			.own = 4,
+			.feed = true,
 			.take = {1u << 31}},
 		       {.where = TAP_AT_POD,
 			.ifindex = 10001,
@@ -84,7 +85,7 @@ static void the_same_comes_back(void **state)
 			    "place pod 10000: point 0 judge 1\n"
 			    "place pod 10001: point 7 judge 1 in 0x1 out 0x2 in-dropped 0x3 out-dropped 0x4; "
 			    "direct 1023 in 0x1; direct 1 out 0x2\n"
-			    "place interface eth1: point 16382 judge 0 in 0x80000000 own 0x4\n"
+			    "place interface eth1: point 16382 judge 0 in 0x80000000 own 0x4 feed\n"
 			    "outlet 1: pod 10009\n"
 			    "outlet 2: routed uplink0 answers\n"
 			    "outlet 1023: interface tool0 finished mask L4+65535:1 fill 0xff slice L2+0\n");
@@ -168,6 +169,7 @@ static void wrong_places(void **state)
 	REFUSED("point 7: there is no outlet 3", w.places[1].direct[0].outlet = 3);
 	REFUSED("point 7: there is no outlet 0", w.places[1].direct[0].outlet = 0);
 	REFUSED("point 7: there is no outlet 4000000000", w.places[1].direct[0].outlet = 4000000000u);
+	REFUSED("point 7: it cannot be a feed", w.places[1].feed = true);
 	REFUSED("point 7 leads to outlet 1 twice", w.places[1].direct[0].outlet = 1);
 	REFUSED("points 0 and 7 are one interface", w.places[2].ifindex = 10001; w.places[2].point = 0);
 }

@@ -158,6 +158,7 @@ try:
     ok(len(inner) == 2 and all(f[23] == 6 for f in inner), f"BR04 a tunnel by the host's routes: {len(inner)} packets of both ways")
 finally:
     subprocess.run(["ip", "netns", "del", far])
+    wait(lambda: not os.path.exists("/sys/class/net/src0"))  # the kernel takes the pair away when it has time
     subprocess.run("ip link add src0 type veth peer name gen0; ip link set src0 up; ip link set gen0 up", shell=True)
 
 # --- what it refuses ---

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: (GPL-2.0-only OR BSD-2-Clause) */
 /*
- * Around a feed that is measured: frames made without a packet of the host (make), a bare redirect beside which
- * the feed stands (relay), and an end that counts and drops (sink). Driven by bench/feed.c.
+ * Around a feed that is measured: frames made without a packet of the host (make), a bare redirect beside
+ * which the feed stands (relay), and an end that counts and drops (sink). Driven by bench/feed.c.
  */
 #include <linux/bpf.h>
 

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Frames for a feed, as a card would bring them: made by XDP (BPF_F_TEST_XDP_LIVE_FRAMES) and sent into one end
- * of a veth, at whose other end the feed is. The end of the way counts and drops in XDP as well.
+ * Frames for a feed, as a card would bring them: made by XDP (BPF_F_TEST_XDP_LIVE_FRAMES) and sent into one
+ * end of a veth, at whose other end the feed is. The end of the way counts and drops in XDP as well.
  *
  *   bench-feed sink IFACE           counts and drops there, and says how many for each line that comes in
  *   bench-feed relay FROM TO        a bare XDP redirect between two interfaces, until standard input ends
- *   bench-feed make IFACE FRAMES PORT   UDP frames of 64 bytes of payload out of it; one JSON line with ns of CPU
+ *   bench-feed make IFACE FRAMES PORT   UDP frames of 64 bytes of payload out of it; one JSON line with ns of
+ * CPU
  */
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
@@ -98,8 +99,8 @@ static int relay(const char *from, const char *to)
 static int make(const char *name, int frames, int port)
 {
 	struct bench_feed *f = load(if_nametoindex(name));
-	uint8_t frame[106] = {2, 0, 0, 0, 0, 2, 2, 0, 0, 0, 0, 1, 8, 0, 0x45, 0, 0, 92, 0, 0, 0, 0, 64, 17, 0, 0,
-			      10, 0, 0, 1, 10, 0, 0, 2, 0, 99};
+	uint8_t frame[106] = {2, 0, 0, 0, 0,  2,  2, 0, 0,  0, 0, 1, 8,	 0, 0x45, 0, 0, 92,
+			      0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0,	  2, 0, 99};
 	struct xdp_md ctx = {.data_end = sizeof(frame)};
 	LIBBPF_OPTS(bpf_test_run_opts, o, .data_in = frame, .data_size_in = sizeof(frame), .ctx_in = &ctx,
 		    .ctx_size_in = sizeof(ctx), .repeat = frames, .flags = BPF_F_TEST_XDP_LIVE_FRAMES,

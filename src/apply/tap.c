@@ -182,7 +182,7 @@ static int name_devices(struct tapper *t, const struct taps *taps)
 	int err = 0;
 
 	VEC_EACH (&t->devices, d)
-		d->named = d->place = d->finish = d->feeds = false;
+		d->named = d->place = d->finish = d->feeds = d->outlet = false;
 	for (uint32_t i = 0; i < taps->places_n && !err; i++) {
 		const struct tap_place *p = &taps->places[i];
 
@@ -193,9 +193,12 @@ static int name_devices(struct tapper *t, const struct taps *taps)
 			tap_link_device(t, p->name)->feeds = true;
 	}
 	for (uint32_t i = 0; i < taps->outlets_n && !err; i++)
-		if (taps->outlets[i].way != OUTLET_POD)
+		if (taps->outlets[i].way != OUTLET_POD) {
 			err = name_device(t, taps->outlets[i].name, taps->outlets[i].answers,
 					  taps->outlets[i].finish);
+			if (!err)
+				tap_link_device(t, taps->outlets[i].name)->outlet = true;
+		}
 	return err;
 }
 

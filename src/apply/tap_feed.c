@@ -245,6 +245,8 @@ static const char *why_not(const struct tapper *t, const struct tap_device *d)
 		return "it is switched off";
 	if (t->kernel.xdp->mode == TAP_XDP_NONE)
 		return "this kernel refuses its programs";
+	if (d->outlet)
+		return "a tool is behind it, whose answers tc takes";
 	if (t->netdev.fd < 0)
 		return "this kernel does not tell what drivers can";
 	if (~d->xdp & (NETDEV_XDP_BASIC | NETDEV_XDP_REDIRECT))

@@ -37,6 +37,7 @@ struct tap_device { /* an interface that a place or an outlet names */
 	uint32_t ifindex;   /* 0: it is not there */
 	int error;	    /* of attaching */
 	bool feeds;	    /* what comes in is for maps alone, as far as objects go */
+	bool outlet;	    /* a tool is behind it, and may answer there */
 	bool addressed;	    /* it has an address of this host */
 	uint64_t xdp;	    /* NETDEV_XDP_… */
 	uint32_t feed;	    /* of struct tap_value */

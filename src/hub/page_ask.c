@@ -364,7 +364,7 @@ void page_ask(struct hub *h, const struct who *who, const struct http_request *r
 		k->over = -1;
 		k->later.answer = on_answer;
 		k->later.gone = on_gone;
-		if (ask_words(&k->words, rq->path + strlen("/page/ask/"), q, who, h->opt.name, e)) {
+		if (ask_words(&k->words, rq->path + strlen("/page/ask/"), q, who, &h->opt, e)) {
 			ask_free(k);
 		} else {
 			rp->later = &k->later;

@@ -27,9 +27,9 @@ struct ask_words {
 	VEC(char *) list; /* in the arena; ends with NULL */
 	struct buf over;  /* manifests that are laid over, from the standard input; empty: none */
 };
-/* 0, or e says why it is none. */
+/* of: the cluster's name and files. 0, or e says why it is none. */
 int ask_words(struct ask_words *out, const char *name, const json_t *q, const struct who *who,
-	      const char *cluster, struct api_error *e);
+	      const struct hub_options *of, struct api_error *e);
 void ask_words_fini(struct ask_words *w);
 
 #endif

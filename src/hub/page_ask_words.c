@@ -11,13 +11,14 @@
 
 enum { WORD_MAX = 4096, EDITS_MAX = 500, WORDS_MAX = 1200 };
 
-enum changes { CHANGES_NONE, CHANGES_LAID, CHANGES_NEEDED, CHANGES_FILE };
+enum changes { CHANGES_NONE, CHANGES_LAID, CHANGES_FILE, CHANGES_NEEDED };
 static const struct question {
 	const char *name;
 	const char *words;    /* of the command, with spaces between */
 	const char *fields;   /* of the question, each an option of that name */
 	const char *operands; /* of the question, in this order */
-	enum changes changes; /* as --over and --without; NEEDED: without them it is none; FILE: as operand */
+	enum changes changes; /* as --over and --without; NEEDED: without them it is none; FILE: as operand,
+			       * in place of the cluster's files */
 	bool apart;	      /* it is about no cluster */
 } questions[] = {
     {"why", "why --model", "proto family node namespace", "from to", CHANGES_LAID, false},
@@ -172,19 +173,25 @@ static int add_changes(struct ask_words *w, const struct question *like, const j
 		return api_fail(e, 413, "RequestEntityTooLarge", "at most %d edits", EDITS_MAX);
 	json_array_foreach ((json_t *)(uintptr_t)changes, i, one)
 		r = r ? r : add_edit(w, one, e);
-	if (!r && !json_array_size(changes) && like->changes >= CHANGES_NEEDED)
+	if (!r && !json_array_size(changes) && like->changes == CHANGES_NEEDED)
 		r = api_fail(e, 400, "BadRequest", "%s needs changes", like->name);
 	return r;
 }
 
 /* They come from the standard input. */
-static int add_over(struct ask_words *w, const struct question *like)
+static int add_over(struct ask_words *w, const struct question *like, const struct hub_options *of)
 {
 	bool operand = like->changes == CHANGES_FILE || !strcmp(like->name, "forecast");
+	int r = 0;
 
-	if (!w->over.n)
+	if (w->over.n)
+		return add(w, operand ? STR("-") : STR("--over=-"));
+	if (like->changes != CHANGES_FILE)
 		return 0;
-	return add(w, operand ? STR("-") : STR("--over=-"));
+	r = add(w, STR("--"));
+	for (size_t i = 0; !r && i < of->paths_len; i++)
+		r = add(w, str_of(of->paths[i]));
+	return r;
 }
 
 /* --- who may ask ----------------------------------------------------------------------------------- */
@@ -219,7 +226,7 @@ static const struct question *find(const char *name)
 }
 
 int ask_words(struct ask_words *out, const char *name, const json_t *q, const struct who *who,
-	      const char *cluster, struct api_error *e)
+	      const struct hub_options *of, struct api_error *e)
 {
 	const struct question *like = find(name);
 	AUTO_BUF own = {0};
@@ -230,7 +237,7 @@ int ask_words(struct ask_words *out, const char *name, const json_t *q, const st
 	r = may_ask(like, q, who, e);
 	if (!r)
 		r = add(out, STR("weft")) || add_all(out, like->words) ? -ENOMEM : 0;
-	buf_printf(&own, "--name=%s", cluster);
+	buf_printf(&own, "--name=%s", of->name);
 	if (!r && !like->apart)
 		r = own.failed ? -ENOMEM : add(out, buf_str(&own));
 	if (!r)
@@ -244,7 +251,7 @@ int ask_words(struct ask_words *out, const char *name, const json_t *q, const st
 	if (!r)
 		r = add_changes(out, like, q, e);
 	if (!r)
-		r = add_over(out, like);
+		r = add_over(out, like, of);
 	if (!r)
 		r = add_operands(out, like, q, e);
 	if (!r)

@@ -262,7 +262,7 @@ static bool added(const struct alert_rule *a, const struct sight *s, bool counte
 		out->n = out->v && !s->older && !(before && before->handshake_us);
 		break;
 	case ALERT_RTT:
-		out->v = (uint64_t)r->rtt_us * 1000;
+		out->v = record_rtt(r) * 1000;
 		out->n = out->v && grew;
 		break;
 	case ALERT_DURATION:

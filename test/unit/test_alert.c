@@ -407,6 +407,26 @@ static void percentiles_are_near(void **state)
 	}
 }
 
+static void round_trips_are_of_both_parts(void **state)
+{
+	struct record r = {
+	    .kind = RECORD_FLOW, .proto = 6, .node = "n", .packets = {4, 4}, .rtt_us = {300, 700}};
+
+	(void)state;
+	rule = make("tcp", (struct alert_terms){.measure = ALERT_RTT, .statistic = ALERT_P50});
+	take(&r, 0);
+	/* a millisecond; classes of statistics are near, within 13 % */
+	double got = (double)value();
+	if (got < 870000 || got > 1130000)
+		fail_msg("a millisecond counts as %g ns", got);
+	/* of one part alone nothing is known */
+	r.rtt_us[1] = 0;
+	alert_rule_free(&rule);
+	rule = make("tcp", (struct alert_terms){.measure = ALERT_RTT, .statistic = ALERT_P50});
+	take(&r, 0);
+	assert_int_equal(value(), 0);
+}
+
 static void distinct_is_near(void **state)
 {
 	static const unsigned counts[] = {1, 5, 40, 300, 3000, 50000};
@@ -656,6 +676,7 @@ int main(void)
 	    TEST(restart_goes_on),
 	    TEST(receivers_that_never_hear),
 	    TEST(percentiles_are_near),
+	    TEST(round_trips_are_of_both_parts),
 	    TEST(distinct_is_near),
 	    TEST(a_length_counts_once),
 	    TEST(watches),

@@ -63,6 +63,8 @@ def changes_are_laid_over():
     ok("forecast: a map that goes", status == 200 and "tools" in got, got)
     status, got = ask("check", {"changes": [CLOSE]})
     ok("check: remarks about the text", status == 200, got)
+    status, got = ask("check", {})
+    ok("check: without changes, of the cluster's own files", status == 200 and "unreachable" not in got, got)
     broken = dict(CLOSE, yaml=CLOSE["yaml"].replace("podSelector", "podSelektor"))
     status, got = ask("diff", {"changes": [broken]})
     ok("a text that is none is refused with its line", status == 422 and "podSelektor" in got["message"] and "input:5" in got["message"],

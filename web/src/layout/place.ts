@@ -3,10 +3,12 @@
 // same way. Stable: what has a slot keeps it, new things are appended, a box keeps the room that it had. Positions follow from
 // slots and sizes alone. Pure but for the layout that it is given, which it changes.
 
-export const ITEM = { w: 184, h: 58, gapX: 76, gapY: 22, pad: 20, head: 38 } as const;
-export const CLOSED = { w: 216, h: 86 } as const;
-const GROUP_GAP = { x: 100, y: 44 } as const;
+export const ITEM = { w: 168, h: 56, gapX: 62, gapY: 20, pad: 16, head: 36 } as const;
+export const CLOSED = { w: 200, h: 84 } as const;
+const GROUP_GAP = { x: 64, y: 32 } as const;
 const COLS_MAX = 6;
+/** Width by height of what the map is seen in. */
+const WINDOW = 1.25;
 
 export interface Rect {
 	x: number;
@@ -163,26 +165,41 @@ function sizeOf(l: Layout, box: Box): { w: number; h: number } {
 	};
 }
 
-function columnsAnew(l: Layout, boxes: readonly Box[], pairs: readonly Pair[]): string[][] {
-	const middle = boxes.filter((b) => b.rank === 1);
-	const boxOf = (id: string): string => l.slots.get(id)?.group ?? id;
-	const depth = layers(middle.map((b) => b.id), pairs.map(([a, b]) => [boxOf(a), boxOf(b)] as const));
-	const sizes = new Map(middle.map((b) => [b.id, sizeOf(l, b)]));
-	const area = [...sizes.values()].reduce((s, b) => s + (b.w + GROUP_GAP.x) * (b.h + GROUP_GAP.y), 0);
-	const tall = Math.max(Math.sqrt(area * 0.62), ...[...sizes.values()].map((s) => s.h));
+/** Boxes in their order, cut into columns that are at most so tall. */
+function cut(order: readonly Box[], sizes: ReadonlyMap<string, { w: number; h: number }>, tall: number): string[][] {
 	const columns: string[][] = [];
 	let height = Infinity;
-	for (const b of [...middle].sort((x, y) => (depth.get(x.id) ?? 0) - (depth.get(y.id) ?? 0))) {
-		const h = (sizes.get(b.id)?.h ?? 0) + GROUP_GAP.y;
-		if (height + h - GROUP_GAP.y > tall) {
+	for (const b of order) {
+		const h = sizes.get(b.id)?.h ?? 0;
+		if (height + h > tall) {
 			columns.push([]);
 			height = 0;
 		}
 		columns.at(-1)?.push(b.id);
-		height += h;
+		height += h + GROUP_GAP.y;
 	}
+	return columns;
+}
+
+/** Callers left of called, in as many columns as make the whole fit best into a window of the usual shape. */
+function columnsAnew(l: Layout, boxes: readonly Box[], pairs: readonly Pair[]): string[][] {
+	const middle = boxes.filter((b) => b.rank === 1);
+	const boxOf = (id: string): string => l.slots.get(id)?.group ?? id;
+	const depth = layers(middle.map((b) => b.id), pairs.map(([a, b]) => [boxOf(a), boxOf(b)] as const));
+	const sizes = new Map(boxes.map((b) => [b.id, sizeOf(l, b)]));
+	const order = [...middle].sort((x, y) => (depth.get(x.id) ?? 0) - (depth.get(y.id) ?? 0));
 	const at = (rank: number): string[] => boxes.filter((b) => b.rank === rank).map((b) => b.id);
-	return [at(0), ...columns, at(2)];
+	const total = order.reduce((s, b) => s + (sizes.get(b.id)?.h ?? 0) + GROUP_GAP.y, 0);
+	const tallest = Math.max(0, ...order.map((b) => sizes.get(b.id)?.h ?? 0));
+	let best: string[][] = [at(0), at(2)], least = Infinity;
+	for (let n = 1; n <= Math.min(order.length, 24); n++) {
+		const columns = [at(0), ...cut(order, sizes, Math.max(tallest, total / n)), at(2)];
+		const width = columns.reduce((s, c) => s + (c.length ? Math.max(...c.map((id) => sizes.get(id)?.w ?? 0)) + GROUP_GAP.x : 0), 0);
+		const height = Math.max(...columns.map((c) => c.reduce((s, id) => s + (sizes.get(id)?.h ?? 0) + GROUP_GAP.y, 0)));
+		const need = Math.max(width / WINDOW, height);
+		if (need < least) [best, least] = [columns, need];
+	}
+	return best;
 }
 
 /** Boxes that are new go where they are the least in the way; the first column and the last are there from the start. */

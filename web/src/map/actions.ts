@@ -14,10 +14,10 @@ export interface ActionHost {
 	fit(box: string): void;
 }
 
-/** An end that the broker can take from: pods of a workload, a node. */
+/** An end that copies can be taken at, as the broker's address names it: pods of a workload, a node's uplink. */
 function sourceOf(map: MapState, id: string): string {
 	const i = map.item(id);
-	return i && (i.kind === "workload" || i.kind === "node") ? id : "";
+	return i?.kind === "workload" ? `workload:${i.namespace}/${i.title}` : i?.kind === "node" ? `node:${i.title}` : "";
 }
 
 export function actionsOf(what: NonNullable<Chosen>, host: ActionHost): MenuItem[] {

@@ -22,6 +22,8 @@ export interface Drawn {
 	curve: Curve;
 	status: LinkStatus;
 	bright: boolean;
+	/** Where on the line its number stands, 0 to 1. */
+	middle: number;
 }
 
 export function widthOf(bytesPerSecond: number): number {
@@ -70,10 +72,10 @@ function pill(x: CanvasRenderingContext2D, at: { x: number; y: number }, text: s
 	x.fillText(text, at.x, at.y + 0.5);
 }
 
-/** The parts of the gap in the middle, by the length of the line: wide enough for its number. */
-function gap(c: Curve): [number, number] {
-	const length = Math.hypot(c.x3 - c.x0, c.y3 - c.y0) + 40, half = Math.min(0.3, 34 / length);
-	return [0.5 - half, 0.5 + half];
+/** The ends of the gap, by the length of the line: wide enough for its number. */
+export function gap(d: { curve: Curve; middle: number }): [number, number] {
+	const c = d.curve, length = Math.hypot(c.x3 - c.x0, c.y3 - c.y0) + 40, half = Math.min(0.3, 34 / length);
+	return [Math.max(0.02, d.middle - half), Math.min(0.98, d.middle + half)];
 }
 
 /** Draws what lies in a region; the context is in the map's own units. */
@@ -93,7 +95,7 @@ export function drawLinks(x: CanvasRenderingContext2D, list: readonly Drawn[], r
 			x.lineWidth = w;
 			if (status === "flow" || status === "idle") stroke(x, d.curve);
 			else {
-				const [from, to] = gap(d.curve);
+				const [from, to] = gap(d);
 				stroke(x, part(d.curve, 0, from));
 				if (status === "loss") stroke(x, part(d.curve, to, 1));
 			}
@@ -116,19 +118,19 @@ export function drawLinks(x: CanvasRenderingContext2D, list: readonly Drawn[], r
 	for (const d of seen) {
 		if (d.status !== "loss" && d.status !== "refused") continue;
 		x.globalAlpha = d.bright ? 1 : 0.2;
-		const [from, to] = gap(d.curve);
+		const [from, to] = gap(d);
 		x.lineWidth = 2.5;
 		x.strokeStyle = colours.bad;
 		bar(x, d.curve, from, 7);
 		if (d.status === "loss") bar(x, d.curve, to, 7);
 		const n = d.link.drops + d.link.lost;
-		if (words) pill(x, pointAt(d.curve, 0.5), `✕ ${perSecond(n)}`, colours.bad, colours.onBad, "");
+		if (words) pill(x, pointAt(d.curve, d.middle), `✕ ${perSecond(n)}`, colours.bad, colours.onBad, "");
 	}
 	if (latency && words)
 		for (const d of seen) {
 			if (d.link.latency === null || !d.bright) continue;
 			x.globalAlpha = 1;
-			pill(x, pointAt(d.curve, d.status === "flow" ? 0.5 : 0.8), milliseconds(d.link.latency), colours.label, colours.text, colours.line);
+			pill(x, pointAt(d.curve, d.status === "flow" || d.status === "idle" ? d.middle : d.middle > 0.5 ? 0.2 : 0.85), milliseconds(d.link.latency), colours.label, colours.text, colours.line);
 		}
 	x.globalAlpha = 1;
 }

@@ -3,7 +3,7 @@
 // which time is looked at. Reads the world; the view's pieces read this.
 import { post } from "../api/http.ts";
 import type { ApiObject } from "../api/wire.ts";
-import { boxOf, type Curve, curveBetween } from "../layout/curve.ts";
+import { boxOf, type Curve, curveBetween, overlaps, pointAt } from "../layout/curve.ts";
 import { type Layout, newLayout, type Pair, place, type Placed, type Rect } from "../layout/place.ts";
 import { endId, type FlowsAnswer, isWords } from "../model/flow.ts";
 import { type Graph, type Link, linksOf } from "../model/graph.ts";
@@ -51,6 +51,7 @@ export class MapState {
 	private layouts: Record<Layer, Layout> = { namespace: newLayout(), node: newLayout() };
 	private lives = new Map<string, Live>();
 	private curveCache = new Map<string, Curve>();
+	private middles = new Map<string, number>();
 	private decided = false;
 
 	readonly graph = $derived.by(() => {
@@ -117,6 +118,21 @@ export class MapState {
 		this.curveCache.set(l.id, c);
 		return c;
 	}
+	/** Where on a link its number is seen: no card lies there. */
+	middleOf(l: Link, c: Curve): number {
+		let t = this.middles.get(l.id);
+		if (t === undefined) {
+			const near = boxOf(c);
+			const cards = [...this.placed.items.values()].filter((r) => overlaps(r, { x: near.x - 1, y: near.y - 1, w: near.w + 2, h: near.h + 2 }));
+			const free = (at: number): boolean => {
+				const p = pointAt(c, at);
+				return !cards.some((r) => p.x > r.x - 30 && p.x < r.x + r.w + 30 && p.y > r.y - 12 && p.y < r.y + r.h + 12);
+			};
+			t = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82].find(free) ?? 0.5;
+			this.middles.set(l.id, t);
+		}
+		return t;
+	}
 	bounds(): Rect {
 		let x = Infinity, y = Infinity, right = -Infinity, bottom = -Infinity;
 		for (const r of this.placed.boxes.values()) {
@@ -147,6 +163,7 @@ export class MapState {
 		const p = place(this.layouts[this.by], boxes, pairs);
 		if (same(p.boxes, this.placed.boxes) && same(p.items, this.placed.items)) return;
 		this.curveCache.clear();
+		this.middles.clear();
 		this.placed = p;
 	}
 	/** Everything anew: the only way in which things jump. */

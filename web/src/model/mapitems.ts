@@ -79,9 +79,9 @@ function workloads(o: MapObjects, items: Map<string, MapItem>): void {
 
 function fromEnd(e: End): MapItem {
 	const base = { id: e.id, namespace: e.namespace ?? "", pods: e.pods ?? 0, ready: 0, nodes: [], services: [] };
-	if (e.kind === "hidden") return { ...base, kind: "hidden", title: "Hidden", what: "namespaces that you may not view" };
-	if (e.kind === "unknown") return { ...base, kind: "unknown", title: e.name || "Unknown", what: "address that nothing has" };
-	if (e.kind === "outside") return { ...base, kind: "outside", title: e.name || "Outside", what: "outside the cluster" };
+	if (e.kind === "hidden") return { ...base, kind: "hidden", title: "Hidden", what: "not yours to view" };
+	if (e.kind === "unknown") return { ...base, kind: "unknown", title: e.name || "Unknown", what: "nobody's address" };
+	if (e.kind === "outside") return { ...base, kind: "outside", title: e.name || "Outside", what: "outside" };
 	if (e.kind === "node") return { ...base, kind: "node", title: e.name ?? "", what: "Node" };
 	return { ...base, kind: e.kind, title: e.name ?? e.id, what: e.kind === "service" ? "Service" : (e.workloadKind ?? "") };
 }

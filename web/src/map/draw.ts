@@ -102,6 +102,14 @@ export function drawLinks(x: CanvasRenderingContext2D, list: readonly Drawn[], r
 			if (zoom > 0.3 && status !== "refused") head(x, d.curve, w);
 		}
 	};
+	// where a refused one would have gone on to
+	x.strokeStyle = colours.bad;
+	x.lineWidth = 1;
+	for (const d of seen) {
+		if (d.status !== "refused") continue;
+		x.globalAlpha = d.bright ? 0.4 : 0.08;
+		stroke(x, part(d.curve, gap(d)[1], 1));
+	}
 	lines("idle", false, colours.idle, 0.12);
 	lines("flow", false, colours.flow, 0.1);
 	lines("loss", false, colours.flow, 0.1);

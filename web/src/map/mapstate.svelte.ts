@@ -2,7 +2,8 @@
 // What the map shows: items in boxes, links between what is shown, where everything stands, what is chosen, lit and sought, and
 // which time is looked at. Reads the world; the view's pieces read this.
 import { post } from "../api/http.ts";
-import type { ApiObject } from "../api/wire.ts";
+import { untrack } from "svelte";
+import type { ApiObject, End } from "../api/wire.ts";
 import { boxOf, type Curve, curveBetween, overlaps, pointAt } from "../layout/curve.ts";
 import { type Layout, newLayout, type Pair, place, type Placed, type Rect } from "../layout/place.ts";
 import { endId, type FlowsAnswer, isWords } from "../model/flow.ts";
@@ -66,11 +67,18 @@ export class MapState {
 		};
 	});
 	/** Names of the ends; another text only when there is another end. */
-	private readonly endNames = $derived([...this.graph.g.ends.keys()].sort().join("\n"));
+	private readonly endNames = $derived.by(() => {
+		void world.frame;
+		return [...this.ends().keys()].sort().join("\n");
+	});
 	readonly read = $derived.by(() => {
 		void this.endNames;
-		return readItems(this.objects, this.graph.g.ends.values());
+		return readItems(this.objects, untrack(() => this.ends()).values());
 	});
+	/** Those of now stay on the map while the past is looked at: nothing jumps. */
+	private ends(): ReadonlyMap<string, End> {
+		return this.moment.kind === "live" ? world.graph.ends : new Map([...world.graph.ends, ...this.moment.graph.ends]);
+	}
 	readonly groups: MapGroup[] = $derived(readGroups(this.read.items.values(), this.by));
 	private readonly homes = $derived(new Map(this.groups.flatMap((g) => g.items.map((i) => [i.id, g.id] as const))));
 

@@ -24,7 +24,7 @@ await t.check("the first packet is a line, and the reason goes", async () => {
 	const { items } = await t.weftJson(["get", "pods", "-n", "quiet"]);
 	const address = items.find((p) => p.metadata.name === "two").status.podIP;
 	t.inside("quiet/one", ["python3", "-c", `import socket\nsocket.socket(socket.AF_INET,socket.SOCK_DGRAM).sendto(b'x',('${address}',9999))`]);
-	await page.getByRole("button", { name: /one → two/ }).waitFor();
+	await page.getByRole("button", { name: /one → two/ }).first().waitFor();
 	await until("the reason goes", async () => !(await page.getByText("Nobody talks.").count()));
 });
 await t.check("a hub that hangs: the page says how old its data are, and goes on when it answers", async () => {

@@ -140,10 +140,30 @@ await t.check("the tables say the same, and what is chosen there is chosen here"
 await t.check("by nodes: each workload stands on its node, or among those on several", async () => {
 	const layer = (name) => page.getByRole("group", { name: "Boxes" }).getByRole("button", { name }).click();
 	await layer("Nodes");
-	await page.getByRole("button", { name: /Node node-1/ }).waitFor();
+	await page.locator('[data-item="g:node/node-1"]').waitFor();
 	await page.getByRole("button", { name: /On several nodes/ }).waitFor();
 	await layer("Namespaces");
 	await page.getByRole("button", { name: /Namespace shop/ }).waitFor();
+});
+
+await t.check("suggest a policy: what was seen becomes a policy in the draft, and nothing is applied", async () => {
+	await page.goto(`${t.url}/map`);
+	await card("cart").click({ button: "right" });
+	await page.getByRole("menuitem", { name: "Suggest a policy" }).click();
+	const d = page.getByRole("dialog");
+	await d.getByText("kind: NetworkPolicy").waitFor({ timeout: 20000 });
+	await d.getByText("6379").first().waitFor();
+	await d.getByRole("button", { name: "Put into the draft" }).click();
+	await page.getByRole("region", { name: "Draft" }).getByText(/policy cart|1 object/).first().waitFor();
+	await page.getByRole("region", { name: "Draft" }).getByRole("button", { name: "Discard" }).click();
+});
+
+await t.check("explain: a refused link says which rule of which file refuses it", async () => {
+	await page.getByRole("button", { name: /auditor → store/ }).click();
+	await page.getByRole("button", { name: "Why is it refused?" }).first().click();
+	await page.getByText("✕ Refused").first().waitFor({ timeout: 20000 });
+	await page.getByText(/policies\.yaml:\d+/).first().waitFor();
+	await page.keyboard.press("Escape");
 });
 
 for (const theme of ["light", "dark"])
@@ -173,7 +193,8 @@ await t.check("narrow and at 200 %: the table is there, nothing is cut", async (
 });
 
 await t.check("time: hold keeps what is shown, a step back shows the past, live comes back", async () => {
-	await page.locator("main").click({ position: { x: 400, y: 300 } });
+	await page.keyboard.press("Escape");
+	await page.evaluate(() => document.activeElement?.blur());
 	await page.keyboard.press("Space");
 	await page.getByText(/held at/).waitFor();
 	const slider = page.getByRole("slider");

@@ -87,6 +87,10 @@ export class MapState {
 		return endOfWorkload(workloadOf(pod, this.owners));
 	}
 
+	podsNamed(namespace: string, workload: string): ApiObject[] {
+		return this.objects.pods.filter((p) => p.metadata.namespace === namespace && workloadOf(p, this.owners).name === workload);
+	}
+
 	/** Between items, whether their boxes are open or not. */
 	readonly itemLinks = $derived.by(() => {
 		const at = this.read.at;
@@ -251,7 +255,7 @@ export class MapState {
 			const g = this.graph.g, until = this.moment.kind === "live" ? undefined : g.at;
 			const since = (until ?? Date.now()) - Math.max(30, g.seconds) * 1000;
 			try {
-				const a = await post<FlowsAnswer>("/page/flows", { filter: text, since: since * 1e6, limit: 5000, open: true, ...(until ? { until: until * 1e6 } : {}) }, signal);
+				const a = await post<FlowsAnswer>("/page/flows", { filter: text, since: since * 1e6, limit: 5000, ...(until ? { until: until * 1e6 } : {}) }, signal);
 				const at = this.read.at, has = (id: string): boolean => g.ends.has(id);
 				const where = (e: FlowsAnswer["flows"][number]["from"]): string => {
 					const id = endId(e, has);

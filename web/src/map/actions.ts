@@ -14,10 +14,10 @@ export interface ActionHost {
 	fit(box: string): void;
 }
 
-/** An end that copies can be taken at, as the broker's address names it: pods of a workload, a node's uplink. */
+/** An end that copies can be taken at: pods of a workload, a node's uplink. */
 function sourceOf(map: MapState, id: string): string {
 	const i = map.item(id);
-	return i?.kind === "workload" ? `workload:${i.namespace}/${i.title}` : i?.kind === "node" ? `node:${i.title}` : "";
+	return i?.kind === "workload" || i?.kind === "node" ? id : "";
 }
 
 export function actionsOf(what: NonNullable<Chosen>, host: ActionHost): MenuItem[] {

@@ -273,7 +273,8 @@ export class MapState {
 		}
 		if (signal.aborted) return;
 		this.filterError = "";
-		this.lit = { items, links };
+		// letters that begin a filter are no reason to fade everything
+		this.lit = isWords(text) && !items.size ? null : { items, links };
 	}
 
 	pause(): void {

@@ -128,7 +128,8 @@ export function sourcesOf(known: Known): Source[] {
 		const n = podsOf(s, known).length;
 		add(s, { title: w.metadata.name, detail: `${w.kind} in ${w.metadata.namespace}${w.kind === "Pod" ? "" : `, ${one(n, "pod")}`}` });
 	}
-	for (const n of known.namespaces) add({ pods: { namespaceSelector: { matchLabels: { [NAMESPACE_LABEL]: n.metadata.name } } } });
+	const inhabited = new Set(known.pods.map((p) => p.metadata.namespace));
+	for (const n of known.namespaces) if (inhabited.has(n.metadata.name)) add({ pods: { namespaceSelector: { matchLabels: { [NAMESPACE_LABEL]: n.metadata.name } } } });
 	add({ pods: {} });
 	for (const s of known.services) add({ service: { namespace: s.metadata.namespace ?? "default", name: s.metadata.name } });
 	for (const n of known.nodes) add({ uplink: { nodeSelector: { matchLabels: { [NODE_LABEL]: n.metadata.name } } } });

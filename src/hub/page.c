@@ -163,6 +163,7 @@ int page_listen(struct page *p, const struct tls_files *files, int dir_fd)
 				      .tls_key = own.key.p,
 				      .tls_cert = own.cert.p};
 	r = r ? r : passwords_new(&p->passwords, &p->hub->loop);
+	r = r ? r : page_keep_load(p);
 	r = r ? r : http_listen_page(p->hub->http, p->fd, &how);
 
 	tls_identity_fini(&own);

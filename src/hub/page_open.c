@@ -163,6 +163,7 @@ static const struct who *ask_user(void *ctx, const char *user)
 void page_tick(struct page *p)
 {
 	logins_renew(p->logins, ask_user, p->hub->store);
+	page_keep(p);
 }
 
 bool page_is_loopback(const struct page *p)

@@ -18,7 +18,12 @@ struct page {
 	int fd;
 	bool loopback;
 	char cookie[32];
+	uint64_t kept, kept_s; /* the sessions in the database: after how many changes, when */
 };
+/* page_keep.c: sessions into the database where they changed; those of the last run. 0 or -errno. */
+void page_keep(struct page *p);
+int page_keep_load(struct page *p);
+
 /* page_login.c: /login…, /logout. False: it is none of these. */
 bool page_login(struct page *p, const struct http_request *rq, struct http_reply *rp, struct api_error *e);
 /* A session for this user, whose cookie goes into the reply. 0, or e says why not. */

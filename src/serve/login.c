@@ -18,6 +18,7 @@ struct link {
 struct logins {
 	struct link links[LOGIN_LINKS];
 	VEC(struct login *) sessions;
+	uint64_t changes;
 };
 
 int logins_new(struct logins **out)
@@ -104,6 +105,7 @@ static void end_at(struct logins *l, size_t i)
 	struct who *w = (struct who *)(uintptr_t)s->who;
 
 	w->ended = true;
+	l->changes++;
 	vec_remove(&l->sessions, i);
 	login_free(s);
 }
@@ -141,6 +143,7 @@ int logins_begin(struct logins *l, const struct who *who, uint64_t now_s, char w
 		free(s);
 		return r;
 	}
+	l->changes++;
 	s->who = who_ref(who);
 	s->begun_s = s->used_s = now_s;
 	return 0;
@@ -208,6 +211,33 @@ void logins_renew(struct logins *l, const struct who *(*fn)(void *ctx, const cha
 			s->who = now;
 		}
 	}
+}
+
+void logins_each(const struct logins *l, void (*fn)(void *ctx, const struct login *s), void *ctx)
+{
+	VEC_EACH (&l->sessions, s)
+		fn(ctx, *s);
+}
+
+uint64_t logins_changes(const struct logins *l)
+{
+	return l->changes;
+}
+
+int logins_restore(struct logins *l, const struct login *s, uint64_t now_s)
+{
+	struct login *copy;
+
+	if (s->begun_s > now_s || s->used_s > now_s || is_over(s, now_s) || l->sessions.len >= LOGIN_SESSIONS)
+		return 0;
+	copy = malloc(sizeof(*copy));
+	if (!copy || vec_push(&l->sessions, copy)) {
+		free(copy);
+		return -ENOMEM;
+	}
+	*copy = *s;
+	copy->who = who_ref(s->who);
+	return 0;
 }
 
 size_t logins_count(const struct logins *l)

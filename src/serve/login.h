@@ -43,6 +43,11 @@ void logins_end(struct logins *l, struct login *s);
 /* Sessions of users that fn knows no longer end; those whose rights changed get the new ones, and what they
  * began under the old ends. fn returns a reference, NULL for nobody. */
 void logins_renew(struct logins *l, const struct who *(*fn)(void *ctx, const char *user), void *ctx);
+/* For who keeps them: each; how often one began or ended; one of an earlier life, dropped where it is over
+ * (the copy takes a reference of its own). Times are of a clock that went on meanwhile. */
+void logins_each(const struct logins *l, void (*fn)(void *ctx, const struct login *s), void *ctx);
+uint64_t logins_changes(const struct logins *l);
+int logins_restore(struct logins *l, const struct login *s, uint64_t now_s);
 size_t logins_count(const struct logins *l);
 
 #endif

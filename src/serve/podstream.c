@@ -264,7 +264,7 @@ static void start(struct api *a, const struct target *t, const struct object *po
 		  const struct http_request *rq, struct http_reply *rp, struct api_error *e)
 {
 	struct session *s = NULL;
-	if (session_new(&s, a->sessions, t, rq->client, e)) {
+	if (session_new(&s, a->sessions, t, rq, e)) {
 		api_fail(e, 500, "InternalError", "out of memory");
 		return;
 	}

@@ -282,6 +282,7 @@ static void free_parts(struct session *s)
 	buf_fini(&s->message);
 	buf_fini(&s->partial);
 	buf_fini(&s->log);
+	who_unref(&s->who);
 	free(s);
 }
 
@@ -394,12 +395,12 @@ void session_hooks(struct session *s)
 	s->stream.close = on_log_close;
 }
 
-int session_new(struct session **out, struct sessions *all, const struct target *t, uint64_t client_key,
-		struct api_error *e)
+int session_new(struct session **out, struct sessions *all, const struct target *t,
+		const struct http_request *rq, struct api_error *e)
 {
 	unsigned same = 0;
 	for (struct session *s = all->list; s; s = s->next)
-		same += s->client_key == client_key;
+		same += s->client_key == rq->client;
 	if (all->n >= SESSIONS_MAX || same >= SESSIONS_CLIENT_MAX) {
 		all->refused++;
 		e->retry = true;
@@ -415,7 +416,8 @@ int session_new(struct session **out, struct sessions *all, const struct target 
 		return -ENOMEM;
 	s->all = all;
 	s->target = *t;
-	s->client_key = client_key;
+	s->client_key = rq->client;
+	s->who = who_ref(who_of(rq));
 	s->channel = -1;
 	session_hooks(s);
 	s->next = all->list;
@@ -468,6 +470,17 @@ static void tick_client(struct session *s, uint64_t now)
 	}
 }
 
+static void lose_right(struct session *s)
+{
+	if (s->upgraded && !s->ending) {
+		session_end(s, WS_GOING, "the right to it was taken away");
+	} else if (s->kind == SESSION_LOG && !s->over) {
+		buf_fini(&s->log);
+		s->over = true;
+		http_stream_wake(&s->stream);
+	}
+}
+
 static void on_tick(uv_timer_t *t)
 {
 	struct sessions *all = t->data;
@@ -479,6 +492,8 @@ static void on_tick(uv_timer_t *t)
 			if (l->flow && l->flow->state == FLOW_ASKED && now - l->flow->since_ms > ANSWER_MS)
 				flow_fail(l->flow, 504, "Timeout", "the runtime did not answer in time");
 		}
+		if (s->who->ended)
+			lose_right(s);
 		if (s->upgraded)
 			tick_client(s, now);
 	}

@@ -62,6 +62,7 @@ struct session {
 	struct sessions *all;
 	struct session *next, **prev;
 	uint64_t client_key;
+	const struct who *who; /* a reference: it ends with his rights */
 	enum session_kind kind;
 	const struct session_protocol *protocol;
 	struct target target;
@@ -95,8 +96,8 @@ int sessions_new(struct sessions **out, uv_loop_t *loop, const char *path);
 void sessions_free(struct sessions **all);
 
 /* -EAGAIN: too many, told in e. */
-int session_new(struct session **out, struct sessions *all, const struct target *t, uint64_t client_key,
-		struct api_error *e);
+int session_new(struct session **out, struct sessions *all, const struct target *t,
+		const struct http_request *rq, struct api_error *e);
 void session_free(struct session *s); /* of one that was never handed to the server */
 /* Adds a lane and asks the runtime. 0, or -errno of the connection. */
 int session_ask(struct session *s, struct lane *l, struct str request);

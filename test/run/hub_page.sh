@@ -204,9 +204,13 @@ has "refusals" "$log" '"what":"refused","user":"anna"'
 has "and changes" "$log" '"what":"create","user":"olga","object":"ConfigMap shop/x"'
 hasnt "and no word of a link" "$log" "${url##*/}"
 
-# The page keeps its port, and goes away.
-stop TERM
+# The page keeps its port and its sessions, and goes away.
+sleep 2 # sessions are kept within a second
+stop KILL
 start --sandbox
+same "a session outlives the hub" "$(page_code admin "$base/page/me")" 200
+same "one that logged out does not" "$(page_code olga "$base/page/me")" 401
+hasnt "the database lets nobody in" "$(cat "$run"/hub.db* | tr -d '\0')" "$(awk '/weft-session/ {print $7}' "$dir/admin")"
 same "the port of the last run" "$(link | sed 's,/login/.*,,')" "$base"
 stop TERM
 start --sandbox --page off

@@ -456,6 +456,15 @@ static void sessions_end(void **state)
 		who_unref(&each);
 	}
 	assert_int_equal(logins_count(l), LOGIN_SESSIONS);
+	struct login old = *logins_find(l, str_of(again), 2500);
+	struct logins *next;
+	assert_int_equal(logins_new(&next), 0);
+	assert_int_equal(logins_restore(next, &old, 1), 0); /* the clock began anew */
+	assert_int_equal(logins_restore(next, &old, 2500 + LOGIN_IDLE_S), 0);
+	assert_int_equal(logins_count(next), 0);
+	assert_int_equal(logins_restore(next, &old, 2600), 0);
+	assert_non_null(logins_find(next, str_of(again), 2600));
+	logins_free(&next);
 	assert_null(logins_find(l, str_of(word), 2500));
 	s = logins_find(l, str_of(again), 2500);
 	logins_end(l, s);

@@ -16,6 +16,7 @@ import { world } from "../model/world.svelte.ts";
 
 /** Above so many items, namespaces are closed at first. */
 const CLOSE_ABOVE = 60;
+const FADE_MOST = 150;
 export type LinkStatus = "idle" | "flow" | "loss" | "refused";
 
 export function statusOf(l: Link): LinkStatus {
@@ -214,6 +215,8 @@ export class MapState {
 		}
 	}
 
+	/** Hundreds of cards fade too slowly without a GPU: then lines alone do, unless somebody searches. */
+	readonly fades = $derived(this.lit !== null || this.placed.items.size <= FADE_MOST);
 	/** Which links are shown bright; null: all. */
 	readonly bright: ReadonlySet<string> | null = $derived.by(() => {
 		if (this.lit) return this.lit.links;

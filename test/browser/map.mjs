@@ -7,6 +7,7 @@ import { join } from "node:path";
 import { assert, start, until } from "./lib.mjs";
 
 const t = await start("map", ["examples/shop", "examples/page"]);
+const began = Date.now();
 const page = await t.open("/map");
 const card = (name) => page.locator(`[data-item$="/${name}"]`);
 const details = page.getByRole("complementary", { name: "Details" });
@@ -193,6 +194,7 @@ await t.check("narrow and at 200 %: the table is there, nothing is cut", async (
 });
 
 await t.check("time: hold keeps what is shown, a step back shows the past, live comes back", async () => {
+	await until("there is a past to look at", () => Date.now() - began > 35000, 40000);
 	await page.keyboard.press("Escape");
 	await page.evaluate(() => document.activeElement?.blur());
 	await page.keyboard.press("Space");

@@ -46,7 +46,8 @@ enum argument_hint {
 	HINT_ENDS,
 	HINT_POD,
 	HINT_FAULT,
-	HINT_FILTER
+	HINT_FILTER,
+	HINT_CHANGE
 };
 
 struct option_desc {

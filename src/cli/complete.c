@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "cli/cluster.h"
 #include "cli/names.h"
+#include "cli/output.h"
 #include "filter/filter.h"
 #include "object/filterplace.h"
 
@@ -241,6 +242,28 @@ static void offer_filter(const struct line *l)
 		offer_filter_names(l, field, key, f.before);
 }
 
+/* The newest changes, with what they did. */
+static void offer_changes(const struct line *l)
+{
+	char sock[CLUSTER_PATH];
+	AUTO_BUF body = {0};
+	const json_t *one;
+	size_t i;
+
+	cluster_path(sock, l->cluster, "hub.sock");
+	if (l->n_args || http_ask(sock, "/apis/weft.network/internal/changes", NULL, &body) != 200)
+		return;
+	AUTO_JSON v = json_loadb(body.p ? body.p : "", body.n, 0, NULL);
+	json_array_foreach (json_object_get(v, "changes"), i, one) {
+		const json_t *o = json_array_get(json_object_get(one, "objects"), 0);
+		const char *name = json_string_value(json_object_get(o, "name"));
+		char id[24];
+
+		snprintf(id, sizeof(id), "%lld", (long long)json_integer_value(json_object_get(one, "id")));
+		offer(l, "", id, name ? name : "");
+	}
+}
+
 static void offer_argument(const struct line *l)
 {
 	if (l->after_dashes || (l->c->max >= 0 && l->n_args >= l->c->max && l->c->max))
@@ -271,6 +294,9 @@ static void offer_argument(const struct line *l)
 		break;
 	case HINT_FILTER:
 		offer_filter(l);
+		break;
+	case HINT_CHANGE:
+		offer_changes(l);
 		break;
 	case HINT_NONE:
 		break;

@@ -128,6 +128,19 @@ static void nodes_joined(uv_timer_t *t)
 	h->cluster->hold_pods = false;
 }
 
+/* A Draft says who saved it last. */
+static int sign_draft(struct object *o, const struct object *old, const char *user)
+{
+	if (o->desc->kind != KIND_draft || (old && object_same_spec(o, old)))
+		return 0;
+	if (!o->draft->status)
+		o->draft->status = arena_new(&o->arena, struct draft_status);
+	if (!o->draft->status)
+		return -ENOMEM;
+	o->draft->status->by = text_keep(&o->arena, str_of(user));
+	return 0;
+}
+
 static int create(struct hub *h, struct api_write *w, struct object **now, struct api_error *e)
 {
 	struct object *o = w->object;
@@ -155,6 +168,8 @@ static int create(struct hub *h, struct api_write *w, struct object **now, struc
 		return -EINVAL;
 	if (check_namespace(h, o, e) || change_prepare(h, o, NULL, e))
 		return -EINVAL;
+	if (sign_draft(o, NULL, w->user))
+		return api_fail(e, 500, "InternalError", "out of memory");
 	if (w->dry) {
 		*now = TAKE(w->object);
 		return 0;
@@ -209,6 +224,8 @@ static int update(struct hub *h, struct api_write *w, struct object **now, struc
 	api_error_fini(&judged);
 	if (e->code)
 		return -EINVAL;
+	if (sign_draft(o, old, w->user))
+		return api_fail(e, 500, "InternalError", "out of memory");
 	if (asked && !object_same_file_part(o, old)) {
 		if (rewrite_object(h, old, asked, o, w->dry, e))
 			return -EINVAL;

@@ -29,7 +29,7 @@ struct pen {
 	pid_t pid;
 };
 
-enum { FILE_MAKE = 1, FILE_GOES = 2 };
+enum { FILE_MAKE = 1, FILE_GOES = 2, FILE_TIDY = 4 };
 struct request { /* followed by path, was, text; without a path nothing is asked */
 	uint32_t path, was, text, flags;
 };
@@ -267,6 +267,13 @@ static int remove_file(struct writing *w, struct str was)
 	return stop_at(w, open ? OPEN : CHANGED, open ? -EBUSY : -ESTALE);
 }
 
+static int tidy(struct writing *w)
+{
+	if (snprintf(w->beside, sizeof(w->beside), ".%s.weft-new", w->name) <= 255)
+		unlinkat(w->dir, w->beside, 0);
+	return 0;
+}
+
 static int replace_file(struct writing *w, struct str was, struct str text)
 {
 	int r = open_old(w);
@@ -289,7 +296,8 @@ static struct answer write_file(const char *path, struct str was, struct str tex
 						 : stop_at(&w, DISK, w.dir);
 	w.name = strrchr(path, '/') ? strrchr(path, '/') + 1 : path;
 	if (!r)
-		r = flags & FILE_MAKE	? make_file(&w, text)
+		r = flags & FILE_TIDY	? tidy(&w)
+		    : flags & FILE_MAKE ? make_file(&w, text)
 		    : flags & FILE_GOES ? remove_file(&w, was)
 					: replace_file(&w, was, text);
 	if (w.new >= 0)
@@ -405,6 +413,18 @@ int pen_ready(struct pen *p)
 	struct request rq = {0};
 	struct answer a;
 	return ask(p, &rq, "", (struct str){0}, (struct str){0}, &a);
+}
+
+bool pen_lost(const struct pen *p)
+{
+	return p->fd < 0;
+}
+
+void pen_tidy(struct pen *p, const char *path)
+{
+	const struct request rq = {.path = (uint32_t)strlen(path), .flags = FILE_TIDY};
+	struct answer a;
+	ask(p, &rq, path, (struct str){0}, (struct str){0}, &a);
 }
 
 int pen_write(struct pen *p, const char *path, struct str was, struct str text, const char **why)

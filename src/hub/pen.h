@@ -20,6 +20,10 @@ void pen_free(struct pen **p);
 /* Waits until it is this one that writes: what a file holds from now on, no other pen changes. 0 or -errno.
  */
 int pen_ready(struct pen *p);
+/* It does not answer any more: what it was asked last may be done or not. */
+bool pen_lost(const struct pen *p);
+/* What a pen that was killed left beside the file goes. */
+void pen_tidy(struct pen *p, const char *path);
 /* The file becomes `text`, in one step and kept on disk, with its mode and owner. A text with p NULL is a
  * file that is not there: it is made (as its folder is owned, mode 0644), or it goes. On failure it is as it
  * was and *why says what to do: -ESTALE: it does not hold `was` any more; -EBUSY: somebody has it open for

@@ -155,7 +155,7 @@ void record_files(struct recorder *r, const struct source_changes *c)
 
 bool record_passes_over(enum kind k)
 {
-	return k == KIND_capture;
+	return k == KIND_capture || k == KIND_draft;
 }
 
 static bool lives(const struct object *o)

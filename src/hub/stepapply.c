@@ -115,6 +115,12 @@ static int write_files(struct hub *h, const struct step_plan *p, size_t *done, s
 		int r = file_changes(f) ? pen_write(h->pen, f->path, text_was(f), text_is(f), &why) : 0;
 		if (r == -ESTALE || r == -EBUSY || r == -EPERM)
 			return api_fail(e, 409, "Conflict", "nothing was changed, %s: %s", f->path, why);
+		if (r && pen_lost(h->pen)) {
+			h->journal =
+			    false; /* it stays: the next start looks what was done, and takes it back */
+			return api_fail(e, 500, "InternalError", "%s: %s; what was begun is taken back then",
+					f->path, why);
+		}
 		if (r)
 			return api_fail(e, 500, "InternalError", "nothing was changed, %s: %s", f->path, why);
 		if (file_changes(f))
@@ -131,7 +137,8 @@ static void unwrite_files(struct hub *h, const struct step_plan *p, size_t done,
 		const char *why = "";
 		if (!file_changes(f) || !pen_write(h->pen, f->path, text_is(f), text_was(f), &why))
 			continue;
-		log_error("%s: could not be put back: %s", f->path, why);
+		log_error("%s: could not be put back: %s; the next start tries it again", f->path, why);
+		h->journal = false; /* it stays for that */
 		buf_printf(&e->message, "; but %s could not be put back: %s", f->path, why);
 	}
 }
@@ -299,6 +306,8 @@ static int recover_file(void *ctx, const struct step_file *f)
 	unsigned char sum[STEP_SUM];
 	size_t len = 0;
 	const char *why = "";
+	if (h->pen)
+		pen_tidy(h->pen, f->path);
 	int r = files_read(f->path, decode_limits_sized(h->opt.max_file).bytes, &text, &len);
 	if (r && r != -ENOENT) {
 		log_error("%s: what an earlier run began there cannot be looked at: %s", f->path,

@@ -173,7 +173,7 @@ static int check_seen(struct step_plan *p, size_t i, const struct step_edit *e, 
 /* Manifests hold what describes a cluster, not what is looked at, thought about or kept secret. */
 static bool is_for_files(enum kind k)
 {
-	return k != KIND_capture && k != KIND_secret && k != KIND_endpointslice;
+	return k != KIND_capture && k != KIND_draft && k != KIND_secret && k != KIND_endpointslice;
 }
 
 static const char *first_folder(const struct hub *h)

@@ -65,7 +65,7 @@ struct kind_rules {
 extern const struct kind_rules namespace_rules, node_rules, networkpolicy_rules, clusternetworkpolicy_rules,
     service_rules, addresspool_rules, endpointslice_rules, deployment_rules, replicaset_rules,
     statefulset_rules, daemonset_rules, job_rules, pod_rules, tool_rules, toolgroup_rules, trafficmap_rules,
-    trafficfilter_rules, capture_rules, alert_rules, user_rules, role_rules;
+    trafficfilter_rules, capture_rules, alert_rules, user_rules, role_rules, draft_rules;
 
 /* Sets a number or truth value that was left out. */
 static inline void default_int(struct opt_int *v, int64_t to)

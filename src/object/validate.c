@@ -399,6 +399,7 @@ static const struct kind_rules *rules_of(enum kind k)
 	    [KIND_alert] = &alert_rules,
 	    [KIND_user] = &user_rules,
 	    [KIND_role] = &role_rules,
+	    [KIND_draft] = &draft_rules,
 	};
 	return rules[k];
 }

@@ -112,11 +112,13 @@ ok "BR86 has her pods, and others as one that is hidden" $?
 page admin -N -m 3 "$base/page/live?kinds=pods&graph=1" >"$dir/live-admin"
 [ "$(foreign "$dir/live-admin")" -gt 0 ]
 ok "the administrator's has all" $?
-for text in 'src.pod == ' 'dst.ns == ' ''; do
-	page anna -G --data-urlencode "text=$text" --data-urlencode what=filter "$base/page/complete"
-	page anna -G --data-urlencode "text=$text" --data-urlencode what=pod "$base/page/complete"
-done >"$dir/complete"
-same "BR86 completion" "$(foreign "$dir/complete")" 0
+for who in anna admin; do
+	for text in 'src.pod == ' 'dst.ns == ' ''; do
+		page $who -G --data-urlencode "text=$text" --data-urlencode what=filter "$base/page/complete"
+		page $who -G --data-urlencode "text=$text" --data-urlencode what=pod "$base/page/complete"
+	done >"$dir/complete-$who"
+done
+same "BR86 completion" "$(foreign "$dir/complete-anna") $(has caller "$dir/complete-anna") $(has vault "$dir/complete-admin")" "0 yes yes"
 page anna "$base/api/v1/events" >"$dir/events"
 same "BR86 events" "$(foreign "$dir/events")" 0
 for q in why reach account doctor policies maps history top; do

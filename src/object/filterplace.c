@@ -6,8 +6,9 @@
 
 #include "base/own.h"
 
-static const enum kind workloads[] = {KIND_deployment, KIND_statefulset, KIND_daemonset, KIND_job,
-				      KIND_replicaset};
+/* A pod that nobody owns is a workload, too. */
+static const enum kind workloads[] = {KIND_deployment, KIND_statefulset, KIND_daemonset,
+				      KIND_job,	       KIND_replicaset,	 KIND_pod};
 static const enum kind pods[] = {KIND_pod}, services[] = {KIND_service}, nodes[] = {KIND_node},
 		       namespaces[] = {KIND_namespace};
 

@@ -10,6 +10,7 @@
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/output.h"
+#include "source/linediff.h"
 
 #define INTERNAL "/apis/weft.network/internal/"
 
@@ -107,23 +108,19 @@ static void print_diff(const char *diff)
 	}
 }
 
-/* An object that lives in the hub: before and after, line by line where they are short. */
+/* An object that lives in the hub: what its text loses and gets. */
 static void print_hub_object(const json_t *o)
 {
 	const char *before = text_of(o, "before"), *after = text_of(o, "after");
 	AUTO_BUF name = {0};
+	AUTO_BUF diff = {0};
 	add_object(&name, o);
 	printf("\n%s%s\n", name.p ? name.p : "",
 	       json_is_false(json_object_get(o, "kept")) ? "; its content is not kept" : "");
-	for (int turn = 0; turn < 2; turn++) {
-		struct str rest = str_of(turn ? after : before);
-		const char *style = output_style(turn ? STYLE_GREEN : STYLE_RED);
-		while (rest.n) {
-			struct str line = str_cut(&rest, '\n');
-			printf("%s%c" STR_FMT "%s\n", style, turn ? '+' : '-', STR_ARG(line),
-			       *style ? output_style(STYLE_PLAIN) : "");
-		}
-	}
+	if (!linediff_print(&diff, "object.yaml", *before ? str_of(before) : (struct str){0},
+			    *after ? str_of(after) : (struct str){0}, 3) &&
+	    !diff.failed && diff.p)
+		print_diff(diff.p);
 }
 
 static void print_parts(const json_t *v)
@@ -139,7 +136,7 @@ static void print_parts(const json_t *v)
 			printf("%s: what changed in it is not kept\n", text_of(one, "path"));
 	}
 	json_array_foreach (json_object_get(v, "objects"), i, one)
-		if (!*text_of(one, "file"))
+		if (!*text_of(one, "file") && !json_is_true(json_object_get(one, "inFile")))
 			print_hub_object(one);
 }
 

@@ -199,11 +199,6 @@ static void offer_filter_names(const struct line *l, const char *field, struct s
 	const struct filter_place *place = filter_place_of(field);
 	AUTO_NAMES values = {0};
 
-	/* With pods of no owner, which are their own. */
-	if (!strcmp(field, "workload")) {
-		offer_workloads(l, before);
-		place = NULL;
-	}
 	for (size_t i = 0; place && i < place->n; i++) {
 		if (kind_table[place->kinds[i]].namespaced)
 			offer_paths(l, before, place->kinds[i]);

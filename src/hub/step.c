@@ -85,17 +85,28 @@ static bool is_letter(char c)
 	return (c | 32) >= 'a' && (c | 32) <= 'z';
 }
 
-bool step_hides(struct str text)
+/* Not as a part of another word. */
+static bool has_word(struct str text, const char *word)
 {
-	static const char word[] = "Secret";
+	size_t n = strlen(word);
 	const char *p = text.p, *end = text.p ? text.p + text.n : NULL;
-	while (p && (p = memmem(p, (size_t)(end - p), word, sizeof(word) - 1))) {
-		const char *next = p + sizeof(word) - 1;
-		/* Not as a part of another word. */
+	while (p && (p = memmem(p, (size_t)(end - p), word, n))) {
+		const char *next = p + n;
 		if (!(p > text.p && is_letter(p[-1])) && !(next < end && is_letter(*next)))
 			return true;
 		p = next;
 	}
+	return false;
+}
+
+bool step_hides(struct str text)
+{
+	/* A User has the hash of a password. */
+	static const char *const words[] = {"Secret", "kind: User", "\"kind\": \"User\"",
+					    "\"kind\":\"User\""};
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (has_word(text, words[i]))
+			return true;
 	/* Another encoding hides words. */
 	return text.n && memchr(text.p, 0, text.n);
 }

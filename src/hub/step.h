@@ -52,7 +52,7 @@ void step_file_fini(struct step_file *f);
 const char *step_origin_name(enum step_origin o);
 /* "created", "changed" or "removed". */
 const char *step_verb(const struct step_object *o);
-/* A file with that text may hold a Secret, of which no word is kept or shown. */
+/* A file with that text may hold a Secret, or a User's hash, of which no word is kept or shown. */
 bool step_hides(struct str text);
 /* SHA-256 of a text. */
 void step_sum(unsigned char out[STEP_SUM], struct str text);

@@ -3,6 +3,8 @@
 #include "hub/stepanswer.h"
 
 #include <errno.h>
+#include <jansson.h>
+#include <stdlib.h>
 
 #include "base/own.h"
 #include "hub/record.h"
@@ -18,10 +20,29 @@ static void add(struct buf *b, const char *key, const char *text)
 		buf_addz(b, "null");
 }
 
-static void add_yaml(struct buf *b, const char *key, struct str json)
+/* Who reads a User sees no hash. The text without it; on failure none. */
+static struct str without_hash(struct buf *out, struct str json)
+{
+	json_t *o = json_loadb(json.p ? json.p : "", json.n, 0, NULL), *spec = json_object_get(o, "spec");
+	char *text = NULL;
+
+	if (json_object_get(spec, "password"))
+		json_object_set_new(spec, "password", json_string("<redacted>"));
+	text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+	if (text)
+		buf_addz(out, text);
+	free(text);
+	json_decref(o);
+	return buf_str(out);
+}
+
+static void add_yaml(struct buf *b, const char *key, enum kind k, struct str json)
 {
 	AUTO_BUF yaml = {0};
+	AUTO_BUF shown = {0};
 	buf_printf(b, ",\"%s\":", key);
+	if (k == KIND_user)
+		json = without_hash(&shown, json);
 	if (json.n && !userpart_yaml(&yaml, json, true))
 		buf_json(b, buf_str(&yaml));
 	else
@@ -33,7 +54,7 @@ static void add_object_yaml(struct buf *b, const char *key, const struct object 
 	AUTO_BUF json = {0};
 	if (o && o->desc->kind != KIND_secret)
 		userpart_json(&json, o);
-	add_yaml(b, key, buf_str(&json));
+	add_yaml(b, key, o ? o->desc->kind : KIND_pod, buf_str(&json));
 }
 
 static void add_names(struct buf *b, enum kind k, const char *ns, const char *name)
@@ -101,10 +122,14 @@ void answer_made(struct buf *b, const struct step_plan *p, uint64_t id, unsigned
 		const struct plan_object *o = &p->objects.items[i];
 		buf_printf(b, "%s{\"edit\":%zu,", i ? "," : "", o->edit);
 		add_names(b, o->kind, o->ns, o->name);
-		buf_printf(b, ",\"verb\":\"%s\"", o->gone ? "removed" : o->was ? "changed" : "created");
+		buf_printf(b, ",\"verb\":\"%s\",\"inFile\":%s",
+			   o->gone  ? "removed"
+			   : o->was ? "changed"
+				    : "created",
+			   o->in_file ? "true" : "false");
 		add_object_yaml(b, "before", o->was);
 		if (o->want && o->kind != KIND_secret && !o->gone)
-			add_yaml(b, "after", str_of(o->want));
+			add_yaml(b, "after", o->kind, str_of(o->want));
 		else
 			add_object_yaml(b, "after", o->gone ? NULL : o->is);
 		buf_addc(b, '}');
@@ -197,8 +222,8 @@ void answer_step(struct buf *b, const struct step *st, uint64_t undone, bool who
 		add(b, "file", o->file);
 		if (whole) {
 			buf_printf(b, ",\"kept\":%s", o->kept ? "true" : "false");
-			add_yaml(b, "before", str_of(o->before));
-			add_yaml(b, "after", str_of(o->after));
+			add_yaml(b, "before", o->kind, str_of(o->before));
+			add_yaml(b, "after", o->kind, str_of(o->after));
 		}
 		buf_addc(b, '}');
 	}

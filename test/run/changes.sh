@@ -22,9 +22,10 @@ while args:
         body["dry"] = True
     else:
         kind, name = args.pop(0).split("/")
-        edit = {"verb": what, "kind": kind, "namespace": "default", "name": name}
+        edit = {"verb": what, "kind": kind, "namespace": "" if kind == "User" else "default", "name": name}
         plural = {"ConfigMap": "/api/v1/namespaces/default/configmaps/", "Service": "/api/v1/namespaces/default/services/",
-                  "Secret": "/api/v1/namespaces/default/secrets/", "Namespace": "/api/v1/namespaces/"}[kind]
+                  "Secret": "/api/v1/namespaces/default/secrets/", "Namespace": "/api/v1/namespaces/",
+                  "User": "/apis/weft.network/v1alpha1/users/"}[kind]
         version = get(plural + name)
         if what == "put":
             edit["yaml"] = args.pop(0).replace("\\n", "\n")
@@ -182,6 +183,13 @@ is d w
 ok "its neighbour is undone" $?
 strings -a "$run/hub.db" "$run/hub.db-wal" 2>/dev/null | grep -q topsecret
 ok "no Secret is in the database" "$((!$?))"
+# Users: that they changed, never the hash of a password
+hashed() { printf 'apiVersion: weft.network/v1alpha1\\nkind: User\\nmetadata: {name: anna}\\nspec: {password: "$y$j9T$%s$0123456789012345678901234567890123456789012"}\\n' "$1"; }
+change put User/anna "$(hashed saltsaltone)" >/dev/null
+out=$(change put User/anna "$(hashed saltsalttwo)")$(api GET "$I/changes/$(last)")
+has "a User's change is told" "$out" anna
+hasnt "without the hash of its password" "$out" saltsalt
+
 same "a Secret in a file goes alone" "$(code POST $I/changes "$(body put ConfigMap/a "$(map a y)" delete Secret/t)")" 409
 
 # the history lives on

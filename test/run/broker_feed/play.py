@@ -188,7 +188,8 @@ for how, by in (("off", "tc"), ("native", "xdp" if NATIVE else "tc")):
         heard, want = ear.frames(), [p[3] for p in offline.packets(name + ".default")]
         ok(collections.Counter(heard) == collections.Counter(want) and len(want) > 90 and got[name]["sent"] == len(want) == got[name]["due"],
            f"BR68 BR69 {by}: {name}: {len(want)} packets, the same bytes as over the capture, {max(map(len, want))} at most")
-        if name == "both" or by == "tc":
+        # Frames by XDP and by tc may overtake each other; of a slice in the kernel those that weft-copier slices come late.
+        if name == "both" or (by == "tc" and name != "slow"):
             ok(heard == want, f"{by}: {name}: in the same order")
     heads = [(p[2], p[3]) for p in tcpdump(tmp + "/live/heads.default.pcapng") or []]
     ok(heads == [(p[2], p[3]) for p in offline.packets("heads.default")] and heads, f"{by}: a chain and a file get theirs: {len(heads)}")

@@ -14,15 +14,22 @@ export interface ChangeRequest {
 	edits: Edit[];
 	dry?: boolean;
 }
-export function change(c: ChangeRequest): Promise<Change> {
-	return post<Change>("/page/changes", c);
+/** The hub numbers changes; here a number is a name. */
+type Numbered = Omit<Change, "id" | "undoes" | "undone"> & { id?: number | null; undoes?: number | null; undone?: number | null };
+function named(c: Numbered): Change {
+	const text = (n: number | null | undefined): string | null => (n === null || n === undefined ? null : String(n));
+	return { ...c, id: text(c.id), undoes: text(c.undoes), undone: text(c.undone) };
 }
-export function changes(limit = 100, before?: string): Promise<{ changes: Change[] }> {
-	return get(`/page/changes?limit=${limit}${before ? `&before=${encodeURIComponent(before)}` : ""}`);
+export async function change(c: ChangeRequest): Promise<Change> {
+	return named(await post<Numbered>("/page/changes", c));
 }
-export function changeById(id: string): Promise<Change> {
-	return get(`/page/changes/${encodeURIComponent(id)}`);
+export async function changes(limit = 100, before?: string): Promise<{ changes: Change[] }> {
+	const l = await get<{ changes: Numbered[] }>(`/page/changes?limit=${limit}${before ? `&before=${encodeURIComponent(before)}` : ""}`);
+	return { changes: l.changes.map(named) };
 }
-export function undo(id: string, reason: string, dry = false): Promise<Change> {
-	return post<Change>(`/page/changes/${encodeURIComponent(id)}/undo`, { reason, dry });
+export async function changeById(id: string): Promise<Change> {
+	return named(await get<Numbered>(`/page/changes/${encodeURIComponent(id)}`));
+}
+export async function undo(id: string, reason: string, dry = false): Promise<Change> {
+	return named(await post<Numbered>(`/page/changes/${encodeURIComponent(id)}/undo`, { reason, dry }));
 }

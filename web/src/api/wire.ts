@@ -132,9 +132,12 @@ export interface ChangedObject {
 	kind: string;
 	namespace?: string;
 	name: string;
-	verb: string;
+	verb: "created" | "changed" | "removed";
 	before?: string | null;
 	after?: string | null;
+	/** Its text is in one of the change's files. */
+	inFile?: boolean;
+	file?: string;
 }
 export interface Change {
 	id: string | null;
@@ -144,7 +147,7 @@ export interface Change {
 	reason?: string;
 	undoes?: string | null;
 	undone?: string | null;
-	files?: { path: string; diff: string }[];
+	files?: { path: string; diff: string | null }[];
 	objects: ChangedObject[];
 	remarks?: Remark[];
 }

@@ -220,7 +220,7 @@ static int add_object(struct recorder *r, struct step *st, const struct seen *s,
 static bool any_secret(const struct step *st)
 {
 	VEC_EACH (&st->objects, o)
-		if (o->kind == KIND_secret)
+		if (step_kind_hides(o->kind))
 			return true;
 	return false;
 }

@@ -99,6 +99,11 @@ static bool has_word(struct str text, const char *word)
 	return false;
 }
 
+bool step_kind_hides(enum kind k)
+{
+	return k == KIND_secret || k == KIND_user;
+}
+
 bool step_hides(struct str text)
 {
 	/* A User has the hash of a password. */

@@ -54,6 +54,8 @@ const char *step_origin_name(enum step_origin o);
 const char *step_verb(const struct step_object *o);
 /* A file with that text may hold a Secret, or a User's hash, of which no word is kept or shown. */
 bool step_hides(struct str text);
+/* Objects of which that holds. */
+bool step_kind_hides(enum kind k);
 /* SHA-256 of a text. */
 void step_sum(unsigned char out[STEP_SUM], struct str text);
 

@@ -52,7 +52,7 @@ static int check_secrets(const struct step_plan *p, struct api_error *e)
 	}
 	return secret && changes > 1
 		   ? api_fail(e, 409, "Conflict",
-			      "a Secret that is in a file is changed in a step of its own: nothing "
+			      "a Secret or a User that is in a file is changed in a step of its own: nothing "
 			      "was changed")
 		   : 0;
 }

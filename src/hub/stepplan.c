@@ -224,7 +224,7 @@ static int change_in_file(struct step_plan *p, size_t edit, const struct object 
 	buf_fini(&f->now);
 	f->now = out;
 	out = (struct buf){0};
-	f->secret |= old->desc->kind == KIND_secret;
+	f->secret |= step_kind_hides(old->desc->kind);
 	f->edits++;
 	return plan_object(p, edit, old, wanted, true, old);
 }
@@ -268,7 +268,7 @@ int plan_create(struct step_plan *p, size_t edit, struct object *asked, const ch
 	f->now = out;
 	out = (struct buf){0};
 	f->is = true;
-	f->secret |= held->desc->kind == KIND_secret;
+	f->secret |= step_kind_hides(held->desc->kind);
 	f->edits++;
 	return plan_object(p, edit, NULL, wanted, true, held);
 }

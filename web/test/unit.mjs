@@ -25,7 +25,7 @@ try {
 			outDir: out,
 			emptyOutDir: true,
 			minify: false,
-			rollupOptions: { input: tests.map((f) => join(here, "unit", f)), output: { entryFileNames: "[name].mjs" } },
+			rollupOptions: { input: tests.map((f) => join(here, "unit", f)), output: { entryFileNames: "[name].mjs", chunkFileNames: "[name]-[hash].mjs" } },
 		},
 	});
 	const files = tests.map((f) => join(out, f.replace(/\.ts$/, ".mjs")));

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 
 #include "base/own.h"
@@ -183,14 +184,21 @@ static int read_and_report(struct broker_run *run, const struct options_broker *
 /* Foreign captures are read by a process of its own, which seals itself: what they could break is only it. */
 static int run_sealed(struct broker_run *run, const struct options_broker *o)
 {
-	int status;
-	pid_t pid = fork();
+	int status, pair[2];
+	pid_t pid = socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) ? -1 : fork();
 
 	if (!pid) {
 		prctl(PR_SET_PDEATHSIG, SIGTERM);
+		close(pair[0]);
+		run->opener = pair[1];
 		_exit(read_and_report(run, o));
 	}
 	signal(SIGINT, SIG_IGN); /* the reader takes it, and ends its files */
+	if (pid > 0) {
+		close(pair[1]);
+		broker_rows_serve(run, o->out, pair[0]);
+		close(pair[0]);
+	}
 	while (pid > 0 && waitpid(pid, &status, 0) < 0)
 		if (errno != EINTR)
 			pid = -1;

@@ -43,9 +43,16 @@ int broker_ring_add(struct broker_ring *r, const struct pcapng_packet *p);
 int broker_ring_write(struct broker_ring *r, struct pcapng_file *f);
 void broker_ring_fini(struct broker_ring *r);
 
+struct broker_row { /* where the next file of a tool port's row comes from */
+	int opener;
+	uint32_t port;
+	const char *folder;
+};
+
 struct broker_tool { /* a tool port */
 	bool used;
 	char *path; /* NULL: its tool discards */
+	struct broker_row row;
 	struct chain *chain;
 	struct pcapng_file *file;
 	struct broker_ring ring; /* size 0: it is none */
@@ -69,8 +76,20 @@ struct broker_run {
 	uint64_t down; /* due to a group of which nobody is up */
 	uint64_t packets;
 	struct addr tunnel_source; /* of tunnels of its family; zero: a documentation address */
+	int opener;		   /* socket to the process that opens files of rows */
 	bool progress, interrupted;
 };
+
+/* broker_row.c: whoever reads captures may open nothing, so files of rows are opened by the process that has
+ * started it. Answers its questions at that socket until it ends. */
+void broker_rows_serve(const struct broker_run *run, const char *folder, int socket);
+bool broker_is_row(const struct broker_port *p);
+/* "FOLDER/TOOL.PORT.pcapng", or of a row the name with that number; owned. NULL: out of memory. */
+char *broker_file_name(const struct broker_port *p, const char *folder, uint32_t number);
+/* Whether an input stands there. */
+bool broker_is_input(const struct broker_run *run, const char *path);
+/* As `open` of struct pcapng_file_options; ctx: struct broker_row. */
+int broker_row_next(void *row, uint32_t number);
 
 /* Opens inputs and files, reads, judges, writes and closes. 0, or -1 after telling what could not be done;
  * what went wrong with one input or one tool is told by broker_report(). */

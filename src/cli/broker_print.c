@@ -165,6 +165,26 @@ static json_t *maps_json(const struct broker_run *run)
 	return list;
 }
 
+/* Number of the oldest file of a row that is there still. */
+static uint32_t oldest(const struct broker_port *p, const struct broker_tool *t)
+{
+	uint32_t keep = p->to.rotate_count;
+
+	return keep && t->totals.files > keep ? t->totals.files - keep + 1 : 1;
+}
+
+static json_t *row_json(const struct broker_port *p, const struct broker_tool *t)
+{
+	json_t *list = json_array();
+
+	for (uint32_t i = oldest(p, t); i <= t->totals.files; i++) {
+		AUTO_MEM char *name = broker_file_name(p, t->row.folder, i);
+
+		json_array_append_new(list, json_string(name ? name : ""));
+	}
+	return list;
+}
+
 static json_t *tool_json(const struct broker_port *p, const struct broker_tool *t)
 {
 	struct sums s = sums_of(t);
@@ -184,8 +204,10 @@ static json_t *tool_json(const struct broker_port *p, const struct broker_tool *
 		json_object_set_new(notes, "overwritten", number(t->ring.overwritten));
 	json_object_set_new(o, "lost", losses);
 	json_object_set_new(o, "notes", notes);
-	if (t->path)
+	if (t->path && !broker_is_row(p))
 		json_object_set_new(o, "file", json_string(t->path));
+	if (t->path && broker_is_row(p))
+		json_object_set_new(o, "files", row_json(p, t));
 	return o;
 }
 
@@ -285,6 +307,9 @@ static void print_tools(const struct broker_run *run)
 		table_cell(&t, lost.n ? lost.p : "0");
 		if (tool->ring.overwritten)
 			table_cellf(&t, "%s (the newest %" PRIu64 ")", tool->path, tool->totals.packets);
+		else if (tool->path && broker_is_row(p))
+			table_cellf(&t, "%s: -%05u to -%05u", tool->path, oldest(p, tool),
+				    tool->totals.files);
 		else
 			table_cell(&t, tool->path ? tool->path : "discarded");
 	}

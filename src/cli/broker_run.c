@@ -40,20 +40,6 @@ static int open_inputs(struct broker_run *run)
 	return 0;
 }
 
-/* A folder with last time's files may be given again; an input is never written over. */
-static bool is_input(const struct broker_run *run, const char *path)
-{
-	struct stat out, in;
-
-	if (stat(path, &out))
-		return false;
-	for (uint32_t i = 0; i < run->inputs_n; i++)
-		if (!fstat(fileno(run->inputs[i].file), &in) && in.st_dev == out.st_dev &&
-		    in.st_ino == out.st_ino)
-			return true;
-	return false;
-}
-
 static bool is_tunnel(const struct broker_port *p)
 {
 	return p->to.encap.kind != CHAIN_ENCAP_NONE;
@@ -81,6 +67,7 @@ static int open_tool(struct broker_run *run, uint32_t port, const char *folder, 
 {
 	const struct broker_port *p = &run->b->ports[port];
 	struct broker_tool *t = &run->tools[port];
+	struct pcapng_file_options file = {.buffer = buffer};
 	struct chain_config config;
 	AUTO_BUF about = {0};
 	AUTO_BUF why = {0};
@@ -94,22 +81,28 @@ static int open_tool(struct broker_run *run, uint32_t port, const char *folder, 
 	r = t->due_of && t->sent_of ? chain_new(&t->chain, &config, &why) : -ENOMEM;
 	if (r || p->discard)
 		goto out;
-	if (asprintf(&t->path, "%s/" STR_FMT "." STR_FMT ".pcapng", folder, STR_ARG(p->tool),
-		     STR_ARG(p->port)) < 0) {
-		t->path = NULL;
+	t->path = broker_file_name(p, folder, 0);
+	if (!t->path)
 		return -ENOMEM;
-	}
-	if (is_input(run, t->path)) {
+	/* A folder with last time's files may be given again; an input is never written over. */
+	if (!broker_is_row(p) && broker_is_input(run, t->path)) {
 		cli_error("give another folder with --out", "%s is one of the captures that are read",
 			  t->path);
 		return -EEXIST;
 	}
 	buf_printf(&about, "tool " STR_FMT ", port " STR_FMT, STR_ARG(p->tool), STR_ARG(p->port));
+	if (broker_is_row(p)) {
+		t->row = (struct broker_row){run->opener, port, folder};
+		file.max_bytes = p->to.rotate_bytes;
+		file.max_time = p->to.rotate_seconds * 1000000000ull;
+		file.open = broker_row_next;
+		file.ctx = &t->row;
+	}
 	r = pcapng_file_open(&t->file, t->path,
 			     &(struct pcapng_section){.application = STR("weft " WEFT_VERSION),
 						      .clock = STR("of the captures that were read"),
 						      .comment = buf_str(&about)},
-			     &(struct pcapng_file_options){.buffer = buffer});
+			     &file);
 out:
 	if (r && t->path)
 		cli_error(NULL, "%s: %s", t->path, strerror(-r));

@@ -9,12 +9,14 @@
 int broker_seal(void)
 {
 	static const char *const allowed[] = {
-	    "brk",	    "clock_gettime",  "close",		 "exit",	"exit_group",  "fcntl",
-	    "fstat",	    "fsync",	      "ftruncate",	 "futex",	"getpid",      "getrandom",
-	    "gettid",	    "ioctl",	      "lseek",		 "madvise",	"mmap",	       "mprotect",
-	    "mremap",	    "munmap",	      "newfstatat",	 "pwrite64",	"read",	       "readv",
-	    "rt_sigaction", "rt_sigprocmask", "rt_sigreturn",	 "sched_yield", "sigaltstack", "tgkill",
-	    "write",	    "writev",	      "restart_syscall", "gettimeofday"};
+	    "brk",	   "clock_gettime", "close",	      "exit",	      "exit_group",
+	    "fcntl",	   "fstat",	    "fsync",	      "ftruncate",    "futex",
+	    "getpid",	   "getrandom",	    "gettid",	      "ioctl",	      "lseek",
+	    "madvise",	   "mmap",	    "mprotect",	      "mremap",	      "munmap",
+	    "newfstatat",  "pwrite64",	    "read",	      "readv",	      "recvmsg",
+	    "sendmsg",	   "rt_sigaction",  "rt_sigprocmask", "rt_sigreturn", "sched_yield",
+	    "sigaltstack", "tgkill",	    "write",	      "writev",	      "restart_syscall",
+	    "gettimeofday"};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r = ctx ? 0 : -ENOMEM;
 

@@ -138,7 +138,9 @@ static int open_next(struct pcapng_file *f)
 
 	if (r)
 		return r;
-	fd = open_name(f, name);
+	fd = f->row && f->o.open ? f->o.open(f->o.ctx, f->o.first + f->t.files) : open_name(f, name);
+	if (fd < 0 && f->row && f->o.open)
+		return fd;
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	f->whole_files = S_ISREG(st.st_mode);
@@ -157,7 +159,7 @@ static void remove_old(const struct pcapng_file *f)
 	AUTO_MEM char *name = NULL;
 	uint32_t now = f->o.first + f->t.files - 1;
 
-	if (f->o.keep && now > f->o.keep && !name_of(f, now - f->o.keep, &name))
+	if (!f->o.open && f->o.keep && now > f->o.keep && !name_of(f, now - f->o.keep, &name))
 		unlink(name);
 }
 

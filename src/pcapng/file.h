@@ -18,6 +18,9 @@ struct pcapng_file_options {
 	uint32_t keep;	    /* files: older ones are removed; 0: all */
 	uint32_t first;	    /* number of the first file of a row; 0: 1 */
 	bool beneath;	    /* the path lies below the working folder, and no part of it is a symbolic link */
+	/* Opens the file of that number of a row for a process that may not, and removes the one that is too
+	 * old: a descriptor, which is taken over, or -errno. NULL: the process does it itself. */
+	int (*open)(void *ctx, uint32_t number);
 	/* Told of each file once it is whole and closed (may be NULL). */
 	void (*done)(void *ctx, const char *path, uint64_t packets, uint64_t bytes);
 	void *ctx;

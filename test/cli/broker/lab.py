@@ -86,9 +86,9 @@ def tap(name, sources, to, **spec):
 class Run:
     """One run of weft broker: status, accounts, what each tool port's file holds."""
 
-    def __init__(self, folder, objects, captures, before=()):
+    def __init__(self, folder, objects, captures, before=(), keep=False):
         os.makedirs(folder, exist_ok=True)
-        for old in glob.glob(folder + "/*.pcapng"):
+        for old in [] if keep else glob.glob(folder + "/*.pcapng"):
             os.unlink(old)
         self.folder = folder
         self.maps = folder + "/maps.yaml"

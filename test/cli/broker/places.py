@@ -77,8 +77,30 @@ ok(r.status == 0 and new["sumsMatch"] and new["sent"] == new["due"] == 4000 and 
 ok(r.packets("all.default") == r.packets("file.default") and every["notes"]["overwritten"] == 0, "a ring with room for all has all")
 
 r = Run(tmp + "/row", [tool("f", file={"path": "/elsewhere/row.pcapng", "rotate": {"size": "1Mi", "count": 2}}), tap("m", ["e"], [{"tool": "f"}])], [f"e={tmp}/many.pcap"])
-ok(r.status == 0 and r.sums() and r.numbers("f.default") == list(range(4000)) and not os.path.exists("/elsewhere"),
-   "a file tool's path and rotation are for live copies: one file below --out has all")
+rows = r.account("tools", "f.default")["files"]
+ok(r.status == 0 and r.sums() and sorted(glob.glob(tmp + "/row/f.default*")) == rows and len(rows) == 2 and not os.path.exists("/elsewhere"),
+   "rotate: the newest `count` files below --out, and the account names them")
+kept = [p[0] for f in rows for p in tcpdump(f) or []]
+ok(kept == list(range(4000 - len(kept), 4000)) and all(0 < os.path.getsize(f) <= 1 << 20 for f in rows) and
+   os.path.getsize(rows[0]) > (1 << 20) - 2000 and int(rows[1][-12:-7]) == -(-4000 * 1086 // (1 << 20)) and r.account("tools", "f.default")["sent"] == 4000,
+   "rotate: files are full before the next one begins, none is larger than `size`, no packet is between them")
+row = [tool("f", file={"path": "row.pcapng", "rotate": {"seconds": 1000}}), tap("m", ["e"], [{"tool": "f"}])]
+r = Run(tmp + "/time", row, [f"e={tmp}/many.pcap"])
+rows = r.account("tools", "f.default")["files"]
+ok(r.status == 0 and [[p[0] for p in tcpdump(f)] for f in rows] == [list(range(s, s + 1000)) for s in (0, 1000, 2000, 3000)],
+   "rotate: by the packets' time, without `count` all are kept")
+r = Run(tmp + "/time", row, [f"e={tmp}/in.pcap"], keep=True)
+ok(r.status == 0 and glob.glob(tmp + "/time/f.default*") == r.account("tools", "f.default")["files"] == [tmp + "/time/f.default-00001.pcapng"],
+   "rotate: an earlier run's files of the row are gone")
+os.rename(tmp + "/time/f.default-00001.pcapng", tmp + "/time/f.default-00002.pcapng")
+before = open(tmp + "/time/f.default-00002.pcapng", "rb").read()
+r = Run(tmp + "/time", row, [f"e={tmp}/time/f.default-00002.pcapng"], keep=True)
+ok(r.status == 0 and open(tmp + "/time/f.default-00002.pcapng", "rb").read() == before, "rotate: an input is neither removed")
+write(tmp + "/time/f.default-00002.pcapng", frames + frames, start=990)
+before = open(tmp + "/time/f.default-00002.pcapng", "rb").read()
+r = Run(tmp + "/time", [tool("f", file={"path": "row.pcapng", "rotate": {"seconds": 60}}), row[1]], [f"e={tmp}/time/f.default-00002.pcapng"], keep=True)
+ok(r.status == 1 and "f.default.pcapng: File exists" in r.said and open(tmp + "/time/f.default-00002.pcapng", "rb").read() == before and
+   r.account("tools", "f.default")["lost"] == {"write": 60}, "rotate: nor written over: what it would have got is lost by name")
 
 
 def refused_with(args, *words):

@@ -16,7 +16,7 @@ import { world } from "../model/world.svelte.ts";
 import { notices } from "../tool/notices.svelte.ts";
 
 export type Form =
-	| { form: "map"; name: string | null; from?: string; to?: string }
+	| { form: "map"; name: string | null; from?: string; to?: string; only?: string }
 	| { form: "tool"; name: string | null }
 	| { form: "group"; name: string }
 	| { form: "filter"; name: string | null; map?: string }

@@ -35,11 +35,14 @@ export function actionsOf(what: NonNullable<Chosen>, host: ActionHost): MenuItem
 	const link = what.kind === "link" ? map.links.get(what.id) : undefined;
 	const from = map.item(link ? link.from : what.id), to = link ? map.item(link.to) : undefined;
 	const filter = link ? [from && filterOf(from, "src"), to && filterOf(to, "dst")].filter(Boolean).join(" && ") : from ? filterOf(from) : "";
+	/** Of a link's packets at one of its ends, those that are its own: copies are judged by packets, which name no workload. */
+	const ports = [...new Set((link?.edges ?? []).filter((e) => e.port && /^(tcp|udp|sctp)$/i.test(e.protocol)).map((e) => `${e.protocol.toLowerCase()} && port == ${e.port}`))];
+	const packets = ports.length > 1 ? ports.map((p) => `(${p})`).join(" || ") : (ports[0] ?? "");
 	const source = link ? sourceOf(map, link.from) || sourceOf(map, link.to) : sourceOf(map, what.id);
 	const namespace = link ? to?.namespace || from?.namespace || "" : (from?.namespace ?? "");
 	const about = link ? (to?.kind === "workload" ? to : from) : from;
 	return [
-		{ title: "Send to a tool", disabled: !source, why: source ? "A copy of its packets goes to a tool" : "Copies are taken at pods and nodes", run: () => route.go("broker", [], { from: source, f: link ? filter : "" }) },
+		{ title: "Send to a tool", disabled: !source, why: source ? "A copy of its packets goes to a tool" : "Copies are taken at pods and nodes", run: () => route.go("broker", [], { from: source, f: packets }) },
 		{ title: "Capture", disabled: !source, why: source ? "" : "Packets are taken at pods and nodes", run: () => route.go("captures", [], { from: source, f: filter }) },
 		{ title: "Flows", disabled: !filter, run: () => route.go("flows", [], { f: filter }) },
 		...(link ? [{ title: "Explain", disabled: !link.edges.length, run: () => host.explain(link.id) }] : []),

@@ -36,7 +36,7 @@ export function readEffects(answer: unknown): Effect[] {
 		ports: portWords(c.ports),
 		was: c.was,
 		now: c.now,
-		cause: (c.causes ?? []).map((x) => [x.what, x.object, placeOf(x)].filter(Boolean).join(" ")).join("; "),
+		cause: (c.causes ?? []).map((x) => [x.what, x.object, x.file === "input" ? "in the draft" : placeOf(x)].filter(Boolean).join(" ")).join("; "),
 	}));
 }
 

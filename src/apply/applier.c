@@ -334,6 +334,7 @@ void applier_tick(struct applier *a)
 	if (tick) {
 		gone_tick(a, &list);
 		announce_tick(a);
+		tapping_tick(a);
 		a->next = clock_ms() + TICK_MS;
 	}
 	err = sweep_later(a->sweeper, &list, flags);

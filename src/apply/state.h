@@ -138,6 +138,7 @@ void tapping_adopt(struct applier *a);
 /* TAPS with its descriptor, which stays the caller's; answers TAPPED. 0 or -errno of `send`. */
 int tapping_take(struct applier *a, uint32_t txn, const int *fds, unsigned nfds, applier_send *send,
 		 void *ctx);
+void tapping_tick(struct applier *a);
 void tapping_clean(struct applier *a);
 
 /* device.c */

@@ -14,6 +14,7 @@
 #include <sys/socket.h>
 
 #include "apply/tap_state.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
 
@@ -305,7 +306,9 @@ static void drop_elements(const struct tapper *t, const struct tap_image *from, 
 			bpf_map_delete_elem(t->kernel.tap, &e->ifindex);
 }
 
-/* An outlet that is not wanted any more stays for one epoch: weft-copier may have copies for it. */
+/* An outlet that is not wanted any more stays until the next change, or for RETIRED_MS: weft-copier may have
+ * copies for it. */
+#define RETIRED_MS 5000
 static void retire_outlets(struct tapper *t, struct tap_image *to)
 {
 	for (uint32_t i = 1; i <= OUTLETS_MAX; i++) {
@@ -314,6 +317,7 @@ static void retire_outlets(struct tapper *t, struct tap_image *to)
 		} else if (t->now.outlets[i].ifindex && !t->retired[i]) {
 			to->outlets[i] = t->now.outlets[i];
 			t->retired[i] = true;
+			t->retired_at = clock_ms();
 		}
 	}
 }
@@ -447,6 +451,20 @@ bool tapper_look(struct tapper *t)
 		log_error("taps cannot follow the interfaces: %s", strerror(-err));
 	tap_feed_settle(t, !err);
 	return true;
+}
+
+void tapper_rest(struct tapper *t)
+{
+	static const struct outlet_value none;
+
+	if (!t->retired_at || clock_ms() - t->retired_at < RETIRED_MS)
+		return;
+	t->retired_at = 0;
+	for (uint32_t i = 1; i < t->kernel.outlets && i <= OUTLETS_MAX; i++)
+		if (t->retired[i] && !bpf_map_update_elem(t->kernel.outlet, &i, &none, BPF_ANY)) {
+			t->retired[i] = false;
+			t->now.outlets[i] = none;
+		}
 }
 
 int tapper_quiet(struct tapper *t)

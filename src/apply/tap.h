@@ -53,6 +53,9 @@ int tapper_apply(struct tapper *t, struct taps *taps, struct buf *said);
  * one that is named came or went. */
 int tapper_fd(const struct tapper *t);
 bool tapper_look(struct tapper *t);
+/* To be called each second or so: forgets outlets that nothing leads to any more, some time after that became
+ * so. */
+void tapper_rest(struct tapper *t);
 /* From now on nothing is copied; what weft-copier has still finds its outlets. 0 or -errno. */
 int tapper_quiet(struct tapper *t);
 enum tap_feed_way {

@@ -63,6 +63,7 @@ struct tapper {
 	uint32_t *slot_of; /* of its judges */
 	struct tap_image now;
 	bool retired[OUTLETS_MAX + 1]; /* outlets that nothing leads to: copies may be on their way to them */
+	uint64_t retired_at;	       /* clock_ms() when the last of them became so; 0: there is none */
 	struct judge_slot *slots;
 	struct netdev netdev; /* where there may be feeds in XDP */
 	struct feed *feeds;   /* FEEDS_MAX; tap_feed.c */

@@ -101,6 +101,12 @@ int tapping_take(struct applier *a, uint32_t txn, const int *fds, unsigned nfds,
 	return b.failed ? -ENOMEM : send(ctx, b.p, b.n);
 }
 
+void tapping_tick(struct applier *a)
+{
+	if (a->tapper)
+		tapper_rest(a->tapper);
+}
+
 void tapping_clean(struct applier *a)
 {
 	if (a->tapper)

@@ -262,6 +262,7 @@ static void loop(struct live *l, int signals, int files,
 		}
 		if (clock_ms() >= rate_at) {
 			rate_at = clock_ms() + RATE_MS;
+			tapper_rest(l->tapper);
 			tell_rates(l, &rates);
 		}
 	}

@@ -10,7 +10,7 @@
 // Skips by name where a browser or a cluster cannot run. Screenshots go to $WEFT_BUILD/test-logs/page/.
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,6 +22,18 @@ const weft = process.env.WEFT ?? join(build, "src/cli/weft");
 const chromium = process.env.WEFT_CHROMIUM ?? "/usr/bin/chromium";
 const run = promisify(execFile);
 const WAIT_MS = 10000;
+
+/** An address as BPF maps hold it. */
+function hexOf(ip) {
+	if (ip.includes(".")) return `00000000000000000000ffff${ip.split(".").map((n) => Number(n).toString(16).padStart(2, "0")).join("")}`;
+	const [a, b = ""] = ip.split("::"), left = a.split(":").filter(Boolean), right = b.split(":").filter(Boolean);
+	return [...left, ...Array(8 - left.length - right.length).fill("0"), ...right].map((w) => w.padStart(4, "0")).join("");
+}
+
+/** BPF maps that the plan writes, and those that say what is copied where. */
+const LOADED = [
+	...readFileSync(join(root, "tables/maps.def"), "utf8").matchAll(/^BPF_MAP\((\w+),[^"]*, PLAN, "/gm),
+].map((m) => m[1]).concat("tap", "outlet", "edit");
 
 let count = 0, failures = 0;
 
@@ -82,9 +94,9 @@ class Session {
 	}
 
 	/** weft COMMAND of this cluster: its standard output; throws where it fails unless `may` holds its status. */
-	async weft(args, { may = [0], input } = {}) {
+	async weft(args, { may = [0], input, name = this.name } = {}) {
 		try {
-			const p = run(weft, [...args, "--name", this.name], { maxBuffer: 64 << 20 });
+			const p = run(weft, [...args, "--name", name], { maxBuffer: 64 << 20 });
 			if (input !== undefined) p.child.stdin.end(input);
 			return (await p).stdout;
 		} catch (e) {
@@ -113,6 +125,64 @@ class Session {
 		return list.items.map((p) => `${namespace}/${p.metadata.name}`).filter((p) => p.startsWith(`${namespace}/${workload}-`));
 	}
 
+	/** All bytes of all manifests of this cluster, by path. */
+	files() {
+		const out = {};
+		for (const f of readdirSync(this.folder, { recursive: true, withFileTypes: true })) {
+			const path = join(f.parentPath ?? f.path, f.name);
+			if (f.isFile()) out[path] = readFileSync(path, "latin1");
+		}
+		return out;
+	}
+
+	/** What the kernel holds on each node: the rows of every BPF map that the plan writes and of those that say what is copied,
+	    sorted, as "node map key value" in hexadecimal. Slots of arrays that hold nothing are left out. */
+	async loaded() {
+		const rows = [];
+		const base = `/run/weft/${this.name}/bpf`;
+		for (const node of readdirSync(base, { withFileTypes: true }).filter((d) => d.isDirectory()).map((d) => d.name))
+			for (const layout of readdirSync(join(base, node)))
+				for (const map of LOADED) {
+					const { stdout } = await run("bpftool", ["-j", "map", "dump", "pinned", join(base, node, layout, map)], { maxBuffer: 256 << 20 });
+					for (const { key, value } of JSON.parse(stdout || "[]")) {
+						const hex = (bytes) => bytes.map((b) => b.slice(2)).join("");
+						if (/[^0]/.test(hex(value))) rows.push(`${node} ${map} ${hex(key)} ${hex(value)}`);
+					}
+				}
+		return rows.sort();
+	}
+
+	/** loaded(), told by what it means in place of what differs from cluster to cluster: addresses and interfaces of pods are
+	    their names, lists of backends are what is in them, tapped places are pods. Sets, classes and rules have hashes already. */
+	async comparable() {
+		const { items } = await this.weftJson(["get", "pods", "-A"]);
+		const names = new Map();
+		for (const p of items)
+			for (const { ip } of p.status.podIPs) names.set(hexOf(ip), `<${p.metadata.namespace}/${p.metadata.name.replace(/-[a-z0-9]{5}$/, "")} ${ip.includes(".") ? 4 : 6}>`);
+		const rows = (await this.loaded()).map((r) => r.split(" "));
+		const named = (hex) => names.get(hex) ?? hex;
+		const at = new Map(), lists = new Map();
+		for (const [node, map, key, value] of rows)
+			if (map === "iface") at.set(`${node} ${key}`, named(value.slice(0, 32)));
+			else if (map === "backend") lists.set(key.slice(0, 8), [...(lists.get(key.slice(0, 8)) ?? []), `${named(value.slice(0, 32))}:${value.slice(32, 36)}`]);
+		const list = (id) => (lists.get(id) ?? [id]).sort().join("+");
+		return rows.flatMap(([node, map, key, value]) => {
+			const row = (k, v) => [`${node} ${map} ${k} ${v}`];
+			if (map === "endpoint") return row(named(key), value.slice(8, 32) + value.slice(48));
+			if (map === "iface") return row(named(value.slice(0, 32)), value.slice(64, 88) + value.slice(104));
+			if (map === "address") return row(named(key), value.slice(0, 24));
+			if (map === "config") return row(key, value.slice(0, 116) + value.slice(128)); // without the uplink's MAC
+			if (map === "service") return row(key, [list(value.slice(0, 8)), value.slice(8, 16), list(value.slice(16, 24)), value.slice(24)].join(" "));
+			if (map === "tap") return row(at.get(`${node} ${key}`) ?? key, value.slice(24, 32) + value.slice(48, 80) + value.slice(80).replace(/.{8}(.{32})/g, "$1"));
+			if (["backend", "outlet", "edit"].includes(map)) return [];
+			return row(key, value);
+		}).sort();
+	}
+	/** Another cluster, of the test's own making. */
+	another(name) {
+		return new Session(name, join(this.folder, name), null, "");
+	}
+
 	/** A page that is logged in, at PATH, synced with the hub. */
 	async open(path, { theme = "light", width = 1400, height = 900, reducedMotion = "no-preference", zoom = 1 } = {}) {
 		const context = await this.browser.newContext({
@@ -131,6 +201,23 @@ class Session {
 		await page.locator("footer .live.live").waitFor();
 		await page.locator("main [aria-busy=true]").waitFor({ state: "detached" });
 		return page;
+	}
+
+	/** Goes on with a key until what has the focus is what is meant: a name as screen readers say it, or an expression for it. */
+	async tabTo(page, name, { key = "Tab", most = 250 } = {}) {
+		const seen = [];
+		for (let i = 0; i < most; i++) {
+			const at = await page.evaluate(() => {
+				const e = document.activeElement;
+				if (!e || e === document.body) return "";
+				const label = e.labels?.[0]?.textContent ?? "";
+				return (e.getAttribute("aria-label") || label || e.textContent || e.title || "").replace(/\s+/g, " ").trim();
+			});
+			if (typeof name === "string" ? at === name : name.test(at)) return at;
+			seen.push(at);
+			await page.keyboard.press(key);
+		}
+		throw new Error(`${key} never comes to ${name}; it came to: ${[...new Set(seen)].slice(0, 60).join(" | ")}`);
 	}
 
 	/** A fresh login link. */
@@ -218,6 +305,13 @@ export async function start(name, manifests, { up = [] } = {}) {
 		process.exit(1);
 	}
 	return session;
+}
+
+/** Two sorted lists of rows are the same; else an error with the rows that are not in both. */
+export function sameRows(now, wanted) {
+	const gone = wanted.filter((r) => !now.includes(r)), more = now.filter((r) => !wanted.includes(r));
+	assert.ok(!gone.length && !more.length && now.length === wanted.length, [...gone.map((r) => `gone: ${r}`), ...more.map((r) => `more: ${r}`)].slice(0, 12).join("\n"));
+	return true;
 }
 
 export { assert };

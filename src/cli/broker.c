@@ -19,18 +19,19 @@
 #include "cli/output.h"
 #include "cli/world.h"
 
-static int compile(struct broker **out, const struct options_broker *o)
+int broker_load(struct store **out, const struct options_broker *o)
 {
 	const struct world_files files = {
 	    .paths = o->args, .n = (size_t)o->n_args, .max_file = (size_t)o->max_file};
-	AUTO(remarks_fini) struct remarks rs = {0};
-	struct store *s = NULL;
-	int r;
 
-	if (world_from_files(&s, &files))
-		return EXIT_FAILED;
-	r = broker_compile(out, s, &rs);
-	store_free(&s); /* the broker holds the objects that it needs */
+	return world_from_files(out, &files) ? EXIT_FAILED : EXIT_OK;
+}
+
+int broker_make(struct broker **out, const struct store *s)
+{
+	AUTO(remarks_fini) struct remarks rs = {0};
+	int r = broker_compile(out, s, &rs);
+
 	remarks_sort(&rs);
 	remarks_print(stderr, &rs, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));
 	if (r == -EINVAL)
@@ -231,6 +232,7 @@ static int run_captures(const struct broker *b, const struct options_broker *o)
 
 int cmd_broker(const struct options_broker *o)
 {
+	struct store *s = NULL;
 	struct broker *b = NULL;
 	int r;
 
@@ -248,9 +250,12 @@ int cmd_broker(const struct options_broker *o)
 			  "--tunnel-source is for captures (--pcap): live, the route to the tool says it");
 		return EXIT_USAGE;
 	}
-	r = compile(&b, o);
-	if (!r)
-		r = o->dry_run ? print_plan(b) : o->pcap.n ? run_captures(b, o) : live_run(o, &b, compile);
+	r = broker_load(&s, o);
+	if (!r && !o->dry_run && !o->pcap.n)
+		r = live_run(o, &s);
+	else if (!r && !(r = broker_make(&b, s)))
+		r = o->dry_run ? print_plan(b) : run_captures(b, o);
+	store_free(&s);
 	broker_free(&b);
 	return r;
 }

@@ -352,7 +352,8 @@ int live_epoch_make(struct live *l, const struct broker *b, uint32_t epoch, stru
 		r = v.failed ? -ENOMEM : 0;
 	}
 	remarks_sort(&v.remarks);
-	remarks_print(stderr, &v.remarks, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));
+	if (!l->quiet)
+		remarks_print(stderr, &v.remarks, *output_style(STYLE_BOLD) && isatty(STDERR_FILENO));
 	remarks_fini(&v.remarks);
 	if (r)
 		cli_error(NULL, "%s", strerror(-r));

@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "cli/broker_door.h"
 #include "cli/output.h"
 
 enum { RATE_MS = 1000, SETTLE_MS = 100, RING_MS = 300, DRAIN_MS = 15000 };
@@ -121,7 +122,51 @@ static enum tap_xdp_mode xdp_mode(const char *word)
 	return strcmp(word, "native") ? TAP_XDP_AUTO : TAP_XDP_NATIVE;
 }
 
-static int begin(struct live *l, struct broker **b)
+/* The same of objects, with the Captures that run. They are taken over then. */
+static int take_objects(struct live *l, struct store **s)
+{
+	struct broker *b = NULL;
+	int r = door_captures(l->door, *s) || broker_make(&b, *s) || put_into_force(l, &b) ? -1 : 0;
+
+	broker_free(&b);
+	if (!r) {
+		store_free(&l->store);
+		l->store = TAKE(*s);
+	}
+	return r;
+}
+
+int live_again(struct live *l, struct buf *why)
+{
+	AUTO(remarks_fini) struct remarks rs = {0};
+	struct broker *b = NULL;
+	int r = door_captures(l->door, l->store);
+
+	l->quiet = true;
+	if (!r)
+		r = broker_compile(&b, l->store, &rs);
+	if (!r)
+		r = put_into_force(l, &b);
+	l->quiet = false;
+	VEC_EACH (&rs.list, it)
+		if (why && !why->n && it->level == REMARK_ERROR)
+			buf_addz(why, it->text);
+	broker_free(&b);
+	return r ? -1 : 0;
+}
+
+bool live_has_capture(const struct live *l, const char *name)
+{
+	for (uint32_t i = 0; l->b && i < l->b->maps_n; i++) {
+		struct str rest = l->b->maps[i].name;
+
+		if (l->b->maps[i].aside && str_eqz(str_cut(&rest, '/'), "capture") && str_eqz(rest, name))
+			return true;
+	}
+	return false;
+}
+
+static int begin(struct live *l, struct store **s)
 {
 	struct taps none = {.epoch = 0};
 	AUTO_BUF why = {0};
@@ -139,7 +184,11 @@ static int begin(struct live *l, struct broker **b)
 	}
 	if (live_copier_prepare(l) || live_copier_start(l))
 		return -1;
-	return put_into_force(l, b);
+	if (take_objects(l, s))
+		return -1;
+	if (door_open(&l->door, l))
+		l->door = NULL;
+	return 0;
 }
 
 /* --- while it runs ---------------------------------------------------------------------------------- */
@@ -173,16 +222,16 @@ static void drain(int fd)
 		;
 }
 
-static void reload(struct live *l, int (*compile)(struct broker **out, const struct options_broker *o))
+static void reload(struct live *l)
 {
-	struct broker *b = NULL;
+	struct store *s = NULL;
 	uint32_t before = l->epoch;
 
-	if (compile(&b, l->o) || put_into_force(l, &b))
+	if (broker_load(&s, l->o) || take_objects(l, &s))
 		cli_error(NULL, "what was in force before stays in force");
 	else if (l->epoch != before && !l->o->output)
 		fprintf(stderr, "epoch %u is in force\n", l->epoch);
-	broker_free(&b);
+	store_free(&s);
 }
 
 /* weft-copier is started anew as often as it ends; the epoch in force is told to it again. */
@@ -229,8 +278,7 @@ static void tell_rates(struct live *l, struct rates *r)
 	r->at = now;
 }
 
-static void loop(struct live *l, int signals, int files,
-		 int (*compile)(struct broker **out, const struct options_broker *o))
+static void loop(struct live *l, int signals, int files)
 {
 	struct rates rates = {.at = clock_ms()};
 	uint64_t reload_at = UINT64_MAX, rate_at = clock_ms() + RATE_MS;
@@ -239,7 +287,8 @@ static void loop(struct live *l, int signals, int files,
 	while (!end) {
 		struct pollfd p[] = {{.fd = signals, .events = POLLIN},
 				     {.fd = files, .events = POLLIN},
-				     {.fd = tapper_fd(l->tapper), .events = POLLIN}};
+				     {.fd = tapper_fd(l->tapper), .events = POLLIN},
+				     {.fd = door_fd(l->door), .events = POLLIN}};
 		uint64_t now = clock_ms(), next = rate_at < reload_at ? rate_at : reload_at;
 		struct signalfd_siginfo s;
 
@@ -256,9 +305,10 @@ static void loop(struct live *l, int signals, int files,
 			tell_feeds(l);
 		}
 		look_at_child(l);
+		door_turn(l->door);
 		if (clock_ms() >= reload_at) {
 			reload_at = UINT64_MAX;
-			reload(l, compile);
+			reload(l);
 		}
 		if (clock_ms() >= rate_at) {
 			rate_at = clock_ms() + RATE_MS;
@@ -338,6 +388,7 @@ static int report(struct live *l)
 static void end(struct live *l)
 {
 	live_copier_end(l);
+	door_close(&l->door);
 	own_fd(&l->promisc);
 	if (l->tapper)
 		tapper_clean(l->tapper);
@@ -359,11 +410,11 @@ static void end(struct live *l)
 	vec_free(&l->places);
 	buf_fini(&l->objects);
 	buf_fini(&l->config);
+	store_free(&l->store);
 	broker_free(&l->b);
 }
 
-int live_run(const struct options_broker *o, struct broker **b,
-	     int (*compile)(struct broker **out, const struct options_broker *o))
+int live_run(const struct options_broker *o, struct store **s)
 {
 	static char host[HOST_NAME_MAX + 1];
 	struct live l = {.o = o,
@@ -395,10 +446,10 @@ int live_run(const struct options_broker *o, struct broker **b,
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	files = watch_files(o);
-	if (!begin(&l, b)) {
+	if (!begin(&l, s)) {
 		if (!o->output)
 			fprintf(stderr, "epoch %u is in force; end with Ctrl-C\n", l.epoch);
-		loop(&l, signals, files, compile);
+		loop(&l, signals, files);
 		r = report(&l);
 	}
 	end(&l);

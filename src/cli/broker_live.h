@@ -45,7 +45,10 @@ struct live {
 	const char *node;
 	struct tap_plain plain;
 	struct tapper *tapper;
-	struct broker *b;
+	struct store *store; /* what the files said last without an error, and the Captures that run */
+	struct broker *b;    /* of it, in force */
+	struct door *door;   /* NULL: there is none */
+	bool quiet;	     /* warnings were told before */
 	uint32_t epoch;
 	struct live_keys points, outlets;
 	VEC(struct live_place) places;
@@ -97,8 +100,14 @@ void live_account_print(const json_t *account);
 /* One line of what happened since `before` (may be NULL), `ms` ago. */
 void live_rates(struct buf *out, const json_t *before, const json_t *now, uint64_t ms);
 
-/* broker_live.c: `weft broker FILE` until it is interrupted: exit status. */
-int live_run(const struct options_broker *o, struct broker **b,
-	     int (*compile)(struct broker **out, const struct options_broker *o));
+/* broker.c: 0, or the exit status after telling. */
+int broker_load(struct store **out, const struct options_broker *o);
+int broker_make(struct broker **out, const struct store *s);
+
+/* broker_live.c: Captures began or ended. 0, or -1; `why` (may be NULL) gets what is wrong with one. */
+int live_again(struct live *l, struct buf *why);
+bool live_has_capture(const struct live *l, const char *name);
+/* `weft broker FILE` until it is interrupted: exit status. *s is taken over where it succeeds. */
+int live_run(const struct options_broker *o, struct store **s);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What is left to a process that parses captures from outside: memory, and the files that are open. */
+/* What is left to a process that parses what strangers sent: memory, and the files and sockets that are open.
+ */
 #include <errno.h>
 #include <seccomp.h>
 
@@ -9,14 +10,16 @@
 int broker_seal(void)
 {
 	static const char *const allowed[] = {
-	    "brk",	   "clock_gettime", "close",	      "exit",	      "exit_group",
-	    "fcntl",	   "fstat",	    "fsync",	      "ftruncate",    "futex",
-	    "getpid",	   "getrandom",	    "gettid",	      "ioctl",	      "lseek",
-	    "madvise",	   "mmap",	    "mprotect",	      "mremap",	      "munmap",
-	    "newfstatat",  "pwrite64",	    "read",	      "readv",	      "recvmsg",
-	    "sendmsg",	   "rt_sigaction",  "rt_sigprocmask", "rt_sigreturn", "sched_yield",
-	    "sigaltstack", "tgkill",	    "write",	      "writev",	      "restart_syscall",
-	    "gettimeofday"};
+	    "brk",	   "clock_gettime",   "close",		"exit",
+	    "exit_group",  "fcntl",	      "fstat",		"fsync",
+	    "ftruncate",   "futex",	      "getpid",		"getrandom",
+	    "gettid",	   "ioctl",	      "lseek",		"madvise",
+	    "mmap",	   "mprotect",	      "mremap",		"munmap",
+	    "newfstatat",  "pwrite64",	      "read",		"readv",
+	    "poll",	   "recvfrom",	      "recvmsg",	"sendmsg",
+	    "sendto",	   "rt_sigaction",    "rt_sigprocmask", "rt_sigreturn",
+	    "sched_yield", "sigaltstack",     "tgkill",		"write",
+	    "writev",	   "restart_syscall", "gettimeofday"};
 	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ERRNO(EPERM));
 	int r = ctx ? 0 : -ENOMEM;
 

@@ -12,10 +12,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/own.h"
+#include "cli/broker_door.h"
 #include "cli/cluster.h"
 #include "cli/command.h"
 #include "cli/output.h"
@@ -48,6 +50,7 @@ struct capture {
 	const struct options_capture *o;
 	const char *cluster;
 	char socket_path[CLUSTER_PATH];
+	bool of_host; /* it is that of this host's broker */
 	struct filter *filter;
 	char name[254]; /* of the Capture; "": none was made */
 	char path[320];
@@ -91,7 +94,8 @@ static int read_filter(struct capture *c)
 static int bad_from(const char *text)
 {
 	cli_error(
-	    "pods/app=web,tier=front, pods/*, ns/shop, svc/shop/cart, node/node-1, node/*, or node-1:eth1",
+	    "pods/app=web,tier=front, pods/*, ns/shop, svc/shop/cart, node/node-1, node/*, or node-1:eth1; "
+	    "--interface eth1 is that of every node",
 	    "--from says where packets are seen, not \"%s\"", text);
 	return -1;
 }
@@ -185,7 +189,10 @@ static json_t *manifest(const struct capture *c)
 		}
 		json_array_append_new(from, one);
 	}
-	if (o->from.n)
+	for (size_t i = 0; i < o->interfaces.n; i++)
+		json_array_append_new(from,
+				      json_pack("{s:{s:s}}", "interface", "name", o->interfaces.items[i]));
+	if (json_array_size(from))
 		json_object_set(spec, "from", from);
 	json_decref(from);
 	if (o->direction && strcmp(o->direction, "both"))
@@ -213,10 +220,12 @@ static int check_options(const struct options_capture *o)
 		    "--dropped cannot be used together with --forwarded: leave both out to see all packets";
 	else if (o->ring && !o->last)
 		both = "--ring needs --last: what it has kept of the last 60s, 5m, 1h";
-	else if (o->last && (o->from.n || o->dropped || o->forwarded || o->snap || o->seconds))
-		both = "--last shows what a ring has kept: --from, --dropped, --forwarded, --snap and "
-		       "--seconds are of "
-		       "packets that come";
+	else if (o->broker && o->name)
+		both = "--name is of a cluster, --broker of this host: leave one out";
+	else if (o->last &&
+		 (o->from.n || o->interfaces.n || o->dropped || o->forwarded || o->snap || o->seconds))
+		both = "--last shows what a ring has kept: --from, --interface, --dropped, --forwarded, "
+		       "--snap and --seconds are of packets that come";
 	else if (o->rotate && (!o->write || !strcmp(o->write, "-")))
 		both = "--rotate needs -w FILE: a row of files";
 	else if (o->keep && !o->rotate)
@@ -449,8 +458,11 @@ static int run(struct capture *c)
 
 	if (find_nodes(c) || (c->o->last ? find_ring(c) : create(c)))
 		return EXIT_FAILED;
-	c->streams = (struct capture_streams){
-	    .socket_path = c->socket_path, .path = c->path, .query = c->query, .again = !c->o->last};
+	c->streams = (struct capture_streams){.socket_path = c->socket_path,
+					      .path = c->path,
+					      .query = c->query,
+					      .again = !c->o->last,
+					      .while_there = c->of_host};
 	/* What a ring has kept comes sorted, and all of it. */
 	int r = capture_streams_open(&c->streams, c->nodes.items, (unsigned)c->nodes.len,
 				     c->o->last ? UINT64_MAX : DELAY_MS * 1000000ull);
@@ -463,6 +475,30 @@ static int run(struct capture *c)
 	if (capture_show_close(&c->show) || (r && !c->show.gone))
 		return EXIT_FAILED;
 	return capture_streams_any(&c->streams) ? EXIT_OK : EXIT_FAILED;
+}
+
+/* Of the cluster, or of the broker of this host: that which --broker asks for, or which alone is there. */
+static bool find_socket(struct capture *c)
+{
+	struct stat st;
+
+	door_path(c->socket_path);
+	c->of_host =
+	    c->o->broker || (!c->o->name && !cluster_is_up(c->cluster) && !access(c->socket_path, R_OK));
+	if (!c->of_host) {
+		cluster_path(c->socket_path, c->cluster, "hub.sock");
+		return cluster_need(c->cluster);
+	}
+	if (*c->socket_path && !stat(c->socket_path, &st))
+		return true;
+	if (errno == EACCES)
+		cli_error("say: sudo weft capture …", "packets of this host are root's to see");
+	else
+		cli_error(
+		    "start it: sudo weft broker FILE; in another network namespace go there: ip netns exec "
+		    "NAME weft capture --broker",
+		    "no weft broker runs between the interfaces of this network namespace");
+	return false;
 }
 
 int cmd_capture(const struct options_capture *o)
@@ -486,13 +522,12 @@ int cmd_capture(const struct options_capture *o)
 		filter_unref(&c.filter);
 		return EXIT_USAGE;
 	}
-	cluster_path(c.socket_path, c.cluster, "hub.sock");
 	int r = EXIT_FAILED;
 
-	if (cluster_need(c.cluster)) {
+	if (find_socket(&c)) {
 		/* A ring knows no filter. */
 		c.show.filter = o->last ? c.filter : NULL;
-		c.show.rules = capture_rules_new(c.cluster);
+		c.show.rules = c.of_host ? NULL : capture_rules_new(c.cluster);
 		catch_signals();
 		r = run(&c);
 	}

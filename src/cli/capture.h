@@ -71,7 +71,8 @@ struct capture_streams {
 	const char *socket_path;
 	const char *path;  /* "/apis/…/captures/NAME", "/apis/…/tools/NAME" */
 	const char *query; /* "&last=60", or "" */
-	bool again;	   /* one that breaks off is asked again */
+	bool again;	   /* one that breaks off is asked again, */
+	bool while_there;  /* unless nobody is at the socket any more */
 
 	struct capture_stream *all;
 	unsigned n;

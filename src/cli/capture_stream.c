@@ -141,7 +141,7 @@ static void end_one(struct capture_stream *s, CURLcode error)
 	AUTO_JSON v =
 	    s->code != 200 ? json_loadb(s->refusal.p ? s->refusal.p : "", s->refusal.n, 0, NULL) : NULL;
 	const char *message = json_string_value(json_object_get(v, "message"));
-	bool soon = s->of->again && (s->code == 200 || !s->code || s->code == 503 ||
+	bool soon = s->of->again && (s->code == 200 || (!s->code && !s->of->while_there) || s->code == 503 ||
 				     (s->code == 404 && (s->began || clock_ms() - s->asked_ms < REFUSED_MS)));
 
 	s->ended |= s->code == 200 && s->of->again;

@@ -11,7 +11,6 @@
 
 #include "base/log.h"
 #include "base/own.h"
-#include "hub/privilege.h"
 
 struct audit {
 	int now, before; /* descriptors */
@@ -19,14 +18,14 @@ struct audit {
 	bool failing;
 };
 
-static int open_one(const char *dir, const char *name)
+static int open_one(const char *dir, const char *name, unsigned owner)
 {
 	char path[512];
 	int fd = -1;
 
 	if (snprintf(path, sizeof(path), "%s/%s", dir, name) < (int)sizeof(path))
 		fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0 || (geteuid() == 0 && fchown(fd, NOBODY_ID, NOBODY_ID))) {
+	if (fd < 0 || (geteuid() == 0 && fchown(fd, owner, owner))) {
 		log_error("%s/%s: %s", dir, name, strerror(errno));
 		if (fd >= 0)
 			close(fd);
@@ -35,15 +34,15 @@ static int open_one(const char *dir, const char *name)
 	return fd;
 }
 
-int audit_open(struct audit **out, const char *dir)
+int audit_open(struct audit **out, const char *dir, unsigned owner)
 {
 	struct audit *a = calloc(1, sizeof(*a));
 	struct stat st;
 
 	if (!a)
 		return -ENOMEM;
-	a->now = open_one(dir, "audit.log");
-	a->before = open_one(dir, "audit.log.1");
+	a->now = open_one(dir, "audit.log", owner);
+	a->before = open_one(dir, "audit.log.1", owner);
 	if (a->now < 0 || a->before < 0 || fstat(a->now, &st)) {
 		audit_close(&a);
 		return -EIO;

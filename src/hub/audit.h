@@ -12,9 +12,9 @@
 enum { AUDIT_BYTES_MAX = 16 << 20 }; /* of DIR/audit.log; before it, as much in DIR/audit.log.1 */
 
 struct audit;
-/* Opens or makes both in the folder, owned by uid 65534 where it may say so. To be called before privileges
- * go. 0 or -errno (told). */
-int audit_open(struct audit **out, const char *dir);
+/* Opens or makes both in the folder, owned by that uid (and gid) where root calls. To be called before
+ * privileges go. 0 or -errno (told). */
+int audit_open(struct audit **out, const char *dir, unsigned owner);
 void audit_close(struct audit **a);
 
 struct audit_line {

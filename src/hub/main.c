@@ -364,7 +364,7 @@ int main(int argc, char **argv)
 	if (fd < 0)
 		return 1;
 	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || open_page(&h) || open_history(&h) ||
-	    audit_open(&h.audit, h.opt.dir) || drop(&h) || open_files(&h)) {
+	    audit_open(&h.audit, h.opt.dir, NOBODY_ID) || drop(&h) || open_files(&h)) {
 		steplog_close(&h.steplog);
 		persist_close(&h.persist);
 		audit_close(&h.audit);

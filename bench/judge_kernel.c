@@ -31,7 +31,7 @@ double judge_in_kernel(const struct broker *b, const uint8_t *pool, uint32_t siz
 	uint64_t ns = 0;
 	int fd;
 
-	if (broker_taps(&taps, b, 1, &place, 1, NULL, 0, &rs) || taps.judges_n != 1)
+	if (broker_taps(&taps, b, 1, &place, 1, NULL, 0, (struct str){0}, &rs) || taps.judges_n != 1)
 		return fail("no judge");
 	for (uint32_t i = 0; i < taps.judges[0].n; i++) {
 		const struct tap_form *f = &taps.judges[0].forms[i];

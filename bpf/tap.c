@@ -132,7 +132,12 @@ SEC("tc") int weft_copy_back(struct __sk_buff *skb)
 
 	if (back_is_stray(skb))
 		return TC_ACT_STOLEN;
-	if (!number || !o || !n || o->way == OUTLET_NONE || bpf_skb_vlan_pop(skb)) {
+	if (number && o && n && o->way == OUTLET_NONE) { /* its interface is not there */
+		if (!(tag & OUTLET_CANARY))
+			n->failed++;
+		return TC_ACT_STOLEN;
+	}
+	if (!number || !o || !n || bpf_skb_vlan_pop(skb)) {
 		n = tag & OUTLET_CANARY ? 0 : bpf_map_lookup_elem(&outlet_count, &zero);
 		if (n)
 			n->failed++;

@@ -118,12 +118,12 @@ WEFT_SEAM_SIZE(struct outlet_value, 12);
 		*/
 
 /* BPF map outlet_count (per-CPU array): the same number → this. Of 0 only failed: what came back from
- * weft-copier for no outlet that there is. */
+ * weft-copier without the number of one. */
 struct outlet_count {
 	__u64 direct, direct_bytes; /* cloned straight here */
 	__u64 direct_failed;	    /* the kernel refused */
 	__u64 sent, sent_bytes;	    /* of weft-copier */
-	__u64 failed;		    /* the same, refused: the interface is down, no memory */
+	__u64 failed;		    /* the same, refused: the interface is down or gone, no memory */
 	__u64 unreachable;	    /* routed: no route, no neighbour */
 	__u64 canaries, answers;    /* handed to the tool; what came back for them */
 	__u64 cookie;		    /* routed: of the last answer that this CPU saw */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * weft-agent: the one privileged process of a node. It opens what needs a right on a path (sockets, the pins'
- * folder, connections to the hub, the packet socket of copies), starts the applier, the planner, the observer
- * and, when the planner wants it, weft-copier, with what each may do, and starts them again when they end. It
- * reads nothing but fixed-size messages of its children. Packets need none of the five.
+ * folder, connections to the hub, the packet socket of copies, the one for other nodes' copies), starts the
+ * applier, the planner, the observer and, when the planner wants it, weft-copier, with what each may do, and
+ * starts them again when they end. It reads nothing but fixed-size messages of its children. Packets need
+ * none of the five.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -29,9 +30,10 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/vec.h"
+#include "copier/relay.h"
 
 enum who { APPLIER, PLANNER, OBSERVER, COPIER, CHILDREN };
-enum { END_MS = 3000, ARGS_MAX = 64, KEPT_MAX = 4096, KEPT_ROOM = 8 << 20 };
+enum { END_MS = 3000, ARGS_MAX = 64, KEPT_MAX = 4096, KEPT_ROOM = 8 << 20, ARRIVALS_ROOM = 8 << 20 };
 
 struct kept { /* for the next applier: sockets into pods' namespaces that nobody else can open again */
 	int32_t name;
@@ -45,6 +47,8 @@ struct agent {
 	int files;	      /* folder of weft-copier's files; -1 until that is wanted */
 	bool packets;	      /* weft-copy1 is there: a packet socket is wanted */
 	bool packets_given;   /* to the weft-copier that runs */
+	bool arrivals;	      /* a socket for copies of other nodes is wanted */
+	bool arrivals_given;
 	int signals;
 	VEC(struct kept) kept;
 	bool end;
@@ -177,6 +181,39 @@ static void give_packets(struct agent *a)
 		a->packets_given = !control_send(a->child[COPIER].control, CONTROL_PACKETS, 0, fd);
 }
 
+/* Bound to the uplink, so that nothing but what came in there is read. */
+static int open_arrivals(const char *uplink)
+{
+	struct sockaddr_in6 at = {.sin6_family = AF_INET6, .sin6_port = htons(RELAY_PORT)};
+	AUTO_FD int fd = socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int none = 0, room = ARRIVALS_ROOM;
+
+	if (fd < 0 || !uplink ||
+	    setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, uplink, (socklen_t)strlen(uplink)) ||
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &none, sizeof(none)) ||
+	    setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room)) ||
+	    bind(fd, (struct sockaddr *)&at, sizeof(at)))
+		return uplink ? -errno : -ENODEV;
+	return TAKE_FD(fd);
+}
+
+static void give_arrivals(struct agent *a)
+{
+	AUTO_FD int fd = -1;
+	int got;
+
+	if (!a->arrivals || a->arrivals_given || !a->child[COPIER].pid)
+		return;
+	fd = got = open_arrivals(a->o.uplink);
+	if (got < 0)
+		log_warn(
+		    "no socket for copies of other nodes at UDP port %d: %s; tools of this node get none "
+		    "of theirs",
+		    RELAY_PORT, strerror(-got));
+	else
+		a->arrivals_given = !control_send(a->child[COPIER].control, CONTROL_ARRIVALS, 0, fd);
+}
+
 /* Nobody may hang on a socket that nobody accepts on: the one of weft-copier goes with it. */
 static void listen_for_copier(struct agent *a)
 {
@@ -206,11 +243,12 @@ static void start(struct agent *a, enum who w)
 	if (a->listen[w] >= 0)
 		control_send(a->child[w].control, CONTROL_LISTEN, 0, a->listen[w]);
 	if (w == COPIER) {
-		a->packets_given = false;
+		a->packets_given = a->arrivals_given = false;
 		listen_for_copier(a);
 		if (a->files >= 0)
 			control_send(a->child[w].control, CONTROL_FILES, 0, a->files);
 		give_packets(a);
+		give_arrivals(a);
 	}
 	if (w == APPLIER || w == PLANNER)
 		introduce(a, CONTROL_PEER, APPLIER, PLANNER);
@@ -246,6 +284,10 @@ static void want(struct agent *a, int32_t what)
 	if (what == WANT_PACKETS) {
 		a->packets = true;
 		give_packets(a);
+	}
+	if (what == WANT_ARRIVALS) {
+		a->arrivals = true;
+		give_arrivals(a);
 	}
 }
 

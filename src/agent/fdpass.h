@@ -28,8 +28,9 @@ enum control {
 	CONTROL_WANT, /* planner → agent: enum control_want says what of weft-copier is wanted from now on */
 	CONTROL_CONFIG, /* agent → planner: its socket to weft-copier, whenever that starts; weft-copier gets
 			 * the other end as CONTROL_PEER */
-	CONTROL_PACKETS, /* agent → weft-copier: a packet socket, bound to weft-copy1 */
-	CONTROL_FILES,	 /* agent → weft-copier: the folder of its files */
+	CONTROL_PACKETS,  /* agent → weft-copier: a packet socket, bound to weft-copy1 */
+	CONTROL_ARRIVALS, /* agent → weft-copier: a UDP socket, bound to the uplink: copies of other nodes */
+	CONTROL_FILES,	  /* agent → weft-copier: the folder of its files */
 };
 enum control_observe {
 	OBSERVE_ALL,	 /* the observer's */
@@ -38,6 +39,7 @@ enum control_observe {
 enum control_want {
 	WANT_COPIER = 1, /* the program; until weft-agent ends */
 	WANT_PACKETS,	 /* and its packet socket: the applier has made weft-copy1 (anew) */
+	WANT_ARRIVALS,	 /* and its socket for copies of other nodes */
 };
 enum control_dial { DIAL_HUB, DIAL_RUNTIME }; /* the runtime: whoever runs this node's containers */
 struct control_message {

@@ -34,6 +34,18 @@ static void narrow_containers(struct container_list *l)
 		*l = (struct container_list){0};
 }
 
+/* Tools that are pods are chosen by it (broker/place.h). */
+static void narrow_conditions(struct condition_list *l)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < l->len && !n; i++)
+		if (str_eqz(l->items[i].type, "Ready"))
+			l->items[n++] =
+			    (struct condition){.type = l->items[i].type, .status = l->items[i].status};
+	l->len = n;
+}
+
 static void narrow_pod(struct pod *p)
 {
 	struct pod_spec *spec = p->spec;
@@ -47,8 +59,11 @@ static void narrow_pod(struct pod *p)
 		narrow_containers(&spec->containers);
 		narrow_containers(&spec->init_containers);
 	}
-	if (st)
-		*st = (struct pod_status){.phase = st->phase, .pod_ip = st->pod_ip, .pod_ips = st->pod_ips};
+	if (!st)
+		return;
+	*st = (struct pod_status){
+	    .phase = st->phase, .pod_ip = st->pod_ip, .pod_ips = st->pod_ips, .conditions = st->conditions};
+	narrow_conditions(&st->conditions);
 }
 
 static void narrow_slice(struct endpointslice *s)
@@ -88,12 +103,15 @@ static void narrow_service(struct service *s)
 
 void narrow(struct object *o)
 {
+	const struct metadata whole = o->meta;
 	struct strmap annotations = o->meta.annotations;
 
 	narrow_meta(&o->meta);
 	switch (o->desc->kind) {
 	case KIND_pod:
 		narrow_pod(o->pod);
+		o->meta.creation_timestamp = whole.creation_timestamp;
+		o->meta.deletion_timestamp = whole.deletion_timestamp;
 		/* Their rows come from the object as a whole. */
 		position_free(&o->positions);
 		break;

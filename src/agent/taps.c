@@ -68,13 +68,13 @@ void taps_note(struct planner *p, const struct event *e)
 		t->objects_dirty = true;
 		break;
 	case KIND_pod:
-		t->places_dirty |= t->names || is_here(p, e->object) || is_here(p, e->old);
+		t->places_dirty |= t->names || t->shared || is_here(p, e->object) || is_here(p, e->old);
 		break;
 	case KIND_namespace:
 		t->places_dirty = true;
 		break;
 	case KIND_node:
-		t->places_dirty |= t->names || str_eqz(e->object->meta.name, p->o.node);
+		t->places_dirty |= t->names || t->shared || str_eqz(e->object->meta.name, p->o.node);
 		break;
 	case KIND_service:
 		t->places_dirty |= t->names || t->services;
@@ -159,6 +159,8 @@ void taps_step(struct tapping *t)
 		return;
 	if (!t->wanted && t->b->maps_n)
 		t->wanted = !control_send(CONTROL_FD, CONTROL_WANT, WANT_COPIER, -1);
+	if (t->wanted && t->relays && !t->arrivals)
+		t->arrivals = !control_send(CONTROL_FD, CONTROL_WANT, WANT_ARRIVALS, -1);
 	if (t->poll && !t->packets && !t->awaited && t->in_force)
 		want_packets(t);
 	if (applier_there(t->p) && !t->awaited && now >= t->retry) {

@@ -37,12 +37,16 @@ struct tapping {
 	struct buf wrong;     /* why the objects are not in force, or empty */
 	bool left;	      /* taps of an earlier planner may be in force: even nothing must be said */
 	bool services, names; /* Services are sources; names of addresses are wanted */
+	bool
+	    shared; /* a tool is a pod, or an interface of one node: other nodes' pods and addresses matter */
+	bool relays; /* copies go to other nodes, or come from there */
 
 	/* taps.c */
 	bool objects_dirty, places_dirty;
 	uint64_t made, deadline,
 	    retry;	    /* ms: of the epoch; when it goes on without weft-copier; not before */
 	bool wanted, held;  /* weft-copier; a commit waits for the epoch */
+	bool arrivals;	    /* its socket for copies of other nodes was asked for */
 	bool sent, refused; /* the epoch: to the applier; by weft-copier */
 	bool in_force;	    /* any epoch is, by this planner */
 	enum tapped awaited;

@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "broker/place.h"
 #include "copier/config.h"
+#include "copier/relay.h"
 
 struct view { /* what is made, borrowing from the broker, the store and the arena */
 	struct tapping *t;
@@ -21,6 +22,11 @@ struct view { /* what is made, borrowing from the broker, the store and the aren
 	VEC(struct broker_outlet) outlets;
 	VEC(struct config_outlet) served; /* the same outlets */
 	VEC(struct config_tunnel) tunnels;
+	VEC(struct config_relay) relays;
+	VEC(struct config_arrival) arrivals;
+	VEC(struct addr) nodes;
+	struct addr own4, own6;
+	uint32_t answers; /* outlet of answers to other nodes; 0: there are none, or none is given */
 	VEC(struct config_name) names;
 	bool fresh, failed;
 };
@@ -129,13 +135,14 @@ static int keep_objects(struct tapping *t)
 
 static void note_wants(struct tapping *t)
 {
-	t->services = t->names = false;
+	t->services = t->names = t->shared = false;
 	for (uint32_t i = 0; i < t->b->sources_n; i++)
 		t->services |= t->b->sources[i].kind == BROKER_SERVICE;
 	for (uint32_t i = 0; i < t->b->ports_n; i++) {
 		enum broker_way way = t->b->ports[i].to.way;
 
 		t->names |= way == BROKER_TO_FILE || way == BROKER_TO_RING || way == BROKER_TO_STREAM;
+		t->shared |= broker_is_shared(&t->b->ports[i].to);
 	}
 }
 
@@ -343,8 +350,8 @@ static void pod_address(const struct object *pod, struct addr *out)
 			return;
 }
 
-/* The pod of this node that the tool's selector finds; of several the first by name. */
-static void add_pod_outlet(struct view *v, uint32_t port)
+/* The pod of this node that the tool's selector finds; of several the first by name. False: there is none. */
+static bool add_pod_outlet(struct view *v, uint32_t port)
 {
 	struct planner *p = v->t->p;
 	const struct broker_destination *to = &v->t->b->ports[port].to;
@@ -352,6 +359,7 @@ static void add_pod_outlet(struct view *v, uint32_t port)
 	struct link_value value;
 	struct link_key link;
 	struct addr address;
+	bool found = false;
 
 	v->failed |= store_list(p->store, KIND_pod, to->ns, &pods) != 0;
 	VEC_EACH (&pods.list, it) {
@@ -363,9 +371,11 @@ static void add_pod_outlet(struct view *v, uint32_t port)
 		pod_address(pod, &address);
 		add_outlet(v, port, (struct tap_outlet){.way = OUTLET_POD, .ifindex = link.ifindex},
 			   &address);
+		found = true;
 		break;
 	}
 	vec_free(&pods.list);
+	return found;
 }
 
 /* The node's own address of the family of the far end. */
@@ -402,26 +412,160 @@ static void add_tunnel(struct view *v, uint32_t port, const struct object *node)
 		     vec_push(&v->served, (struct config_outlet){0});
 }
 
+/* --- other nodes --- */
+
+/* Addresses of nodes, and the outlet by which this one answers them. */
+static void add_nodes(struct view *v, const struct object *node)
+{
+	static const struct addr none6;
+	const struct addr some4 = addr_from4(1);
+	struct tap_outlet at = {.way = OUTLET_ROUTED};
+	struct planner *p = v->t->p;
+	struct object_refs nodes = {0};
+	struct addr a;
+
+	if (!node || !p->o.uplink || strlen(p->o.uplink) >= TAP_NAME)
+		return;
+	v->failed |= store_list(p->store, KIND_node, (struct str){0}, &nodes) != 0;
+	VEC_EACH (&nodes.list, it)
+		for (int six = 0; six < 2; six++)
+			if (*it != node && node_address(*it, six ? &none6 : &some4, &a))
+				v->failed |= vec_push(&v->nodes, a) != 0;
+	vec_free(&nodes.list);
+	if (!v->nodes.len)
+		return;
+	if (!node_address(node, &some4, &v->own4))
+		v->own4 = (struct addr){0};
+	if (!node_address(node, &none6, &v->own6))
+		v->own6 = (struct addr){0};
+	memcpy(at.name, p->o.uplink, strlen(p->o.uplink));
+	at.number = outlet_number(v, STR("other nodes"), STR("answers"), &at);
+	if (at.number == v->t->outlets.end)
+		return;
+	v->answers = at.number;
+	v->failed |= vec_push(&v->outlets, (struct broker_outlet){.port = 0, .at = at}) ||
+		     vec_push(&v->served, (struct config_outlet){0});
+}
+
+static uint64_t key_of(const struct view *v, const struct broker_port *bp)
+{
+	const struct object *tool = store_get(v->t->p->store, KIND_tool, (struct str){0}, bp->tool);
+
+	return tool ? place_tool_key(tool->meta.uid, bp->port) : 0;
+}
+
+/* Others may send to it. */
+static void add_arrival(struct view *v, uint32_t port)
+{
+	const struct broker_port *bp = &v->t->b->ports[port];
+	struct config_arrival a = {.tool = bp->tool, .port = bp->port, .key = key_of(v, bp)};
+
+	if (v->answers && a.key)
+		v->failed |= vec_push(&v->arrivals, a) != 0;
+}
+
+/* Copies for the tool go to the node that has it. */
+static void add_relay(struct view *v, uint32_t port, struct str name, const struct object *own, struct str at)
+{
+	const struct broker_port *bp = &v->t->b->ports[port];
+	struct planner *p = v->t->p;
+	const struct object *node = store_get(p->store, KIND_node, (struct str){0}, name);
+	struct tap_outlet out = {.way = OUTLET_ROUTED};
+	const struct addr *like = addr_is_zero(&v->own4) ? &v->own6 : &v->own4;
+	struct config_relay r = {.tool = bp->tool,
+				 .port = bp->port,
+				 .at = at,
+				 .source = *like,
+				 .mtu = p->welcome.mtu,
+				 .key = key_of(v, bp)};
+
+	v->failed |= !at.p;
+	if (!v->answers || !node || node == own || !r.key || !node_address(node, like, &r.far))
+		return;
+	memcpy(out.name, p->o.uplink, strlen(p->o.uplink));
+	out.number = r.number = outlet_number(v, bp->tool, bp->port, &out);
+	if (out.number == v->t->outlets.end)
+		return;
+	v->failed |= vec_push(&v->relays, r) ||
+		     vec_push(&v->outlets, (struct broker_outlet){.port = port, .at = out}) ||
+		     vec_push(&v->served, (struct config_outlet){0});
+}
+
+static void add_pod_tool(struct view *v, uint32_t port, const struct object *node)
+{
+	const struct broker_destination *to = &v->t->b->ports[port].to;
+	const struct object *pod;
+
+	if (add_pod_outlet(v, port)) {
+		add_arrival(v, port);
+		return;
+	}
+	pod = place_tool_pod(v->t->p->store, to, str_of(v->t->p->o.node));
+	if (pod)
+		add_relay(v, port, pod->pod->spec->node_name, node,
+			  arena_printf(&v->arena, STR_FMT ", pod " STR_FMT "/" STR_FMT,
+				       STR_ARG(pod->pod->spec->node_name), STR_ARG(pod->meta.ns),
+				       STR_ARG(pod->meta.name)));
+}
+
+static void add_interface_tool(struct view *v, uint32_t port, const struct object *node)
+{
+	const struct broker_port *bp = &v->t->b->ports[port];
+	struct tap_outlet at = {.way = OUTLET_INTERFACE, .finish = !bp->chain.keep_merged};
+
+	if (bp->to.name.n >= TAP_NAME)
+		return;
+	if (!of_this_node(v, bp->to.node)) {
+		add_relay(v, port, bp->to.node, node,
+			  arena_printf(&v->arena, STR_FMT ", interface " STR_FMT, STR_ARG(bp->to.node),
+				       STR_ARG(bp->to.name)));
+		return;
+	}
+	memcpy(at.name, bp->to.name.p, bp->to.name.n);
+	at.edits = broker_edit(bp, &at.edit);
+	add_outlet(v, port, at, NULL);
+	if (bp->to.node.n)
+		add_arrival(v, port);
+}
+
+/* What other nodes send here, and answer: their copies, which no place looks at again (BR61). */
+static void own_text(const struct view *v, struct buf *out)
+{
+	const struct addr *own[] = {&v->own4, &v->own6};
+	char text[ADDR_TEXT];
+	bool any = false;
+
+	if (!v->answers)
+		return;
+	buf_printf(out, "udp && dst.port == %d && (", RELAY_PORT);
+	for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+		if (addr_is_zero(own[i]))
+			continue;
+		addr_print(own[i], text);
+		buf_printf(out, "%sdst.ip == %s", any ? " || " : "", text);
+		any = true;
+	}
+	buf_addc(out, ')');
+	if (!any)
+		buf_clear(out);
+}
+
 static void add_outlets(struct view *v, const struct object *node)
 {
 	const struct broker *b = v->t->b;
 
+	for (uint32_t i = 0; i < b->ports_n; i++)
+		if (!v->answers && is_used_port(b, i) && broker_is_shared(&b->ports[i].to))
+			add_nodes(v, node);
 	for (uint32_t i = 0; i < b->ports_n; i++) {
-		const struct broker_destination *to = &b->ports[i].to;
-		struct tap_outlet at = {.way = OUTLET_INTERFACE, .finish = !b->ports[i].chain.keep_merged};
-
 		if (!is_used_port(b, i))
 			continue;
-		switch (to->way) {
+		switch (b->ports[i].to.way) {
 		case BROKER_TO_INTERFACE:
-			if (!of_this_node(v, to->node) || to->name.n >= TAP_NAME)
-				break;
-			memcpy(at.name, to->name.p, to->name.n);
-			at.edits = broker_edit(&b->ports[i], &at.edit);
-			add_outlet(v, i, at, NULL);
+			add_interface_tool(v, i, node);
 			break;
 		case BROKER_TO_POD:
-			add_pod_outlet(v, i);
+			add_pod_tool(v, i, node);
 			break;
 		case BROKER_TO_VXLAN:
 		case BROKER_TO_GRE:
@@ -432,6 +576,7 @@ static void add_outlets(struct view *v, const struct object *node)
 			break; /* weft-copier's own */
 		}
 	}
+	v->t->relays = v->answers != 0;
 }
 
 /* --- names --- */
@@ -504,8 +649,12 @@ static int write_all(struct view *v, uint32_t epoch, struct buf *config, struct 
 	struct tapping *t = v->t;
 	AUTO(remarks_fini) struct remarks rs = {0};
 	struct taps made = {0};
-	int err = broker_taps(&made, t->b, epoch, v->places.items, (uint32_t)v->places.len, v->outlets.items,
-			      (uint32_t)v->outlets.len, &rs);
+	AUTO_BUF own = {0};
+	int err;
+
+	own_text(v, &own);
+	err = broker_taps(&made, t->b, epoch, v->places.items, (uint32_t)v->places.len, v->outlets.items,
+			  (uint32_t)v->outlets.len, buf_str(&own), &rs);
 
 	if (!err) {
 		log_new(&t->said_kernel, &rs);
@@ -522,6 +671,15 @@ static int write_all(struct view *v, uint32_t epoch, struct buf *config, struct 
 					      .outlets_n = v->served.len,
 					      .tunnels = v->tunnels.items,
 					      .tunnels_n = v->tunnels.len,
+					      .relays = v->relays.items,
+					      .relays_n = v->relays.len,
+					      .arrivals = v->arrivals.items,
+					      .arrivals_n = v->arrivals.len,
+					      .nodes = v->nodes.items,
+					      .nodes_n = v->nodes.len,
+					      .own4 = v->own4,
+					      .own6 = v->own6,
+					      .answers = v->answers,
 					      .names = v->names.items,
 					      .names_n = v->names.len,
 					      .files = t->p->o.files ? str_of(t->p->o.files) : STR("files")});
@@ -599,6 +757,9 @@ int taps_make(struct tapping *t, bool *changed, bool *fresh)
 	vec_free(&v.outlets);
 	vec_free(&v.served);
 	vec_free(&v.tunnels);
+	vec_free(&v.relays);
+	vec_free(&v.arrivals);
+	vec_free(&v.nodes);
 	vec_free(&v.names);
 	arena_fini(&v.arena);
 	return err;

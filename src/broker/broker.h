@@ -47,7 +47,7 @@ enum broker_way {
 struct broker_destination {
 	enum broker_way way;
 	struct str node, name;		       /* INTERFACE; node empty: of any node */
-	struct str ns;			       /* POD: one on the node that has the copy */
+	struct str ns;			       /* POD */
 	const struct label_selector *selector; /* POD */
 	struct chain_encap encap; /* tunnels: all but src, src_mac, dst_mac, mtu, which the node knows */
 	struct str path;	  /* FILE */
@@ -62,6 +62,12 @@ struct broker_destination {
 	uint32_t within;       /* seconds in which a tool must take something, to be healthy */
 	bool answers;	       /* it must send something back too */
 };
+
+/* A tool that one node has and others send their copies to: a pod, an interface of a node that is named. */
+static inline bool broker_is_shared(const struct broker_destination *to)
+{
+	return to->way == BROKER_TO_POD || (to->way == BROKER_TO_INTERFACE && to->node.n);
+}
 
 struct broker_port {
 	struct str tool, port; /* sorted by both; of a Capture "capture" and its name */

@@ -2,6 +2,7 @@
 /* Objects → sources: see place.h. */
 #include "broker/place.h"
 
+#include "base/hash.h"
 #include "base/own.h"
 
 /* A namespace whose object is not known (yet) has its automatic label only. */
@@ -100,4 +101,52 @@ uint32_t place_interface(const struct broker *b, struct str node, struct str nam
 		    (!b->sources[i].node.n || !node.n || str_eq(b->sources[i].node, node)))
 			out[n++] = i;
 	return n;
+}
+
+static bool is_ready(const struct object *pod)
+{
+	const struct pod_status *st = pod->pod->status;
+
+	for (size_t i = 0; st && i < st->conditions.len; i++)
+		if (str_eqz(st->conditions.items[i].type, "Ready"))
+			return str_eqz(st->conditions.items[i].status, "True");
+	return false;
+}
+
+static bool may_serve(const struct object *pod, const struct broker_destination *to, struct str node)
+{
+	const struct pod_spec *spec = pod->pod->spec;
+
+	return spec && spec->node_name.n && !str_eq(spec->node_name, node) && !spec->host_network.v &&
+	       !pod->meta.deletion_timestamp.n && is_ready(pod) &&
+	       selector_matches(to->selector, &pod->meta.labels);
+}
+
+const struct object *place_tool_pod(const struct store *s, const struct broker_destination *to,
+				    struct str node)
+{
+	const struct object *best = NULL;
+	struct object_refs pods = {0};
+
+	if (store_list(s, KIND_pod, to->ns, &pods))
+		return NULL;
+	VEC_EACH (&pods.list, it) {
+		const struct object *pod = *it;
+		int d;
+
+		if (!may_serve(pod, to, node))
+			continue;
+		d = best ? str_cmp(pod->meta.creation_timestamp, best->meta.creation_timestamp) : -1;
+		if (d < 0 || (!d && str_cmp(pod->meta.name, best->meta.name) < 0))
+			best = pod;
+	}
+	vec_free(&pods.list);
+	return best;
+}
+
+uint64_t place_tool_key(struct str uid, struct str port)
+{
+	uint64_t key = hash_bytes(port.p, port.n, hash_bytes(uid.p, uid.n, 0x52454c4159)) & 0xffffffffffffff;
+
+	return key ? key : 1;
 }

@@ -18,4 +18,15 @@ uint32_t place_uplink(const struct broker *b, const struct object *node, uint32_
 /* An interface source that names no node is there on each node. */
 uint32_t place_interface(const struct broker *b, struct str node, struct str name, uint32_t *out);
 
+/*
+ * The pod of another node that a pod tool's copies go to when `node` has none: of those that are ready, the
+ * oldest, of equals the first by name. So all nodes choose alike, also after a restart, and one that comes
+ * takes nothing from one that is there. Borrowed from the store; NULL: there is none.
+ */
+const struct object *place_tool_pod(const struct store *s, const struct broker_destination *to,
+				    struct str node);
+/* By which a node's copies for the tool port are known on another node: 56 bits, never 0, that only who may
+ * read the Tool can know; another one when the Tool is made anew. */
+uint64_t place_tool_key(struct str uid, struct str port);
+
 #endif

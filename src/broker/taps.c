@@ -350,7 +350,7 @@ static void own_text(struct buf *out, const struct broker *b)
 	}
 }
 
-static int make_own(struct work *w)
+static int make_own(struct work *w, struct str more)
 {
 	AUTO(filter_unref) struct filter *f = NULL;
 	AUTO(remarks_fini) struct remarks none = {0};
@@ -359,6 +359,8 @@ static int make_own(struct work *w)
 	int r;
 
 	own_text(&text, w->b);
+	if (more.n)
+		buf_printf(&text, "%s(" STR_FMT ")", text.n ? " || " : "", STR_ARG(more));
 	if (!text.n)
 		return text.failed ? -ENOMEM : 0;
 	r = filter_parse(&f, buf_str(&text), (struct pos){0}, &none);
@@ -544,7 +546,7 @@ static int add_outlets(struct work *w)
 }
 
 int broker_taps(struct taps *out, const struct broker *b, uint32_t epoch, const struct broker_place *places,
-		uint32_t places_n, const struct broker_outlet *outlets, uint32_t outlets_n,
+		uint32_t places_n, const struct broker_outlet *outlets, uint32_t outlets_n, struct str own,
 		struct remarks *remarks)
 {
 	struct work w = {.out = out, .b = b, .outlets = outlets, .outlets_n = outlets_n, .remarks = remarks};
@@ -560,7 +562,7 @@ int broker_taps(struct taps *out, const struct broker *b, uint32_t epoch, const 
 	if (!w.programs || !w.wish || !w.wished || !w.maps || !w.judge || !w.place)
 		r = -ENOMEM;
 	if (!r)
-		r = make_own(&w);
+		r = make_own(&w, own);
 	for (uint32_t i = 0; !r && i < places_n; i++)
 		r = add_place(&w, &places[i]);
 	if (!r)

@@ -26,10 +26,11 @@ struct broker_outlet {
 
 /* Whether the chain of a tool port is one that the kernel can run on copies; what it does, then. */
 bool broker_edit(const struct broker_port *p, struct edit_value *out);
-/* Places to which no map leads are left out. What cannot be judged in the kernel is a warning, once for each
+/* `own` is a filter of what else is copies of ours under way at interfaces; empty: nothing.
+ * Places to which no map leads are left out. What cannot be judged in the kernel is a warning, once for each
  * filter. 0; -ENOMEM. taps_fini(out) either way. */
 int broker_taps(struct taps *out, const struct broker *b, uint32_t epoch, const struct broker_place *places,
-		uint32_t places_n, const struct broker_outlet *outlets, uint32_t outlets_n,
+		uint32_t places_n, const struct broker_outlet *outlets, uint32_t outlets_n, struct str own,
 		struct remarks *remarks);
 /* Whether copies for that outlet go straight there from that point. */
 bool taps_direct(const struct taps *t, uint32_t point, uint32_t outlet);

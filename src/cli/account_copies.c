@@ -254,7 +254,7 @@ static void add_direct(const struct copies *c, json_t *sum, json_int_t outlet)
 		add_term(sum, "loss", "directFailed", "refused by the kernel", refused, refused);
 }
 
-/* BR17: due + added = sent + each loss + in flight. */
+/* BR17: due + added + arrived = sent + relayed + each loss + in flight. */
 static void sum_tool(struct copies *c, const json_t *tool)
 {
 	AUTO_BUF name = {0};
@@ -268,7 +268,13 @@ static void sum_tool(struct copies *c, const json_t *tool)
 	if (number(tool, "added"))
 		add_term(sum, "in", "added", "added by splitting", number(tool, "added"),
 			 number(tool, "added"));
+	if (number(tool, "arrived"))
+		add_term(sum, "in", "arrived", "arrived from other nodes", number(tool, "arrived"),
+			 number(tool, "arrived"));
 	add_term(sum, "out", "sent", "sent", number(tool, "sent"), number(tool, "sent"));
+	if (number(tool, "relayed"))
+		add_term(sum, "out", "relayed", "sent to the tool's node", number(tool, "relayed"),
+			 number(tool, "relayed"));
 	add_term(sum, "out", "inFlight", "in flight", number(tool, "inFlight"), number(tool, "inFlight"));
 	json_object_foreach (json_object_get(tool, "losses"), loss, n)
 		if (json_integer_value(n))
@@ -276,6 +282,41 @@ static void sum_tool(struct copies *c, const json_t *tool)
 	add_direct(c, sum, number(tool, "outlet"));
 	if (json_is_false(json_object_get(tool, "taking")))
 		json_object_set_new(sum, "because", json_string("it takes nothing now"));
+	add(c, judge(sum, NULL, 0));
+}
+
+/* What other nodes sent here, and where it went: by datagrams, and by copies. */
+static void sum_arrivals(struct copies *c)
+{
+	static const char *const kinds[][3] = {{"out", "whole", "whole copies"},
+					       {"out", "parts", "parts of copies"},
+					       {"out", "asks", "questions of other nodes"},
+					       {"out", "answers", "answers of other nodes"},
+					       {"loss", "stranger", "of no node of the cluster"},
+					       {"loss", "unknown", "for no tool of this node"},
+					       {"loss", "malformed", "no message of a weft-copier"}};
+	const json_t *a = json_object_get(c->copier, "arrivals");
+	json_int_t arrived = 0;
+	json_t *sum, *t;
+	size_t i;
+
+	if (!a || !number(a, "received"))
+		return;
+	sum = sum_new("from other nodes");
+	add_term(sum, "in", "received", "received", number(a, "received"), number(a, "received"));
+	for (size_t k = 0; k < ARRAY_LEN(kinds); k++)
+		if (number(a, kinds[k][1]))
+			add_term(sum, kinds[k][0], kinds[k][1], kinds[k][2], number(a, kinds[k][1]),
+				 number(a, kinds[k][1]));
+	add(c, judge(sum, NULL, 0));
+	json_array_foreach (json_object_get(c->copier, "tools"), i, t)
+		arrived += number(t, "arrived");
+	if (!arrived)
+		return;
+	sum = sum_new("copies from other nodes");
+	add_term(sum, "in", "whole", "whole", number(a, "whole"), number(a, "whole"));
+	add_term(sum, "in", "joined", "joined of parts", number(a, "joined"), number(a, "joined"));
+	add_term(sum, "out", "arrived", "arrived at tools", arrived, arrived);
 	add(c, judge(sum, NULL, 0));
 }
 
@@ -348,6 +389,7 @@ static bool form(struct copies *c)
 	sum_judged(c);
 	json_array_foreach (json_object_get(c->copier, "tools"), i, tool)
 		sum_tool(c, tool);
+	sum_arrivals(c);
 	sum_frames(c);
 	return true;
 }

@@ -345,7 +345,7 @@ int live_epoch_make(struct live *l, const struct broker *b, uint32_t epoch, stru
 	add_outlets(&v);
 	r = v.failed ? -ENOMEM
 		     : broker_taps(&out->taps, b, epoch, v.places.items, (uint32_t)v.places.len,
-				   v.outlets.items, (uint32_t)v.outlets.len, &v.remarks);
+				   v.outlets.items, (uint32_t)v.outlets.len, (struct str){0}, &v.remarks);
 	if (!r) {
 		note_direct(&v);
 		tell(&v, epoch);

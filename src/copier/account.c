@@ -2,7 +2,8 @@
 /*
  * /account: what came, by place and map, and what became of it, by tool port, at one moment. Sums that hold:
  * received = judged + handed + unknown; of a place received = classified + unparsable; of a tool port due +
- * added = sent + each loss + in flight.
+ * added + arrived = sent + relayed + each loss + in flight; of arrivals received = whole + parts + asks +
+ * answers + stranger + unknown + malformed, and whole + joined = arrived of all tool ports.
  */
 #include <inttypes.h>
 
@@ -90,6 +91,18 @@ static void member(struct buf *out, unsigned *n, const char *name, uint64_t v)
 		buf_printf(out, "%s\"%s\":%" PRIu64, (*n)++ ? "," : "", name, v);
 }
 
+/* Where the tool is, and what its node said last. */
+static void print_relay(struct buf *out, const struct sink *s)
+{
+	uint64_t arrived = 0;
+	bool answers = s->output && relay_answers(s->output, &arrived);
+
+	buf_addz(out, ",\"at\":");
+	buf_json(out, str_of(s->at ? s->at : ""));
+	buf_printf(out, ",\"answers\":%s", answers ? "true" : "false");
+	number(out, "arrivedThere", arrived);
+}
+
 static void print_tool(struct copier *c, struct buf *out, const struct tally *t)
 {
 	const struct sink *capture = sink_find(c, BROKER_TO_STREAM, str_of(t->tool), str_of(t->port)),
@@ -109,13 +122,23 @@ static void print_tool(struct copier *c, struct buf *out, const struct tally *t)
 		buf_addz(out, ",\"gone\":true");
 	if (live && live->canary.kind != CANARY_NONE)
 		buf_printf(out, ",\"answers\":%s", live->canary.silent ? "false" : "true");
+	if (live && live->ops == &output_relay)
+		print_relay(out, live);
 	if (live && live->outlet)
 		number(out, "outlet", live->outlet);
 	number(out, "due", s.due);
 	number(out, "dueBytes", s.due_bytes);
 	number(out, "added", s.added);
+	if (s.arrived) {
+		number(out, "arrived", s.arrived);
+		number(out, "arrivedBytes", s.arrived_bytes);
+	}
 	number(out, "sent", s.sent);
 	number(out, "sentBytes", s.sent_bytes);
+	if (s.relayed) {
+		number(out, "relayed", s.relayed);
+		number(out, "relayedBytes", s.relayed_bytes);
+	}
 	number(out, "inFlight", s.in_flight);
 	if (t->over)
 		number(out, "overCapacitySeconds", t->over);
@@ -135,6 +158,25 @@ static void print_tool(struct copier *c, struct buf *out, const struct tally *t)
 		buf_addz(out, ",\"readers\":");
 		stream_print(capture->output, out);
 	}
+	buf_addc(out, '}');
+}
+
+static void print_arrivals(struct buf *out, struct arrivals *a)
+{
+	const struct arrivals_counts *n = arrivals_counts(a);
+
+	buf_printf(out, ",\n\"arrivals\":{\"received\":%" PRIu64, n->received);
+	number(out, "whole", n->whole);
+	number(out, "parts", n->parts);
+	number(out, "asks", n->asks);
+	number(out, "answers", n->answers);
+	number(out, "stranger", n->stranger);
+	number(out, "unknown", n->unknown);
+	number(out, "malformed", n->malformed);
+	number(out, "joined", n->joined);
+	number(out, "incomplete", n->incomplete);
+	number(out, "waiting", n->waiting);
+	number(out, "overflow", n->overflow);
 	buf_addc(out, '}');
 }
 
@@ -168,5 +210,8 @@ void account_print(struct copier *c, struct buf *out)
 		buf_addz(out, t == c->tallies.items ? "" : ",\n");
 		print_tool(c, out, *t);
 	}
-	buf_addz(out, "]}\n");
+	buf_addc(out, ']');
+	if (c->arrivals)
+		print_arrivals(out, c->arrivals);
+	buf_addz(out, "}\n");
 }

@@ -218,6 +218,101 @@ static int find_outlet(struct epoch *e, const json_t *config, uint32_t port, str
 	return 0;
 }
 
+static int key_of(const json_t *item, uint64_t *out)
+{
+	struct str text = text_of(item, "key");
+	uint64_t key = 0;
+
+	if (!text.n || text.n > 14)
+		return -EINVAL;
+	for (size_t i = 0; i < text.n; i++) {
+		const char *digits = "0123456789abcdef", *at = strchr(digits, text.p[i]);
+
+		if (!at || !*at)
+			return -EINVAL;
+		key = key << 4 | (uint64_t)(at - digits);
+	}
+	*out = key;
+	return key ? 0 : -EINVAL;
+}
+
+/* Where another node has it. */
+static int find_relay(const json_t *config, struct port_wants *w)
+{
+	const json_t *item;
+	size_t i;
+
+	json_array_foreach (json_object_get(config, "relays"), i, item) {
+		if (!str_eq(text_of(item, "tool"), w->port->tool) ||
+		    !str_eq(text_of(item, "port"), w->port->port))
+			continue;
+		if (w->outlet || key_of(item, &w->key) ||
+		    number_of(item, "number", OUTLETS_MAX, &w->outlet) ||
+		    number_of(item, "mtu", UINT16_MAX, &w->way_mtu) ||
+		    addr_parse(text_of(item, "source"), &w->source) ||
+		    addr_parse(text_of(item, "far"), &w->far))
+			return -EINVAL;
+		w->at = text_of(item, "at");
+	}
+	return 0;
+}
+
+static int add_arrival(struct epoch *e, const json_t *item)
+{
+	const struct broker *b = e->world->broker;
+	struct arrivals_tool *to = &e->arrivals.tools[e->arrivals.tools_n];
+
+	for (uint32_t i = 0; i < b->ports_n; i++)
+		if (is_named(item, b->ports[i].tool, b->ports[i].port)) {
+			to->port = i;
+			e->arrivals.tools_n++;
+			return key_of(item, &to->key);
+		}
+	return -EINVAL;
+}
+
+static int add_own(struct arrivals_wants *w, const json_t *own)
+{
+	const json_t *v;
+	size_t i;
+
+	json_array_foreach (own, i, v) {
+		struct addr a;
+
+		if (addr_parse((struct str){json_string_value(v), json_string_length(v)}, &a))
+			return -EINVAL;
+		*(addr_is4(&a) ? &w->own4 : &w->own6) = a;
+	}
+	return 0;
+}
+
+/* Who may send copies to which tool ports of this node. */
+static int add_arrivals(struct epoch *e, const json_t *config, struct buf *why)
+{
+	const json_t *all = json_object_get(config, "arrivals"), *nodes = json_object_get(all, "nodes"),
+		     *tools = json_object_get(all, "tools"), *v;
+	struct arrivals_wants *w = &e->arrivals;
+	int r = number_of(all, "outlet", OUTLETS_MAX, &w->outlet);
+	size_t i;
+
+	w->nodes = calloc(json_array_size(nodes) + 1, sizeof(*w->nodes));
+	w->tools = calloc(json_array_size(tools) + 1, sizeof(*w->tools));
+	if (!w->nodes || !w->tools)
+		return -ENOMEM;
+	if (!r)
+		r = add_own(w, json_object_get(all, "own"));
+	json_array_foreach (nodes, i, v) {
+		if (!r)
+			r = addr_parse((struct str){json_string_value(v), json_string_length(v)},
+				       &w->nodes[w->nodes_n++]);
+	}
+	json_array_foreach (tools, i, v) {
+		if (!r)
+			r = add_arrival(e, v);
+	}
+	return r ? refuse(why, "arrivals have an address, a key or a tool port that cannot be") : 0;
+}
+
 static int by_number(const void *a, const void *b)
 {
 	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
@@ -252,7 +347,7 @@ static int add_ports(struct copier *c, struct epoch *e, const json_t *config, st
 		w[i] = (struct port_wants){.port = &b->ports[i], .only_port = true};
 		for (uint32_t k = i ? i - 1 : 0; k < b->ports_n && k <= i + 1; k++)
 			w[i].only_port &= k == i || !str_eq(b->ports[k].tool, b->ports[i].tool);
-		if (find_outlet(e, config, i, &w[i]))
+		if (find_outlet(e, config, i, &w[i]) || find_relay(config, &w[i]))
 			return refuse(why, "an outlet or a tunnel has numbers that cannot be");
 	}
 	for (uint32_t i = 0; !r && i < b->ports_n; i++)
@@ -330,6 +425,8 @@ static int apply(struct copier *c, const json_t *config, struct buf *why)
 		return r;
 	}
 	r = add_places(c, e, json_object_get(config, "places"), why);
+	if (!r)
+		r = add_arrivals(e, config, why);
 	if (!r)
 		r = add_ports(c, e, config, why);
 	if (r) {

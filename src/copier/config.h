@@ -33,6 +33,21 @@ struct config_tunnel { /* vxlan, gre, erspan, and IPFIX's collectors need none *
 	uint32_t mtu;	    /* of the way there */
 };
 
+struct config_relay { /* a tool port that another node has */
+	struct str tool, port;
+	struct str at;	    /* where, for people: "node-2, pod shop/ids" */
+	struct addr source; /* of this node */
+	struct addr far;    /* of that one */
+	uint64_t key;
+	uint32_t number; /* of the outlet */
+	uint32_t mtu;	 /* of the way there */
+};
+
+struct config_arrival { /* a tool port of this node that others may send to */
+	struct str tool, port;
+	uint64_t key;
+};
+
 struct config_name {
 	struct addr addr;
 	struct str name;
@@ -49,6 +64,14 @@ struct config {
 	size_t outlets_n;
 	const struct config_tunnel *tunnels;
 	size_t tunnels_n;
+	const struct config_relay *relays;
+	size_t relays_n;
+	const struct config_arrival *arrivals;
+	size_t arrivals_n;
+	const struct addr *nodes; /* of other nodes, which may send; this node's own are `own` */
+	size_t nodes_n;
+	struct addr own4, own6;
+	uint32_t answers; /* outlet by which other nodes are answered; 0: there are no others */
 	const struct config_name *names;
 	size_t names_n;
 	struct str files; /* folder, for messages; empty: no files */

@@ -53,6 +53,51 @@ static void write_tunnel(struct buf *out, const struct config_tunnel *t)
 	buf_addc(out, '}');
 }
 
+/* As text: JSON's numbers have no 56 bits everywhere. */
+static void write_key(struct buf *out, uint64_t key)
+{
+	buf_printf(out, ",\"key\":\"%014llx\"", (unsigned long long)key);
+}
+
+static void write_relay(struct buf *out, const struct config_relay *r)
+{
+	buf_printf(out, "{\"number\":%u,\"mtu\":%u", r->number, r->mtu);
+	member(out, "tool", r->tool);
+	member(out, "port", r->port);
+	member(out, "at", r->at);
+	buf_addz(out, ",\"source\":");
+	write_addr(out, &r->source);
+	buf_addz(out, ",\"far\":");
+	write_addr(out, &r->far);
+	write_key(out, r->key);
+	buf_addc(out, '}');
+}
+
+static void write_arrivals(struct buf *out, const struct config *c)
+{
+	buf_printf(out, "],\n\"arrivals\":{\"outlet\":%u,\"own\":[", c->answers);
+	if (!addr_is_zero(&c->own4))
+		write_addr(out, &c->own4);
+	if (!addr_is_zero(&c->own6)) {
+		buf_addz(out, addr_is_zero(&c->own4) ? "" : ",");
+		write_addr(out, &c->own6);
+	}
+	buf_addz(out, "],\"nodes\":[");
+	for (size_t i = 0; i < c->nodes_n; i++) {
+		buf_addz(out, i ? "," : "");
+		write_addr(out, &c->nodes[i]);
+	}
+	buf_addz(out, "],\"tools\":[");
+	for (size_t i = 0; i < c->arrivals_n; i++) {
+		buf_addz(out, i ? ",{\"tool\":" : "{\"tool\":");
+		buf_json(out, c->arrivals[i].tool);
+		member(out, "port", c->arrivals[i].port);
+		write_key(out, c->arrivals[i].key);
+		buf_addc(out, '}');
+	}
+	buf_addz(out, "]},\n\"names\":[");
+}
+
 void config_write(struct buf *out, const struct config *c)
 {
 	buf_printf(out, "{\"epoch\":%u", c->epoch);
@@ -77,7 +122,16 @@ void config_write(struct buf *out, const struct config *c)
 		buf_addz(out, i ? "," : "");
 		write_tunnel(out, &c->tunnels[i]);
 	}
-	buf_addz(out, "],\n\"names\":[");
+	if (c->answers) {
+		buf_addz(out, "],\n\"relays\":[");
+		for (size_t i = 0; i < c->relays_n; i++) {
+			buf_addz(out, i ? "," : "");
+			write_relay(out, &c->relays[i]);
+		}
+		write_arrivals(out, c);
+	} else {
+		buf_addz(out, "],\n\"names\":[");
+	}
 	for (size_t i = 0; i < c->names_n; i++) {
 		buf_addz(out, i ? ",[" : "[");
 		write_addr(out, &c->names[i].addr);

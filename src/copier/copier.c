@@ -237,6 +237,10 @@ static void handle_control(struct copier *c, const struct control_message *m, in
 		outlets_free(&c->outlets);
 		r = outlets_new(&c->outlets, &c->loop, fd);
 		break;
+	case CONTROL_ARRIVALS:
+		arrivals_free(&c->arrivals);
+		r = arrivals_new(&c->arrivals, c, fd);
+		break;
 	case CONTROL_FILES:
 		r = copier_files(fd);
 		if (r)
@@ -341,6 +345,8 @@ static void on_tick(uv_timer_t *t)
 	if (!c->packets || packets_idle(c->packets))
 		c->host.drained = c->host.now - PACKETS_RETIRE_MS * 1000000ull;
 	sinks_tick(c, ms);
+	if (c->arrivals)
+		arrivals_tick(c->arrivals, ms);
 	epochs_tick(c, ms);
 	epochs_health(c);
 }

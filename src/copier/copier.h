@@ -10,6 +10,7 @@
 #define WEFT_COPIER_COPIER_H
 
 #include "broker/judge.h"
+#include "copier/arrivals.h"
 #include "copier/canary.h"
 #include "copier/outlets.h"
 #include "copier/output.h"
@@ -25,10 +26,11 @@ struct tally {
 	char *tool, *port;
 	const char *kind;
 	uint64_t due, due_bytes;
-	uint64_t mtu, memory;		/* losses before the output */
-	uint64_t over;			/* seconds with more bits than the tool's capacity */
-	uint64_t chain[CHAIN_COUNTERS]; /* of chains that are gone */
-	struct output_counts past;	/* of outputs that are gone */
+	uint64_t arrived, arrived_bytes; /* from other nodes, for the tool of this one */
+	uint64_t mtu, memory;		 /* losses before the output */
+	uint64_t over;			 /* seconds with more bits than the tool's capacity */
+	uint64_t chain[CHAIN_COUNTERS];	 /* of chains that are gone */
+	struct output_counts past;	 /* of outputs that are gone */
 };
 struct named { /* a map: packets, bytes; a group: down, packets */
 	char *name;
@@ -38,6 +40,7 @@ struct named { /* a map: packets, bytes; a group: down, packets */
 struct sink {
 	unsigned refs;
 	uint32_t outlet; /* number; 0: none */
+	char *at;	 /* relay: where the tool is, for people */
 	char *key;	 /* tool, port, and all that the output is made of */
 	struct tally *tally;
 	struct output *output; /* NULL: it could not be opened */
@@ -89,6 +92,7 @@ struct epoch {
 	struct port **ports; /* by the broker's numbers */
 	uint32_t *direct;    /* sorted pairs: point << 16 | port, which the kernel serves */
 	size_t direct_n;
+	struct arrivals_wants arrivals;
 };
 
 enum { EPOCHS_KEPT = 16, EPOCH_KEPT_MS = 3000, TICK_MS = 100 };
@@ -99,7 +103,8 @@ struct copier {
 	uv_timer_t tick;
 	struct output_host host;
 	struct packets *packets;
-	struct outlets *outlets; /* NULL: not known */
+	struct outlets *outlets;   /* NULL: not known */
+	struct arrivals *arrivals; /* NULL: no socket for what other nodes send */
 	struct peer *peer;
 	struct http *http;
 	bool again; /* one before it has died */
@@ -146,11 +151,16 @@ struct port_wants {
 	struct addr source;
 	struct addr address; /* of the pod behind the outlet */
 	uint32_t way_mtu;
+	struct addr far; /* of the node that has the tool, where it is another one */
+	uint64_t key;	 /* with which copies are sent there; 0: none are */
+	struct str at;	 /* where that is, for people */
 };
 int port_get(struct copier *c, struct port **out, const struct port_wants *w, const struct epoch *before);
 void port_unref(struct copier *c, struct port **p);
 /* One packet that is due there. */
 void port_run(struct port *p, const struct chain_packet *k, const struct seen *seen);
+/* One that another node has sent, with its chain done. */
+void port_arrive(struct port *p, const struct chain_packet *k);
 /* What a batch left behind is on its way. */
 void sinks_flush(struct copier *c);
 void sinks_tick(struct copier *c, uint64_t ms);
@@ -158,7 +168,8 @@ void sinks_tick(struct copier *c, uint64_t ms);
 void sinks_end(struct copier *c, uint64_t ms);
 /* Everything that was counted for the tool port. */
 struct port_sums {
-	uint64_t due, due_bytes, added, in_flight, sent, sent_bytes;
+	uint64_t due, due_bytes, arrived, arrived_bytes, added, in_flight;
+	uint64_t sent, sent_bytes, relayed, relayed_bytes;
 	uint64_t chain[CHAIN_COUNTERS], losses[OUTPUT_LOSSES];
 };
 void tally_sums(const struct copier *c, const struct tally *t, struct port_sums *out);

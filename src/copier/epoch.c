@@ -95,6 +95,7 @@ void epoch_free(struct copier *c, struct epoch **ep)
 	free(e->places);
 	free(e->by_point);
 	free(e->direct);
+	arrivals_wants_fini(&e->arrivals);
 	world_unref(c, &e->world);
 	free(e);
 }

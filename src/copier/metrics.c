@@ -73,6 +73,10 @@ static void print_tools(struct buf *b, const struct copier *c)
 	     offsetof(struct port_sums, sent)},
 	    {"weft_tool_sent_bytes_total", "counter", "Bytes that left for the tool.",
 	     offsetof(struct port_sums, sent_bytes)},
+	    {"weft_tool_relayed_packets_total", "counter", "Copies that left for the node that has the tool.",
+	     offsetof(struct port_sums, relayed)},
+	    {"weft_tool_arrived_packets_total", "counter",
+	     "Copies that other nodes sent for the tool of this one.", offsetof(struct port_sums, arrived)},
 	    {"weft_tool_in_flight_packets", "gauge", "Copies that wait for the tool.",
 	     offsetof(struct port_sums, in_flight)},
 	};

@@ -41,8 +41,9 @@ enum output_loss {
 const char *output_loss_name(enum output_loss l);
 const char *output_loss_sentence(enum output_loss l);
 
-struct output_counts { /* packets that were given = sent + losses + in_flight, at any time */
+struct output_counts { /* packets that were given = sent + relayed + losses + in_flight, at any time */
 	uint64_t sent, sent_bytes;
+	uint64_t relayed, relayed_bytes; /* to the tool's node, which counts what it sends */
 	uint64_t losses[OUTPUT_LOSSES];
 	uint64_t in_flight;
 	bool failing; /* the last attempt to get rid of something failed */
@@ -80,6 +81,9 @@ struct output_config {
 	uint32_t outlet;    /* number; 0: this node has none for the tool */
 	struct addr source; /* tunnels: the node's address that the outer header shows; else none */
 	uint32_t snaplen;   /* 0: packets come whole */
+	struct addr far;    /* relay: the address of the tool's node */
+	uint32_t way_mtu;   /* relay: of the way there */
+	uint64_t key;	    /* relay: names the tool port there; 0: the tool is none of another node's */
 };
 
 /* A kind of output. `o` is what open() made: a struct of its own that begins with struct output. */
@@ -111,6 +115,12 @@ struct output {
 /* The kinds, by enum broker_way; NULL: none. */
 const struct output_ops *output_kind(enum broker_way way);
 extern const struct output_ops output_file, output_ring, output_stream, output_wire, output_tunnel,
-    output_ipfix, output_discard;
+    output_ipfix, output_discard, output_relay;
+
+/* output_relay.c: what the tool's node answered, if it was asked by this output. */
+struct relay_message;
+void relay_heard(struct output *o, const struct addr *from, const struct relay_message *m);
+/* Whether it answers at all, and how many copies had come there from all nodes when it did last. */
+bool relay_answers(const struct output *o, uint64_t *arrived);
 
 #endif

@@ -58,6 +58,11 @@ static void sink_key(struct buf *key, const struct port_wants *w)
 		   d->active, d->idle, d->seconds, w->port->discard);
 	if (d->way == BROKER_TO_IPFIX && d->answers)
 		buf_printf(key, " answers %u", d->within);
+	if (w->key) {
+		addr_print(&w->far, source);
+		buf_printf(key, " at %s %016llx mtu %u " STR_FMT, source, (unsigned long long)w->key,
+			   w->way_mtu, STR_ARG(w->at));
+	}
 }
 
 static void sink_open(struct copier *c, struct sink *s, const struct port_wants *w)
@@ -68,7 +73,10 @@ static void sink_open(struct copier *c, struct sink *s, const struct port_wants 
 					     .to = &w->port->to,
 					     .only_port = w->only_port,
 					     .outlet = w->outlet,
-					     .source = w->source};
+					     .source = w->source,
+					     .far = w->far,
+					     .way_mtu = w->way_mtu,
+					     .key = w->key};
 	AUTO_BUF why = {0};
 	int r = s->ops->open(&s->output, &config, &why);
 
@@ -140,7 +148,7 @@ static void set_health(struct sink *s, const struct port_wants *w, enum broker_w
 		k.from = w->source;
 		k.to = to->encap.dst;
 	}
-	if (!to->answers || !w->outlet)
+	if (!to->answers || !w->outlet || w->key)
 		k = (struct canary){0};
 	canary_set(&s->canary, &k, clock_ms());
 }
@@ -175,8 +183,10 @@ static int sink_get(struct copier *c, struct sink **out, const struct port_wants
 			   .tally = t,
 			   .taking = true,
 			   .outlet = w->outlet,
-			   .ops = output_kind(way),
+			   .ops = w->key ? &output_relay : output_kind(way),
 			   .moved = clock_ms()};
+	if (w->key)
+		s->at = strndup(w->at.p ? w->at.p : "", w->at.n);
 	set_health(s, w, way);
 	s->back_off = s->within * 1000ull;
 	t->kind = s->ops->name;
@@ -190,6 +200,8 @@ static void counts_add(struct output_counts *to, const struct output_counts *fro
 {
 	to->sent += from->sent;
 	to->sent_bytes += from->sent_bytes;
+	to->relayed += from->relayed;
+	to->relayed_bytes += from->relayed_bytes;
 	for (int i = 0; i < OUTPUT_LOSSES; i++)
 		to->losses[i] += from->losses[i];
 }
@@ -208,6 +220,7 @@ static void sink_free(struct copier *c, struct sink *s)
 	for (size_t i = 0; i < c->sinks.len; i++)
 		if (c->sinks.items[i] == s)
 			vec_remove(&c->sinks, i);
+	free(s->at);
 	free(s->key);
 	free(s);
 }
@@ -383,6 +396,15 @@ static void hand_over(void *ctx, const struct chain_packet *k)
 	s->output->ops->give(s->output, k, h->seen);
 }
 
+void port_arrive(struct port *p, const struct chain_packet *k)
+{
+	static const struct seen nowhere;
+
+	p->tally->arrived++;
+	p->tally->arrived_bytes += k->len;
+	hand_over(&(struct hand){p, &nowhere}, k);
+}
+
 void port_run(struct port *p, const struct chain_packet *k, const struct seen *seen)
 {
 	struct hand h = {p, seen};
@@ -416,6 +438,8 @@ static void tally_add(struct tally *to, const struct tally *from)
 	to->kind = from->kind;
 	to->due += from->due;
 	to->due_bytes += from->due_bytes;
+	to->arrived += from->arrived;
+	to->arrived_bytes += from->arrived_bytes;
 	to->mtu += from->mtu;
 	to->memory += from->memory;
 	to->over += from->over;
@@ -514,7 +538,10 @@ void tally_sums(const struct copier *c, const struct tally *t, struct port_sums 
 {
 	struct output_counts n = t->past;
 
-	*out = (struct port_sums){.due = t->due, .due_bytes = t->due_bytes};
+	*out = (struct port_sums){.due = t->due,
+				  .due_bytes = t->due_bytes,
+				  .arrived = t->arrived,
+				  .arrived_bytes = t->arrived_bytes};
 	memcpy(out->chain, t->chain, sizeof(out->chain));
 	VEC_EACH (&c->sinks, s) {
 		struct output_counts live = {0};
@@ -543,6 +570,8 @@ void tally_sums(const struct copier *c, const struct tally *t, struct port_sums 
 		}
 	out->sent = n.sent;
 	out->sent_bytes = n.sent_bytes;
+	out->relayed = n.relayed;
+	out->relayed_bytes = n.relayed_bytes;
 	memcpy(out->losses, n.losses, sizeof(out->losses));
 	out->losses[LOST_MTU] += t->mtu;
 	out->losses[LOST_MEMORY] += t->memory;

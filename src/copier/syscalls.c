@@ -70,6 +70,7 @@ static const char *const allowed[] = {
     "read",
     "readv",
     "recvfrom",
+    "recvmmsg",
     "recvmsg",
     "rename",
     "renameat",

@@ -211,11 +211,12 @@ static void print_place(struct printing *p, const json_t *row)
 	buf_printf(p->out, ",\"seen\":null,\"copied\":%.1f}", rate(p->node, row, before, "received"));
 }
 
-/* What was due or added must have been sent, be lost by name, or be on its way: of one moment. */
+/* What was due, added, or came from another node must have been sent, there or to another one, be lost by
+ * name, or be on its way: of one moment. */
 static void print_sum(struct printing *p, const json_t *row)
 {
-	int64_t off =
-	    number(row, "due") + number(row, "added") - number(row, "sent") - number(row, "inFlight");
+	int64_t off = number(row, "due") + number(row, "added") + number(row, "arrived") -
+		      number(row, "sent") - number(row, "relayed") - number(row, "inFlight");
 	const char *name;
 	json_t *v;
 

@@ -248,7 +248,8 @@ static void make_world(struct world *w, unsigned maps)
 						    .sources = &w->of[e],
 						    .sources_n = 1};
 	}
-	assert_int_equal(broker_taps(&w->taps, w->b, 9, places, n, w->outlets, w->outlets_n, &rs), 0);
+	assert_int_equal(
+	    broker_taps(&w->taps, w->b, 9, places, n, w->outlets, w->outlets_n, (struct str){0}, &rs), 0);
 	assert_int_equal(w->taps.epoch, 9);
 	remarks_fini(&rs);
 }
@@ -370,7 +371,7 @@ static void taps_of(struct taps *t, struct broker **b, const struct buf *yaml, s
 	    {.where = TAP_AT_INTERFACE, .name = STR("eth9"), .point = 3, .sources = &first, .sources_n = 1}};
 
 	*b = broker_of(yaml->p, yaml->n);
-	assert_int_equal(broker_taps(t, *b, 1, places, 3, &outlet, 1, rs), 0);
+	assert_int_equal(broker_taps(t, *b, 1, places, 3, &outlet, 1, (struct str){0}, rs), 0);
 	assert_int_equal(t->places_n, 2); /* nobody looks at the second */
 }
 

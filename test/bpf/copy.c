@@ -467,7 +467,8 @@ static void back(void)
 	for (int i = 0; i < 2; i++)
 		good &= gets("pod b", at_b, OTHER, frame, n, 0);
 	good &= BECOMES("failed", outlet_now(TOOL).failed, 1) & BECOMES("sent", outlet_now(TOOL).sent, 2);
-	good &= BECOMES("for no outlet", outlet_now(0).failed, 3) &
+	good &= BECOMES("for an outlet whose interface is not there", outlet_now(7).failed, 1) &
+		BECOMES("for no outlet", outlet_now(0).failed, 2) &
 		BECOMES("to pod b", outlet_now(POD_B).sent, 3);
 	copies_link(&lab, "node1", "tool0", "up");
 	result(good & quiet(), "BR19 %s: each counted once, by its name",

@@ -18,15 +18,16 @@ static uint16_t add(struct maker *m, struct filter_step s)
 
 uint16_t make_bits(struct maker *m, enum filter_slot slot, uint64_t bits, uint16_t yes, uint16_t no)
 {
-	return add(m,
-		   (struct filter_step){.op = STEP_BITS, .slot = slot, .lo = {bits}, .yes = yes, .no = no});
+	return add(
+	    m, (struct filter_step){.op = STEP_BITS, .slot = (__u8)slot, .lo = {bits}, .yes = yes, .no = no});
 }
 
 static uint16_t add_range(struct maker *m, enum filter_slot slot, uint64_t lo, uint64_t hi, uint16_t yes,
 			  uint16_t no)
 {
-	return add(m, (struct filter_step){
-			  .op = STEP_RANGE, .slot = slot, .lo = {lo}, .hi = {hi}, .yes = yes, .no = no});
+	return add(m,
+		   (struct filter_step){
+		       .op = STEP_RANGE, .slot = (__u8)slot, .lo = {lo}, .hi = {hi}, .yes = yes, .no = no});
 }
 
 static void halves(const struct addr *a, __u64 out[2])
@@ -87,7 +88,7 @@ uint16_t make_between(struct maker *m, const struct dimension *d, struct number 
 	if (d->field != FIELD_IP)
 		return add_range(m, slot, from.low, to.low, yes, no);
 	return add(m, (struct filter_step){.op = STEP_ADDRESS,
-					   .slot = slot,
+					   .slot = (__u8)slot,
 					   .lo = {from.high, from.low},
 					   .hi = {to.high, to.low},
 					   .yes = yes,

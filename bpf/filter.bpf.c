@@ -2,8 +2,9 @@
 /*
  * The head of a filter program: the headers of a packet as numbers, the same as src/filter/dissect.c finds in
  * user space. src/apply/filter.c appends what the filters ask of them. An object of its own: it is a pattern,
- * loaded only with what was appended. Reads by helper, so that paged data and odd places are no matter. Built
- * twice: for packets of tc, and (FILTER_XDP) for frames of XDP, which have no tag beside their bytes.
+ * loaded only with what was appended. What is not plain it reads by helper, so that paged data and odd places
+ * are no matter. Built three times: for packets of tc, (FILTER_XDP) for frames of XDP, which have no tag
+ * beside their bytes, and (FILTER_SOCKET) for sockets, whose programs may not read in place.
  */
 #include "bpf/types.h"
 
@@ -163,6 +164,74 @@ ALWAYS_INLINE void tag(struct filter_key *k, __u32 i, __u32 tci)
 	}
 }
 
+#ifdef FILTER_SOCKET
+#define near(skb, k) 0
+#else
+/* Most packets: TCP or UDP right behind a plain IP header behind the MAC addresses, all of it in one piece.
+ * It is read in place, with what ethernet() would have found. 0: look there. */
+enum { NEAR_IP4 = 14 + 20 + 14, NEAR_IP6 = 14 + 40 + 14 };
+
+ALWAYS_INLINE void near_transport(struct filter_key *k, const __u8 *p)
+{
+	k->sport = get16(p);
+	k->dport = get16(p + 2);
+	k->has = HAS_ETH | HAS_ETHERTYPE | HAS_IP | HAS_PORTS;
+	if (k->proto == 6) {
+		k->tcp_flags = p[13];
+		k->has |= HAS_TCP;
+	}
+}
+
+ALWAYS_INLINE int near_ip4(struct filter_key *k, const __u8 *p)
+{
+	if (p[0] != 0x45 || (p[9] != 6 && p[9] != 17) || *(const __u16 *)(p + 6) & bpf_htons(0x3fff))
+		return 0;
+	k->src[1] = 0xffff00000000ull | bpf_ntohl(*(const __u32 *)(p + 12));
+	k->dst[1] = 0xffff00000000ull | bpf_ntohl(*(const __u32 *)(p + 16));
+	k->proto = p[9];
+	k->ttl = p[8];
+	k->dscp = p[1] >> 2;
+	k->ethertype = ETH_IP4;
+	near_transport(k, p + 20);
+	return 1;
+}
+
+ALWAYS_INLINE int near_ip6(struct filter_key *k, const __u8 *p)
+{
+	if (p[0] >> 4 != 6 || (p[6] != 6 && p[6] != 17))
+		return 0;
+	k->src[0] = get64(p + 8);
+	k->src[1] = get64(p + 16);
+	k->dst[0] = get64(p + 24);
+	k->dst[1] = get64(p + 32);
+	k->proto = p[6];
+	k->ttl = p[7];
+	k->dscp = (__u8)(get16(p) >> 6 & 63);
+	k->ethertype = ETH_IP6;
+	near_transport(k, p + 40);
+	return 1;
+}
+
+ALWAYS_INLINE int near(packet_t *skb, struct filter_key *k)
+{
+	const __u8 *p = (const __u8 *)(long)skb->data, *end = (const __u8 *)(long)skb->data_end;
+
+	if (tag_is_beside(skb) || p + NEAR_IP4 > end)
+		return 0;
+	if (*(const __u16 *)(p + 12) == bpf_htons(ETH_IP4)) {
+		if (!near_ip4(k, p + 14))
+			return 0;
+	} else if (*(const __u16 *)(p + 12) != bpf_htons(ETH_IP6) || p + NEAR_IP6 > end ||
+		   !near_ip6(k, p + 14)) {
+		return 0;
+	}
+	k->len = packet_len(skb);
+	k->dmac = get64(p) >> 16;
+	k->smac = (__u64)bpf_ntohl(*(const __u32 *)(p + 6)) << 16 | get16(p + 10);
+	return 1;
+}
+#endif
+
 ALWAYS_INLINE int ethernet(packet_t *skb, struct filter_key *k)
 {
 	__u8 b[16] __attribute__((aligned(8)));
@@ -205,7 +274,7 @@ int weft_filter(packet_t *skb)
 {
 	struct filter_frame f = {.ctx = (__u64)(unsigned long)skb};
 
-	if (ethernet(skb, &f.key))
+	if (near(skb, &f.key) || ethernet(skb, &f.key))
 		f.key.has |= HAS_WHOLE;
 	/* From here on the appended part; alone, the program says FILTER_MARK. */
 	asm volatile("r8 = %0\n\t"

@@ -134,6 +134,21 @@ struct outlet_count {
 };
 WEFT_SEAM_SIZE(struct outlet_count, 136);
 
+struct outlet_rest { /* BPF map outlet_rest (per-CPU array): the same number → this */
+	__u64 tick;
+	__u32 refused, pad; /* in a row, up to COPY_PATIENCE */
+};
+WEFT_SEAM_SIZE(struct outlet_rest, 16);
+
+/* Constants of a program that serves one place alone (bpf/place.bpf.c), whose packets go straight to outlets
+ * or nowhere. */
+struct place_value {
+	struct tap_value tap; /* epoch, point and judge are 0, for the copier nothing is taken */
+	__u32 answers;	      /* 1: what comes back for canaries may come in here */
+	__u32 pad;
+};
+WEFT_SEAM_SIZE(struct place_value, 168);
+
 /* Where an offset counts from: enum chain_base. */
 enum edit_from { EDIT_L2, EDIT_L3, EDIT_L4, EDIT_PAYLOAD };
 

@@ -29,18 +29,6 @@ struct {
  */
 #define COPY_PATIENCE 16u
 
-struct copy_rest {
-	__u64 tick;
-	__u32 refused, pad; /* in a row, up to COPY_PATIENCE */
-};
-
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__type(key, __u32);
-	__type(value, struct copy_rest);
-	__uint(max_entries, OUTLETS_MAX + 1);
-} copy_rest SEC(".maps");
-
 /* Is any place of this node tapped? */
 ALWAYS_INLINE int copy_is_on(void)
 {
@@ -86,7 +74,7 @@ ALWAYS_INLINE int copy_clone(struct __sk_buff *skb, __u32 ifindex, __u32 mark)
 }
 
 /* To be refused by the tool's device: it is left alone for a while. */
-ALWAYS_INLINE int copy_rests(const struct copy_rest *rest)
+ALWAYS_INLINE int copy_rests(const struct outlet_rest *rest)
 {
 	return rest->refused == COPY_PATIENCE && rest->tick == bpf_jiffies64();
 }
@@ -94,7 +82,7 @@ ALWAYS_INLINE int copy_rests(const struct copy_rest *rest)
 /* The last step to a tool, here or behind its edit. */
 ALWAYS_INLINE void copy_send(struct __sk_buff *skb, __u32 number, __u32 ifindex, struct outlet_count *n)
 {
-	struct copy_rest *rest = bpf_map_lookup_elem(&copy_rest, &number);
+	struct outlet_rest *rest = bpf_map_lookup_elem(&outlet_rest, &number);
 
 	if (!rest)
 		return;
@@ -115,7 +103,7 @@ ALWAYS_INLINE void copy_send(struct __sk_buff *skb, __u32 number, __u32 ifindex,
 /* On its way to be edited: segments are counted as they will come there. */
 ALWAYS_INLINE void copy_edited(struct __sk_buff *skb, __u32 number, __u32 ifindex, struct outlet_count *n)
 {
-	const struct copy_rest *rest = bpf_map_lookup_elem(&copy_rest, &number);
+	const struct outlet_rest *rest = bpf_map_lookup_elem(&outlet_rest, &number);
 	__u32 segments = skb->gso_segs;
 
 	if (!segments)
@@ -127,19 +115,24 @@ ALWAYS_INLINE void copy_edited(struct __sk_buff *skb, __u32 number, __u32 ifinde
 }
 
 /* Straight to a tool. */
-__attribute__((noinline)) int copy_direct(struct __sk_buff *skb, __u32 number)
+ALWAYS_INLINE void copy_to_outlet(struct __sk_buff *skb, __u32 number)
 {
 	const struct outlet_value *o = bpf_map_lookup_elem(&outlet, &number);
 	struct outlet_count *n = bpf_map_lookup_elem(&outlet_count, &number);
 
 	if (!o || !n)
-		return 0;
+		return;
 	if (o->way != OUTLET_INTERFACE && o->way != OUTLET_POD)
 		n->direct_failed++;
 	else if (o->via)
 		copy_edited(skb, number, o->via, n);
 	else
 		copy_send(skb, number, o->ifindex, n);
+}
+
+__attribute__((noinline)) int copy_direct(struct __sk_buff *skb, __u32 number)
+{
+	copy_to_outlet(skb, number);
 	return 0;
 }
 
@@ -171,14 +164,15 @@ ALWAYS_INLINE void copy_to_copier(struct __sk_buff *skb, struct tapped_value *n,
 	n->copied_bytes += copy_len(skb);
 }
 
-ALWAYS_INLINE struct tapped_value *copy_account(const struct copy_scratch *s, __u32 ifindex, __u32 take)
+/* `none` is 0. */
+ALWAYS_INLINE struct tapped_value *copy_account(const struct tapped_value *none, __u32 ifindex, __u32 take)
 {
 	struct tapped_key key = {.ifindex = ifindex, .take = take};
 	struct tapped_value *n = bpf_map_lookup_elem(&tapped, &key);
 
 	if (n)
 		return n;
-	bpf_map_update_elem(&tapped, &key, &s->none, BPF_NOEXIST);
+	bpf_map_update_elem(&tapped, &key, none, BPF_NOEXIST);
 	return bpf_map_lookup_elem(&tapped, &key);
 }
 
@@ -216,7 +210,7 @@ __attribute__((noinline)) int copy_at(struct __sk_buff *skb, __u32 ifindex, __u3
 	s = bpf_map_lookup_elem(&copy_scratch, &zero);
 	if (!s)
 		return 0;
-	n = copy_account(s, ifindex, take);
+	n = copy_account(&s->none, ifindex, take);
 	if (!n) {
 		count(COUNTER_TAPPED_UNTOLD);
 		return 0;

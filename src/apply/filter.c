@@ -9,6 +9,7 @@
 #include "apply/filter_code.h"
 #include "base/own.h"
 #include "filter.skel.h"
+#include "filter_socket.skel.h"
 #include "filter_xdp.skel.h"
 #include "seam/tap.h"
 
@@ -25,11 +26,13 @@ int filter_check(const struct filter_form *f, struct buf *why)
 
 /* --- the head -------------------------------------------------------------------------------------- */
 
+enum { HEAD_TC, HEAD_XDP, HEAD_SOCKET, HEADS };
+
 static struct head {
 	pthread_mutex_t lock;
 	struct bpf_insn insns[HEAD_MAX];
-	uint32_t n, exit;								 /* where it leaves */
-} heads[2] = {{.lock = PTHREAD_MUTEX_INITIALIZER}, {.lock = PTHREAD_MUTEX_INITIALIZER}}; /* tc, XDP */
+	uint32_t n, exit; /* where it leaves */
+} heads[HEADS] = {[0 ... HEADS - 1] = {.lock = PTHREAD_MUTEX_INITIALIZER}};
 
 static bool is_mark(const struct bpf_insn *i)
 {
@@ -79,14 +82,23 @@ static int read_xdp(struct head *h)
 	return r;
 }
 
-static int read_head(bool xdp, struct buf *why)
+static int read_socket(struct head *h)
 {
-	struct head *h = &heads[xdp];
+	struct filter_socket_head *skeleton = filter_socket_head__open();
+	int r = skeleton ? take_head(h, skeleton->progs.weft_filter) : -errno;
+
+	filter_socket_head__destroy(skeleton);
+	return r;
+}
+
+static int read_head(int which, struct buf *why)
+{
+	struct head *h = &heads[which];
 	int r = 0;
 
 	pthread_mutex_lock(&h->lock);
 	if (!h->n)
-		r = xdp ? read_xdp(h) : read_plain(h);
+		r = which == HEAD_XDP ? read_xdp(h) : which == HEAD_SOCKET ? read_socket(h) : read_plain(h);
 	pthread_mutex_unlock(&h->lock);
 	if (r)
 		buf_printf(why, "the head of filter programs cannot be read: %s", strerror(-r));
@@ -116,8 +128,8 @@ static void emit_forget_key(struct emitter *e)
 /* r8 the frame, r6 the packet. Steps need the headers; classic BPF alone needs the frame only. */
 static int emit_begin(struct emitter *e, bool steps, bool classic, struct buf *why)
 {
-	const struct head *head = &heads[e->xdp];
-	int r = steps ? read_head(e->xdp, why) : 0;
+	const struct head *head = &heads[e->head];
+	int r = steps ? read_head(e->head, why) : 0;
 	short frame = -(short)sizeof(struct filter_frame);
 
 	if (r)
@@ -160,14 +172,18 @@ static void emit_answer(struct emitter *e, bool judge)
 	emit(e, BPF_JMP | BPF_EXIT, 0, 0, 0, 0);
 }
 
-enum { FOR_FILTERS, FOR_JUDGE, FOR_FEED };
+enum { FOR_FILTERS, FOR_JUDGE, FOR_FEED, FOR_SOCKET };
 
 static int translate(struct filter_code *out, const struct filter_form *set, unsigned n, int what,
 		     struct buf *why)
 {
 	struct filter_code code = {};
-	struct emitter e = {.code = &code, .xdp = what == FOR_FEED};
-	bool judge = what != FOR_FILTERS, steps = judge, classic = false;
+	struct emitter e = {.code = &code,
+			    .xdp = what == FOR_FEED,
+			    .head = what == FOR_FEED	 ? HEAD_XDP
+				    : what == FOR_SOCKET ? HEAD_SOCKET
+							 : HEAD_TC};
+	bool judge = what == FOR_JUDGE || what == FOR_FEED, steps = judge, classic = false;
 	int r = 0;
 
 	for (unsigned i = 0; i < n && !r; i++) {
@@ -198,13 +214,25 @@ static int translate(struct filter_code *out, const struct filter_form *set, uns
 	return r;
 }
 
-int filter_translate(struct filter_code *out, const struct filter_form *set, unsigned n, struct buf *why)
+static int translate_set(struct filter_code *out, const struct filter_form *set, unsigned n, int what,
+			 struct buf *why)
 {
 	if (!n || n > FILTER_SET_MAX) {
 		buf_printf(why, "a set of %u filters; 1 to %u are taken", n, FILTER_SET_MAX);
 		return -EINVAL;
 	}
-	return translate(out, set, n, FOR_FILTERS, why);
+	return translate(out, set, n, what, why);
+}
+
+int filter_translate(struct filter_code *out, const struct filter_form *set, unsigned n, struct buf *why)
+{
+	return translate_set(out, set, n, FOR_FILTERS, why);
+}
+
+int filter_translate_socket(struct filter_code *out, const struct filter_form *set, unsigned n,
+			    struct buf *why)
+{
+	return translate_set(out, set, n, FOR_SOCKET, why);
 }
 
 int filter_translate_judge(struct filter_code *out, const struct filter_form *set, unsigned n,

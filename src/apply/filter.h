@@ -40,6 +40,9 @@ int filter_translate_judge(struct filter_code *out, const struct filter_form *se
 /* The same for frames of XDP. */
 int filter_translate_feed(struct filter_code *out, const struct filter_form *set, unsigned n,
 			  struct buf *why);
+/* The same as filter_translate(), for BPF_PROG_TYPE_SOCKET_FILTER. */
+int filter_translate_socket(struct filter_code *out, const struct filter_form *set, unsigned n,
+			    struct buf *why);
 void filter_code_fini(struct filter_code *c);
 
 /* Loads it: descriptor, or -errno with the kernel's reason. type: BPF_PROG_TYPE_SCHED_CLS,

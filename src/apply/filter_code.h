@@ -25,6 +25,7 @@ struct emitter {
 	VEC(struct jump) jumps;
 	VEC(uint32_t) places; /* where each of the filter's begins */
 	bool xdp;	      /* r6 is a frame of XDP */
+	int head;	      /* enum of filter.c */
 
 	int error; /* -ENOMEM, -E2BIG; the first */
 };

@@ -44,7 +44,7 @@ static void sort(struct tap_image *i)
 		qsort(i->elements.items, i->elements.len, sizeof(*i->elements.items), by_ifindex);
 }
 
-static const struct tap_element *element(const struct tap_image *i, uint32_t ifindex)
+const struct tap_element *tap_element(const struct tap_image *i, uint32_t ifindex)
 {
 	const struct tap_element key = {.ifindex = ifindex};
 
@@ -114,6 +114,7 @@ void tapper_free(struct tapper **pt)
 		return;
 	tap_link_close(t);
 	tap_feed_close(t);
+	tap_places_close(t);
 	taps_fini(&t->taps);
 	image_fini(&t->now);
 	free(t->slot_of);
@@ -289,7 +290,7 @@ static int put_outlets(struct tapper *t, const struct tap_image *from, const str
 static int put_elements(const struct tapper *t, const struct tap_image *from, const struct tap_image *to)
 {
 	VEC_EACH (&to->elements, e) {
-		const struct tap_element *old = element(from, e->ifindex);
+		const struct tap_element *old = tap_element(from, e->ifindex);
 
 		if (old && !memcmp(&old->value, &e->value, sizeof(e->value)))
 			continue;
@@ -302,7 +303,7 @@ static int put_elements(const struct tapper *t, const struct tap_image *from, co
 static void drop_elements(const struct tapper *t, const struct tap_image *from, const struct tap_image *to)
 {
 	VEC_EACH (&from->elements, e)
-		if (!element(to, e->ifindex))
+		if (!tap_element(to, e->ifindex))
 			bpf_map_delete_elem(t->kernel.tap, &e->ifindex);
 }
 
@@ -323,7 +324,7 @@ static void retire_outlets(struct tapper *t, struct tap_image *to)
 }
 
 /* The image in force becomes *to, which is taken over; or all stays as it is. */
-static int settle(struct tapper *t, struct tap_image *to)
+static int settle(struct tapper *t, const struct taps *taps, struct tap_image *to)
 {
 	int err = put_outlets(t, &t->now, to, false);
 
@@ -342,6 +343,7 @@ static int settle(struct tapper *t, struct tap_image *to)
 		return err;
 	}
 	drop_elements(t, &t->now, to);
+	tap_places_settle(t, taps, to);
 	tap_link_detach(t);
 	put_outlets(t, &t->now, to, true);
 	image_fini(&t->now);
@@ -384,7 +386,7 @@ int tapper_apply(struct tapper *t, struct taps *taps, struct buf *said)
 	}
 	if (!err) {
 		retire_outlets(t, &image);
-		err = settle(t, &image);
+		err = settle(t, taps, &image);
 	} else
 		image_fini(&image);
 	if (err) {
@@ -444,7 +446,7 @@ bool tapper_look(struct tapper *t)
 	tap_feed_make(t, &t->taps);
 	err = make_image(t, &t->taps, t->slot_of, &image);
 	if (!err)
-		err = settle(t, &image);
+		err = settle(t, &t->taps, &image);
 	else
 		image_fini(&image);
 	if (err)
@@ -475,7 +477,7 @@ int tapper_quiet(struct tapper *t)
 	if (err)
 		return err;
 	memcpy(image.outlets + 1, t->now.outlets + 1, OUTLETS_MAX * sizeof(*image.outlets));
-	return settle(t, &image);
+	return settle(t, NULL, &image);
 }
 
 void tapper_clean(struct tapper *t)

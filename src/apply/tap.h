@@ -17,8 +17,9 @@
 #define EDIT_IN_NAME   "weft-edit0"
 #define EDIT_NAME      "weft-edit1"
 
-struct tap_kernel {			/* borrowed */
-	int tap, judge, outlet, edits;	/* BPF maps */
+struct tap_kernel {		       /* borrowed */
+	int tap, judge, outlet, edits; /* BPF maps */
+	int tapped, outlet_count, outlet_rest, counter;
 	uint32_t taps, judges, outlets; /* room of them */
 	/* Programs: at tapped interfaces; at weft-copy0's egress and ingress; at weft-copy1's ingress; at
 	 * weft-edit1's ingress. */

@@ -30,17 +30,22 @@ void tap_judge_key(const struct tap_judge *j, uint64_t key[2])
 	}
 }
 
-static int load(const struct tap_judge *j, uint32_t number, struct buf *why)
+int tap_judge_translate(const struct tap_judge *j, struct filter_code *out, struct buf *why)
 {
 	struct filter_form forms[TAP_FILTERS_MAX];
-	struct filter_code code = {0};
-	AUTO_BUF said = {0};
-	int fd;
 
 	for (uint32_t i = 0; i < j->n; i++)
 		forms[i] = (struct filter_form){
 		    .steps = j->forms[i].steps, .classic = j->forms[i].classic, .n = j->forms[i].n};
-	fd = filter_translate_judge(&code, forms, j->n, &said);
+	return filter_translate_judge(out, forms, j->n, why);
+}
+
+static int load(const struct tap_judge *j, uint32_t number, struct buf *why)
+{
+	struct filter_code code = {0};
+	AUTO_BUF said = {0};
+	int fd = tap_judge_translate(j, &code, &said);
+
 	if (!fd) {
 		fd = filter_load(&code, BPF_PROG_TYPE_SCHED_CLS, NULL, &said);
 		filter_code_fini(&code);

@@ -352,6 +352,22 @@ static void look_at_offloads(const struct tapper *t, const struct tap_device *d,
 		 strerror(-err));
 }
 
+int tap_link_put(struct tapper *t, struct tap_device *d, int in, int out)
+{
+	struct nl_batch *b = t->batch;
+	char name[TC_TAP_NAME];
+	int set = 0;
+
+	record(d, name);
+	nl_batch_init(b, t->route);
+	tc_tap(b, d->at, false, in, name, &set);
+	record_out(d, name);
+	if (d->out)
+		tc_tap(b, d->at, true, out, name, &set);
+	nl_send(b);
+	return set;
+}
+
 /* An interface that copies only leave by has none at its egress: there it would cost each of them. */
 static void put_programs(struct tapper *t, struct tap_device *d)
 {
@@ -376,6 +392,7 @@ static void put_programs(struct tapper *t, struct tap_device *d)
 		tc_tap_del(b, d->ifindex, true, NULL);
 	nl_send(b);
 	d->out = d->place;
+	d->own[0] = d->own[1] = 0;
 	d->error = set;
 	d->at = d->ifindex;
 	d->stale = false;
@@ -430,6 +447,7 @@ static void detach(struct tapper *t, struct tap_device *d)
 		tc_clsact_del(b, d->at, NULL);
 	nl_send(b);
 	d->off = (struct offload){0};
+	d->own[0] = d->own[1] = 0;
 	d->out = d->qdisc = false;
 	d->at = 0;
 	d->error = 0;

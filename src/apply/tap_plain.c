@@ -42,7 +42,8 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 
 static const char *const programs[] = {"weft_tap_in",	 "weft_tap_out",   "weft_copy_out",
 				       "weft_copy_back", "weft_copy_stop", "weft_edit"};
-static const char *const maps[] = {"tap", "judge", "tapped", "outlet", "outlet_count", "edit", "counter"};
+static const char *const maps[] = {"tap",	   "judge",	  "tapped", "outlet",
+				   "outlet_count", "outlet_rest", "edit",   "counter"};
 
 static bool is_among(const char *name, const char *const *list, size_t n)
 {
@@ -161,6 +162,10 @@ int tap_plain_open(struct tap_plain *p, enum tap_xdp_mode mode, struct buf *why)
 					.judge = map(p->object, "judge"),
 					.outlet = map(p->object, "outlet"),
 					.edits = map(p->object, "edit"),
+					.tapped = map(p->object, "tapped"),
+					.outlet_count = map(p->object, "outlet_count"),
+					.outlet_rest = map(p->object, "outlet_rest"),
+					.counter = map(p->object, "counter"),
 					.taps = map_table[PLAN_MAP_tap].entries,
 					.judges = map_table[PLAN_MAP_judge].entries,
 					.outlets = map_table[PLAN_MAP_outlet].entries,
@@ -170,8 +175,8 @@ int tap_plain_open(struct tap_plain *p, enum tap_xdp_mode mode, struct buf *why)
 					.copy_back = program(p->object, "weft_copy_back"),
 					.copy_stop = program(p->object, "weft_copy_stop"),
 					.edit = program(p->object, "weft_edit")};
-	p->tapped = map(p->object, "tapped");
-	p->outlet_count = map(p->object, "outlet_count");
+	p->tapped = p->kernel.tapped;
+	p->outlet_count = p->kernel.outlet_count;
 	open_feeds(p, mode);
 	return 0;
 }

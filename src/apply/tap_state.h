@@ -6,6 +6,7 @@
 #ifndef WEFT_APPLY_TAP_STATE_H
 #define WEFT_APPLY_TAP_STATE_H
 
+#include "apply/filter.h"
 #include "apply/netdev.h"
 #include "apply/netlink_object.h"
 #include "apply/offload.h"
@@ -20,6 +21,8 @@ struct tap_image {			  /* contents of the BPF maps */
 	VEC(struct tap_element) elements; /* by ifindex */
 	struct outlet_value *outlets;	  /* OUTLETS_MAX + 1 */
 };
+
+struct tap_places;
 
 struct judge_slot {
 	uint64_t key[2]; /* hashes of what it judges by; 0: not known */
@@ -43,9 +46,10 @@ struct tap_device { /* an interface that a place or an outlet names */
 	uint32_t feed;	    /* of struct tap_value */
 	const char *why;    /* it is no feed in XDP; NULL: it is one, or none at all */
 	/* What was done there. The name of our ingress program tells it to the next process. */
-	uint32_t at; /* ifindex at which our programs are; 0: none */
-	bool out;    /* at both hooks; else at ingress only */
-	bool qdisc;  /* its clsact is ours */
+	uint32_t at;	 /* ifindex at which our programs are; 0: none */
+	bool out;	 /* at both hooks; else at ingress only */
+	bool qdisc;	 /* its clsact is ours */
+	uint64_t own[2]; /* hashes of what its own programs do; 0: it has the common ones */
 	struct offload off;
 	int link;	       /* XDP; -1: none. It goes with the process */
 	struct offload beside; /* switched off for it: there, or at the peer of a veth */
@@ -65,10 +69,15 @@ struct tapper {
 	bool retired[OUTLETS_MAX + 1]; /* outlets that nothing leads to: copies may be on their way to them */
 	uint64_t retired_at;	       /* clock_ms() when the last of them became so; 0: there is none */
 	struct judge_slot *slots;
-	struct netdev netdev; /* where there may be feeds in XDP */
-	struct feed *feeds;   /* FEEDS_MAX; tap_feed.c */
+	struct netdev netdev;	   /* where there may be feeds in XDP */
+	struct feed *feeds;	   /* FEEDS_MAX; tap_feed.c */
+	struct tap_places *places; /* tap_place.c; NULL: not read yet */
+	bool no_places;		   /* they cannot be read */
 	VEC(struct tap_device) devices;
 };
+
+/* tap.c */
+const struct tap_element *tap_element(const struct tap_image *i, uint32_t ifindex);
 
 /* tap_judge.c: a program in a slot for each judge of taps; those that are there stay. slot_of gets the slots
  * (judges_n, the caller's). 0 or -errno with why; then what was loaded is taken out again. */
@@ -79,6 +88,14 @@ void tap_judges_settle(struct tapper *t, bool keep);
 void tap_judges_clean(struct tapper *t);
 /* Of what a judge does. */
 void tap_judge_key(const struct tap_judge *j, uint64_t key[2]);
+/* 0, or as filter_translate_judge(). */
+int tap_judge_translate(const struct tap_judge *j, struct filter_code *out, struct buf *why);
+
+/* tap_place.c. Programs of their own at the interfaces of places, when all that they lead to is there; taps
+ * may be NULL: none. Where one cannot be made the common programs stay. */
+void tap_places_settle(struct tapper *t, const struct taps *taps, const struct tap_image *image);
+void tap_places_common(struct tapper *t, struct tap_device *d);
+void tap_places_close(struct tapper *t);
 
 /* tap_feed.c. What cannot be done in XDP is left to tc, with a reason. */
 int tap_feed_open(struct tapper *t); /* 0 or -ENOMEM */
@@ -103,6 +120,8 @@ bool tap_link_resolve(struct tapper *t);
 /* Programs and offloads where they are wanted; and nowhere else. */
 void tap_link_attach(struct tapper *t);
 void tap_link_detach(struct tapper *t);
+/* Other programs in the place of those at its hooks. 0 or -errno. */
+int tap_link_put(struct tapper *t, struct tap_device *d, int in, int out);
 struct tap_device *tap_link_device(const struct tapper *t, const char name[TAP_NAME]);
 void tap_link_clean(struct tapper *t);
 

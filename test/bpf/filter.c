@@ -750,7 +750,7 @@ static void br68_br78_paged(void **state)
 		set_add(&s, texts[i], NULL);
 		struct filter_form form = {s.programs[0].steps, s.programs[0].classic, s.programs[0].n};
 
-		assert_int_equal(filter_translate(&code, &form, 1, &why), 0);
+		assert_int_equal(filter_translate_socket(&code, &form, 1, &why), 0);
 		fd = filter_load(&code, BPF_PROG_TYPE_SOCKET_FILTER, NULL, &why);
 		filter_code_fini(&code);
 		if (fd < 0)

@@ -336,6 +336,51 @@ static void test_killed(struct child *c, int gen, int copy)
 	      "no program runs twice");
 }
 
+/* Whose program is at src0's ingress? The newest of that name. */
+static bool serves(const char *program)
+{
+	char command[256];
+
+	snprintf(command, sizeof(command),
+		 "bpftool prog show id $(tc filter show dev src0 ingress | sed -n 's/.* id "
+		 "\\([0-9]*\\).*/\\1/p') | "
+		 "grep -q ' name %s '",
+		 program);
+	return said(command);
+}
+
+/* A place whose copies go straight to tools: its own program, with the same accounts. */
+static void test_own(struct child *c, int gen, int copy, int end)
+{
+	struct wanted w;
+
+	while (next_tag(end, 0))
+		;
+	want(&w, 4);
+	w.t.places_n = 1;
+	w.places[0].take[TAP_IN] = 0;
+	CHECK(!put_taps(c, &w.t).result && serves("weft_place_in") && taken(gen, end, 101),
+	      "a place of which weft-copier gets nothing has a program of its own (BR03)");
+	stop_applier(c, SIGKILL);
+	CHECK(taken(gen, end, 103), "which goes on while the applier is dead");
+	*c = start_applier(NULL, "vxlan");
+	hello(c);
+	CHECK(taken(gen, end, 105) && !put_taps(c, &w.t).result && serves("weft_place_in") &&
+		  taken(gen, end, 107) &&
+		  said("test \"$(tc filter show dev src0 ingress | grep -c weft_tap_in)\" = 1"),
+	      "and is replaced by the next one's");
+	w.places[0].direct[0].take[TAP_IN] = 0;
+	w.t.epoch = 5;
+	CHECK(!put_taps(c, &w.t).result && !next_tag(end, 0), "BR12 another epoch is in force");
+	send_frame(gen, PORT_TAKEN, 109);
+	CHECK(!next_tag(end, 100), "at once: the tool gets nothing any more");
+	want(&w, 6);
+	w.t.places_n = 1;
+	CHECK(!put_taps(c, &w.t).result && serves("weft_tap_in") && taken(gen, copy, 111) &&
+		  next_tag(end, WAIT_MS) == 111 && !next_tag(end, 50),
+	      "one of which weft-copier gets copies, too, has the common program");
+}
+
 /* Filters of others at an interface stay, whatever we do there. */
 static void test_foreign(struct child *c)
 {
@@ -557,6 +602,7 @@ int main(int argc, char **argv)
 	test_taken(&c, gen, copy, end);
 	test_later(&c, copy);
 	test_killed(&c, gen, copy);
+	test_own(&c, gen, copy, end);
 	test_foreign(&c);
 	test_refusals(&c, gen, copy);
 	test_hostile(&c, gen, copy);

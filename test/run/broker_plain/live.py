@@ -170,6 +170,9 @@ r = subprocess.run([WEFT, "broker", live.maps], capture_output=True, text=True, 
 ok(r.returncode == 1 and "another process of Weft has taps" in r.stderr, "two of them at once: said in words")
 live.p.kill()
 live.p.wait()
+ear = Ear("end0")
+send([udp(1000, 21), udp(2000, 22)])
+ok([struct.unpack("!H", f[18:20])[0] for f in ear.frames()] == [21], "copies straight to a tool go on after kill -9")
 again = Live("again", two)
 again.epoch(1)
 

@@ -18,6 +18,8 @@ from .stats import median
 COPIES = [("a copy to a tool, plain, over what the packet costs without", "≤ 1 × tc mirred"),
           ("the same", "≤ 1 × nft dup (ours)"),
           ("the same", "≤ 1 × iptables TEE (ours)"),
+          ("the same", "≤ 1 × tc mirred to an interface that finishes checksums (ours)"),
+          ("a copy to a tool, plain, of a packet whose checksums are done, as from a wire", "≤ 1 × tc mirred"),
           ("a copy to a tool, through a chain (its payload masked), all CPU time", "≤ 2 × tc mirred"),
           ("a packet to weft-copier, judged and thrown away, all CPU time", "≤ 2 × tcpdump -w /dev/null (ours)"),
           ("the workload's packet, tapped without a match", "≤ 1.25 × without taps (ours)"),
@@ -25,6 +27,7 @@ COPIES = [("a copy to a tool, plain, over what the packet costs without", "≤ 1
           ("the workload's packet, weft-copier stopped", "≤ 1.1 × one that drains")]
 WEFT = os.path.join(os.environ.get("BUILD", "build"), "src/cli/weft")
 PORT = 9
+WIRE = ("wire none", "wire weft", "wire mirred")  # the sender finishes checksums, as what comes from a wire has them
 
 
 class Lab:
@@ -157,11 +160,14 @@ def copies(effort):
     ms = 40 if effort.quick else 100
     with World() as world, tempfile.TemporaryDirectory(prefix="weft-bench-") as folder:
         os.chmod(folder, 0o755)
-        labs = {name: Lab(world, name) for name in ("none", "weft", "idle", "chain", "judged", "dead", "stopped", "mirred", "finished", "dup", "tee", "tcpdump")}
-        for name, make in (("mirred", mirred), ("finished", finished), ("dup", dup), ("tee", tee), ("tcpdump", tcpdump)):
+        labs = {name: Lab(world, name) for name in ("none", "weft", "idle", "chain", "judged", "dead", "stopped", "mirred", "finished", "dup", "tee", "tcpdump",
+                                                    *WIRE)}
+        for name in WIRE:
+            in_ns(labs[name].sender, "ethtool -K eth0 tx off tso off gso off")
+        for name, make in (("wire mirred", mirred), ("mirred", mirred), ("finished", finished), ("dup", dup), ("tee", tee), ("tcpdump", tcpdump)):
             make(labs[name])
         mask = {"ports": [{"name": "default", "chain": {"mask": {"ranges": [{"from": "Payload"}]}}}]}
-        brokers = [Broker(labs["weft"], folder), Broker(labs["idle"], folder, "udp && dst.port == 1"),
+        brokers = [Broker(labs["wire weft"], folder), Broker(labs["weft"], folder), Broker(labs["idle"], folder, "udp && dst.port == 1"),
                    Broker(labs["chain"], folder, spec=mask), Broker(labs["judged"], folder, to={"discard": True}),
                    Broker(labs["dead"], folder), Broker(labs["stopped"], folder, spec=mask)]
         in_ns(labs["dead"].tool, "ip link set eth0 down")
@@ -186,12 +192,12 @@ def findings(got, kept):
     own = {name: [x[0] for x in runs] for name, runs in got.items()}
     whole = {name: [x[0] + x[1] for x in runs] for name, runs in got.items()}
     arrived = {name: median([x[2] for x in runs]) for name, runs in got.items()}
-    for name in ("weft", "mirred", "finished", "dup", "tee"):
+    for name in ("weft", "mirred", "finished", "dup", "tee", "wire weft", "wire mirred"):
         if arrived[name] < 0.98:
             raise Failed(f"{name}: {number(arrived[name])} copies of a packet arrived")
 
     def more(name):
-        return [a - b for a, b in zip(whole[name], own["none"])]
+        return [a - b for a, b in zip(whole[name], own["wire none" if name in WIRE else "none"])]
 
     def beside(i, name, peer, most, note):
         mine, theirs = more(name), more(peer)
@@ -203,8 +209,9 @@ def findings(got, kept):
     none = f"a packet without copies {spread(own['none'])} ns"
     done = f"{none}; mirred to an interface that finishes checksums, as Weft's copies are, {spread(more('finished'))} ns"
     return [beside(0, "weft", "mirred", 1.0, done), beside(1, "weft", "dup", 1.0, none), beside(2, "weft", "tee", 1.0, none),
-            beside(3, "chain", "mirred", 2.0, f"{number(100 * min(1, arrived['chain']))} % of the copies arrived"),
-            beside(4, "judged", "tcpdump", 2.0, f"tcpdump took {number(100 * kept)} % of the packets"),
-            workload(5, "idle", "none", 1.25, f"with a match {spread(own['weft'])} ns, for weft-copier {spread(own['chain'])} ns"),
-            workload(6, "dead", "weft", 1.1, "the tool's link is down"),
-            workload(7, "stopped", "chain", 1.1, "SIGSTOP: its ring is full")]
+            beside(3, "weft", "finished", 1.0, none), beside(4, "wire weft", "wire mirred", 1.0, f"a packet without copies {spread(own['wire none'])} ns"),
+            beside(5, "chain", "mirred", 2.0, f"{number(100 * min(1, arrived['chain']))} % of the copies arrived"),
+            beside(6, "judged", "tcpdump", 2.0, f"tcpdump took {number(100 * kept)} % of the packets"),
+            workload(7, "idle", "none", 1.25, f"with a match {spread(own['weft'])} ns, for weft-copier {spread(own['chain'])} ns"),
+            workload(8, "dead", "weft", 1.1, "the tool's link is down"),
+            workload(9, "stopped", "chain", 1.1, "SIGSTOP: its ring is full")]

@@ -20,14 +20,14 @@ done
 loader=$(find_program load-programs)
 [ -n "$loader" ] && echo "program $loader /test/load-programs" >>"$list"
 # Programs that Weft or its tests start; busybox has some of the names, but not what is asked of them.
-for p in unbound unbound-control unbound-checkconf ping bpftool; do
+for p in unbound unbound-control unbound-checkconf ping bpftool tc; do
 	at=$(command -v $p || ls /usr/sbin/$p 2>/dev/null) && echo "program $at /bin/$p" >>"$list"
 done
 for t in "$BUILD"/test/bpf/test[-_]*; do
 	[ -f "$t" ] && [ -x "$t" ] && echo "program $t /test/bpf/$(basename "$t")" >>"$list"
 done
-# A scripted planner at the real applier: what it does with sockets, owners and announcements is the kernel's word too.
-for t in run-sockets run-owner run-announce; do
+# A scripted planner at the real applier: what it does with sockets, owners, announcements and taps is the kernel's word too.
+for t in run-sockets run-owner run-announce run-taps; do
 	at=$(find_program "$t")
 	[ -n "$at" ] && echo "program $at /test/run/$t" >>"$list"
 done

@@ -17,6 +17,8 @@
 #include "cli/why.h"
 #include "cli/world.h"
 
+#define UPLINK "uplink0"
+
 struct asking {
 	const struct options_why *o;
 	const struct store *store;
@@ -25,6 +27,8 @@ struct asking {
 	json_t *places;	     /* of the answer */
 	json_t *unknown;     /* what could not be asked: texts */
 	json_t *looked;	     /* node → its weft-copier's account, or null */
+	bool routes;	     /* between nodes packets go as they are, else in a tunnel */
+	bool wires;	     /* uplinks that see it were told */
 	bool failed;
 };
 
@@ -114,6 +118,74 @@ static void explain_pod(struct asking *k, const struct object *pod, const struct
 		json_array_append_new(k->places, one);
 }
 
+/* --- uplinks ---------------------------------------------------------------------------------------- */
+
+/* The end of its tunnel. */
+static bool node_end(const struct asking *k, const char *node, struct addr *out)
+{
+	const struct object *o = store_get(k->store, KIND_node, STR(""), str_of(node));
+	const struct node_status *st = o ? o->node->status : NULL;
+
+	for (size_t i = 0; st && i < st->addresses.len; i++)
+		if (str_eqz(st->addresses.items[i].type, "InternalIP") &&
+		    !addr_parse(st->addresses.items[i].address, out))
+			return true;
+	return false;
+}
+
+static uint32_t uplink_sources(struct asking *k, const char *node, uint32_t *out)
+{
+	const struct object *o = store_get(k->store, KIND_node, STR(""), str_of(node));
+	uint32_t n = o ? place_uplink(k->b, o, out) : 0;
+
+	return n ? n : place_interface(k->b, str_of(node), STR(UPLINK), out);
+}
+
+/* What crosses between two nodes, at the uplink of one of them. */
+static void explain_uplink(struct asking *k, const char *at, const struct copies_flow *f,
+			   const struct addr tunnel[2], unsigned direction)
+{
+	AUTO_MEM uint32_t *sources = calloc(k->b->sources_n + 1u, sizeof(*sources));
+	uint8_t frame[COPIES_FRAME], outer[COPIES_FRAME];
+	const struct chain_packet inner = copies_packet(frame, f);
+	const struct chain_packet p = k->routes ? inner : copies_outer(outer, &inner, &tunnel[0], &tunnel[1]);
+	uint32_t n = sources ? uplink_sources(k, at, sources) : 0;
+	json_t *one;
+
+	k->failed |= !sources;
+	if (!n)
+		return; /* no map looks there */
+	AUTO_MEM bool *down = down_at(k, at);
+
+	one = copies_explain(k->b, &(struct copies_seen){.place = UPLINK,
+							 .kind = "uplink",
+							 .node = at,
+							 .inner = k->routes ? NULL : &inner,
+							 .way = f->answer ? "back" : "there",
+							 .packet = &p,
+							 .sources = sources,
+							 .sources_n = n,
+							 .direction = direction,
+							 .fate = BROKER_FORWARDED,
+							 .down = down});
+	k->failed |= !one;
+	if (one)
+		json_array_append_new(k->places, one);
+}
+
+/* From pod to pod of another node: both uplinks see it. */
+static void explain_wire(struct asking *k, const char *from, const char *to, const struct copies_flow *f)
+{
+	struct addr tunnel[2];
+
+	if (!*from || !*to || !strcmp(from, to) || !node_end(k, from, &tunnel[0]) ||
+	    !node_end(k, to, &tunnel[1]))
+		return;
+	k->wires = true;
+	explain_uplink(k, from, f, tunnel, BROKER_DIRECTION_OUT);
+	explain_uplink(k, to, f, tunnel, BROKER_DIRECTION_IN);
+}
+
 static const struct object *pod_named(const struct store *s, const char *name)
 {
 	struct str rest = str_of(name), ns = str_cut(&rest, '/');
@@ -145,6 +217,8 @@ static void explain_flow(struct asking *k, const struct why_asked *a, const json
 		f.proto = IPPROTO_ICMPV6;
 	if (from && (!leaves || enters || !same))
 		explain_pod(k, from, &f, BROKER_DIRECTION_OUT, leaves ? BROKER_FORWARDED : BROKER_DROPPED);
+	if (from && to && leaves)
+		explain_wire(k, a->from.node ?: "", text(flow, "node"), &f);
 	f.from = seen_as;
 	if (to && leaves)
 		explain_pod(k, to, &f, BROKER_DIRECTION_IN, enters ? BROKER_FORWARDED : BROKER_DROPPED);
@@ -153,10 +227,25 @@ static void explain_flow(struct asking *k, const struct why_asked *a, const json
 	struct copies_flow back = {f.to, f.from, f.to_port, f.from_port, f.proto, true};
 	if (to)
 		explain_pod(k, to, &back, BROKER_DIRECTION_OUT, BROKER_FORWARDED);
+	if (from && to)
+		explain_wire(k, text(flow, "node"), a->from.node ?: "", &back);
 	if (addr_parse(str_of(text(family, "source")), &back.to))
 		return;
 	if (from)
 		explain_pod(k, from, &back, BROKER_DIRECTION_IN, BROKER_FORWARDED);
+}
+
+/* Between pods of one node no uplink sees anything. */
+static bool stays(const json_t *why)
+{
+	json_t *family, *flow;
+	size_t i, n;
+
+	json_array_foreach (json_object_get(why, "families"), i, family)
+		json_array_foreach (json_object_get(family, "flows"), n, flow)
+			if (strcmp(text(flow, "node"), text(json_object_get(why, "from"), "node")) != 0)
+				return false;
+	return true;
 }
 
 static int explain_flows(struct asking *k, json_t *doc)
@@ -171,6 +260,7 @@ static int explain_flows(struct asking *k, json_t *doc)
 	if (why_source_new(&src, k->store, k->o))
 		return EXIT_USAGE;
 	AUTO_JSON why = why_answer_make(src, k->store, &a, k->o);
+	k->routes = why_source_routes(src);
 	why_source_free(&src);
 	if (!why)
 		return EXIT_USAGE;
@@ -183,10 +273,11 @@ static int explain_flows(struct asking *k, json_t *doc)
 	json_object_set(doc, "allowed", json_object_get(why, "allowed"));
 	json_object_set_new(doc, "sourcePort", json_integer(k->o->source_port));
 	for (uint32_t s = 0; s < k->b->sources_n; s++)
-		if (k->b->sources[s].kind == BROKER_UPLINK || k->b->sources[s].kind == BROKER_INTERFACE)
+		if ((k->b->sources[s].kind == BROKER_UPLINK && !k->wires && !stays(why)) ||
+		    (k->b->sources[s].kind == BROKER_INTERFACE && !str_eqz(k->b->sources[s].name, UPLINK)))
 			json_array_append_new(
-			    k->unknown, json_sprintf("what {%.*s} sees of it is not told here: give a packet "
-						     "of it with --pcap",
+			    k->unknown, json_sprintf("what {%.*s} sees of it is not told here: give "
+						     "addresses with --at, or a packet with --pcap",
 						     (int)k->b->sources[s].text.n, k->b->sources[s].text.p));
 	return EXIT_OK;
 }
@@ -249,6 +340,90 @@ static int explain_captured(struct asking *k, json_t *doc)
 	return EXIT_OK;
 }
 
+/* --- addresses at an interface --------------------------------------------------------------------- */
+
+/* "10.0.0.2:80", "[fd00::2]:80", "10.0.0.2"; port 0 where it says none. */
+static int end_of(const char *said, struct addr *out, uint16_t *port)
+{
+	struct str host = str_of(said), tail = {0};
+	const char *colon = strrchr(said, ':');
+	int64_t number = 0;
+
+	*port = 0;
+	if (*said == '[' && (colon = strstr(said, "]:")))
+		host = (struct str){said + 1, (size_t)(colon++ - said) - 1};
+	else if (colon && strchr(said, ':') == colon)
+		host.n = (size_t)(colon - said);
+	else
+		colon = NULL;
+	if (colon)
+		tail = str_of(colon + 1);
+	if (addr_parse(host, out) || (colon && str_to_i64(tail, 1, 65535, &number))) {
+		cli_error("weft why --copy --at eth1 10.0.0.1 10.0.0.2:80",
+			  "with --at the ends are addresses, and \"%s\" is none", said);
+		return EXIT_USAGE;
+	}
+	*port = (uint16_t)number;
+	return EXIT_OK;
+}
+
+static uint8_t proto_of(const char *word)
+{
+	static const struct {
+		const char *word;
+		uint8_t proto;
+	} known[] = {{"udp", IPPROTO_UDP}, {"sctp", IPPROTO_SCTP}, {"icmp", IPPROTO_ICMP}};
+
+	for (size_t i = 0; word && i < ARRAY_LEN(known); i++)
+		if (!strcmp(word, known[i].word))
+			return known[i].proto;
+	return IPPROTO_TCP;
+}
+
+/* What one interface of a plain host, or of a node, sees of a connection whose ends are addresses. */
+static int explain_at(struct asking *k, json_t *doc)
+{
+	const struct options_why *o = k->o;
+	AUTO_MEM uint32_t *sources = calloc(k->b->sources_n + 1u, sizeof(*sources));
+	struct copies_flow f = {.from_port = (uint16_t)o->source_port, .proto = proto_of(o->proto)};
+	uint32_t n;
+	const char *kind;
+	uint16_t none;
+
+	if (!sources || sources_at(k, o->at, sources, &n, &kind) || end_of(o->args[0], &f.from, &none) ||
+	    end_of(o->args[1], &f.to, &f.to_port))
+		return EXIT_USAGE;
+	if (addr_is4(&f.from) != addr_is4(&f.to) || (!f.to_port && f.proto != IPPROTO_ICMP)) {
+		cli_error("weft why --copy --at eth1 10.0.0.1 10.0.0.2:80",
+			  "both ends are of one family, and TO has a port");
+		return EXIT_USAGE;
+	}
+	if (f.proto == IPPROTO_ICMP && !addr_is4(&f.to))
+		f.proto = IPPROTO_ICMPV6;
+	const struct copies_flow ways[] = {f, {f.to, f.from, f.to_port, f.from_port, f.proto, true}};
+
+	for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+		uint8_t frame[COPIES_FRAME];
+		const struct chain_packet p = copies_packet(frame, &ways[i]);
+		json_t *one = copies_explain(
+		    k->b, &(struct copies_seen){.place = o->at,
+						.kind = kind,
+						.way = i ? "back" : "there",
+						.packet = &p,
+						.sources = sources,
+						.sources_n = n,
+						.direction = BROKER_DIRECTION_IN | BROKER_DIRECTION_OUT,
+						.fate = o->dropped ? BROKER_DROPPED : BROKER_FORWARDED});
+
+		k->failed |= !one;
+		if (one)
+			json_array_append_new(k->places, one);
+	}
+	json_object_set_new(doc, "at", json_string(o->at));
+	json_object_set_new(doc, "sourcePort", json_integer(o->source_port));
+	return EXIT_OK;
+}
+
 /* --- the whole ------------------------------------------------------------------------------------- */
 
 static int load(struct store **s, const struct options_why *o)
@@ -300,7 +475,7 @@ static bool any_copy(const json_t *places)
 static int answer(struct asking *k)
 {
 	AUTO_JSON doc = json_object();
-	int r = k->o->pcap ? explain_captured(k, doc) : explain_flows(k, doc);
+	int r = k->o->pcap ? explain_captured(k, doc) : k->o->at ? explain_at(k, doc) : explain_flows(k, doc);
 
 	if (!r && k->failed)
 		cli_error(NULL, "out of memory");

@@ -11,7 +11,7 @@
 #include "broker/explain.h"
 #include "cli/why.h"
 
-enum { COPIES_FRAME = 128, COPIES_PORT = 40000 };
+enum { COPIES_FRAME = 192, COPIES_PORT = 40000 };
 
 /* The first packet of a flow, one way: a SYN, a datagram, an echo request; Ethernet, without payload. */
 struct copies_flow {
@@ -22,14 +22,20 @@ struct copies_flow {
 };
 struct chain_packet copies_packet(uint8_t frame[COPIES_FRAME], const struct copies_flow *f);
 
+/* The same within the tunnel of two nodes: in VXLAN, from a port that stands for any. `frame`: another one.
+ */
+struct chain_packet copies_outer(uint8_t frame[COPIES_FRAME], const struct chain_packet *inner,
+				 const struct addr *from, const struct addr *to);
+
 /* Packet `number` (from 1) of a capture; its bytes are *bytes (owned). The process seals itself before it
  * reads: it can open nothing any more. 0 or -1 (told). */
 int copies_capture(const char *path, long number, struct chain_packet *out, uint8_t **bytes);
 
 /* A packet as a place sees it. */
 struct copies_seen {
-	const char *place, *kind, *node; /* kind: pod, interface, capture */
-	const char *way;		 /* "there", "back", "packet 7 of FILE" */
+	const char *place, *kind, *node;  /* kind: pod, uplink, interface, capture */
+	const struct chain_packet *inner; /* that the packet carries, or NULL */
+	const char *way;		  /* "there", "back", "packet 7 of FILE" */
 	const struct chain_packet *packet;
 	const uint32_t *sources;
 	uint32_t sources_n;

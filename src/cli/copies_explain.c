@@ -135,6 +135,12 @@ static json_t *head(const struct broker *b, const struct copies_seen *s)
 		      "sources", sources);
 	if (s->node && *s->node)
 		json_object_set_new(v, "node", json_string(s->node));
+	if (s->inner) {
+		AUTO_BUF carries = {0};
+
+		words(&carries, s->inner);
+		json_object_set_new(v, "carries", json_string(carries.p ? carries.p : ""));
+	}
 	return v;
 }
 

@@ -81,6 +81,33 @@ struct chain_packet copies_packet(uint8_t frame[COPIES_FRAME], const struct copi
 	    .p = frame, .caplen = n, .len = n, .link = CHAIN_LINK_ETHERNET, .time = 1};
 }
 
+/* As the nodes' tunnel device sends it. */
+struct chain_packet copies_outer(uint8_t frame[COPIES_FRAME], const struct chain_packet *inner,
+				 const struct addr *from, const struct addr *to)
+{
+	enum { VXLAN_PORT = 4789, VNI = 22341, HEADS = 16, FLAGS = 0x08, ANY_PORT = 49152 };
+	const struct copies_flow f = {
+	    .from = *from, .to = *to, .from_port = ANY_PORT, .to_port = VXLAN_PORT, .proto = IPPROTO_UDP};
+	struct chain_packet p = copies_packet(frame, &f);
+	uint8_t *udp = frame + p.caplen - 8, *ip = frame + 14;
+
+	put16(udp + 4, HEADS + inner->caplen);
+	udp[8] = FLAGS;
+	put16(udp + 12, VNI >> 8);
+	udp[14] = VNI & 0xff;
+	memcpy(udp + HEADS, inner->p, inner->caplen);
+	p.caplen += HEADS - 8 + inner->caplen;
+	p.len = p.caplen;
+	if (addr_is4(from)) {
+		put16(ip + 2, p.len - 14);
+		put16(ip + 10, 0);
+		put16(ip + 10, ~sum(0, ip, 20) & 0xffff);
+	} else {
+		put16(ip + 4, p.len - 14 - 40);
+	}
+	return p;
+}
+
 static int copy_packet(const struct pcap_pkthdr *h, const uint8_t *bytes, uint32_t link,
 		       struct chain_packet *out, uint8_t **copy)
 {

@@ -125,6 +125,8 @@ static void print_seen(const json_t *p)
 	if (strcmp(text(p, "direction"), "either") != 0)
 		printf(", %s", text(p, "direction"));
 	printf(", %s: %s", text(p, "fate"), text(p, "packet"));
+	if (*text(p, "carries"))
+		printf(", which carries %s", text(p, "carries"));
 	if (!strncmp(text(p, "way"), "packet", 6))
 		printf(", %s", text(p, "way"));
 	putchar('\n');
@@ -152,7 +154,7 @@ static void print_question(const json_t *doc)
 
 	json_array_foreach (json_object_get(doc, "places"), i, p)
 		n += json_array_size(json_object_get(p, "tools"));
-	if (*text(doc, "capture"))
+	if (*text(doc, "capture") || *text(doc, "at"))
 		printf("%zu cop%s\n", n, n == 1 ? "y" : "ies");
 	else
 		printf(
@@ -176,7 +178,7 @@ void copies_print(const json_t *doc)
 	json_array_foreach (json_object_get(doc, "places"), i, v)
 		print_seen(v);
 	if (!json_array_size(json_object_get(doc, "places")))
-		printf("No pod of the cluster sees it.\n");
+		printf("No place that can be told sees it.\n");
 	json_array_foreach (json_object_get(doc, "unknown"), i, v)
 		printf("%snote:%s %s\n", output_style(STYLE_YELLOW), output_style(STYLE_PLAIN),
 		       json_string_value(v) ?: "");

@@ -45,6 +45,9 @@ int why_lay_over(struct store *s, const struct options_why *o);
 struct why_source;
 int why_source_new(struct why_source **out, const struct store *s, const struct options_why *o);
 void why_source_free(struct why_source **s);
+/* Whether nodes send each other pods' packets as they are, without a tunnel; known once something was asked.
+ */
+bool why_source_routes(const struct why_source *s);
 const char *why_source_cluster(const struct why_source *s); /* NULL: offline */
 /* What a node says, decoded (owned), or NULL (told). to: about ingress of the pod at q->dst. */
 json_t *why_source_ask(struct why_source *s, const char *node, const struct why_question *q, bool to);

@@ -45,6 +45,11 @@ int why_source_new(struct why_source **out, const struct store *s, const struct 
 	return 0;
 }
 
+bool why_source_routes(const struct why_source *s)
+{
+	return s->mode == MODE_ROUTES;
+}
+
 void why_source_free(struct why_source **sp)
 {
 	struct why_source *s = *sp;

@@ -98,4 +98,52 @@ r = subprocess.run([WEFT, "why", "--copy", "-f", tmp + "/shop", "--family", "4",
 ok(all(w in r.stdout for w in ("takes  cart", "matches: tcp, dst.port == 7000 (it has 7000)", "does not match: dst.port == 7000 (it has 40000)",
                                "→ ids/default (discard) through cart", "maps.yaml:", "do not look here: cart")),
    "as text: the term that matched or did not, and where it stands")
+
+# Uplinks: between two nodes a tunnel's packet, or with routes the packet itself.
+def at_uplinks(name, **spec):
+    return {"apiVersion": "weft.network/v1alpha1", "kind": "TrafficMap", "metadata": {"name": name}, "spec": dict(spec, to=[{"tool": "ids"}])}
+
+
+with open(tmp + "/shop/maps.yaml", "w") as f:
+    f.write("---\n".join(json.dumps(o) + "\n" for o in [
+        tool("ids", discard=True), at_uplinks("plain", **{"from": [{"uplink": {}}]}, filter="tcp && dst.port == 7000"),
+        at_uplinks("tunnel", **{"from": [{"uplink": {}}]}, direction="In", filter="udp && dst.port == 4789 && tunnel.vni == 22341")]))
+
+
+def wires(*args):
+    status, doc, said = why("-f", tmp + "/shop", "--family", "4", *args)
+    return [(p["node"], p["direction"], p["way"], "carries" in p, [m["map"] for m in p["maps"] if m["takes"]])
+            for p in doc.get("places", []) if p["kind"] == "uplink"], doc
+
+
+(seen, doc), (routed, _), (home, same) = wires("shop/page", "shop/cart:7000"), wires("shop/page", "shop/cart:7000", "--mode", "routes"), wires("shop/page", "shop/store:6379")
+ends = [p["node"] for p in doc["places"] if p["kind"] == "pod"][:2]
+ok(ends[0] != ends[1] and seen == [(ends[0], "out", "there", True, []), (ends[1], "in", "there", True, ["tunnel"]),
+                                   (ends[1], "out", "back", True, []), (ends[0], "in", "back", True, ["tunnel"])],
+   "between two nodes each uplink sees the tunnel's packet, both ways" + ("" if seen else f" ({doc})"))
+told = [p for p in doc["places"] if p["kind"] == "uplink"]
+ok(told[0]["packet"].endswith(":4789") and told[0]["carries"] == [p for p in doc["places"] if p["kind"] == "pod"][0]["packet"],
+   "and it is said what that carries")
+ok(routed == [(ends[0], "out", "there", False, ["plain"]), (ends[1], "in", "there", False, ["plain"]), (ends[1], "out", "back", False, []),
+              (ends[0], "in", "back", False, [])], f"with routes each sees the packet itself ({routed})")
+ok(home == [] and "unknown" not in same, "between pods of one node no uplink sees anything")
+ok("unknown" in wires("outside", "shop/page:8080")[1], "what uplinks see of connections from outside is not told, and that is said")
+
+
+# A plain host: addresses at an interface.
+def at(*args):
+    status, doc, said = why("-f", f"{tmp}/host.yaml", *args)
+    return status, [(p["place"], p["packet"], [m["map"] for m in p["maps"] if m["takes"]]) for p in doc.get("places", [])], said
+
+
+with open(tmp + "/host.yaml", "w") as f:
+    f.write("---\n".join(json.dumps(o) + "\n" for o in [tool("a"), tap("web", ["eth1"], [{"tool": "a"}], filter="tcp && dst.port == 80"),
+                                                        tap("six", ["eth1"], [{"tool": "a"}], filter="ip6 && udp"), tap("far", ["eth2"], [{"tool": "a"}])]))
+ok(at("--at", "eth1", "10.0.0.1", "10.0.0.2:80")[:2] == (0, [("eth1", "10.0.0.1:40000 → 10.0.0.2:80", ["web"]), ("eth1", "10.0.0.2:80 → 10.0.0.1:40000", [])]),
+   "a connection between addresses at an interface: both ways, by whose map")
+ok(at("--at", "eth1", "fd00::1", "[fd00::2]:53", "--proto", "udp")[1] ==
+   [("eth1", "[fd00::1]:40000 → [fd00::2]:53", ["six"]), ("eth1", "[fd00::2]:53 → [fd00::1]:40000", ["six"])], "over IPv6, UDP")
+status, _, said = at("--at", "eth1", "shop/page", "10.0.0.2:80")
+ok(status == 2 and '"shop/page" is none' in said, "a name at an interface: refused, with what to say")
+ok(at("--at", "eth9", "10.0.0.1", "10.0.0.2:80")[0] == 2 and at("--at", "eth1", "10.0.0.1", "10.0.0.2")[0] == 2, "an interface that no map names, a port that is missing: refused")
 done()

@@ -245,6 +245,15 @@ int cmd_broker(const struct options_broker *o)
 			  "captures (--pcap) need a folder for the tools' files (--out)");
 		return EXIT_USAGE;
 	}
+	if (o->page && (o->pcap.n || o->dry_run || !strcmp(o->page, "off"))) {
+		cli_error("say: sudo weft broker FILE --page", "--page is for a broker between interfaces");
+		return EXIT_USAGE;
+	}
+	if ((o->writable || o->name) && !o->page) {
+		cli_error("say: sudo weft broker FILE --page --writable",
+			  "--writable and --name are about the page");
+		return EXIT_USAGE;
+	}
 	if (o->tunnel_source && !o->pcap.n) {
 		cli_error(NULL,
 			  "--tunnel-source is for captures (--pcap): live, the route to the tool says it");

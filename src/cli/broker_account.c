@@ -158,11 +158,14 @@ static void join_outlet(json_t *o, json_t *lost, const struct outlet_count *c,
 {
 	uint64_t failed = c->failed - before->failed, unreachable = c->unreachable - before->unreachable;
 
+	set(o, "straight", c->given ? c->given : c->direct + c->direct_failed);
+	set(o, "straightBytes", c->direct_bytes);
 	if (c->given)
 		join_edits(o, lost, c);
 	else
 		set(o, "due", get(o, "due") + c->direct + c->direct_failed);
 	set(o, "sent", get(o, "sent") + c->direct);
+	set(o, "sentBytes", get(o, "sentBytes") + c->direct_bytes);
 	set(o, "direct", get(o, "direct") + c->direct);
 	add(lost, "refused", c->direct_failed + failed);
 	add(lost, "unreachable", unreachable);
@@ -201,6 +204,8 @@ static json_t *tool(const struct live *l, const json_t *t, struct live_sums *sum
 	set(o, "due", get(t, "due"));
 	set(o, "added", get(t, "added"));
 	set(o, "sent", handed);
+	set(o, "sentBytes", get(t, "sentBytes"));
+	json_object_set_new(o, "taking", json_boolean(!json_is_false(json_object_get(t, "taking"))));
 	match = get(t, "due") + get(t, "added") == handed + sum_of(lost) + get(t, "inFlight");
 	VEC_EACH (&l->ways, w)
 		if (is_of(w, t)) {
@@ -239,6 +244,71 @@ static json_t *tools(const struct live *l, const json_t *said, struct live_sums 
 	return list;
 }
 
+/* --- maps ------------------------------------------------------------------------------------------- */
+
+static json_t *row_of(const json_t *rows, struct str name, struct str port)
+{
+	json_t *t;
+	size_t i;
+
+	json_array_foreach (rows, i, t)
+		if (str_eqz(name, text(t, "tool")) && str_eqz(port, text(t, "port")))
+			return t;
+	return NULL;
+}
+
+static unsigned leading(const struct broker *b, uint32_t port)
+{
+	unsigned n = 0;
+
+	for (uint32_t i = 0; i < b->maps_n; i++)
+		n += broker_has(&b->maps[i].ports, port);
+	return n;
+}
+
+/* What went straight to the tools of a map, weft-copier did not see. Where a tool is of one map alone it is
+ * that map's; else what is counted here is a part of what the map took. */
+static void join_map(const struct broker *b, const struct broker_map *m, const json_t *rows, json_t *o)
+{
+	uint64_t packets = 0, bytes = 0;
+	bool shared = false, all = !m->groups.n;
+
+	for (uint32_t i = 0; i < m->ports.n; i++) {
+		const struct broker_port *p = &b->ports[m->ports.items[i]];
+		const json_t *row = row_of(rows, p->tool, p->port);
+		uint64_t straight = get(row, "straight");
+
+		shared |= straight && leading(b, m->ports.items[i]) > 1;
+		all &= straight != 0;
+		if (straight > packets) {
+			packets = straight;
+			bytes = get(row, "straightBytes");
+		}
+	}
+	if (shared)
+		json_object_set_new(o, "part", json_true());
+	else if (all) {
+		set(o, "packets", get(o, "packets") + packets);
+		set(o, "bytes", get(o, "bytes") + bytes);
+	}
+}
+
+static json_t *maps(const struct live *l, const json_t *said, const json_t *rows)
+{
+	json_t *list = json_deep_copy(json_object_get(said, "maps")) ?: json_array(), *o;
+	size_t i;
+
+	json_array_foreach (list, i, o)
+		for (uint32_t k = 0; l->b && k < l->b->maps_n; k++)
+			if (str_eqz(l->b->maps[k].name, text(o, "name")))
+				join_map(l->b, &l->b->maps[k], rows, o);
+	json_array_foreach (rows, i, o) {
+		json_object_del(o, "straight");
+		json_object_del(o, "straightBytes");
+	}
+	return list;
+}
+
 json_t *live_account(struct live *l, struct live_sums *sums)
 {
 	AUTO_JSON said = live_copier_account(l);
@@ -253,9 +323,12 @@ json_t *live_account(struct live *l, struct live_sums *sums)
 	set(o, "epoch", l->epoch);
 	set(o, "copierRestarts", l->restarts);
 	json_object_set_new(o, "sources", sources(l, said, sums));
-	json_object_set(o, "maps", json_object_get(said, "maps"));
+	json_t *rows = tools(l, said, sums);
+
+	json_object_set_new(o, "maps", maps(l, said, rows));
 	json_object_set(o, "groups", json_object_get(said, "groups"));
-	json_object_set_new(o, "tools", tools(l, said, sums));
+	json_object_set_new(o, "tools", rows);
+	json_object_set_new(o, "ports", live_ports(l));
 	json_object_set_new(o, "ring",
 			    json_pack("{s:I,s:I,s:I}", "copied", (json_int_t)sums->copied, "lost",
 				      (json_int_t)get(ring, "lost"), "unknown",

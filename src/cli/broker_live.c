@@ -188,7 +188,7 @@ static int begin(struct live *l, struct store **s)
 		return -1;
 	if (door_open(&l->door, l))
 		l->door = NULL;
-	return 0;
+	return live_page_begin(l);
 }
 
 /* --- while it runs ---------------------------------------------------------------------------------- */
@@ -227,7 +227,8 @@ static void reload(struct live *l)
 	struct store *s = NULL;
 	uint32_t before = l->epoch;
 
-	if (broker_load(&s, l->o) || take_objects(l, &s))
+	l->page.stale = broker_load(&s, l->o) || take_objects(l, &s);
+	if (l->page.stale)
 		cli_error(NULL, "what was in force before stays in force");
 	else if (l->epoch != before && !l->o->output)
 		fprintf(stderr, "epoch %u is in force\n", l->epoch);
@@ -260,13 +261,14 @@ static void tell_rates(struct live *l, struct rates *r)
 	json_t *account;
 	AUTO_BUF line = {0};
 
-	if (!l->o->output && !isatty(STDERR_FILENO))
+	if (!l->o->output && !l->o->page && !isatty(STDERR_FILENO))
 		return;
 	account = live_account(l, &sums);
 	if (!account)
 		return;
+	live_page_tell(l, account);
 	live_rates(&line, r->before, account, now - r->at);
-	if (!l->o->output && line.n)
+	if (!l->o->output && line.n && isatty(STDERR_FILENO))
 		fprintf(stderr, "\r\033[K" STR_FMT, STR_ARG(buf_str(&line)));
 	if (l->o->output) {
 		json_object_set_new(account, "rates", json_stringn(line.p ? line.p : "", line.n));
@@ -288,10 +290,12 @@ static void loop(struct live *l, int signals, int files)
 		struct pollfd p[] = {{.fd = signals, .events = POLLIN},
 				     {.fd = files, .events = POLLIN},
 				     {.fd = tapper_fd(l->tapper), .events = POLLIN},
-				     {.fd = door_fd(l->door), .events = POLLIN}};
+				     {.fd = door_fd(l->door), .events = POLLIN},
+				     {.events = POLLOUT}};
 		uint64_t now = clock_ms(), next = rate_at < reload_at ? rate_at : reload_at;
 		struct signalfd_siginfo s;
 
+		p[4].fd = live_page_waits(l) ? l->page.hub.control : -1;
 		poll(p, ARRAY_LEN(p), next > now ? (int)(next - now) : 0);
 		while (read(signals, &s, sizeof(s)) == sizeof(s))
 			end |= s.ssi_signo != SIGCHLD;
@@ -306,6 +310,7 @@ static void loop(struct live *l, int signals, int files)
 		}
 		look_at_child(l);
 		door_turn(l->door);
+		live_page_look(l);
 		if (clock_ms() >= reload_at) {
 			reload_at = UINT64_MAX;
 			reload(l);
@@ -387,6 +392,7 @@ static int report(struct live *l)
 
 static void end(struct live *l)
 {
+	live_page_end(l);
 	live_copier_end(l);
 	door_close(&l->door);
 	own_fd(&l->promisc);
@@ -426,7 +432,8 @@ int live_run(const struct options_broker *o, struct store **s)
 			 .listen = -1,
 			 .files = -1,
 			 .dial = -1,
-			 .promisc = -1};
+			 .promisc = -1,
+			 .page = {.lock = -1, .hub = {.control = -1}}};
 	AUTO_FD int signals = -1, files = -1;
 	sigset_t set;
 	int r = EXIT_FAILED;

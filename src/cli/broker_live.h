@@ -40,6 +40,18 @@ struct live_outlet {	   /* of all epochs */
 	struct outlet_count before; /* the weft-copier of now was started */
 };
 
+/* weft-hub, which serves the page of this host: nothing of the copies depends on it. */
+struct live_page {
+	struct child hub;
+	pid_t linker;	/* prints the link */
+	int lock;	/* of /run/weft/NAME; -1: there is no page */
+	bool linked;	/* it was printed once */
+	bool stale;	/* the files say what is not in force */
+	char **paths;	/* of the files, absolute */
+	struct buf out; /* a line that the hub did not take whole yet, */
+	size_t at;	/* from here */
+};
+
 struct live {
 	const struct options_broker *o;
 	const char *node;
@@ -60,6 +72,7 @@ struct live {
 	int peer, listen, files, promisc;
 	int dial;	 /* O_PATH of the socket that weft-copier listens on, which has no name any more */
 	char socket[32]; /* the way to it */
+	struct live_page page;
 };
 
 /* broker_epoch.c: from the objects to what the kernel and weft-copier are told. 0, or -errno after telling.
@@ -99,6 +112,16 @@ void live_account_anew(struct live *l);
 void live_account_print(const json_t *account);
 /* One line of what happened since `before` (may be NULL), `ms` ago. */
 void live_rates(struct buf *out, const json_t *before, const json_t *now, uint64_t ms);
+
+/* broker_ports.c: every interface of the host, as the kernel counts it and the maps use it. */
+json_t *live_ports(const struct live *l);
+
+/* broker_page.c: the page, where --page asks for it. */
+int live_page_begin(struct live *l);	    /* 0, or -1 after telling */
+void live_page_look(struct live *l);	    /* starts the hub as often as it ends; its next line goes on */
+bool live_page_waits(const struct live *l); /* a line is not told whole */
+void live_page_tell(struct live *l, const json_t *account);
+void live_page_end(struct live *l);
 
 /* broker.c: 0, or the exit status after telling. */
 int broker_load(struct store **out, const struct options_broker *o);

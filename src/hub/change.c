@@ -10,6 +10,7 @@
 #include "hub/admit.h"
 #include "hub/condition.h"
 #include "hub/copy.h"
+#include "hub/host.h"
 #include "hub/hub.h"
 #include "hub/names.h"
 #include "hub/podstatus.h"
@@ -144,6 +145,12 @@ static int sign_draft(struct object *o, const struct object *old, const char *us
 static int create(struct hub *h, struct api_write *w, struct object **now, struct api_error *e)
 {
 	struct object *o = w->object;
+	if (h->opt.host && !h->step && !host_keeps(o->desc->kind))
+		return api_fail(
+		    e, 403, "Forbidden",
+		    "what this host copies stands in its files: make %s there, or on the page of weft "
+		    "broker --page --writable",
+		    o->desc->plural);
 	if (o->pos.file)
 		return api_fail(e, 400, "BadRequest", "weftPositions is only for what the hub sends");
 	if (!o->meta.name.n && !o->meta.generate_name.n)

@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "hub/host.h"
 #include "hub/offline.h"
 #include "hub/page.h"
 #include "hub/page_ask.h"
@@ -231,6 +232,7 @@ static void stop(struct hub *h)
 	alerts_stop(h->alerts);
 	captures_stop(h->captures);
 	toolstatus_stop(h->toolstatus);
+	host_stop(h->host);
 	uv_walk(&h->loop, close_handle, NULL);
 	uv_run(&h->loop, UV_RUN_DEFAULT);
 	uv_loop_close(&h->loop);
@@ -245,6 +247,7 @@ static void stop(struct hub *h)
 	metrics_free(&h->metrics);
 	exporters_free(&h->exporters);
 	page_live_free(&h->live);
+	host_free(&h->host);
 	page_asks_free(&h->asks);
 	flows_free(&h->flows);
 	rollups_free(&h->rollups);
@@ -293,6 +296,8 @@ int hub_run(struct hub *h, int unix_fd)
 		r = toolstatus_new(&h->toolstatus, &h->loop, h->store, h->opt.dir);
 	if (!r)
 		r = page_live_new(&h->live, h);
+	if (!r && h->opt.host)
+		r = host_new(&h->host, h);
 	if (!r)
 		r = page_asks_new(&h->asks, h, h->program);
 	if (!r)

@@ -19,6 +19,7 @@
 #include "source/dir.h"
 
 struct page;
+struct host;
 struct page_live;
 struct page_asks;
 struct pen;
@@ -43,6 +44,7 @@ struct hub_options {
 	unsigned flow_records;		/* ended connections and drops that memory keeps */
 	unsigned history;		/* MiB that roll-ups may take on disk; 0: none are kept */
 	bool writable;			/* changes of files' objects go into the files */
+	const char *host;		/* name of the broker host whose page this is: no cluster; or NULL */
 	const char *page;		/* ADDRESS:PORT, "off", or NULL: loopback, the port of the last run */
 };
 
@@ -66,6 +68,7 @@ struct hub {
 	struct http_server *http;
 	struct page *page; /* NULL: there is none */
 	struct page_live *live;
+	struct host *host; /* NULL: this is a cluster's hub */
 	struct page_asks *asks;
 	int program; /* weft, which answers questions; -1: it is not there */
 	struct flows *flows;

@@ -27,7 +27,7 @@ static const char usage[] =
     "[--no-tls] [--port PORT]\n"
     "                [--nodes N] [--runtime SOCKET] [--max-file MIB] [--node-lost S] [--node-evict S]\n"
     "                [--fast-probes N] [--history MIB] [--flow-records N] [--writable]\n"
-    "                [--page ADDRESS:PORT|off]\n"
+    "                [--page ADDRESS:PORT|off] [--host NODE]\n"
     "                [PATH...]\n"
     "\n"
     "Serves the cluster's API on RUNDIR/hub.sock and on loopback TLS "
@@ -89,6 +89,7 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	    {"flow-records", required_argument, NULL, 'R'},
 	    {"writable", no_argument, NULL, 'w'},
 	    {"page", required_argument, NULL, 'P'},
+	    {"host", required_argument, NULL, 'h' + 256},
 	    {NULL, 0, NULL, 0},
 	};
 	int64_t n;
@@ -153,6 +154,9 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 		case 'r':
 		case 'P':
 			*(c == 'r' ? &opt->runtime : &opt->page) = optarg;
+			break;
+		case 'h' + 256:
+			opt->host = optarg;
 			break;
 		case 'v':
 			puts("weft-hub " WEFT_VERSION);
@@ -260,6 +264,9 @@ static int open_page(struct hub *h)
 {
 	bool off = h->opt.page && !strcmp(h->opt.page, "off");
 	int r = off ? 0 : page_open(&h->page, h, h->opt.page);
+	/* A host's API is for its own page; certificates are for that page's other addresses. */
+	if (!r && h->opt.host)
+		h->opt.tls = h->page && !page_is_loopback(h->page);
 	if (!r && h->page && !page_is_loopback(h->page) && !h->opt.tls) {
 		log_error("--page %s: other addresses than loopback need TLS", h->opt.page);
 		return -EINVAL;
@@ -363,7 +370,7 @@ int main(int argc, char **argv)
 	int fd = listen_unix(h.opt.dir);
 	if (fd < 0)
 		return 1;
-	if (open_database(&h) || (h.opt.tls && open_tls(&h)) || open_page(&h) || open_history(&h) ||
+	if (open_database(&h) || open_page(&h) || (h.opt.tls && open_tls(&h)) || open_history(&h) ||
 	    audit_open(&h.audit, h.opt.dir, NOBODY_ID) || drop(&h) || open_files(&h)) {
 		steplog_close(&h.steplog);
 		persist_close(&h.persist);

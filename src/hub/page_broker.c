@@ -208,7 +208,48 @@ static void print_place(struct printing *p, const json_t *row)
 	text(p->out, "name", row);
 	buf_printf(p->out, ",\"kind\":\"%s\",\"node\":", rest.n ? "pod" : "interface");
 	buf_json(p->out, str_of(p->node->name));
-	buf_printf(p->out, ",\"seen\":null,\"copied\":%.1f}", rate(p->node, row, before, "received"));
+	if (json_object_get(row, "seen"))
+		buf_printf(p->out, ",\"seen\":%.1f", rate(p->node, row, before, "seen"));
+	else
+		buf_addz(p->out, ",\"seen\":null");
+	buf_printf(p->out, ",\"copied\":%.1f}", rate(p->node, row, before, "received"));
+}
+
+static void print_way(struct printing *p, const json_t *row, const json_t *before, const char *way)
+{
+	static const char *const counts[] = {"packets", "bytes", "errors", "drops"};
+	const json_t *now = json_object_get(row, way), *was = json_object_get(before, way);
+
+	buf_printf(p->out, ",\"%s\":{", way);
+	for (size_t i = 0; i < sizeof(counts) / sizeof(*counts); i++)
+		buf_printf(p->out, "%s\"%s\":%.1f,\"%sAll\":%" PRId64, i ? "," : "", counts[i],
+			   rate(p->node, now, was, counts[i]), counts[i], (int64_t)number(now, counts[i]));
+	buf_addc(p->out, '}');
+}
+
+/* Of a broker host: its interfaces, with what came in and went out a second. */
+static void print_port(struct printing *p, const json_t *row)
+{
+	const json_t *before = row_before(p->node, "ports", row, "name", NULL);
+
+	buf_addz(p->out, p->some ? ",{" : "{");
+	p->some = true;
+	text(p->out, "name", row);
+	buf_addc(p->out, ',');
+	text(p->out, "kind", row);
+	buf_addc(p->out, ',');
+	text(p->out, "link", row);
+	buf_addc(p->out, ',');
+	text(p->out, "role", row);
+	buf_printf(p->out, ",\"mtu\":%" PRId64 ",\"address\":%s,\"speed\":", (int64_t)number(row, "mtu"),
+		   json_is_true(json_object_get(row, "address")) ? "true" : "false");
+	if (number(row, "speed"))
+		buf_printf(p->out, "%" PRId64, (int64_t)number(row, "speed"));
+	else
+		buf_addz(p->out, "null");
+	print_way(p, row, before, "in");
+	print_way(p, row, before, "out");
+	buf_addc(p->out, '}');
 }
 
 /* What was due, added, or came from another node must have been sent, there or to another one, be lost by
@@ -253,6 +294,7 @@ static void each(const struct page_broker *b, struct printing *p, uint64_t now_m
 struct map_rate {
 	const char *name;
 	double packets, bytes;
+	bool part; /* there are more, which nobody counts by map */
 };
 
 static void print_maps(const struct page_broker *b, uint64_t now_ms, struct buf *out)
@@ -267,8 +309,8 @@ static void print_maps(const struct page_broker *b, uint64_t now_ms, struct buf 
 		json_array_foreach (json_object_get(n->now, "maps"), i, row) {
 			const json_t *before = row_before(n, "maps", row, "name", NULL);
 			struct map_rate one = {json_string_value(json_object_get(row, "name")),
-					       rate(n, row, before, "packets"),
-					       rate(n, row, before, "bytes")};
+					       rate(n, row, before, "packets"), rate(n, row, before, "bytes"),
+					       json_is_true(json_object_get(row, "part"))};
 			struct map_rate *found = NULL;
 
 			VEC_EACH (&all, m)
@@ -277,6 +319,7 @@ static void print_maps(const struct page_broker *b, uint64_t now_ms, struct buf 
 			if (found) {
 				found->packets += one.packets;
 				found->bytes += one.bytes;
+				found->part |= one.part;
 			} else if (one.name && vec_push(&all, one)) {
 				break;
 			}
@@ -285,7 +328,8 @@ static void print_maps(const struct page_broker *b, uint64_t now_ms, struct buf 
 	VEC_EACH (&all, m) {
 		buf_addz(out, m > all.items ? ",{\"name\":" : "{\"name\":");
 		buf_json(out, str_of(m->name));
-		buf_printf(out, ",\"packets\":%.1f,\"bytes\":%.1f}", m->packets, m->bytes);
+		buf_printf(out, ",\"packets\":%.1f,\"bytes\":%.1f%s}", m->packets, m->bytes,
+			   m->part ? ",\"part\":true" : "");
 	}
 	vec_free(&all);
 }
@@ -303,5 +347,15 @@ void page_broker_print(const struct page_broker *b, const struct store *s, const
 	each(b, &p, now_ms, "places", print_place);
 	buf_addz(out, "],\"sums\":[");
 	each(b, &p, now_ms, "tools", print_sum);
-	buf_addz(out, "]}");
+	buf_addc(out, ']');
+	VEC_EACH (&b->nodes, n) {
+		if (!json_object_get(n->now, "ports"))
+			continue;
+		buf_addz(out, ",\"ports\":[");
+		each(b, &p, now_ms, "ports", print_port);
+		buf_printf(out, "],\"stale\":%s",
+			   json_is_true(json_object_get(n->now, "stale")) ? "true" : "false");
+		break;
+	}
+	buf_addc(out, '}');
 }

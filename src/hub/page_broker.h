@@ -18,8 +18,8 @@ void page_broker_free(struct page_broker **b);
 void page_broker_take(struct page_broker *b, const char *node, json_t *account, uint64_t now_ms);
 /* Another one after each account. */
 uint64_t page_broker_number(const struct page_broker *b);
-/* {"at":…,"maps":[…],"tools":[…],"places":[…],"sums":[…]}; places in namespaces that `who` may not see are
- * left out. */
+/* {"at":…,"maps":[…],"tools":[…],"places":[…],"sums":[…]}, of a broker host also "ports":[…] and "stale";
+ * places in namespaces that `who` may not see are left out. */
 void page_broker_print(const struct page_broker *b, const struct store *s, const struct who *who,
 		       int64_t wall_ms, uint64_t now_ms, struct buf *out);
 

@@ -214,8 +214,11 @@ void page_live_get(struct hub *h, const struct who *who, const struct http_reque
 
 static void on_account(void *ctx, const char *node, json_t *account)
 {
-	struct page_live *all = ctx;
+	page_live_account(ctx, node, account);
+}
 
+void page_live_account(struct page_live *all, const char *node, json_t *account)
+{
 	page_broker_take(all->broker, node, account, clock_ms());
 }
 

@@ -7,6 +7,8 @@
 #ifndef WEFT_HUB_PAGE_LIVE_H
 #define WEFT_HUB_PAGE_LIVE_H
 
+#include <jansson.h>
+
 #include "hub/page.h"
 
 struct page_live;
@@ -17,5 +19,8 @@ void page_live_free(struct page_live **l);
 void page_live_flush(struct page_live *l);
 /* GET /page/live?kinds=pods,services&graph=1&broker=1 */
 page_handler page_live_get;
+
+/* Of weft-copier of a node, or of the host that this hub is of (borrowed; hub/page_broker.h). */
+void page_live_account(struct page_live *all, const char *node, json_t *account);
 
 #endif

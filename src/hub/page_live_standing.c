@@ -69,8 +69,10 @@ static void look_at_pods(struct standing *s, const struct live *l, const struct 
 }
 
 /* The first that applies: each is the cause of those behind it. */
-static const char *why_empty(const struct standing *s, const struct live *l)
+static const char *why_empty(const struct standing *s, const struct live *l, const struct hub *h)
 {
+	if (h->opt.host)
+		return "host";
 	if (l->graph && page_graph_size(l->graph).edges)
 		return NULL;
 	if (!s->nodes.len)
@@ -130,7 +132,7 @@ void live_standing(struct live *l, struct hub *h)
 
 	look_at_nodes(&s, h);
 	look_at_pods(&s, l, h);
-	s.empty = why_empty(&s, l);
+	s.empty = why_empty(&s, l, h);
 	sum = sum_of(&s, remarks);
 	if (!l->state_ms || sum != l->state || s.now_ms - l->state_ms >= AGAIN_MS) {
 		l->state_ms = s.now_ms;

@@ -142,5 +142,10 @@ void page_me(struct page *p, const struct login *s, struct http_reply *rp)
 		buf_addz(b, i ? "," : "");
 		buf_json(b, str_of(o->paths[i]));
 	}
-	buf_addz(b, "],\"page\":true}\n");
+	buf_addz(b, "],\"host\":");
+	if (o->host)
+		buf_json(b, str_of(o->host));
+	else
+		buf_addz(b, "null");
+	buf_addz(b, ",\"page\":true}\n");
 }

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/own.h"
 #include "hub/copy.h"
+#include "hub/host.h"
 #include "hub/stepplan.h"
 #include "hub/steplog.h"
 #include "serve/managed.h"
@@ -185,6 +186,16 @@ static const char *first_folder(const struct hub *h)
 	return NULL;
 }
 
+/* Of a host that has no folder: the file that takes what is new. */
+static const char *first_file(const struct hub *h)
+{
+	for (size_t i = 0; i < h->opt.paths_len; i++)
+		if (str_ends(str_of(h->opt.paths[i]), STR(".yaml")) ||
+		    str_ends(str_of(h->opt.paths[i]), STR(".yml")))
+			return h->opt.paths[i];
+	return NULL;
+}
+
 static bool below(const char *path, const char *root)
 {
 	size_t n = strlen(root);
@@ -208,6 +219,18 @@ static int choose_file(struct step_plan *p, size_t i, const struct step_edit *e,
 	const char *folder = first_folder(h);
 	bool inside = false;
 	*good = true;
+	if (h->opt.host && !e->file.n && !host_keeps(e->kind->kind)) {
+		const char *path = first_file(h);
+
+		*good = h->pen && (folder || path);
+		if (!*good)
+			return plan_error(p, i, "start it with weft broker --page --writable",
+					  "what this host copies stands in its files, which are not written");
+		if (!folder) {
+			buf_addz(out, path);
+			return 0;
+		}
+	}
 	if (!h->pen && !e->file.n)
 		return 0;
 	if (!e->file.n && (!is_for_files(e->kind->kind) || !folder))

@@ -10,7 +10,7 @@
 // Skips by name where a browser or a cluster cannot run. Screenshots go to $WEFT_BUILD/test-logs/page/.
 import assert from "node:assert/strict";
 import { execFile, execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -184,7 +184,7 @@ class Session {
 	}
 
 	/** A page that is logged in, at PATH, synced with the hub. */
-	async open(path, { theme = "light", width = 1400, height = 900, reducedMotion = "no-preference", zoom = 1 } = {}) {
+	async open(path, { theme = "light", width = 1400, height = 900, reducedMotion = "no-preference", zoom = 1, user } = {}) {
 		const context = await this.browser.newContext({
 			viewport: { width: Math.round(width / zoom), height: Math.round(height / zoom) }, deviceScaleFactor: zoom, colorScheme: theme, reducedMotion,
 			ignoreHTTPSErrors: true, acceptDownloads: true,
@@ -195,7 +195,7 @@ class Session {
 		page.setDefaultTimeout(WAIT_MS);
 		page.on("pageerror", (e) => this.errors.push(`${path}: ${e.message}`));
 		page.on("console", (m) => m.type() === "error" && this.errors.push(`${path}: ${m.text()}`));
-		await page.goto(await this.login());
+		await page.goto(await this.login(user));
 		await page.waitForURL((u) => !u.pathname.startsWith("/login"));
 		await page.goto(new URL(path, this.url).href);
 		await page.locator("footer .live.live").waitFor();
@@ -221,8 +221,8 @@ class Session {
 	}
 
 	/** A fresh login link. */
-	async login() {
-		const out = await this.weft(["ui"]);
+	async login(user) {
+		const out = await this.weft(["ui", ...(user ? ["--user", user] : [])]);
 		const m = /https?:\/\/\S+\/login\/\S+/.exec(out);
 		assert.ok(m, `weft ui prints a login link: ${out}`);
 		return m[0];
@@ -312,6 +312,101 @@ export function sameRows(now, wanted) {
 	const gone = wanted.filter((r) => !now.includes(r)), more = now.filter((r) => !wanted.includes(r));
 	assert.ok(!gone.length && !more.length && now.length === wanted.length, [...gone.map((r) => `gone: ${r}`), ...more.map((r) => `more: ${r}`)].slice(0, 12).join("\n"));
 	return true;
+}
+
+/** A broker host: a network namespace with these interfaces, whose other ends ("eth1:gen1") are in another one; weft broker with a
+ * page in it, and a browser beside it. */
+class Host extends Session {
+	/** Runs a command in the host's namespace, or in that of the other ends: its output, or (inside) the running child. */
+	netns(command, ns = this.ns) {
+		return execFileSync("ip", ["netns", "exec", ns, ...command], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
+	}
+	inside(command) {
+		const child = spawn("ip", ["netns", "exec", this.far, ...command], { stdio: ["ignore", "pipe", "pipe"] });
+		this.children.push(child);
+		child.text = "";
+		child.stdout.on("data", (d) => (child.text += d));
+		child.stderr.on("data", (d) => (child.text += d));
+		return child;
+	}
+	/** UDP frames to this port, out of an interface. */
+	send(link, port, n) {
+		const frame = `
+import socket, struct
+head = struct.pack("!BBHHHBBH4s4s", 0x45, 0, 228, 7, 0, 64, 17, 0, bytes([192, 0, 2, 1]), bytes([192, 0, 2, 2]))
+total = sum(struct.unpack("!10H", head))
+total = (total >> 16) + (total & 0xffff)
+head = head[:10] + struct.pack("!H", ~total & 0xffff) + head[12:]
+frame = bytes.fromhex("020000000002020000000001") + b"\\x08\\x00" + head + struct.pack("!HHHH", 99, ${port}, 208, 0) + bytes(200)
+s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+s.bind(("${link}", 0))
+for i in range(${n}): s.send(frame)`;
+		this.netns(["python3", "-c", frame], this.far);
+	}
+	/** The hub's process; 0: there is none now. */
+	hub() {
+		const out = execFileSync("ps", ["-o", "pid=,comm=", "--ppid", String(this.broker.pid)], { encoding: "utf8" });
+		return Number(/^ *(\d+) weft-hub$/m.exec(out)?.[1] ?? 0);
+	}
+	down() {
+		if (this.broker && this.broker.exitCode === null) {
+			this.broker.kill("SIGINT");
+			for (let i = 0; i < 100 && existsSync(`/proc/${this.broker.pid}/fd/0`); i++) execFileSync("sleep", ["0.1"]);
+		}
+		for (const ns of [this.ns, this.far])
+			try {
+				execFileSync("ip", ["netns", "del", ns], { stdio: "ignore" });
+			} catch {
+				// is gone
+			}
+		rmSync(this.folder, { recursive: true, force: true });
+	}
+}
+
+export async function startHost(name, pairs, files, { users = {}, args = ["--writable"] } = {}) {
+	if (process.getuid() !== 0) skip("needs root");
+	if (!existsSync(chromium)) skip(`needs ${chromium} (Debian's package chromium)`);
+	const { chromium: engine } = playwright();
+	const folder = mkdtempSync(`/tmp/weft-t-${name}.`);
+	const host = new Host(`t-${name}-${process.pid}`, folder, null, "");
+	host.ns = `weft-t-${name}-${process.pid}`;
+	host.far = `${host.ns}-far`;
+	host.program = weft;
+	for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"])
+		process.on(signal, () => {
+			for (const c of host.children) c.kill("SIGKILL");
+			host.down();
+			process.exit(1);
+		});
+	try {
+		for (const [file, text] of Object.entries(files)) writeFileSync(join(folder, file), text);
+		writeFileSync(join(folder, "users.yaml"), Object.entries(users).map(([u, level]) => execFileSync(weft, ["user", u, "--no-password", "--level", level], { encoding: "utf8" })).join("---\n"));
+		execFileSync("chmod", ["-R", "a+rX", folder]);
+		for (const ns of [host.ns, host.far]) {
+			execFileSync("ip", ["netns", "add", ns]);
+			host.netns(["sysctl", "-qw", "net.ipv6.conf.all.disable_ipv6=1", "net.ipv6.conf.default.disable_ipv6=1"], ns);
+		}
+		host.netns(["ip", "link", "set", "lo", "up"]);
+		for (const [a, b] of pairs.map((p) => p.split(":"))) {
+			host.netns(["ip", "link", "add", a, "type", "veth", "peer", "name", b, "netns", host.far]);
+			host.netns(["ip", "link", "set", a, "up"]);
+			host.netns(["ip", "link", "set", b, "up"], host.far);
+		}
+		host.broker = spawn("ip", ["netns", "exec", host.ns, weft, "broker", ...Object.keys(files).map((f) => join(folder, f)), join(folder, "users.yaml"), "--page", "--name", host.name, ...args], { stdio: ["ignore", "pipe", "pipe"] });
+		host.said = "";
+		for (const s of [host.broker.stdout, host.broker.stderr]) s.on("data", (d) => (host.said += d));
+		await until(`the broker prints a link: ${host.said}`, () => /page: http\S+/.test(host.said), 20000);
+		host.url = new URL(/page: (http\S+)/.exec(host.said)[1]).origin;
+		// a browser in the same namespace: the page is on its loopback
+		const there = join(folder, "chromium");
+		writeFileSync(there, `#!/bin/sh\nexec ip netns exec ${host.ns} ${chromium} "$@"\n`, { mode: 0o755 });
+		host.browser = await engine.launch({ executablePath: there, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+	} catch (e) {
+		console.log(`not ok 1 - a broker host and a browser\n${String(`${e?.stack ?? e}\n${host.said}`).replace(/^/gm, "# ")}\n1..1`);
+		await host.end();
+		process.exit(1);
+	}
+	return host;
 }
 
 export { assert };

@@ -11,6 +11,8 @@ export interface Me {
 	version: string;
 	writable: boolean;
 	paths: string[];
+	/** Of a broker host without a cluster: its name; null: this is a cluster. */
+	host: string | null;
 }
 
 export interface Meta {
@@ -88,12 +90,42 @@ export interface ToolRate {
 	capacity: number | null;
 	totals: { due: number; added: number; sent: number; losses: Record<string, number> };
 }
+/** What went one way through a port: a second, and since the interface is there. */
+export interface PortWay {
+	packets: number;
+	bytes: number;
+	errors: number;
+	drops: number;
+	packetsAll: number;
+	bytesAll: number;
+	errorsAll: number;
+	dropsAll: number;
+}
+/** An interface of a broker host. */
+export interface PortEvent {
+	name: string;
+	kind: string;
+	link: "up" | "no-carrier" | "down" | "absent";
+	role: "in" | "feed" | "tool" | "both" | "none";
+	mtu: number;
+	/** It has an address of this host: it can be no feed. */
+	address: boolean;
+	/** bit/s; null: not known. */
+	speed: number | null;
+	in: PortWay;
+	out: PortWay;
+}
 export interface BrokerEvent {
 	at: number;
-	maps: { name: string; packets: number; bytes: number }[];
+	/** `part`: the map took more, which nobody counts by map. */
+	maps: { name: string; packets: number; bytes: number; part?: boolean }[];
 	tools: ToolRate[];
 	places: { node: string; name: string; kind: string; seen: number; copied: number }[];
 	sums: { sum: string; says: "exact" | "within" | "wrong" | "unknown"; off: number }[];
+	/** Of a broker host. */
+	ports?: PortEvent[];
+	/** The files say what is not in force: they have an error. */
+	stale?: boolean;
 }
 export interface StateEvent {
 	at: number;

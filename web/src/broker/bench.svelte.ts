@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // The state of the broker view: what is drawn, what is chosen, what is carried and what that would mean. Mouse, keyboard,
 // tables and dialogs act through it; it writes into the draft and nowhere else.
-import type { InterfaceRef } from "../api/kinds.gen.ts";
+import type { InterfaceRef, TrafficmapSpec } from "../api/kinds.gen.ts";
+import type { PortEvent } from "../api/wire.ts";
 import { carry, type Carry, type CarryEvent, IDLE } from "../gesture/carry.ts";
 import { type Board, boardOf, type FilterObject, type GroupObject, type MapObject, type ToolObject } from "../model/board.ts";
 import { draft, laidOver } from "../model/draft.svelte.ts";
 import { editsOf, objectOf } from "../model/drafted.ts";
 import { type Foretold, foretell } from "../model/foretell.ts";
 import { Foresight } from "../model/foresight.svelte.ts";
+import { byPort } from "../model/ports.ts";
 import type { Known } from "../model/source.ts";
-import { may } from "../model/units.ts";
+import { bitsPerSecond, may, packetsPerSecond } from "../model/units.ts";
 import { removal } from "../model/unwire.ts";
 import { idOf, isStep, type Item, type Meaning, meaning, type Place, placesFor, type Step } from "../model/wiring.ts";
 import { world } from "../model/world.svelte.ts";
@@ -20,7 +22,8 @@ export type Form =
 	| { form: "tool"; name: string | null }
 	| { form: "group"; name: string }
 	| { form: "filter"; name: string | null; map?: string }
-	| { form: "interface" };
+	| { form: "interface" }
+	| { form: "port"; from: string };
 
 /** As many as a forecast is asked for when something is taken up, before the hand rests anywhere. */
 const AHEAD = 2;
@@ -38,13 +41,17 @@ export class Bench {
 	named: InterfaceRef[] = $state.raw([]);
 	readonly foresight = new Foresight();
 
+	/** Of a broker host: its name, and its interfaces in their natural order. */
+	readonly host: string | null = $derived(world.me?.host ?? null);
+	readonly ports: PortEvent[] = $derived(this.host ? [...(world.broker?.ports ?? [])].sort(byPort) : []);
 	readonly known: Known = $derived.by(() => {
 		const o = world.objects;
 		const interfaces = [...this.named];
+		for (const p of this.ports) if (!interfaces.some((i) => i.name === p.name)) interfaces.push({ name: p.name });
 		for (const p of world.broker?.places ?? []) if (p.kind === "interface" && !interfaces.some((i) => i.name === p.name)) interfaces.push({ name: p.name });
 		return {
 			namespaces: o.of("namespaces"), pods: o.of("pods"), services: o.of("services"), nodes: o.of("nodes"),
-			workloads: [...o.of("deployments"), ...o.of("statefulsets"), ...o.of("daemonsets"), ...o.of("jobs")], interfaces,
+			workloads: [...o.of("deployments"), ...o.of("statefulsets"), ...o.of("daemonsets"), ...o.of("jobs")], interfaces, host: this.host,
 		};
 	});
 	readonly board: Board = $derived.by(() => {
@@ -67,6 +74,7 @@ export class Bench {
 			m.clauses.forEach((_, index) => all.push({ type: "clause", map: m.name, index }));
 		}
 		for (const t of b.tools) for (const p of t.ports) all.push({ type: "tool", tool: t.name, port: p.name });
+		for (const p of this.ports) all.push({ type: "port", name: p.name });
 		for (const w of b.wires) all.push({ type: "wire", id: w.id, map: w.map });
 		return new Map(all.map((p) => [idOf(p), p]));
 	});
@@ -86,6 +94,15 @@ export class Bench {
 		return isStep(this.meant) && seen?.state === "known" ? foretell(this.board, this.meant, seen.answer) : null;
 	});
 	readonly mayEdit: boolean = $derived(may(world.me?.levels ?? {}, "operate"));
+
+	/** A host keeps no records of flows: what is known is how much its ports see now. */
+	readonly seenNow: string = $derived.by(() => {
+		const m = this.meant;
+		if (!this.host || !isStep(m)) return "";
+		const from = m.puts.flatMap((p) => (p.kind === "TrafficMap" ? ((p.object.spec as TrafficmapSpec).from ?? []) : []));
+		const ports = this.ports.filter((p) => from.some((s) => s.interface?.name === p.name));
+		return ports.map((p) => `${p.name} sees ${bitsPerSecond(p.in.bytes + p.out.bytes)} now, ${packetsPerSecond(p.in.packets + p.out.packets)}`).join("; ");
+	});
 
 	get item(): Item | null {
 		const c = this.carried;
@@ -117,16 +134,22 @@ export class Bench {
 		if (r.next.state === "carried" && was.state !== "carried") this.takenUp();
 		if (r.next.state === "carried") this.look();
 		else if (was.state === "carried") this.foresight.look(null);
-		if (r.clicked !== undefined) this.chosen = r.clicked;
+		if (r.clicked !== undefined) this.clicked(r.clicked);
 		if (r.dropped) this.drop(r.dropped.item, r.dropped.place);
 		else if (was.state === "carried" && r.next.state === "idle") this.said = "Put back.";
+	}
+
+	/** A port that is clicked is taken up: the next click says where to. */
+	private clicked(id: string): void {
+		this.chosen = id;
+		if (this.places.get(id)?.type === "port" && this.mayEdit) this.event({ type: "pick", item: id, first: null });
 	}
 
 	/** Takes a thing up by keyboard, and goes to the first place for it. */
 	pick(id: string): void {
 		const p = this.places.get(id);
 		if (!p || p.type === "wire" || !this.allowed()) return;
-		const first = [...placesFor(this.board, p, [...this.places.values()]).keys()].find((k) => k.startsWith("tool:") || k.startsWith("map ")) ?? null;
+		const first = [...placesFor(this.board, p, [...this.places.values()]).keys()].find((k) => k.startsWith(p.type === "port" ? "port " : "tool:") || k.startsWith("map ")) ?? null;
 		if (first === null) {
 			notices.error(`${this.title(id)} can be brought nowhere.`);
 			return;
@@ -160,12 +183,13 @@ export class Bench {
 	private takenUp(): void {
 		const steps = [...this.targets.entries()].filter(([id]) => id.startsWith("tool:")).slice(0, AHEAD);
 		this.said = `Taken up: ${this.title(this.carried.state === "carried" ? this.carried.item : "")}. ${this.targets.size} places.`;
+		if (this.host) return;
 		for (const [, s] of steps) this.foresight.ahead(laidOver(draft.edits, editsOf(this.board, s)));
 	}
 
 	private look(): void {
 		const m = this.meant;
-		this.foresight.look(isStep(m) ? laidOver(draft.edits, editsOf(this.board, m)) : null);
+		this.foresight.look(isStep(m) && !this.host ? laidOver(draft.edits, editsOf(this.board, m)) : null);
 		if (this.carried.state === "carried" && this.carried.by === "keys" && this.carried.over) this.said = isStep(m) ? m.title : this.title(this.carried.over);
 	}
 

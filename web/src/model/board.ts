@@ -59,6 +59,8 @@ export interface Wire {
 	target?: Target;
 }
 export interface Board {
+	/** Of a broker host without a cluster: its name. */
+	host: string | null;
 	sources: Source[];
 	/** Those that maps name, in the order in which they are drawn. */
 	used: Source[];
@@ -189,7 +191,7 @@ export function boardOf(o: BoardObjects, known: Known, edits: readonly Edit[] = 
 	const beside = <T extends Drawn<ApiObject>>(all: T[], leads: (d: T) => (t: TrafficTarget) => boolean): T[] =>
 		all.map((d, i) => ({ d, i, at: first(leads(d)) })).sort((a, b) => a.at - b.at || a.i - b.i).map((x) => x.d);
 	return {
-		sources, used: [...used.values()], maps, filters, wires, asText,
+		host: known.host ?? null, sources, used: [...used.values()], maps, filters, wires, asText,
 		tools: beside(tools, (d) => (t) => t.tool === d.name),
 		groups: beside(groups, (d) => (t) => t.group === d.name),
 	};

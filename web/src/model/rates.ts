@@ -24,8 +24,14 @@ export interface PlaceRate {
 	copied: number;
 }
 
+/** null: not known, also where only a part of it is counted. */
 export function mapRate(e: BrokerEvent | null, map: string): Rate | null {
-	return e?.maps.find((m) => m.name === map) ?? null;
+	const m = e?.maps.find((x) => x.name === map);
+	return m && !m.part ? m : null;
+}
+/** What a map takes from one of its sources: known where that is its only one. */
+export function sourceShare(e: BrokerEvent | null, map: string, sources: number): Rate | null {
+	return sources === 1 ? mapRate(e, map) : null;
 }
 
 function addAll(to: Record<string, number>, from: Record<string, number>): number {

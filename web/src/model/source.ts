@@ -26,6 +26,8 @@ export interface Known {
 	workloads: readonly ApiObject[];
 	/** Interfaces that are seen or named somewhere. */
 	interfaces: readonly InterfaceRef[];
+	/** A host without a cluster: its interfaces are all that can be seen. */
+	host?: string | null;
 }
 
 export const NAMESPACE_LABEL = "kubernetes.io/metadata.name";
@@ -94,7 +96,7 @@ function describe(s: TrafficSource, known: Known): Source {
 		const n = podsOf(s, known).length;
 		return { key, spec: s, kind: "service", title: s.service.name, detail: `Service in ${s.service.namespace ?? "default"}, ${one(n, "pod")}`, pods: n };
 	}
-	if (s.interface) return { key, spec: s, kind: "interface", title: s.interface.name, detail: `interface of ${s.interface.node ?? "any node"}`, pods: null };
+	if (s.interface) return { key, spec: s, kind: "interface", title: s.interface.name, detail: known.host ? (s.interface.node && s.interface.node !== known.host ? `interface of ${s.interface.node}, which is another host` : "interface") : `interface of ${s.interface.node ?? "any node"}`, pods: null };
 	if (s.uplink) {
 		const host = s.uplink.nodeSelector?.matchLabels?.[NODE_LABEL];
 		const words = selectorWords(s.uplink.nodeSelector);
@@ -121,6 +123,10 @@ export function sourcesOf(known: Known): Source[] {
 		const d = describe(s, known);
 		if (!out.has(d.key)) out.set(d.key, words ? { ...d, ...words } : d);
 	};
+	if (known.host) {
+		for (const i of known.interfaces) add({ interface: i });
+		return [...out.values()];
+	}
 	const bare = known.pods.filter((p) => !p.metadata.ownerReferences?.length);
 	for (const w of [...known.workloads, ...bare]) {
 		const s = workloadSource(w);

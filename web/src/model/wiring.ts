@@ -4,6 +4,7 @@
 import type { ToolgroupSpec, TrafficmapSpec, TrafficTarget } from "../api/kinds.gen.ts";
 import type { ApiObject } from "../api/wire.ts";
 import { type Board, type BoardGroup, type BoardMap, type Clause, type MapObject, portTitle, targetKey, targetTitle } from "./board.ts";
+import { mapsOf, portSource, toolsAt } from "./ports.ts";
 import { type Source, sourceKey } from "./source.ts";
 
 export type Item =
@@ -13,7 +14,8 @@ export type Item =
 	| { type: "rest" }
 	| { type: "map"; name: string }
 	| { type: "tool"; tool: string; port: string }
-	| { type: "group"; name: string };
+	| { type: "group"; name: string }
+	| { type: "port"; name: string };
 export type Place = Item | { type: "wire"; id: string; map: string };
 
 export interface Put {
@@ -180,6 +182,31 @@ function addMember(g: BoardGroup, t: ToolItem): Meaning {
 	return step(`${g.name} with ${portTitle(t.tool, t.port)}`, putGroup(g, { ...spec, members: [...spec.members, member(t)] }));
 }
 
+// --- ports of a host ----------------------------------------------------------------------------------------
+
+const sourceOfPort = (b: Board, name: string): Source => {
+	const spec = portSource(b, name), key = sourceKey(spec);
+	return b.used.find((s) => s.key === key) ?? { key, spec, kind: "interface", title: name, detail: "interface", pods: null };
+};
+
+/** What is seen at one port leaves by the other: a map to the Tool of that interface, which is made where none is. */
+function portToPort(b: Board, from: string, to: string): Meaning {
+	const source = sourceOfPort(b, from);
+	const there = toolsAt(b, to)[0];
+	if (there) {
+		const port = there.ports[0]?.name ?? "default";
+		const target: TrafficTarget = port === "default" ? { tool: there.name } : { tool: there.name, port };
+		const same = mapsOf(b, from).find((m) => !m.clauses.length && !m.object.spec?.rest && m.to.some((t) => t.key === targetKey(target)));
+		if (same) return { why: `everything of ${from} leads to ${to} already, by map ${same.name}` };
+		const made = newMap(b, [source], target);
+		return { ...made, title: `${from} to ${to}` };
+	}
+	const name = freeName(to, b.tools);
+	const object: ApiObject = { apiVersion: API, kind: "Tool", metadata: { name }, spec: { interface: { name: to } } };
+	const map = newMap(b, [source], { tool: name });
+	return { title: `${from} to ${to}`, puts: [{ kind: "Tool", object }, ...map.puts], deletes: [] };
+}
+
 // --- one brought to the other -------------------------------------------------------------------------------
 
 function clauseOf(b: Board, i: Item): Clause | null {
@@ -203,6 +230,13 @@ export function meaning(b: Board, item: Item, place: Place): Meaning | null {
 function towards(b: Board, a: Item, at: Item): Meaning | null {
 	if ((a.type === "tool" && !aliveTool(b, a)) || (at.type === "tool" && !aliveTool(b, at))) return null;
 	const target = targetOf(at);
+	if (a.type === "port") {
+		if (at.type === "port") return portToPort(b, a.name, at.name);
+		const s = sourceOfPort(b, a.name);
+		if (target) return newMap(b, [s], target);
+		const m = at.type === "map" ? live(b, at.name) : undefined;
+		return m ? addSource(m, s) : null;
+	}
 	if (a.type === "source") {
 		const s = b.sources.find((x) => x.key === a.key) ?? b.used.find((x) => x.key === a.key);
 		if (!s) return null;

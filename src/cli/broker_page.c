@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The page of a broker host: weft-hub as a child that has given up its privileges, told each second by lines of
- * JSON what `-o json` prints. Nothing is read from it here: a link to the page is printed by a child of its
- * own. It is started as often as it ends, and ends with this process, also when that is killed. Copies never
- * wait for it: a line for which it has no room is left out.
+ * The page of a broker host: weft-hub as a child that has given up its privileges, told each second by lines
+ * of JSON what `-o json` prints. Nothing is read from it here: a link to the page is printed by a child of
+ * its own. It is started as often as it ends, and ends with this process, also when that is killed. Copies
+ * never wait for it: a line for which it has no room is left out.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -101,8 +101,17 @@ static void become_hub(const struct live *l, const char *program, int channel)
 		fcntl(channel, F_SETFD, 0);
 	else if (dup2(channel, CONTROL_FD) < 0)
 		_exit(126);
-	const char *const fixed[] = {"weft-hub", "--name",    name, "--dir",   dir, "--host",
-				     l->node,	 "--history", "0",  "--page", *o->page ? o->page : "127.0.0.1"};
+	const char *const fixed[] = {"weft-hub",
+				     "--name",
+				     name,
+				     "--dir",
+				     dir,
+				     "--host",
+				     l->node,
+				     "--history",
+				     "0",
+				     "--page",
+				     *o->page ? o->page : "127.0.0.1"};
 	for (size_t i = 0; i < ARRAY_LEN(fixed); i++)
 		argv[n++] = fixed[i];
 	if (o->writable)

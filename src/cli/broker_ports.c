@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * All interfaces of the host as ports: what the kernel says of each, and what maps and Tools make of it. Those
- * that objects name and that are not there are ports, too. Weft's own links are none.
+ * All interfaces of the host as ports: what the kernel says of each, and what maps and Tools make of it.
+ * Those that objects name and that are not there are ports, too. Weft's own links are none.
  */
 #include <errno.h>
 #include <libmnl/libmnl.h>
@@ -88,7 +88,8 @@ static void dump(struct mnl_socket *s, uint16_t type, int (*fn)(const struct nlm
 	h->nlmsg_type = type;
 	h->nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
 	h->nlmsg_seq = seq;
-	head = mnl_nlmsg_put_extra_header(h, sizeof(*head)); /* its family is where each kind of request has it */
+	head = mnl_nlmsg_put_extra_header(
+	    h, sizeof(*head)); /* its family is where each kind of request has it */
 	head->ifi_family = AF_UNSPEC;
 	if (mnl_socket_sendto(s, h, h->nlmsg_len) < 0)
 		return;
@@ -152,7 +153,8 @@ static json_t *port_json(const struct port *p)
 
 	if (!o)
 		return NULL;
-	json_object_set_new(o, "speed", p->speed ? json_integer((json_int_t)p->speed * 1000000) : json_null());
+	json_object_set_new(o, "speed",
+			    p->speed ? json_integer((json_int_t)p->speed * 1000000) : json_null());
 	json_object_set_new(o, "in", count(&p->in));
 	json_object_set_new(o, "out", count(&p->out));
 	return o;

@@ -61,14 +61,15 @@ int port_decode(struct port *out, const void *message, size_t n)
 	if (!h)
 		return -EINVAL;
 	*out = (struct port){.index = (uint32_t)i->ifi_index};
-	out->link = !(i->ifi_flags & IFF_UP)		? PORT_DOWN
+	out->link = !(i->ifi_flags & IFF_UP)	     ? PORT_DOWN
 		    : !(i->ifi_flags & IFF_LOWER_UP) ? PORT_NO_CARRIER
-							: PORT_UP;
+						     : PORT_UP;
 	snprintf(out->kind, sizeof(out->kind), "%s",
 		 i->ifi_type == ARPHRD_ETHER	  ? "ethernet"
 		 : i->ifi_type == ARPHRD_LOOPBACK ? "loopback"
 						  : "other");
-	for (const struct nlattr *a = mnl_nlmsg_get_payload_offset(h, sizeof(*i)); has(a, end); a = mnl_attr_next(a)) {
+	for (const struct nlattr *a = mnl_nlmsg_get_payload_offset(h, sizeof(*i)); has(a, end);
+	     a = mnl_attr_next(a)) {
 		switch (mnl_attr_get_type(a)) {
 		case IFLA_IFNAME:
 			take_text(out->name, a);

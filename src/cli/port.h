@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An interface of this host as a port of a broker: what the kernel says of it in a message of rtnetlink. Pure:
- * who asks the kernel is broker_ports.c.
+ * An interface of this host as a port of a broker: what the kernel says of it in a message of rtnetlink.
+ * Pure: who asks the kernel is broker_ports.c.
  */
 #ifndef WEFT_CLI_PORT_H
 #define WEFT_CLI_PORT_H
@@ -21,8 +21,8 @@ struct port {
 	char name[16], kind[16]; /* "ethernet", "loopback", "veth", "vlan", … */
 	enum port_link link;
 	uint32_t mtu;
-	uint32_t speed; /* Mbit/s; 0: not known */
-	bool address;	/* has one that is not link-local */
+	uint32_t speed;		 /* Mbit/s; 0: not known */
+	bool address;		 /* has one that is not link-local */
 	bool source, feed, tool; /* of the maps and Tools in force */
 	struct port_count in, out;
 };

@@ -39,18 +39,17 @@ static json_t *places(const json_t *account)
 	json_array_foreach (json_object_get(account, "sources"), i, s) {
 		json_t *name = json_object_get(s, "source");
 
-		json_array_append_new(list,
-				      json_pack("{s:O?,s:O?,s:I,s:I,s:I}", "point", name, "name", name, "seen",
-						number(s, "seen"), "received",
-						number(s, "seen") - number(s, "unwanted"), "lost",
-						number(json_object_get(s, "lost"), "clone")));
+		json_array_append_new(list, json_pack("{s:O?,s:O?,s:I,s:I,s:I}", "point", name, "name", name,
+						      "seen", number(s, "seen"), "received",
+						      number(s, "seen") - number(s, "unwanted"), "lost",
+						      number(json_object_get(s, "lost"), "clone")));
 	}
 	return list;
 }
 
 static json_t *tools(const json_t *account)
 {
-	static const char *const same[] = {"tool", "port",	"kind",	    "taking", "due",
+	static const char *const same[] = {"tool",  "port", "kind",	 "taking",  "due",
 					   "added", "sent", "sentBytes", "inFlight"};
 	json_t *list = json_array(), *t;
 	size_t i;

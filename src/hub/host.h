@@ -19,8 +19,7 @@ void host_free(struct host **s);
 /* Objects that may live in the hub there, and in no file: none of them says what is copied. */
 bool host_keeps(enum kind k);
 
-/* What weft broker counts, in the words of weft-copier's own account; a new reference, NULL: it is none. Pure.
- */
+/* What weft broker counts, in the words of weft-copier's own account; a new reference, NULL: it is none. */
 json_t *host_account(const json_t *line);
 
 #endif

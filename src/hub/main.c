@@ -68,6 +68,8 @@ static int parse_rest(int argc, char **argv, struct hub_options *opt)
 	return 0;
 }
 
+enum { HOST = 256 }; /* an option without a letter */
+
 static int parse(int argc, char **argv, struct hub_options *opt)
 {
 	static const struct option options[] = {
@@ -89,7 +91,7 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 	    {"flow-records", required_argument, NULL, 'R'},
 	    {"writable", no_argument, NULL, 'w'},
 	    {"page", required_argument, NULL, 'P'},
-	    {"host", required_argument, NULL, 'h' + 256},
+	    {"host", required_argument, NULL, HOST},
 	    {NULL, 0, NULL, 0},
 	};
 	int64_t n;
@@ -153,10 +155,8 @@ static int parse(int argc, char **argv, struct hub_options *opt)
 			break;
 		case 'r':
 		case 'P':
-			*(c == 'r' ? &opt->runtime : &opt->page) = optarg;
-			break;
-		case 'h' + 256:
-			opt->host = optarg;
+		case HOST:
+			*(c == 'r' ? &opt->runtime : c == 'P' ? &opt->page : &opt->host) = optarg;
 			break;
 		case 'v':
 			puts("weft-hub " WEFT_VERSION);

@@ -55,7 +55,8 @@ static void fields(void **state)
 {
 	char bytes[4096];
 	struct port p;
-	struct nlmsghdr *h = link_message(bytes, IFF_UP | IFF_LOWER_UP, "veth", sizeof(struct rtnl_link_stats64));
+	struct nlmsghdr *h =
+	    link_message(bytes, IFF_UP | IFF_LOWER_UP, "veth", sizeof(struct rtnl_link_stats64));
 
 	(void)state;
 	assert_int_equal(port_decode(&p, h, h->nlmsg_len), 0);
@@ -76,7 +77,8 @@ static void fields(void **state)
 	assert_int_equal(port_decode(&p, h, h->nlmsg_len), 0);
 	assert_string_equal(p.kind, "ethernet");
 	assert_int_equal(p.out.drops, 8);
-	h = link_message(bytes, IFF_UP | IFF_LOWER_UP, "a-kind-that-is-far-too-long", 512); /* of a newer one */
+	h = link_message(bytes, IFF_UP | IFF_LOWER_UP, "a-kind-that-is-far-too-long",
+			 512); /* of a newer one */
 	assert_int_equal(port_decode(&p, h, h->nlmsg_len), 0);
 	assert_string_equal(p.kind, "a-kind-that-is-");
 }

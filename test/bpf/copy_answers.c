@@ -146,9 +146,9 @@ static void heartbeats(void)
 	       "one tool cannot answer for another, nor for a tunnel, nor for none: such frames are seen as "
 	       "any");
 	good = send_back(NOBODY | OUTLET_CANARY, frame, n) && send_back(NOBODY, frame, n);
-	for (int ms = 2000; ms && !outlet_now(0).failed; ms--)
+	for (int ms = 2000; ms && !outlet_now(NOBODY).failed; ms--)
 		poll(NULL, 0, 1);
-	result(good & same("lost frames", outlet_now(0).failed, 1),
+	result(good & same("lost frames", outlet_now(NOBODY).failed, 1),
 	       "a canary for an outlet that is not there is no lost copy");
 	n = frame_to(frame, CANARY_ASK_HEAD, TOOL);
 	good = !frame_send(at_tool, frame, n) && seen_becomes(tool0, 4);

@@ -162,6 +162,22 @@ static void sticky_put(struct group *g, uint64_t hash, uint64_t now, uint32_t me
 	g->sticky_used++;
 }
 
+void group_adopt(struct group *g, const struct group *before)
+{
+	if (!g->sticky || !before->sticky || !before->sticky_used || g->of->flow != before->of->flow)
+		return;
+	for (uint32_t i = 0; i < GROUP_STICKY_MAX; i++) {
+		const struct sticky *s = &before->sticky[i];
+
+		for (uint32_t m = 0; s->last && m < g->of->members_n; m++)
+			if (g->seeds[m] == before->seeds[s->member]) {
+				g->sticky[i] = *s;
+				g->sticky[i].member = m;
+				g->sticky_used++;
+			}
+	}
+}
+
 static uint32_t member_of(struct group *g, uint64_t hash, uint64_t now)
 {
 	uint32_t slot = (uint32_t)(hash % GROUP_SLOTS);

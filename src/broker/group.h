@@ -17,6 +17,10 @@ struct group;
 int group_new(struct group **out, const struct broker *b, const struct broker_group *g);
 void group_free(struct group **g);
 
+/* Sessions that are elsewhere stay where they are, if that member is one of this group too: `before` is the
+ * same group of other objects, and stays as it is. */
+void group_adopt(struct group *g, const struct group *before);
+
 /* A member that is down gets nothing. Members are numbered as in struct broker_group; the standby is number
  * members_n. */
 void group_set_down(struct group *g, uint32_t member, bool down);

@@ -97,6 +97,8 @@ static int make_world(struct copier *c, struct world **out, const json_t *object
 		r = world_new(out, b, text);
 	if (r)
 		broker_free(&b);
+	else if (c->epochs[0])
+		world_adopt(*out, c->epochs[0]->world);
 	return r;
 }
 

@@ -134,6 +134,8 @@ void epochs_tick(struct copier *c, uint64_t ms);
 /* Members of groups whose tools take nothing get nothing. */
 void epochs_health(struct copier *c);
 int world_new(struct world **out, struct broker *b, const char *objects);
+/* Sessions of groups stay where the world before had them. */
+void world_adopt(struct world *w, const struct world *before);
 void world_unref(struct copier *c, struct world **w);
 struct place *place_get(struct copier *c, uint32_t point, uint32_t ifindex, struct str name, struct str kind);
 struct named *named_get(struct copier *c, bool group, struct str name);

@@ -30,6 +30,14 @@ int world_new(struct world **out, struct broker *b, const char *objects)
 	return 0;
 }
 
+void world_adopt(struct world *w, const struct world *before)
+{
+	for (uint32_t i = 0; i < w->broker->groups_n; i++)
+		for (uint32_t k = 0; k < before->broker->groups_n; k++)
+			if (str_eq(w->broker->groups[i].name, before->broker->groups[k].name))
+				group_adopt(judge_group(w->judge, i), judge_group(before->judge, k));
+}
+
 struct named *named_get(struct copier *c, bool group, struct str name)
 {
 	struct named fresh = {0};

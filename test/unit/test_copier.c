@@ -322,13 +322,100 @@ static void test_captures(void **state)
 	end(&c);
 }
 
+static const struct tally *tally_of(const struct copier *c, const char *tool)
+{
+	VEC_EACH (&c->tallies, t)
+		if (!strcmp((*t)->tool, tool))
+			return *t;
+	return NULL;
+}
+
+/* Sessions of a group of a and b; `a`: a has an outlet, and takes packets. */
+static void install_group(struct copier *c, uint32_t epoch, bool a, const char *more)
+{
+	AUTO_BUF json = {0};
+	AUTO_BUF why = {0};
+
+	buf_printf(
+	    &json,
+	    "{\"epoch\":%u,\"node\":\"n\",\"objects\":[" TOOL("a", "\"interface\":{\"name\":\"t\"}") "," TOOL(
+		"b", "\"interface\":{\"name\":\"u\"}") ","
+						       "{\"apiVersion\":\"weft.network/"
+						       "v1alpha1\",\"kind\":\"ToolGroup\",\"metadata\":{"
+						       "\"name\":\"g\"},"
+						       "\"spec\":{\"sticky\":true,\"members\":[{\"tool\":"
+						       "\"a\"},{\"tool\":\"b\"}]}}," MAP(
+							   "m", "{\"group\":\"g\"}",
+							   "") "%s],\"places\":[{\"point\":1,\"ifindex\":1,"
+							       "\"name\":"
+							       "\"eth1\",\"kind\":\"interface\",\"sources\":["
+							       "\"interface "
+							       "eth1\"]}],\"outlets\":[{\"tool\":\"b\","
+							       "\"port\":\"default\",\"number\":1,\"direct\":"
+							       "[]}%s]}",
+	    epoch, more, a ? ",{\"tool\":\"a\",\"port\":\"default\",\"number\":2,\"direct\":[]}" : "");
+	int r = config_apply(c, buf_str(&json), &why);
+	if (r)
+		print_message("%s\n", why.p);
+	assert_int_equal(r, 0);
+}
+
+/* One packet of each of 64 sessions from `first` on. */
+static void feed_sessions(struct copier *c, uint32_t epoch, uint32_t first, uint64_t time)
+{
+	uint8_t p[60] = {0};
+
+	memcpy(p + 12,
+	       "\x08\x00\x45\x00\x00\x2e\x00\x00\x00\x00\x40\x11\x00\x00\x0a\x00\x00\x01\x0a\x00\x00\x02",
+	       22);
+	memcpy(p + 36, "\x00\x35\x00\x1a", 4);
+	for (uint32_t i = first; i < first + 64; i++) {
+		p[34] = (uint8_t)(i >> 8);
+		p[35] = (uint8_t)i;
+		feed_packet(c, &(struct packet_seen){.packet = {.p = p,
+								.caplen = sizeof(p),
+								.len = sizeof(p),
+								.link = CHAIN_LINK_ETHERNET,
+								.time = time},
+						     .mark = 1 | epoch % TAP_EPOCHS << TAP_EPOCH_SHIFT});
+	}
+}
+
+/* Sessions that a member got while another one was away stay with it when that comes back, also when objects
+ * change meanwhile (BR29). */
+static void test_sticky(void **state)
+{
+	struct copier c;
+	uint64_t a, b;
+
+	(void)state;
+	begin(&c);
+	install_group(&c, 1, false, "");
+	feed_sessions(&c, 1, 1000, 1000000000);
+	assert_int_equal(tally_of(&c, "a")->due, 0);
+	assert_int_equal(tally_of(&c, "b")->due, 64);
+	install_group(&c, 2, true, "," TOOL("z", "\"discard\":true"));
+	feed_sessions(&c, 2, 1000, 2000000000);
+	assert_int_equal(tally_of(&c, "a")->due, 0);
+	assert_int_equal(tally_of(&c, "b")->due, 128);
+	install_group(&c, 3, true, "");
+	feed_sessions(&c, 3, 1000, 3000000000);
+	assert_int_equal(tally_of(&c, "a")->due, 0);
+	feed_sessions(&c, 3, 2000, 3000000000); /* new ones are dealt */
+	a = tally_of(&c, "a")->due;
+	b = tally_of(&c, "b")->due - 192;
+	assert_int_equal(a + b, 64);
+	assert_in_range(a, 10, 54);
+	feed_sessions(&c, 3, 1000, 400000000000); /* silent for longer than five minutes */
+	assert_true(tally_of(&c, "a")->due > a);
+	end(&c);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_epochs),
-	    cmocka_unit_test(test_broken),
-	    cmocka_unit_test(test_ring_times),
-	    cmocka_unit_test(test_captures),
+	    cmocka_unit_test(test_epochs),   cmocka_unit_test(test_broken), cmocka_unit_test(test_ring_times),
+	    cmocka_unit_test(test_captures), cmocka_unit_test(test_sticky),
 	};
 
 	return cmocka_run_group_tests_name("copier", tests, NULL, NULL);

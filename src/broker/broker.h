@@ -136,7 +136,8 @@ struct broker_fault {
 	size_t remark; /* index in remarks->list as it was made, unsorted; SIZE_MAX: there was no room */
 };
 struct broker_faults {
-	VEC(struct broker_fault) list; /* freed by vec_free, after errors too */
+	VEC(struct broker_fault) list;	   /* both freed by vec_free, after errors too */
+	VEC(struct broker_fault) warnings; /* what is in force, and not as was meant */
 };
 /* The same; appends each error's object to `faults`. Those of Captures, which are left out alone, too. */
 int broker_compile_told(struct broker **out, const struct store *s, struct remarks *remarks,

@@ -24,8 +24,13 @@ static void told(struct compile *c, enum remark_level level, const struct object
 
 	buf_vprintf(&text, fmt, ap);
 	remark_add(c->remarks, level, object_pos(o, member), hint, "%s", text.p ? text.p : "invalid");
-	if (level != REMARK_ERROR)
+	if (level != REMARK_ERROR) {
+		struct broker_fault f = {o, c->remarks->list.len > before ? before : SIZE_MAX};
+
+		if (c->faults)
+			c->no_memory |= vec_push(&c->faults->warnings, f) != 0;
 		return;
+	}
 	c->bad = true;
 	compile_fault(c, o, before);
 }

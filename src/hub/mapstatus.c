@@ -24,15 +24,24 @@ struct mapstatus {
 /* What all maps together came to. */
 struct verdict {
 	bool good;
+	struct broker *b; /* where it is good */
 	struct remarks remarks;
 	struct broker_faults faults;
 };
+
+static size_t addresses(const struct object *node)
+{
+	return node && node->node->status ? node->node->status->addresses.len : 0;
+}
 
 static void on_event(void *ctx, const struct event *e)
 {
 	struct mapstatus *m = ctx;
 
 	switch (e->object->desc->kind) {
+	case KIND_node:
+		m->dirty |= e->type != EVENT_MODIFIED || !addresses(e->old) != !addresses(e->object);
+		break;
 	case KIND_service:
 		m->dirty |= e->type != EVENT_MODIFIED;
 		break;
@@ -121,6 +130,32 @@ static void add_absent(struct buf *b, const struct store *s, const struct traffi
 	}
 }
 
+static bool leads_to(const struct verdict *v, const struct object *map, struct str tool)
+{
+	for (uint32_t i = 0; i < v->b->maps_n; i++)
+		for (uint32_t p = 0; str_eq(v->b->maps[i].name, map->meta.name) && p < v->b->ports_n; p++)
+			if (str_eq(v->b->ports[p].tool, tool) && broker_leads(v->b, &v->b->maps[i], p))
+				return true;
+	return false;
+}
+
+/* What is in force, and will not do what the map is for: of itself, and of tools that it leads to. */
+static bool add_warnings(struct buf *b, const struct verdict *v, const struct object *o)
+{
+	bool any = false;
+
+	VEC_EACH (&v->faults.warnings, f) {
+		AUTO_BUF why = {0};
+
+		if (f->of != o && (f->of->desc->kind != KIND_tool || !leads_to(v, o, f->of->meta.name)))
+			continue;
+		add_fault(&why, v, f);
+		buf_printf(b, "; %s", why.p ? why.p : "");
+		any = true;
+	}
+	return any;
+}
+
 /* --- writing ------------------------------------------------------------------------------------------- */
 
 static int write_accepted(struct mapstatus *m, const struct object *o, bool holds, const char *reason,
@@ -154,12 +189,14 @@ static int look_at(struct mapstatus *m, const struct object *o, const struct ver
 	const struct condition *c = was ? condition_find(&was->conditions, ACCEPTED) : NULL;
 	const struct broker_fault *own = fault_of(v, o), *other = first_fault(v);
 	AUTO_BUF text = {0};
+	bool warned = false;
 
 	if (!o->trafficmap->spec)
 		return 0;
 	if (v->good) {
 		buf_addz(&text, "The nodes copy by it");
 		add_absent(&text, m->store, o->trafficmap->spec);
+		warned = add_warnings(&text, v, o);
 	} else if (own) {
 		add_fault(&text, v, own);
 	} else if (c && str_eqz(c->status, "True") && c->observed_generation.v == o->meta.generation.v) {
@@ -176,9 +213,10 @@ static int look_at(struct mapstatus *m, const struct object *o, const struct ver
 	if (text.failed)
 		return -ENOMEM;
 	return write_accepted(m, o, v->good,
-			      v->good ? "InForce"
-			      : own   ? "Invalid"
-				      : "OthersInvalid",
+			      warned	? "InForceWarned"
+			      : v->good ? "InForce"
+			      : own	? "Invalid"
+					: "OthersInvalid",
 			      buf_str(&text));
 }
 
@@ -186,17 +224,15 @@ void mapstatus_tick(struct mapstatus *m)
 {
 	struct verdict v = {0};
 	struct object_refs all = {0};
-	struct broker *b = NULL;
 	int r;
 
 	if (!m->dirty || !store_count(m->store, KIND_trafficmap))
 		return;
 	m->dirty = false;
-	r = broker_compile_told(&b, m->store, &v.remarks, &v.faults);
+	r = broker_compile_told(&v.b, m->store, &v.remarks, &v.faults);
 	v.good = !r;
 	if (r == -EINVAL)
 		r = 0;
-	broker_free(&b);
 	if (!r)
 		r = store_list(m->store, KIND_trafficmap, STR(""), &all);
 	VEC_EACH (&all.list, o)
@@ -216,5 +252,7 @@ void mapstatus_tick(struct mapstatus *m)
 	}
 	vec_free(&all.list);
 	vec_free(&v.faults.list);
+	vec_free(&v.faults.warnings);
+	broker_free(&v.b);
 	remarks_fini(&v.remarks);
 }

@@ -113,6 +113,31 @@ wait_for nothing_said
 ok "and weft doctor is silent" $?
 rm "$dir/m/wrong.yaml"
 
+# A map that is in force and cannot do what it is for.
+uplink=$("$weft" get node node-1 --name $name -o json | python3 -c '
+import json, sys
+print([a["address"] for a in json.load(sys.stdin)["status"]["addresses"] if a["type"] == "InternalIP" and ":" not in a["address"]][0])')
+cat >"$dir/m/own.yaml" <<Y
+apiVersion: weft.network/v1alpha1
+kind: Tool
+metadata: {name: own}
+spec:
+  vxlan: {remote: $uplink, vni: 7}
+---
+apiVersion: weft.network/v1alpha1
+kind: TrafficMap
+metadata: {name: own}
+spec: {from: [{pods: {}}], to: [{tool: own}]}
+Y
+becomes "a map to a VXLAN tool at a node's own tunnel says so" trafficmaps own reason InForceWarned
+same "and is Accepted" "$(condition trafficmaps own status)" True
+condition trafficmaps own message | grep -q 'own.yaml:5:19: UDP port 4789 of node node-1 .*; give the tunnel another port'
+ok "the message has file, line and what to do" $? || condition trafficmaps own message | sed 's/^/# /'
+same "other maps do not speak of it" "$(condition trafficmaps all reason)" InForce
+sed -i 's/vni: 7/vni: 7, port: 4790/' "$dir/m/own.yaml"
+becomes "with another port nothing is said" trafficmaps own reason InForce
+rm "$dir/m/own.yaml"
+
 # A tool that refuses its copies, while another one gets them.
 address=$("$weft" get pod near --name $name -o jsonpath='{.status.podIP}')
 ip netns exec "weft-$name-default.caller" python3 -c '

@@ -85,6 +85,20 @@ static bool *down_at(struct asking *k, const char *node)
 	return down;
 }
 
+/* Where a tool is that another node has, as weft-copier of this one knows it. */
+static void add_where(struct asking *k, const char *node, json_t *place)
+{
+	const json_t *account = k->cluster && *node ? account_of(k, node) : NULL;
+	json_t *tool, *t;
+	size_t i, n;
+
+	json_array_foreach (json_object_get(place, "tools"), i, tool)
+		json_array_foreach (json_object_get(account, "tools"), n, t)
+			if (json_object_get(t, "at") && !strcmp(text(t, "tool"), text(tool, "tool")) &&
+			    !strcmp(text(t, "port"), text(tool, "port")))
+				json_object_set(tool, "on", json_object_get(t, "at"));
+}
+
 /* --- places that see a flow ------------------------------------------------------------------------ */
 
 static void explain_pod(struct asking *k, const struct object *pod, const struct copies_flow *f,
@@ -114,8 +128,10 @@ static void explain_pod(struct asking *k, const struct object *pod, const struct
 						.fate = fate,
 						.down = down});
 	k->failed |= !one;
-	if (one)
-		json_array_append_new(k->places, one);
+	if (!one)
+		return;
+	add_where(k, node.p ? node.p : "", one);
+	json_array_append_new(k->places, one);
 }
 
 /* --- uplinks ---------------------------------------------------------------------------------------- */

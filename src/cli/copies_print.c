@@ -85,7 +85,8 @@ static void print_names(const json_t *names)
 
 static void print_tool(const json_t *t)
 {
-	printf("    → %s/%s (%s) through ", text(t, "tool"), text(t, "port"), text(t, "kind"));
+	printf("    → %s/%s (%s%s%s) through ", text(t, "tool"), text(t, "port"), text(t, "kind"),
+	       *text(t, "on") ? " of " : "", text(t, "on"));
 	print_names(json_object_get(t, "maps"));
 	if (*text(t, "group"))
 		printf(", chosen by group %s", text(t, "group"));

@@ -97,6 +97,10 @@ ok "whole ones are VXLAN to whoever looks ($plain)" $((plain < 600))
 same "BR61: no tap sees them on their way, at either node" "$(packets "$run/node-1/files/up.pcapng" udp) $(packets "$run/node-2/files/up.pcapng" udp)" "0 0"
 sums "after load"
 
+"$weft" why --copy caller near:7001 --name $name --proto udp >"$dir/why" 2>&1
+grep -q 'ids/default (pod of node-2, pod default/ids-a)' "$dir/why"
+ok "weft why --copy says where the tool is" $? || sed 's/^/# /' "$dir/why"
+
 # Strangers.
 two=$("$weft" get node node-2 --name $name -o json | python3 -c 'import json, sys; print([a["address"] for a in json.load(sys.stdin)["status"]["addresses"] if a["type"] == "InternalIP" and ":" not in a["address"]][0])')
 frame=0800000000000001$(python3 -c 'print("00" * 12 + "0800" + "45" + "00" * 60)')

@@ -28,6 +28,7 @@ await t.check("a mistake is told with its line and its place in it", async () =>
 	await remarks.waitFor();
 	const line = text.split("\n").findIndex((l) => l.includes("grpc")) + 1;
 	assert.match(await remarks.innerText(), new RegExp(`error[\\s\\S]*${line}:`));
+	assert.deepEqual(await page.locator(".gutter .error").allInnerTexts(), [String(line)], "and that line is marked");
 	assert.ok(await page.getByRole("button", { name: "Review…" }).first().isDisabled());
 	await page.getByRole("button", { name: "Cancel" }).click();
 });

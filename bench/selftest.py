@@ -68,9 +68,18 @@ check("a change takes the old endpoint away", layouts.iptables_change(old, new).
 check("addresses of services differ", len({s.address for s in layouts.some(10000, 1)}) == 10000)
 check("addresses of endpoints differ", len({e for s in layouts.some(10000, 10) for e in s.endpoints}) == 100000)
 check("key of a service element", api_change.service_key("10.96.200.1", 81).hex() == "00000000000000000000ffff0a60c80100510600")
-promised = [p for r in rows.ROWS for p in r.promises]
+line = [2.0 + 0.5 * x + 0.01 * (-1) ** x for x in range(40)]
+by, half = stats.slope(range(40), line)
+check("a line's slope, and that it is in its interval", abs(by - 0.5) < half < 0.01)
+noise = random.Random(5)
+missed = 0
+for _ in range(400):
+    by, half = stats.slope(range(40), [noise.gauss(100, 3) for _ in range(40)])
+    missed += abs(by) > half
+check(f"noise grows in about one of twenty ({missed} of 400)", missed < 36)
+promised = [p for r in rows.ROWS + rows.LONG for p in r.promises]
 check("no two rows have one name, and no two promises are alike",
-      len({r.name for r in rows.ROWS}) == len(rows.ROWS) and len(set(promised)) == len(promised))
+      len({r.name for r in rows.ROWS + rows.LONG}) == len(rows.ROWS + rows.LONG) and len(set(promised)) == len(promised))
 check("a budget that the design does not have says so", all("(ours)" in b for w, b in promised if "hub" in w or "watches of" in w or "apply of" in w))
 histogram = [{"count": n, "buckets": [{"leMs": m, "count": c} for m, c in zip((1, 5, 10), b)]}
              for n, b in ((100, (0, 50, 100)), (300, (197, 248, 299)))]

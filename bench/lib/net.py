@@ -7,7 +7,8 @@ import shutil
 import signal
 import subprocess
 
-PREFIX = "weft-bench-"
+RUN_NAME = os.environ.get("WEFT_BENCH", "bench")
+PREFIX = f"weft-{RUN_NAME}-"
 BUILD = os.environ.get("BUILD", "build")
 
 

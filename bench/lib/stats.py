@@ -67,3 +67,21 @@ def judge(lo, hi, least=None, most=None):
         return MISSES
     return OPEN
 
+
+
+def slope(xs, ys):
+    """(the slope of the straight line that fits best, half of its 95 % interval). Samples that follow each other are alike:
+    the interval is widened by how much neighbours share."""
+    n = len(xs)
+    if n < 4:
+        raise ValueError("a line needs four samples at least")
+    mx, my = sum(xs) / n, sum(ys) / n
+    sxx = sum((x - mx) ** 2 for x in xs)
+    by = sum((x - mx) * (y - my) for x, y in zip(xs, ys)) / sxx
+    rest = [y - my - by * (x - mx) for x, y in zip(xs, ys)]
+    square = sum(r * r for r in rest)
+    if not square:
+        return by, 0.0
+    alike = max(0.0, min(0.9, sum(a * b for a, b in zip(rest, rest[1:])) / square))
+    student = 1.96 + 2.6 / (n - 2) + 3.0 / (n - 2) ** 2
+    return by, student * (square / (n - 2) / sxx) ** 0.5 * ((1 + alike) / (1 - alike)) ** 0.5

@@ -14,7 +14,7 @@ from . import net
 from .net import Failed
 
 RUN = "/run/weft"
-PREFIX = "bench"
+PREFIX = net.RUN_NAME
 
 
 def libexec():

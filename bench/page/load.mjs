@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // A hub for the page's bench: serves the built page and a stream as weft-hub's (doc/internals.md, "Page"), of a cluster of
-// WORKLOADS workloads with EDGES edges whose rates change each second. What is measured is the page, so nothing here is real.
-// `node bench/page/load.mjs FOLDER WORKLOADS EDGES [PORT]` serves until it is killed; the measurement imports it.
+// WORKLOADS workloads with EDGES edges whose rates change each second, with 1,000 flows, and with MAPS maps that lead to a quarter as
+// many tools. What is measured is the page, so nothing here is real.
+// `node bench/page/load.mjs FOLDER WORKLOADS EDGES [MAPS [PORT]]` serves until it is killed; the measurement imports it.
 import { createReadStream, existsSync } from "node:fs";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
@@ -35,11 +36,56 @@ function cluster(workloads, edges) {
 	return { ends, links: [...links.values()], pick };
 }
 
+const NAMESPACE_LABEL = "kubernetes.io/metadata.name", TOOLS_PER_MAP = 0.25;
+const toolsOf = (maps) => Math.ceil(maps * TOOLS_PER_MAP);
+
+function brokerObjects(c, meta) {
+	const object = (kind, i, spec, status) => ({ apiVersion: "weft.network/v1alpha1", kind, metadata: meta("", `${kind === "Tool" ? "ids" : "map"}-${i}`), spec, ...(status ? { status } : {}) });
+	return {
+		tools: Array.from({ length: toolsOf(c.maps) }, (_, i) => object("Tool", i, { interface: { name: `ids${i}` }, capacity: "1G" }, { conditions: [{ type: "Healthy", status: "True" }] })),
+		trafficmaps: Array.from({ length: c.maps }, (_, i) => {
+			const e = c.ends[(i * 7) % c.ends.length];
+			const from = [{ pods: { namespaceSelector: { matchLabels: { [NAMESPACE_LABEL]: e.namespace } }, podSelector: { matchLabels: { app: e.name } } } }];
+			return object("TrafficMap", i, { from, to: [{ tool: `ids-${i % toolsOf(c.maps)}` }], filter: `dst.port == ${8000 + (i % 7)}` }, { conditions: [{ type: "Accepted", status: "True" }] });
+		}),
+	};
+}
+
+/** The broker's rates, which change each second, too. */
+function brokerOf(c) {
+	const rate = (i) => 100 + ((i * 7919) % 900) + c.pick(100);
+	const sums = { due: 1e6, added: 0, sent: 1e6, losses: {} };
+	return {
+		at: Date.now(), sums: [],
+		maps: Array.from({ length: c.maps }, (_, i) => ({ name: `map-${i}`, packets: rate(i), bytes: rate(i) * 700 })),
+		tools: Array.from({ length: toolsOf(c.maps) }, (_, i) => ({
+			tool: `ids-${i}`, port: "default", node: "node-1", kind: "interface", taking: true, due: rate(i), sent: rate(i), bytes: rate(i) * 700, losses: i % 11 ? {} : { queue: 3 }, inFlight: 0, capacity: 125e6, totals: sums,
+		})),
+		places: c.ends.flatMap((e, i) => [0, 1].map((k) => ({ node: "node-1", name: `${e.namespace}/${e.name}-1-${k}`, kind: "pod", seen: rate(i), copied: rate(k) }))),
+	};
+}
+
+function flowsOf(c, limit) {
+	const end = (e, port) => ({ kind: "pod", namespace: e.namespace, name: `${e.name}-1-0`, workloadKind: "Deployment", workload: e.name, node: "node-1", address: "10.0.0.7", port });
+	const now = Date.now();
+	return {
+		nodes: [{ name: "node-1", age: 0.3 }], kept: 5000,
+		flows: Array.from({ length: Math.min(limit, 1000) }, (_, i) => {
+			const [a, b] = c.links[(i * 3) % c.links.length], at = new Date(now - i * 40).toISOString();
+			return {
+				record: "flow", verdict: i % 23 ? "forwarded" : "dropped", ...(i % 23 ? {} : { reason: "policy-ingress" }), state: "open", first: at, last: at, protocol: "TCP", from: end(c.ends[a], 40000 + i), to: end(c.ends[b], 8080),
+				bytes: { there: 100 * i, back: 1000 + c.pick(9000) }, packets: { there: i, back: 2 * i }, seenBy: "node-1", id: String(i),
+			};
+		}),
+	};
+}
+
 function objectsOf(c) {
 	const meta = (namespace, name, more = {}) => ({ name, ...(namespace ? { namespace } : {}), uid: `${namespace}/${name}`, resourceVersion: "1", creationTimestamp: "2026-01-01T00:00:00Z", ...more });
 	const namespaces = [...new Set(c.ends.map((e) => e.namespace))];
 	const nodes = ["node-1", "node-2", "node-3"];
 	return {
+		...brokerObjects(c, meta),
 		namespaces: namespaces.map((n) => ({ apiVersion: "v1", kind: "Namespace", metadata: meta("", n) })),
 		nodes: nodes.map((n) => ({ apiVersion: "v1", kind: "Node", metadata: meta("", n) })),
 		deployments: c.ends.map((e) => ({ apiVersion: "apps/v1", kind: "Deployment", metadata: meta(e.namespace, e.name) })),
@@ -79,6 +125,7 @@ function stream(c, request, response) {
 			ends: full ? c.ends.map((e) => ({ id: e.id, kind: "workload", namespace: e.namespace, name: e.name, workloadKind: "Deployment", pods: 2 })) : [],
 			edges: c.links.map((_, i) => edgeOf(c, i)),
 		});
+		if (c.maps) send("broker", brokerOf(c));
 		send("state", { at, nodes: [{ name: "node-1", age: 0.3 }], remarks: 0, empty: null });
 	};
 	frame(true);
@@ -86,15 +133,21 @@ function stream(c, request, response) {
 	request.on("close", () => clearInterval(timer));
 }
 
-export function serve(folder, workloads, edges, port = 0) {
-	const c = cluster(workloads, edges);
-	const server = createServer((request, response) => {
+async function bodyOf(request) {
+	let text = "";
+	for await (const piece of request) text += piece;
+	return text ? JSON.parse(text) : {};
+}
+
+export function serve(folder, workloads, edges, maps = 0, port = 0) {
+	const c = { ...cluster(workloads, edges), maps };
+	const server = createServer(async (request, response) => {
 		const path = new URL(request.url, "http://x").pathname;
 		const json = (o, status = 200) => response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(o));
 		if (path === "/page/live") return stream(c, request, response);
 		if (path === "/page/me") return json({ user: "bench", csrf: "x", levels: { "*": "admin" }, cluster: "bench", version: "0", writable: false, paths: [] });
 		if (path === "/page/history") return json({ rows: [], unknown: [] });
-		if (path === "/page/flows") return json({ flows: [] });
+		if (path === "/page/flows") return json(flowsOf(c, (await bodyOf(request)).limit ?? 1000));
 		if (path.startsWith("/page/")) return json({ message: "not here" }, 404);
 		let file = join(folder, normalize(path));
 		if (!extname(file) || !existsSync(file)) file = join(folder, "index.html");
@@ -105,7 +158,7 @@ export function serve(folder, workloads, edges, port = 0) {
 }
 
 if (process.argv[1] && import.meta.url.endsWith(process.argv[1].split("/").pop())) {
-	const [folder, workloads, edges, port] = process.argv.slice(2);
-	const server = await serve(folder, Number(workloads), Number(edges), Number(port ?? 0));
+	const [folder, workloads, edges, maps, port] = process.argv.slice(2);
+	const server = await serve(folder, Number(workloads), Number(edges), Number(maps ?? 0), Number(port ?? 0));
 	console.log(`http://127.0.0.1:${server.address().port}/`);
 }

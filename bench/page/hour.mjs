@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Looks at the page of a running hub for long, and says each minute how much memory that takes: the page's heap after a forced
+// collection, its process, the hub's private pages. Between two minutes it visits the other views, chooses, searches and looks
+// back, as a person would. `node bench/page/hour.mjs LINK SECONDS HUBPID`: a line of JSON each minute.
+import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
+import { dirname, join, resolve } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const [link, seconds, hub] = process.argv.slice(2);
+const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+const { chromium } = createRequire(join(root, "web/package.json"))("playwright-core");
+const VIEWS = ["broker", "policies", "flows", "captures", "objects", "health", "changes"];
+const MINUTE = 60000, END = Date.now() + Number(seconds) * 1000, MIB = 1048576;
+
+/** MiB of private pages, and of all resident ones. */
+function memoryOf(pid) {
+	const rows = Object.fromEntries(readFileSync(`/proc/${pid}/smaps_rollup`, "ascii").split("\n").map((l) => [l.split(":")[0], Number(/(\d+) kB/.exec(l)?.[1] ?? 0)]));
+	return { private: (rows.Private_Clean + rows.Private_Dirty) / 1024, resident: rows.Rss / 1024 };
+}
+
+const browser = await chromium.launch({ executablePath: process.env.WEFT_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+try {
+	const page = await (await browser.newContext({ viewport: { width: 1400, height: 900 } })).newPage();
+	page.setDefaultTimeout(30000);
+	await page.goto(link);
+	await page.waitForURL((u) => !u.pathname.startsWith("/login"));
+	await page.locator("footer .live.live").waitFor();
+	await page.getByRole("button", { name: "Open all" }).click();
+	const inside = await page.context().newCDPSession(page), outside = await browser.newBrowserCDPSession();
+	await inside.send("Performance.enable");
+	const go = async (keys) => {
+		for (const k of keys.split(" ")) await page.keyboard.press(k);
+	};
+	const visit = async (view) => {
+		await page.locator(`nav a[href='/${view}']`).last().click();
+		await pause(1500);
+		await page.locator("nav a[href='/map']").last().click();
+		await page.locator(".ranking button").first().waitFor();
+		if (await page.getByRole("button", { name: "Open all" }).count()) await page.getByRole("button", { name: "Open all" }).click();
+	};
+	const look = async (round) => {
+		await page.locator(".ranking button").nth(round % 8).evaluate((b) => b.click());
+		await pause(800);
+		await go("Escape");
+		await page.locator("[data-item]").nth(round % 20).evaluate((b) => b.click());
+		await pause(800);
+		await go("Escape t");
+		await pause(800);
+		await go("t 0 b");
+		await pause(1500);
+		await go("b [");
+		await pause(1500);
+		await go("l / Control+a");
+		await page.keyboard.type(`app-${round}`);
+		await pause(800);
+		await go("Control+a Delete Escape");
+	};
+	const sample = async (minute) => {
+		// all of it in sight, nothing chosen: the same each time
+		await go("Escape 0");
+		await pause(2000);
+		await inside.send("HeapProfiler.collectGarbage");
+		const metrics = Object.fromEntries((await inside.send("Performance.getMetrics")).metrics.map((m) => [m.name, m.value]));
+		const { processInfo } = await outside.send("SystemInfo.getProcessInfo");
+		const pages = processInfo.filter((p) => p.type === "renderer").map((p) => memoryOf(p.id));
+		const sum = (key) => pages.reduce((s, p) => s + p[key], 0);
+		const h = memoryOf(hub);
+		console.log(JSON.stringify({
+			minute, heap: metrics.JSHeapUsedSize / MIB, nodes: metrics.Nodes, listeners: metrics.JSEventListeners, documents: metrics.Documents,
+			page: sum("private"), pageResident: sum("resident"), hub: h.private, hubResident: h.resident, links: await page.locator(".ranking button").count(),
+		}));
+	};
+	const began = Date.now();
+	for (let minute = 0; Date.now() < END; minute++) {
+		await sample(minute);
+		if (minute % 2) await visit(VIEWS[(minute >> 1) % VIEWS.length]);
+		await look(minute);
+		await pause(Math.max(0, began + (minute + 1) * MINUTE - Date.now()));
+	}
+} finally {
+	await browser.close();
+}

@@ -44,11 +44,12 @@ export class Bench {
 	/** Of a broker host: its name, and its interfaces in their natural order. */
 	readonly host: string | null = $derived(world.me?.host ?? null);
 	readonly ports: PortEvent[] = $derived(this.host ? [...(world.broker?.ports ?? [])].sort(byPort) : []);
+	/** All interfaces that somebody tells of; another text only when there is another one: the board is no other each second. */
+	private readonly told: string = $derived([...new Set([...this.ports.map((p) => p.name), ...(world.broker?.places ?? []).filter((p) => p.kind === "interface").map((p) => p.name)])].join("\n"));
 	readonly known: Known = $derived.by(() => {
 		const o = world.objects;
 		const interfaces = [...this.named];
-		for (const p of this.ports) if (!interfaces.some((i) => i.name === p.name)) interfaces.push({ name: p.name });
-		for (const p of world.broker?.places ?? []) if (p.kind === "interface" && !interfaces.some((i) => i.name === p.name)) interfaces.push({ name: p.name });
+		for (const name of this.told ? this.told.split("\n") : []) if (!interfaces.some((i) => i.name === name)) interfaces.push({ name });
 		return {
 			namespaces: o.of("namespaces"), pods: o.of("pods"), services: o.of("services"), nodes: o.of("nodes"),
 			workloads: [...o.of("deployments"), ...o.of("statefulsets"), ...o.of("daemonsets"), ...o.of("jobs")], interfaces, host: this.host,

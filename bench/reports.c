@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * bench-reports SOCKET NODE COUNT [SECONDS] <addresses: tells a hub of flows as a node's observer does: COUNT
- * ended connections between the addresses of standard input (one a line) and outside hosts, numbered from 1 in
- * an epoch of their own. Prints one JSON line: seconds until the hub has them all. With SECONDS it goes on for
- * so long: COUNT connections that stay, each between two of the addresses, of each of which it tells once a
- * second; one in a hundred and fifty is refused in place of it, and one connection a second ends while
+ * ended connections between the addresses of standard input (one a line) and outside hosts, numbered from 1
+ * in an epoch of their own. Prints one JSON line: seconds until the hub has them all. With SECONDS it goes on
+ * for so long: COUNT connections that stay, each between two of the addresses, of each of which it tells once
+ * a second; one in a hundred and fifty is refused in place of it, and one connection a second ends while
  * another begins elsewhere. For bench/run and tests of a hub without nodes.
  */
 #include <stdio.h>
@@ -160,16 +160,15 @@ static void begin(struct lasting *l, size_t n, uint64_t id, uint64_t *seed)
 static void add_lasting(struct buf *b, struct lasting *l, const struct addr *addr, bool refused, bool ends,
 			uint64_t *seed)
 {
-	struct record r = {
-	    .kind = refused ? RECORD_DROP : RECORD_FLOW,
-	    .from = {addr[l->from], (uint16_t)(32768 + l->id % 28000), NULL},
-	    .to = {addr[l->to], (uint16_t)(8000 + l->id % 7), NULL},
-	    .proto = 6,
-	    .verdict = refused ? VERDICT_DROPPED : VERDICT_FORWARDED,
-	    .reason = refused ? DROP_POLICY_INGRESS : 0,
-	    .first = l->first,
-	    .last = now_ns(),
-	    .id = l->id};
+	struct record r = {.kind = refused ? RECORD_DROP : RECORD_FLOW,
+			   .from = {addr[l->from], (uint16_t)(32768 + l->id % 28000), NULL},
+			   .to = {addr[l->to], (uint16_t)(8000 + l->id % 7), NULL},
+			   .proto = 6,
+			   .verdict = refused ? VERDICT_DROPPED : VERDICT_FORWARDED,
+			   .reason = refused ? DROP_POLICY_INGRESS : 0,
+			   .first = l->first,
+			   .last = now_ns(),
+			   .id = l->id};
 
 	if (!refused) {
 		l->bytes[0] += random32(seed) % 20000;

@@ -17,4 +17,8 @@ check "without npm the build goes on, and says so" "$tmp/bad"
 grep -o 'web/[^ ]*' "$tmp/none.d" | grep -c . >"$tmp/deps"
 [ "$(cat "$tmp/deps")" -gt 10 ] && : >"$tmp/deps"
 check "it is built again when the page changes" "$tmp/deps"
+grep -q "none.c.failed" "$tmp/none.d" && [ ! -e "$tmp/none.c.failed" ] && : >"$tmp/again" || echo "nothing in $tmp/none.d is missing" >"$tmp/again"
+check "what could not be built is tried again, though nothing changed" "$tmp/again"
+PATH=$tmp/bin "$python" tools/embed "$tmp/off.c" "$tmp/off.d" "$tmp/dist" none && ! grep -q failed "$tmp/off.d" && : >"$tmp/off" || cat "$tmp/off.d" >"$tmp/off"
+check "what nobody wants is not" "$tmp/off"
 finish

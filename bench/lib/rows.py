@@ -77,7 +77,7 @@ ROWS = [
     Row("copies", 180, "copies of packets to tools, live", rows_copies.COPIES, rows_copies.copies),
     Row("feed", 120, "feeds by XDP", rows_feed.FEED, rows_feed.feed),
     Row("chain", 180, "what a tool port does to its copies, on one core", rows_chain.CHAIN, rows_chain.chain),
-    Row("page", 120, "the page's map with 500 workloads and 2,000 edges", rows_page.PAGE, rows_page.page),
+    Row("page", 420, "the page with 500 workloads and 2,000 edges", rows_page.PAGE, rows_page.page),
     Row("questions", 120, "a million reachability questions", rows_cluster.QUESTIONS, rows_cluster.questions),
 ]
 

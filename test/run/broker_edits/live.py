@@ -111,6 +111,20 @@ ok(got == list(range(2000)), f"{len(got)} packets of one kind come in the order 
 ok(status == 0 and now["sumsMatch"] and now["due"] == 2500 and now["sent"] == 2000 and now["lost"].get("refused") == 500,
    f"BR19: a tool that is down refuses each: {now['lost']}")
 
+# Every fourth frame has two tags: the kernel hands it over, and weft-copier edits it.
+mixed = [tagged(tagged(f, 5), 6, b"\x88\xa8") if i % 4 == 3 else f for i, f in enumerate(plain)]
+ear = Ear("end0")
+live = Live("both", [tools[0], tap("m", ["src0"], [{"tool": "payload"}])])
+live.epoch(1)
+send(mixed)
+wait(lambda: live.accounts()[-1]["sources"][0]["seen"] >= len(mixed))
+status, last = live.end()
+got = ear.frames()
+kinds = [[struct.unpack("!H", f[at + 18:at + 20])[0] for f in got if (f[12:14] == b"\x88\xa8") == (at > 0)] for at in (0, 8)]
+ok(status == 0 and kinds[0] == [i for i in range(2000) if i % 4 < 3] and held(last, "payload")["direct"] == 1500,
+   f"what the kernel edits keeps its order among frames that are handed over: {len(kinds[0])}")
+ok(kinds[1] == list(range(3, 2000, 4)), f"and so does what is handed over: {len(kinds[1])}")
+
 # --- merged packets: no segment goes by unmasked ---
 far = subprocess.run(["ip", "netns", "identify"], capture_output=True, text=True).stdout.strip() + "-far"
 subprocess.run(["ip", "netns", "add", far], check=True)

@@ -177,7 +177,7 @@ for how, by in (("off", "tc"), ("native", "xdp" if NATIVE else "tc")):
     behind, came = seen_by_stack(), len(at_source.frames())
     status, last = live.end()
     source, got = last["sources"][0], tools_of(last)
-    ok(source["feed"] == by, f"--xdp {how}: the feed is served by {by} {source.get('why', '')}")
+    ok(source.get("feed") == by, f"--xdp {how}: the feed is served by {by} {source.get('why', '')}")
     ok(whole(status, last) and not any(sum(t["lost"].values()) for t in last["tools"]), f"BR17 {by}: all sums match, nothing is lost")
     ok([source[k] for k in ("seen", "classified", "unparsable")] == [offline.accounts["sources"][0][k] for k in ("seen", "classified", "unparsable")],
        f"BR16 {by}: {source['seen']} seen, {source['unparsable']} of them unparsable, as over the capture")

@@ -205,7 +205,8 @@ static json_t *tool(const struct live *l, const json_t *t, struct live_sums *sum
 	set(o, "added", get(t, "added"));
 	set(o, "sent", handed);
 	set(o, "sentBytes", get(t, "sentBytes"));
-	json_object_set_new(o, "taking", json_boolean(!json_is_false(json_object_get(t, "taking"))));
+	if (!json_is_true(json_object_get(t, "gone")))
+		json_object_set(o, "taking", json_object_get(t, "taking"));
 	match = get(t, "due") + get(t, "added") == handed + sum_of(lost) + get(t, "inFlight");
 	VEC_EACH (&l->ways, w)
 		if (is_of(w, t)) {

@@ -37,7 +37,7 @@ if [ -n "${WEFT_INPUTS:-}" ] && [ -d "$WEFT_INPUTS" ]; then
 	echo "file $WEFT_INPUTS/online-boutique /inputs/online-boutique" >>"$list"
 	echo "file $WEFT_INPUTS/policy-recipes /inputs/policy-recipes" >>"$list"
 fi
-test/qemu/vm -t "${KERNEL61_SECONDS:-390}" -m 1536 test/qemu/inside-kernel61.sh <"$list"
+test/qemu/vm -t "${KERNEL61_SECONDS:-600}" -m 1536 test/qemu/inside-kernel61.sh <"$list"
 status=$?
 if [ "$status" = 77 ]; then
 	echo "1..0 # SKIP the 6.1 kernel test: QEMU, busybox or the kernel package cannot be had"

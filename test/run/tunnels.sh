@@ -10,7 +10,7 @@ for p in tcpdump tshark capinfos; do
 done
 here=test/run/relay
 caught= mounted=
-trap 'for p in $caught; do kill "$p" 2>/dev/null; done; "$weft" down --name $name >/dev/null 2>&1; [ -z "$mounted" ] || umount -l "$mounted" 2>/dev/null; rm -rf "$dir"' EXIT
+trap 'for p in $caught; do kill "$p" 2>/dev/null; done; [ -z "$mounted" ] || umount -l "$mounted" 2>/dev/null; "$weft" down --name $name >/dev/null 2>&1; rm -rf "$dir"' EXIT
 
 get() { python3 -B $here/account.py "$run/node-1/copier.sock" get "$1" 2>/dev/null; }
 is() { [ "$(get "$1")" = "$2" ]; }
@@ -159,4 +159,8 @@ ok "BR17, BR18: sums hold" $? || printf '%s\n' "$said" | sed 's/^/# /'
 status=$?
 ok "the account of the cluster matches" $status
 [ $status = 0 ] || sed 's/^/# /' "$dir/account"
+umount -l "$mounted"
+mounted=
+"$weft" down --name $name >/dev/null 2>&1
+same "nothing is left" "$(ls "$run" 2>/dev/null; ip netns list 2>/dev/null | grep -c "$name")" 0
 finish

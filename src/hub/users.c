@@ -2,12 +2,6 @@
 /* Who a name is, and what it may: from the Users and Roles in the store. See page_state.h. */
 #include "hub/page_state.h"
 
-/* Who came over the Unix socket; no User can have such a name. */
-static bool is_local(const char *user)
-{
-	return !strncmp(user, "uid ", 4);
-}
-
 static bool names(const struct strlist *l, const char *user)
 {
 	for (size_t i = 0; i < l->len; i++)
@@ -41,16 +35,17 @@ static int add_roles(struct who *w, const struct store *s)
 
 const struct who *users_who(const struct store *s, const char *user)
 {
-	const struct object *o = is_local(user) ? NULL : store_get(s, KIND_user, STR(""), str_of(user));
+	const struct object *o =
+	    person_is_local(user) ? NULL : store_get(s, KIND_user, STR(""), str_of(user));
 	const struct user_spec *spec = o ? o->user->spec : NULL;
 	struct who *w = NULL;
 
-	if (!is_local(user) && (!o || (spec && spec->disabled.v)))
+	if (!person_is_local(user) && (!o || (spec && spec->disabled.v)))
 		return NULL;
 	if (who_new(&w, user))
 		return NULL;
 	const struct who *made = w;
-	if (is_local(user) ? who_grant(w, STR("*"), ACCESS_ADMIN) : add_roles(w, s))
+	if (person_is_local(user) ? who_grant(w, STR("*"), ACCESS_ADMIN) : add_roles(w, s))
 		who_unref(&made);
 	return made;
 }

@@ -49,6 +49,7 @@ struct api_packets {
 	bool clock;		 /* in place of packets */
 	const char *node, *port; /* node: NULL: all of them; port: of a Tool; "default" */
 	int64_t last;		 /* s; of a Tool's ring */
+	bool own;		 /* the Capture was made for this reader, and ends with it */
 	char user[API_USER];
 	const struct who *who; /* his rights, borrowed; NULL: all */
 };
@@ -57,8 +58,8 @@ struct api_ops {
 	/* Called on the loop for each write. On success 0, and *now is a reference to the resulting object
 	 * (for DELETE: its last state, may be NULL). Else negative, with e filled. */
 	int (*write)(void *ctx, struct api_write *w, struct object **now, struct api_error *e);
-	/* /apis/weft.network/internal/NAME; `name` is the rest of the path, `user` who asks ("uid N"). Same
-	 * results; fills body with JSON. */
+	/* /apis/weft.network/internal/NAME; `name` is the rest of the path, `user` who asks ("root (uid 0)").
+	 * Same results; fills body with JSON. */
 	int (*internal)(void *ctx, const char *user, const char *method, const char *name, struct str body,
 			struct buf *answer, struct api_error *e);
 	/* Asked before all: of requests that need more of the request, or of the answer, than those below.
@@ -76,9 +77,12 @@ struct api_ops {
 	bool (*ready)(void *ctx);
 };
 
-/* Who asks: his name on the page, "uid N" over the Unix socket, "weft:admin" with the cluster's certificate;
- * empty where nobody knows. */
+/* Who asks: his name on the page, "root (uid 0)" over the Unix socket, "weft:admin" with the cluster's
+ * certificate; empty where nobody knows, and for Weft's own sandbox. */
 void user_of(char out[API_USER], const struct http_request *rq);
+/* person.c: "root (uid 0)", or "uid 1234" where /etc/passwd has no name; no User can have such a name. */
+void person_name(char out[API_USER], unsigned uid);
+bool person_is_local(const char *user);
 
 struct api;
 int api_new(struct api **out, struct store *s, const struct api_ops *ops, void *ctx);

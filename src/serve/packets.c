@@ -16,13 +16,19 @@ OWN_DEFINE(object, struct object, object_unref)
 
 enum { LAST_MAX = 86400 };
 
+/* The sandbox's own process: what it makes is nobody's doing. Only root comes in with that uid. */
+static bool is_weft(const struct http_request *rq)
+{
+	return !(unsigned)rq->client && !strcmp(rq->agent, "weft-sandbox");
+}
+
 void user_of(char out[API_USER], const struct http_request *rq)
 {
 	*out = 0;
 	if (rq->door == HTTP_PAGE)
 		snprintf(out, API_USER, "%s", who_of(rq)->user);
-	else if (rq->local && rq->client)
-		snprintf(out, API_USER, "uid %u", (unsigned)rq->client);
+	else if (rq->local && rq->client && !is_weft(rq))
+		person_name(out, (unsigned)rq->client);
 	else if (!rq->local)
 		snprintf(out, API_USER, "weft:admin");
 }

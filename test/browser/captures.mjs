@@ -23,7 +23,7 @@ await t.check("packets are shown as they come, with place, ends and flags; what 
 	await form.getByRole("button", { name: "Start" }).click();
 	await until("packets come", async () => (await packets()) > 20, 20000);
 	await pane.getByRole("row", { name: /node-\d\/shop\/cart-\S+ (in|out) .* TCP / }).first().waitFor();
-	await page.getByRole("row", { name: /^capture-\S+ read here uid 0 cart all packets, tcp/ }).waitFor();
+	await page.getByRole("row", { name: /^capture-\S+ read here root \(uid 0\) cart all packets, tcp/ }).waitFor();
 	await t.shot(page, "captures-light");
 });
 await t.check("axe-core finds nothing while it runs", async () => assert.deepEqual(await t.axe(page), []));
@@ -41,10 +41,10 @@ await t.check("stopped, its file is what tshark reads, packet for packet", async
 });
 await t.check("BR87 who started it and what was handed out stands below, from the audit log", async () => {
 	const n = await packets();
-	await page.getByRole("row", { name: new RegExp(`capture-\\S+ uid 0 tcp uid 0 ${n.toLocaleString("en")} `) }).waitFor({ timeout: 15000 });
+	await page.getByRole("row", { name: new RegExp(`capture-\\S+ root \\(uid 0\\) tcp root \\(uid 0\\) ${n.toLocaleString("en")} `) }).waitFor({ timeout: 15000 });
 	const log = readFileSync(`/run/weft/${t.name}/audit.log`, "utf8");
-	assert.match(log, /"what":"capture-start","user":"uid 0".*"filter":"tcp"/);
-	assert.match(log, /"what":"download-end","user":"uid 0".*"packets":\d+/);
+	assert.match(log, /"what":"capture-start","user":"root \(uid 0\)".*"filter":"tcp"/);
+	assert.match(log, /"what":"download-end","user":"root \(uid 0\)".*"packets":\d+/);
 });
 await t.check("BR92 by keyboard alone: started from the palette, and stopped", async () => {
 	await page.locator("body").press("Control+k");

@@ -82,7 +82,7 @@ ok "BR82 BR81 the section states each node's clock and its estimated error" $? |
 grep -q '^40 packets, 2000 bytes from 2 nodes' "$dir/err"
 ok "what came is said at the end" $? || cat "$dir/err"
 ok "the Capture is gone" "$(yes none_left)"
-same "BR87 its start is in the audit log, with who and which filter" "$(audit capture-start '"user":"uid 0"' '"filter":"udp"')" 1
+same "BR87 its start is in the audit log, with who and which filter" "$(audit capture-start '"user":"root (uid 0)"' '"filter":"udp"')" 1
 same "BR87 so is each download, from which node" "$(audit download-start '"node":"node-1"')$(audit download-start '"node":"node-2"')" 11
 same "BR87 and its end with packets and bytes" "$(audit download-end '"packets":' '"bytes":')" 2
 same "BR87 and the Capture's end" "$(audit capture-end '"packets":')" 1
@@ -189,7 +189,7 @@ until none_left || [ $tries -gt 60 ]; do tries=$((tries + 1)); sleep 0.5; done
 ok "and ends by itself, since nobody reads it" "$(yes none_left)"
 same "BR87 which the audit log says" "$(audit capture-end 'nobody reads it')" 1
 hub POST $API/captures '{"apiVersion":"weft.network/v1alpha1","kind":"Capture","metadata":{"name":"short"},"spec":{"seconds":1,"user":"somebody else"}}' >"$dir/made"
-same "who asks is the server's word" "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["spec"]["user"])' "$dir/made")" "uid 0"
+same "who asks is the server's word" "$(python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))["spec"]["user"])' "$dir/made")" "root (uid 0)"
 ended() { hub GET $API/captures/short | grep -q '"endTime"'; }
 wait_for ended
 ok "one whose seconds are over ends" $?

@@ -85,7 +85,7 @@ same "one line of a file, and the removed document" "$(diff "$dir/before/a.yaml"
 same "the new one as it was written" "$(head -1 "$manifests/weft-page.yaml")" "# mine"
 out=$(api GET $I/changes/2)
 same "kept: by whom, what for" "$(printf "%s" "$out" | field 'o["user"], o["name"], o["reason"], o["origin"]')" \
-	"('uid 0', 'four at once', 'a test', 'page')"
+	"('root (uid 0)', 'four at once', 'a test', 'page')"
 same "kept: objects" "$(printf "%s" "$out" | field 'sorted(x["name"] for x in o["objects"])')" "['a', 'b', 'c', 'hub', 'new']"
 same "kept: files" "$(printf "%s" "$out" | field 'len([x for x in o["files"] if x["diff"]])')" 3
 has "told in the audit log" "$(grep '"change":"2"' "$run/audit.log")" '"why":"a test"'
@@ -129,7 +129,7 @@ stale=$(body put ConfigMap/a "$(map a mine)")
 api PATCH "$cm/a" '{"data":{"k":"yours"}}' application/merge-patch+json >/dev/null
 out=$(api POST $I/changes "$stale")
 same "BR90 what somebody else changed is a conflict" "$(printf "%s" "$out" | field 'o["code"], o["conflicts"][0]["name"]')" "(409, 'a')"
-has "BR90 that says who" "$out" "it was changed since it was looked at: by uid 0"
+has "BR90 that says who" "$out" "it was changed since it was looked at: by root (uid 0)"
 is a yours
 ok "BR90 and his change stays" $?
 stale=$(body put ConfigMap/a "$(map a mine)")
@@ -146,7 +146,7 @@ same "undo of what others changed since" "$(printf "%s" "$out" | field 'o["code"
 out=$(change put ConfigMap/hub "$(map hub one)")
 first=$(printf "%s" "$out" | field 'o["id"]')
 change put ConfigMap/hub "$(map hub two)" >/dev/null
-has "undo says who changed it since" "$(undo "$first")" "it was changed since: by uid 0"
+has "undo says who changed it since" "$(undo "$first")" "it was changed since: by root (uid 0)"
 
 # by the difference, where the file is another now
 out=$(change put ConfigMap/c "$(map c diff)")

@@ -76,7 +76,7 @@ draft() { # TITLE [VERSION]
 }
 D=/apis/weft.network/v1alpha1/drafts
 same "a draft" "$(code POST $D "$(draft mine)")" 201
-same "which says who saved it" "$(api GET $D/d | field 'o["status"]["by"]')" "uid 0"
+same "which says who saved it" "$(api GET $D/d | field 'o["status"]["by"]')" "root (uid 0)"
 seen=$(rv $D/d)
 same "BR90 the first of two saves it" "$(code PUT $D/d "$(draft first "$seen")")" 200
 same "BR90 the second gets a conflict" "$(code PUT $D/d "$(draft second "$seen")")" 409

@@ -16,6 +16,7 @@
 #include "hub/podstatus.h"
 #include "hub/record.h"
 #include "hub/stepplan.h"
+#include "serve/access.h"
 
 OWN_DEFINE(object, struct object, object_unref)
 
@@ -474,6 +475,21 @@ static int check_capture(struct hub *h, const struct api_write *w, struct api_er
 	return 0;
 }
 
+/* Of a Draft all that it would change must be his to change, before and after. */
+static int check_draft(const struct api_write *w, struct api_error *e)
+{
+	const struct object *of[] = {w->old, w->object};
+	if (!w->who)
+		return 0;
+	for (size_t i = 0; i < 2; i++)
+		if (of[i] && of[i]->desc->kind == KIND_draft && !access_draft(w->who, ACCESS_WRITE, of[i]))
+			return api_fail(e, 403, "Forbidden",
+					"%s may not change this draft: it needs the level operate in each "
+					"namespace that its edits name, and in \"*\" for what is in none",
+					w->user);
+	return 0;
+}
+
 /* Who reads a User sees no hash; what he sends back for it leaves it as it is. */
 static int keep_hidden(struct api_write *w)
 {
@@ -488,7 +504,7 @@ static int keep_hidden(struct api_write *w)
 
 static int write_verb(struct hub *h, struct api_write *w, struct object **now, struct api_error *e)
 {
-	if (check_capture(h, w, e))
+	if (check_capture(h, w, e) || check_draft(w, e))
 		return -EINVAL;
 	if (keep_hidden(w))
 		return api_fail(e, 500, "InternalError", "out of memory");
@@ -523,7 +539,8 @@ static int write_one(void *ctx, struct api_write *w, struct object **now, struct
 	struct hub *h = ctx;
 	AUTO(own_object) struct object *old = object_ref(w->old);
 	cluster_clock(h->cluster, clock_wall(), clock_ms());
-	bool kept = !w->dry && w->verb != API_STATUS;
+	bool kept =
+	    !w->dry && w->verb != API_STATUS && *w->user; /* what Weft makes is no change of anybody's */
 	if (kept)
 		record_begin(h->recorder, STEP_API, str_of(w->user), STR(""), STR(""));
 	int r = write_verb(h, w, now, e);

@@ -112,6 +112,8 @@ static int tell_event(void *ctx, const struct event *e)
 
 	if (access_sees(t->l->who, e->object))
 		add_change(t, types[e->type], e->object);
+	else if (e->type == EVENT_MODIFIED && e->old && access_sees(t->l->who, e->old))
+		add_change(t, "DELETED", e->old); /* it became what is not for him */
 	t->l->since = e->version;
 	return t->b->n >= CHUNK;
 }

@@ -48,6 +48,21 @@ void who_unref(const struct who **pw)
 	free(c);
 }
 
+bool who_same_rights(const struct who *a, const struct who *b)
+{
+	if (a->grants.len != b->grants.len)
+		return false;
+	VEC_EACH (&a->grants, g) {
+		bool found = false;
+
+		VEC_EACH (&b->grants, o)
+			found |= !strcmp(g->ns, o->ns) && g->level == o->level;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
 static struct access_grant *grant_of(const struct who *w, struct str ns)
 {
 	VEC_EACH (&w->grants, g)
@@ -160,6 +175,31 @@ bool access_packets(const struct who *w, const struct object *of)
 	return s && s->from.len && (!s->user.n || is_maker(w, of));
 }
 
+/* One edit of a Draft. Where it does not say of which namespace it is, it is for those who may in all. */
+static bool may_edit(const struct who *w, enum access_verb verb, const struct draft_edit *e)
+{
+	const struct kind_desc *k = kind_by_name(e->kind);
+	enum access_level least = verb == ACCESS_WRITE ? ACCESS_OPERATE : ACCESS_VIEW;
+
+	if (access_level(w, STR("*")) >= least && !(k && is_of_access(k->kind)))
+		return true;
+	if (!k || k->kind == KIND_alert || k->kind == KIND_capture || (k->namespaced && !e->ns.n))
+		return false;
+	if (k->kind == KIND_namespace && verb == ACCESS_READ)
+		return access_level(w, e->name) >= ACCESS_VIEW;
+	return access_may(w, verb, k->kind, k->namespaced ? e->ns : STR(""));
+}
+
+bool access_draft(const struct who *w, enum access_verb verb, const struct object *draft)
+{
+	const struct draft_spec *s = draft->draft->spec;
+
+	for (size_t i = 0; s && i < s->edits.len; i++)
+		if (!may_edit(w, verb, &s->edits.items[i]))
+			return false;
+	return access_anywhere(w) >= (verb == ACCESS_WRITE ? ACCESS_OPERATE : ACCESS_VIEW);
+}
+
 bool access_sees(const struct who *w, const struct object *o)
 {
 	/* A Namespace's own name is what it tells. */
@@ -168,6 +208,8 @@ bool access_sees(const struct who *w, const struct object *o)
 	/* These name pods of any namespace, in their filters and in what they found. */
 	if (o->desc->kind == KIND_alert || o->desc->kind == KIND_capture)
 		return access_level(w, o->meta.ns) >= ACCESS_VIEW || is_maker(w, o);
+	if (o->desc->kind == KIND_draft)
+		return access_draft(w, ACCESS_READ, o);
 	return access_may(w, ACCESS_READ, o->desc->kind, o->meta.ns);
 }
 

@@ -40,6 +40,9 @@ void who_unref(const struct who **w);
 /* The higher one stays. 0, -ENOMEM, or -EINVAL: no namespace has that name. */
 int who_grant(struct who *w, struct str ns, enum access_level level);
 
+/* The same levels in the same namespaces. */
+bool who_same_rights(const struct who *a, const struct who *b);
+
 /* His level in a namespace; "" is what is in none: the level of "*". */
 enum access_level access_level(const struct who *w, struct str ns);
 /* The highest that he has anywhere. */
@@ -51,6 +54,8 @@ bool access_sees(const struct who *w, const struct object *o);
 
 /* The label of each Namespace that is its name. */
 #define NAME_LABEL "kubernetes.io/metadata.name"
+/* Whether he may read (see) or write all that a Draft would change: its texts tell of it. */
+bool access_draft(const struct who *w, enum access_verb verb, const struct object *draft);
 /* Whether he may see the packets of this Capture or Tool: of a Capture of his own with all its sources in
  * namespaces where he may, or of all namespaces. */
 bool access_packets(const struct who *w, const struct object *of);

@@ -89,8 +89,10 @@ static int permit_write(const struct who *w, const struct target *t, const struc
 	if (copies_hidden(t, rq))
 		return api_fail(e, 403, "Forbidden", "%s are not patched by copying: send a merge patch",
 				t->kind->plural);
-	/* Of a Capture its sources and its maker decide, which the owner looks at. */
+	/* Of a Capture its sources and its maker decide, of a Draft its edits, which the owner looks at. */
 	if (k == KIND_capture && access_anywhere(w) >= ACCESS_CAPTURE)
+		return 0;
+	if (k == KIND_draft && access_anywhere(w) >= ACCESS_OPERATE)
 		return 0;
 	if (access_may(w, ACCESS_WRITE, k, str_of(t->ns)))
 		return 0;

@@ -26,12 +26,23 @@ struct show show_of(const struct http_request *rq)
 	return s;
 }
 
+static void not_found(const struct target *t, struct api_error *e)
+{
+	api_fail(e, 404, "NotFound", "%s%s%s \"%s\" not found", t->kind->plural, *t->kind->group ? "." : "",
+		 t->kind->group, t->name);
+}
+
+static bool sees(const struct http_request *rq, const struct object *o)
+{
+	const struct who *w = who_of(rq);
+	return w == &access_everything || access_sees(w, o);
+}
+
 const struct object *api_find(struct api *a, const struct target *t, struct api_error *e)
 {
 	const struct object *o = store_get(a->store, t->kind->kind, str_of(t->ns), str_of(t->name));
 	if (!o)
-		api_fail(e, 404, "NotFound", "%s%s%s \"%s\" not found", t->kind->plural,
-			 *t->kind->group ? "." : "", t->kind->group, t->name);
+		not_found(t, e);
 	return o;
 }
 
@@ -126,6 +137,11 @@ void read_get(struct api *a, const struct target *t, const struct http_request *
 	const struct object *o = api_find(a, t, e);
 	if (!o)
 		return;
+	/* As if it were not there: its name may tell, too. */
+	if (!sees(rq, o)) {
+		not_found(t, e);
+		return;
+	}
 	if (*t->sub && strcmp(t->sub, "status")) {
 		api_fail(e, 404, "NotFound", "%s have no sub-resource \"%s\" here", t->kind->plural, t->sub);
 		return;

@@ -411,6 +411,12 @@ static void patch(struct api *a, const struct target *t, const struct http_reque
 	replace(a, t, rq, rp, e, buf_str(&merged));
 }
 
+static bool is_version(const struct object *o, const char *version)
+{
+	int64_t n;
+	return !str_to_i64(str_of(version), 0, INT64_MAX, &n) && (uint64_t)n == o->version;
+}
+
 /* DeleteOptions: body and query say the same things. */
 int read_delete(const struct http_request *rq, struct api_write *w, struct api_error *e)
 {
@@ -428,7 +434,9 @@ int read_delete(const struct http_request *rq, struct api_write *w, struct api_e
 	json_t *j = json_loadb(rq->body.p, rq->body.n, 0, NULL);
 	const json_t *grace = json_object_get(j, "gracePeriodSeconds");
 	const char *text = json_string_value(json_object_get(j, "propagationPolicy"));
-	const char *uid = json_string_value(json_object_get(json_object_get(j, "preconditions"), "uid"));
+	const json_t *conditions = json_object_get(j, "preconditions");
+	const char *uid = json_string_value(json_object_get(conditions, "uid"));
+	const char *version = json_string_value(json_object_get(conditions, "resourceVersion"));
 	const json_t *dry = json_object_get(j, "dryRun");
 	if (!json_is_object(j))
 		api_fail(e, 400, "BadRequest", "the body of a delete is a DeleteOptions object");
@@ -436,6 +444,10 @@ int read_delete(const struct http_request *rq, struct api_write *w, struct api_e
 		api_fail(e, 409, "Conflict",
 			 "the uid in the precondition, %s, is not that of the object, " STR_FMT, uid,
 			 STR_ARG(w->old->meta.uid));
+	else if (version && w->old && !is_version(w->old, version))
+		api_fail(e, 409, "Conflict",
+			 "the resourceVersion in the precondition, %s, is not that of the object, %llu",
+			 version, (unsigned long long)w->old->version);
 	if (json_is_integer(grace) && json_integer_value(grace) >= 0)
 		w->grace = json_integer_value(grace);
 	if (json_array_size(dry))

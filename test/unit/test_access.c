@@ -474,6 +474,57 @@ static void sessions_end(void **state)
 	logins_free(&l);
 }
 
+/* A Draft tells of all that it would change. */
+static void br86_drafts_of_what_one_may_see(void **state)
+{
+	static const struct {
+		const char *edits;
+		bool anna_sees, anna_writes, otto_writes; /* anna: operate in shop; otto: operate in all */
+	} cases[] = {
+	    {"[]", true, true, true},
+	    {"[{\"verb\":\"put\",\"kind\":\"Service\",\"namespace\":\"shop\",\"name\":\"a\"}]", true, true,
+	     true},
+	    {"[{\"verb\":\"put\",\"kind\":\"Service\",\"namespace\":\"bank\",\"name\":\"a\"}]", false, false,
+	     true},
+	    {"[{\"verb\":\"put\",\"kind\":\"Service\",\"namespace\":\"shop\",\"name\":\"a\"},"
+	     "{\"verb\":\"delete\",\"kind\":\"Service\",\"namespace\":\"bank\",\"name\":\"a\"}]",
+	     false, false, true},
+	    {"[{\"verb\":\"put\",\"kind\":\"Service\",\"name\":\"a\"}]", false, false, true},
+	    {"[{\"verb\":\"put\",\"kind\":\"Nonsense\",\"namespace\":\"shop\"}]", false, false, true},
+	    {"[{\"verb\":\"put\",\"kind\":\"TrafficMap\",\"name\":\"m\"}]", true, false, true},
+	    {"[{\"verb\":\"delete\",\"kind\":\"Namespace\",\"name\":\"bank\"}]", false, false, true},
+	    {"[{\"verb\":\"delete\",\"kind\":\"Namespace\",\"name\":\"shop\"}]", true, false, true},
+	    {"[{\"verb\":\"put\",\"kind\":\"Alert\",\"name\":\"a\"}]", false, false, true},
+	    {"[{\"verb\":\"put\",\"kind\":\"Role\",\"name\":\"r\"}]", false, false, false},
+	};
+	const struct who *anna = user("anna", "shop", ACCESS_OPERATE),
+			 *otto = user("otto", "*", ACCESS_OPERATE);
+	const struct who *vera = user("vera", "shop", ACCESS_VIEW);
+	(void)state;
+	for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+		AUTO_BUF json = {0};
+		struct remarks rs = {0};
+		struct object *o = NULL;
+		buf_printf(
+		    &json,
+		    "{\"apiVersion\":\"weft.network/v1alpha1\",\"kind\":\"Draft\",\"metadata\":{\"name\":"
+		    "\"d\"},\"spec\":{\"edits\":%s}}",
+		    cases[i].edits);
+		assert_int_equal(decode_json_object(buf_str(&json), NULL, NULL, &o, &rs), 0);
+		remarks_fini(&rs);
+		if (access_sees(anna, o) != cases[i].anna_sees ||
+		    access_sees(vera, o) != cases[i].anna_sees ||
+		    access_draft(anna, ACCESS_WRITE, o) != cases[i].anna_writes ||
+		    access_draft(otto, ACCESS_WRITE, o) != cases[i].otto_writes ||
+		    access_draft(vera, ACCESS_WRITE, o) || access_sees(&access_nothing, o))
+			fail_msg("case %zu: %s", i, cases[i].edits);
+		object_unref(&o);
+	}
+	who_unref(&anna);
+	who_unref(&otto);
+	who_unref(&vera);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -483,6 +534,7 @@ int main(void)
 	    cmocka_unit_test(br86_a_watch_ends_with_the_rights),
 	    cmocka_unit_test(br86_packets_only_of_own_namespaces),
 	    cmocka_unit_test(br86_other_ends_are_hidden),
+	    cmocka_unit_test(br86_drafts_of_what_one_may_see),
 	    cmocka_unit_test(who_may_come_in),
 	    cmocka_unit_test(cookies),
 	    cmocka_unit_test(links_are_good_once_and_for_ten_minutes),

@@ -2,6 +2,7 @@
 // What is edited and not applied yet: an ordered list of edits, one for each object, with undo and redo of each step. Views
 // put edits here; Review.svelte shows them as text and as effect, and applies them as one change.
 import type { ApiObject, Edit } from "../api/wire.ts";
+import type { Shared } from "./shareddraft.ts";
 import { keyOf } from "./objects.svelte.ts";
 
 interface Step {
@@ -12,6 +13,12 @@ interface Step {
 export class Draft {
 	/** The review is open. */
 	reviewing = $state(false);
+	/** It is being saved under a name. */
+	saving = $state(false);
+	/** The saved draft that this one was opened from, or was saved as, in the version that was seen. */
+	shared: Shared | null = $state.raw(null);
+	/** What that version holds: anything else is not saved yet. */
+	private kept: readonly Edit[] = $state.raw([]);
 	private steps: Step[] = $state.raw([]);
 	private future: Step[] = $state.raw([]);
 
@@ -20,6 +27,9 @@ export class Draft {
 	}
 	get title(): string {
 		return this.steps.map((s) => s.title).join("; ");
+	}
+	get unsaved(): boolean {
+		return !this.shared || JSON.stringify(this.kept) !== JSON.stringify(this.edits);
 	}
 	get undoTitle(): string {
 		return this.steps.at(-1)?.title ?? "";
@@ -52,6 +62,19 @@ export class Draft {
 	clear(): void {
 		this.steps = [];
 		this.future = [];
+		this.shared = null;
+		this.kept = [];
+	}
+	/** In place of what is here: a saved draft. */
+	open(s: Shared, edits: readonly Edit[]): void {
+		this.steps = [{ title: s.title || s.name, edits: [...edits] }];
+		this.future = [];
+		this.keep(s);
+	}
+	/** What is here is what that version of the saved draft holds. */
+	keep(s: Shared): void {
+		this.shared = s;
+		this.kept = this.edits;
 	}
 }
 

@@ -43,3 +43,7 @@ export function may(levels: Record<string, string>, level: (typeof LEVELS)[numbe
 	const need = LEVELS.indexOf(level);
 	return at(levels["*"]) >= need || (namespace !== undefined && at(levels[namespace]) >= need);
 }
+/** The same in some namespace: what exactly he may there, the hub says. */
+export function mayAnywhere(levels: Record<string, string>, level: (typeof LEVELS)[number]): boolean {
+	return Object.keys(levels).some((ns) => may(levels, level, ns));
+}

@@ -185,6 +185,7 @@ struct download {
 	char *name, *node, *user, *filter;
 	const struct who *who;	   /* a reference; NULL: all rights */
 	struct relay_sums counted; /* that the Capture's sums have */
+	bool own;		   /* the Capture is for it alone */
 };
 
 static void add_sums(struct download *d, const struct relay_sums *s)
@@ -234,6 +235,24 @@ static void on_goes(void *ctx, const struct relay_sums *s)
 	add_sums(ctx, s);
 }
 
+/* Nobody else waits for it. The status says so at the next turn. */
+static void end_own(const struct download *d, struct live *l)
+{
+	struct audit_line line = {.what = "capture-end",
+				  .user = str_of(d->user),
+				  .capture = str_of(d->name),
+				  .filter = str_of(d->filter),
+				  .why = STR("its reader left"),
+				  .counted = true,
+				  .packets = l->sums.packets,
+				  .bytes = l->sums.bytes,
+				  .dropped = l->sums.dropped};
+
+	l->over = clock_wall();
+	l->written_ms = 0;
+	audit_write(d->all->audit, &line);
+}
+
 static void on_over(void *ctx, const struct relay_sums *s, const char *why)
 {
 	struct download *d = ctx;
@@ -243,6 +262,8 @@ static void on_over(void *ctx, const struct relay_sums *s, const char *why)
 	if (l)
 		l->readers--;
 	tell(d, "download-end", s, why);
+	if (l && d->own && !l->over)
+		end_own(d, l);
 }
 
 static void on_free(void *ctx)
@@ -276,6 +297,7 @@ static struct download *download_new(struct captures *c, const struct api_packet
 		return NULL;
 	d->all = c;
 	d->who = who_ref(q->who);
+	d->own = q->own;
 	d->uid = capture ? strndup(o->meta.uid.p, o->meta.uid.n) : NULL;
 	d->name = strndup(o->meta.name.p, o->meta.name.n);
 	d->node = strdup(q->node ? q->node : "");
@@ -463,7 +485,7 @@ static void look_at(struct captures *c, struct live *l, const struct object *o, 
 		l->over = l->over ? l->over : seconds_at(st->ended);
 		return;
 	}
-	why = why_over(l, o, now);
+	why = l->over ? NULL : why_over(l, o, now);
 	if (why) {
 		struct audit_line line = {.what = "capture-end",
 					  .user = o->capture->spec->user,

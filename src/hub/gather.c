@@ -313,6 +313,13 @@ static void pull(struct http_stream *st)
 	}
 }
 
+static bool is_over(struct http_stream *st)
+{
+	const struct gather *g = CONTAINER_OF(st, struct gather, stream);
+
+	return g->told.may && !g->told.may(g->told.ctx);
+}
+
 static void closed(uv_handle_t *h)
 {
 	struct gather *g = CONTAINER_OF((uv_timer_t *)h, struct gather, timer);
@@ -322,6 +329,8 @@ static void closed(uv_handle_t *h)
 
 static void end(struct gather *g)
 {
+	/* It may have been cut off before it was pulled. */
+	g->refused |= g->told.may && !g->told.may(g->told.ctx);
 	const char *why = g->refused  ? "the right to these packets ended"
 			  : g->failed ? "out of memory"
 			  : over(g)   ? ""
@@ -427,7 +436,7 @@ struct http_later *gather_ask(struct relays *all, const struct gather_ask *q, co
 		return NULL;
 	}
 	*g = (struct gather){.later = {.answer = on_answer, .gone = on_gone},
-			     .stream = {.pull = pull, .close = on_close},
+			     .stream = {.pull = pull, .close = on_close, .over = is_over},
 			     .all = all,
 			     .told = *t,
 			     .more = q->runs,

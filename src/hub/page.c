@@ -7,11 +7,20 @@
 #include "hub/page_live.h"
 #include "hub/page_routes.h"
 #include "hub/page_state.h"
+#include "hub/page_ticket.h"
 #include "hub/tls.h"
+
+/* The only route that knows of the page itself. */
+static void page_ticket(struct hub *h, const struct who *who, const struct http_request *rq,
+			struct http_reply *rp, struct api_error *e)
+{
+	ticket_make(h->page, who, rq, rp, e);
+}
 
 /* Each below /page; what is longer comes first where one begins as another. */
 static const struct page_route routes[] = {
     {"GET", "/page/captures", ACCESS_CAPTURE, page_captures},
+    {"POST", "/page/ticket", ACCESS_CAPTURE, page_ticket},
     {"POST", "/page/flows", ACCESS_VIEW, page_flows},
     {"POST", "/page/history", ACCESS_VIEW, page_history},
     {"POST", "/page/ask/", ACCESS_VIEW, page_ask},
@@ -131,6 +140,8 @@ static void dispatch(struct page *p, const struct http_request *asked, struct ht
 			 "%s", door_why(v));
 	else if (page_login(p, &rq, rp, e))
 		return;
+	else if (under(rq.path, "/capture"))
+		ticket_open(p, &rq, rp, e);
 	else if (data && !s)
 		api_fail(e, 401, "Unauthorized", "nobody is logged in: run weft ui, or open /login");
 	else if (data)

@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "hub/page_state.h"
+#include "hub/page_ticket.h"
 
 struct place {
 	char host[200]; /* as it was said, without brackets */
@@ -136,6 +137,7 @@ int page_open(struct page **out, struct hub *h, const char *where)
 	p->hub = h;
 	p->fd = -1;
 	int r = logins_new(&p->logins);
+	r = r ? r : (p->tickets = tickets_new()) ? 0 : -ENOMEM;
 	if (!r && parse_place(where, &at)) {
 		log_error("--page %s: say ADDRESS:PORT, or off", where);
 		r = -EINVAL;
@@ -163,6 +165,7 @@ static const struct who *ask_user(void *ctx, const char *user)
 void page_tick(struct page *p)
 {
 	logins_renew(p->logins, ask_user, p->hub->store);
+	tickets_tick(p->tickets, p->hub->store);
 	page_keep(p);
 }
 
@@ -184,6 +187,7 @@ void page_free(struct page **pp)
 		free(*name);
 	vec_free(&p->door.names);
 	logins_free(&p->logins);
+	tickets_free(&p->tickets);
 	passwords_free(&p->passwords);
 	free(p);
 }

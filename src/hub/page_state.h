@@ -12,6 +12,7 @@ struct page {
 	struct hub *hub;
 	struct logins *logins;
 	struct passwords *passwords;
+	struct tickets *tickets;
 	struct door door;
 	char host[256]; /* of links */
 	unsigned port;

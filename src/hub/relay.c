@@ -10,6 +10,8 @@
 #include "base/own.h"
 #include "pcapng/read.h"
 
+static const char RIGHT_ENDED[] = "the right to these packets ended";
+
 enum { HIGH = 256 << 10, TEXT_MAX_ = 64 << 10, CONNECT_MS = 2000, ANSWER_MS = 5000, TELL_MS = 1000 };
 
 struct relay {
@@ -154,6 +156,8 @@ static const char *how(const struct relay *r)
 {
 	if (r->broken)
 		return r->broken;
+	if (r->told.may && !r->told.may(r->told.ctx))
+		return RIGHT_ENDED;
 	if (!r->ended)
 		return "the reader left";
 	return r->error ? curl_easy_strerror(r->error) : "";
@@ -189,12 +193,19 @@ static void pull(struct http_stream *s)
 		r->told.goes(r->told.ctx, &r->sums);
 	}
 	if (r->told.may && !r->told.may(r->told.ctx))
-		r->broken = "the right to these packets ended";
+		r->broken = RIGHT_ENDED;
 	s->done = r->ended || r->broken;
 	if (r->paused) { /* it may call on_body() before it returns */
 		r->paused = false;
 		curl_easy_pause(r->transfer.easy, CURLPAUSE_CONT);
 	}
+}
+
+static bool is_over(struct http_stream *s)
+{
+	const struct relay *r = CONTAINER_OF(s, struct relay, stream);
+
+	return r->told.may && !r->told.may(r->told.ctx);
 }
 
 static void on_close(struct http_stream *s)
@@ -303,7 +314,7 @@ struct http_later *relay_ask(struct relays *all, const char *node, const char *p
 	}
 	*r = (struct relay){.transfer = {.body = on_body, .done = on_done},
 			    .later = {.answer = on_answer, .gone = on_gone},
-			    .stream = {.pull = pull, .close = on_close},
+			    .stream = {.pull = pull, .close = on_close, .over = is_over},
 			    .all = all,
 			    .told = *t,
 			    .pcapng = pcapng};

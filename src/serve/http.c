@@ -425,6 +425,15 @@ static void on_connection(void *cls, struct MHD_Connection *mc, void **ctx,
 	}
 }
 
+/* What waits in the socket is not for its client any more, either. */
+static void cut_off(int fd)
+{
+	const struct linger now = {1, 0};
+
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof(now));
+	shutdown(fd, SHUT_RDWR);
+}
+
 /* Clients that drip their request, or hung up while a stream had nothing to say. */
 static void on_tick(uv_timer_t *t)
 {
@@ -442,6 +451,11 @@ static void on_tick(uv_timer_t *t)
 		if (st->asleep && poll(&p, 1, 0) == 1 && p.revents & (POLLRDHUP | POLLHUP | POLLERR)) {
 			st->gone = true;
 			http_stream_wake(st);
+		} else if (st->over && st->over(st)) {
+			if (st->asleep)
+				http_stream_wake(st);
+			else
+				cut_off(st->fd);
 		}
 	}
 	/* When the last of too many connections goes, the library opens its door at the next run, and no

@@ -50,6 +50,9 @@ bool http_header_has(const struct http_request *rq, const char *name, const char
 struct http_stream {
 	void (*pull)(struct http_stream *s);
 	void (*close)(struct http_stream *s);
+	/* Asked each second, also while the client takes nothing: whether it has to end. NULL: never. It is
+	 * pulled then, to end by itself; one that is in the middle of being sent is cut off. */
+	bool (*over)(struct http_stream *s);
 	struct buf out;
 	bool done;
 	/* private */

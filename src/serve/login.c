@@ -47,7 +47,7 @@ void logins_free(struct logins **pl)
 	free(l);
 }
 
-static int make_word(char word[LOGIN_WORD])
+int login_word(char word[LOGIN_WORD])
 {
 	unsigned char bytes[(LOGIN_WORD - 1) / 2];
 
@@ -59,7 +59,7 @@ static int make_word(char word[LOGIN_WORD])
 }
 
 /* What is compared is a hash of a secret: how long that takes tells nothing of it. */
-static int hash_word(struct str word, unsigned char hash[LOGIN_HASH])
+int login_hash(struct str word, unsigned char hash[LOGIN_HASH])
 {
 	return gnutls_hash_fast(GNUTLS_DIG_SHA256, word.n ? word.p : "", word.n, hash) ? -EIO : 0;
 }
@@ -67,12 +67,12 @@ static int hash_word(struct str word, unsigned char hash[LOGIN_HASH])
 int logins_link(struct logins *l, const char *user, uint64_t now_s, char word[LOGIN_WORD])
 {
 	struct link *at = &l->links[0];
-	int r = make_word(word);
+	int r = login_word(word);
 
 	for (size_t i = 0; i < LOGIN_LINKS; i++)
 		if (l->links[i].end_s < at->end_s)
 			at = &l->links[i];
-	r = r ? r : hash_word(str_of(word), at->hash);
+	r = r ? r : login_hash(str_of(word), at->hash);
 	if (r)
 		return r;
 	snprintf(at->user, sizeof(at->user), "%s", user);
@@ -84,7 +84,7 @@ bool logins_redeem(struct logins *l, struct str word, uint64_t now_s, char user[
 {
 	unsigned char hash[LOGIN_HASH];
 
-	if (word.n != LOGIN_WORD - 1 || hash_word(word, hash))
+	if (word.n != LOGIN_WORD - 1 || login_hash(word, hash))
 		return false;
 	for (size_t i = 0; i < LOGIN_LINKS; i++) {
 		struct link *at = &l->links[i];
@@ -133,11 +133,11 @@ static void make_room(struct logins *l, uint64_t now_s)
 int logins_begin(struct logins *l, const struct who *who, uint64_t now_s, char word[LOGIN_WORD])
 {
 	struct login *s = calloc(1, sizeof(*s));
-	int r = s ? make_word(word) : -ENOMEM;
+	int r = s ? login_word(word) : -ENOMEM;
 
 	make_room(l, now_s);
-	r = r ? r : make_word(s->csrf);
-	r = r ? r : hash_word(str_of(word), s->hash);
+	r = r ? r : login_word(s->csrf);
+	r = r ? r : login_hash(str_of(word), s->hash);
 	r = r ? r : vec_push(&l->sessions, s);
 	if (r) {
 		free(s);
@@ -153,7 +153,7 @@ struct login *logins_find(struct logins *l, struct str word, uint64_t now_s)
 {
 	unsigned char hash[LOGIN_HASH];
 
-	if (word.n != LOGIN_WORD - 1 || hash_word(word, hash))
+	if (word.n != LOGIN_WORD - 1 || login_hash(word, hash))
 		return NULL;
 	for (size_t i = 0; i < l->sessions.len; i++) {
 		struct login *s = l->sessions.items[i];
@@ -179,21 +179,6 @@ void logins_end(struct logins *l, struct login *s)
 		}
 }
 
-static bool same_rights(const struct who *a, const struct who *b)
-{
-	if (a->grants.len != b->grants.len)
-		return false;
-	VEC_EACH (&a->grants, g) {
-		bool found = false;
-
-		VEC_EACH (&b->grants, o)
-			found |= !strcmp(g->ns, o->ns) && g->level == o->level;
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
 void logins_renew(struct logins *l, const struct who *(*fn)(void *ctx, const char *user), void *ctx)
 {
 	for (size_t i = l->sessions.len; i-- > 0;) {
@@ -203,7 +188,7 @@ void logins_renew(struct logins *l, const struct who *(*fn)(void *ctx, const cha
 
 		if (!now) {
 			end_at(l, i);
-		} else if (same_rights(old, now)) {
+		} else if (who_same_rights(old, now)) {
 			who_unref(&now);
 		} else {
 			old->ended = true;

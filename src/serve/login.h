@@ -25,6 +25,10 @@ struct login {
 	uint64_t begun_s, used_s;
 };
 
+/* A random word; what is kept and compared of one. 0 or -errno. */
+int login_word(char word[LOGIN_WORD]);
+int login_hash(struct str word, unsigned char hash[LOGIN_HASH]);
+
 struct logins;
 int logins_new(struct logins **out);
 void logins_free(struct logins **l);

@@ -2,7 +2,7 @@
 // One capture that this page reads: asks the hub for it, counts and keeps its packets until it is stopped, and holds the file
 // that can be downloaded then. Goes on while other views are looked at. What it keeps has a bound: then it ends by itself.
 import type { Capture, CaptureSpec } from "../api/kinds.gen.ts";
-import { pathOf, request } from "../api/http.ts";
+import { type ApiError, pathOf, request } from "../api/http.ts";
 import type { ApiObject } from "../api/wire.ts";
 import { dissect, type Line } from "./dissect.ts";
 import { type CapturedPacket, PcapngReader } from "./pcapng.ts";
@@ -37,6 +37,8 @@ export class Recording {
 	private chunks: Uint8Array<ArrayBuffer>[] = [];
 	private newest: Seen[] = [];
 	private stopping = new AbortController();
+	/** To stop. */
+	private asked = false;
 	private timer: ReturnType<typeof setInterval> | undefined;
 
 	get busy(): boolean {
@@ -71,6 +73,7 @@ export class Recording {
 	async stop(): Promise<void> {
 		const name = this.name;
 		if (!this.busy || !name) return;
+		this.asked = true;
 		setTimeout(() => this.name === name && this.stopping.abort(), 3000);
 		await request("DELETE", pathOf("captures", undefined, name)).catch(() => this.stopping.abort());
 	}
@@ -83,6 +86,7 @@ export class Recording {
 	private clear(): void {
 		this.stopping.abort();
 		this.stopping = new AbortController();
+		this.asked = false;
 		this.chunks = [];
 		this.newest = this.recent = [];
 		this.why = this.name = "";
@@ -114,11 +118,23 @@ export class Recording {
 				}
 			}
 			this.show(reader);
+			if (!this.why && !this.stopping.signal.aborted && !this.asked) this.why = await this.whyEnded(name);
 			this.end("over", this.why);
 		} catch (e) {
 			this.show(reader);
 			if (this.stopping.signal.aborted) this.end("over", this.why);
 			else throw e;
+		}
+	}
+
+	/** Of one that nobody stopped here. */
+	private async whyEnded(name: string): Promise<string> {
+		try {
+			const c = (await (await request("GET", pathOf("captures", undefined, name))).json()) as ApiObject<CaptureSpec, { ended?: string }>;
+			return c.status?.ended ? "Its time was over, or somebody stopped it." : "Your right to these packets ended.";
+		} catch (e) {
+			const status = (e as ApiError).status;
+			return status === 404 ? "Somebody stopped it." : status === 401 || status === 403 ? "Your right to these packets ended." : "The hub went away.";
 		}
 	}
 

@@ -194,6 +194,15 @@ static void print_tool(struct printing *p, const json_t *row)
 	buf_addz(b, "}}");
 }
 
+/* Of the kernel's counters; null where they could not be read twice. */
+static void print_taken(struct printing *p, const json_t *row, const json_t *before)
+{
+	if (json_object_get(row, "taken") && json_object_get(before, "taken"))
+		buf_printf(p->out, ",\"taken\":%.1f", rate(p->node, row, before, "taken"));
+	else
+		buf_addz(p->out, ",\"taken\":null");
+}
+
 static void print_place(struct printing *p, const json_t *row)
 {
 	const json_t *before = row_before(p->node, "places", row, "point", NULL);
@@ -212,6 +221,7 @@ static void print_place(struct printing *p, const json_t *row)
 		buf_printf(p->out, ",\"seen\":%.1f", rate(p->node, row, before, "seen"));
 	else
 		buf_addz(p->out, ",\"seen\":null");
+	print_taken(p, row, before);
 	buf_printf(p->out, ",\"copied\":%.1f}", rate(p->node, row, before, "received"));
 }
 

@@ -23,7 +23,8 @@ static const char HEALTHY[] = "Healthy";
 struct ask {
 	struct transfer transfer;
 	struct toolstatus *all;
-	char *node; /* NULL: free */
+	char *node;	 /* NULL: free */
+	json_t *account; /* of its weft-copier, while its kernel's part is asked for */
 	struct buf in;
 };
 
@@ -73,6 +74,8 @@ static void ask_end(struct ask *a)
 	curl_easy_cleanup(a->transfer.easy);
 	a->transfer.easy = NULL;
 	buf_fini(&a->in);
+	json_decref(a->account);
+	a->account = NULL;
 	free(a->node);
 	a->node = NULL;
 	a->all->running--;
@@ -163,41 +166,100 @@ static size_t on_body(struct transfer *x, const char *p, size_t n)
 	return a->in.failed || a->in.n > ANSWER_MAX ? 0 : n;
 }
 
-static void on_done(struct transfer *x, long status, CURLcode error)
+/* What the kernel counted at a place, all directions and fates; it stays unknown where it is not told. */
+static void add_seen(json_t *place, const json_t *taps)
 {
-	struct ask *a = CONTAINER_OF(x, struct ask, transfer);
-	bool good = status == 200 && !error && !a->in.failed;
-	json_t *account = good ? json_loadb(a->in.p ? a->in.p : "", a->in.n, 0, NULL) : NULL;
+	json_int_t number = json_integer_value(json_object_get(place, "ifindex")), seen = 0, left = 0;
+	const json_t *t;
+	bool known = false;
+	size_t i;
 
-	if (account && a->all->on_account)
-		a->all->on_account(a->all->ctx, a->node, account);
-	if (toolhealth_node(a->all->health, a->node, account))
+	json_array_foreach (json_object_get(taps, "places"), i, t) {
+		if (json_integer_value(json_object_get(t, "interface")) != number)
+			continue;
+		known = true;
+		seen += json_integer_value(json_object_get(t, "seen"));
+		left += json_integer_value(json_object_get(t, "unwanted")) +
+			json_integer_value(json_object_get(t, "failed"));
+	}
+	if (!known)
+		return;
+	json_object_set_new(place, "seen", json_integer(seen));
+	json_object_set_new(place, "taken", json_integer(seen - left));
+}
+
+static void deliver(struct ask *a, const json_t *taps)
+{
+	json_t *place;
+	size_t i;
+
+	json_array_foreach (json_object_get(a->account, "places"), i, place)
+		add_seen(place, taps);
+	if (a->account && a->all->on_account)
+		a->all->on_account(a->all->ctx, a->node, a->account);
+	if (toolhealth_node(a->all->health, a->node, a->account))
 		log_error("health of tools on %s: %s", a->node, strerror(ENOMEM));
+	a->account = NULL; /* taken over */
 	ask_end(a);
 }
 
-static int begin(struct ask *a)
+static json_t *answer_of(struct ask *a, long status, CURLcode error)
 {
-	char socket[108]; /* sun_path */
-	CURL *c;
+	bool good = status == 200 && !error && !a->in.failed;
 
-	/* A node that never had a map has no weft-copier, and no copies. */
-	if (snprintf(socket, sizeof(socket), "%s/%s/copier.sock", a->all->dir, a->node) >=
+	return good ? json_loadb(a->in.p ? a->in.p : "", a->in.n, 0, NULL) : NULL;
+}
+
+static void on_taps(struct transfer *x, long status, CURLcode error)
+{
+	struct ask *a = CONTAINER_OF(x, struct ask, transfer);
+	json_t *taps = answer_of(a, status, error);
+
+	deliver(a, taps);
+	json_decref(taps);
+}
+
+static int ask_at(struct ask *a, const char *name, const char *path)
+{
+	char socket[108], url[64]; /* sun_path */
+	CURL *c = a->transfer.easy;
+
+	if (snprintf(socket, sizeof(socket), "%s/%s/%s.sock", a->all->dir, a->node, name) >=
 		(int)sizeof(socket) ||
 	    access(socket, F_OK))
 		return -ENOENT;
-	c = a->transfer.easy = curl_easy_init();
+	c = c ? c : curl_easy_init();
+	a->transfer.easy = c;
 	if (!c)
 		return -ENOMEM;
-	a->transfer.body = on_body;
-	a->transfer.done = on_done;
+	snprintf(url, sizeof(url), "http://%s%s", name, path);
 	curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, socket);
-	curl_easy_setopt(c, CURLOPT_URL, "http://copier/account");
+	curl_easy_setopt(c, CURLOPT_URL, url);
 	curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http");
 	curl_easy_setopt(c, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(c, CURLOPT_FORBID_REUSE, 1L);
 	curl_easy_setopt(c, CURLOPT_TIMEOUT_MS, (long)ANSWER_MS);
+	a->transfer.body = on_body;
 	return transfer_begin(&a->all->curl, &a->transfer);
+}
+
+static void on_done(struct transfer *x, long status, CURLcode error)
+{
+	struct ask *a = CONTAINER_OF(x, struct ask, transfer);
+
+	a->account = answer_of(a, status, error);
+	/* What places saw of direct copies, no weft-copier knows. */
+	a->transfer.done = on_taps;
+	buf_clear(&a->in);
+	if (!a->account || !a->all->on_account || ask_at(a, "observer", "/taps"))
+		deliver(a, NULL);
+}
+
+/* A node that never had a map has no weft-copier, and no copies. */
+static int begin(struct ask *a)
+{
+	a->transfer.done = on_done;
+	return ask_at(a, "copier", "/account");
 }
 
 /* As many of the nodes that are left as there is room for. */

@@ -120,7 +120,9 @@ export interface BrokerEvent {
 	/** `part`: the map took more, which nobody counts by map. */
 	maps: { name: string; packets: number; bytes: number; part?: boolean }[];
 	tools: ToolRate[];
-	places: { node: string; name: string; kind: string; seen: number; copied: number }[];
+	/** `seen` passed there, `taken` is wanted by some tool: by the kernel's counters, null where they could not be read; `copied` came
+	    to weft-copier, which what goes straight to tools does not. */
+	places: { node: string; name: string; kind: string; seen: number | null; taken: number | null; copied: number }[];
 	sums: { sum: string; says: "exact" | "within" | "wrong" | "unknown"; off: number }[];
 	/** Of a broker host. */
 	ports?: PortEvent[];

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What can be done with an end, a box or a link of the map; its menu and its details show the same.
+import type { CaptureWish } from "../model/captureform.ts";
 import { filterOf } from "../model/mapwords.ts";
 import type { MenuItem } from "../panel/menu.ts";
 import { route } from "../tool/route.svelte.ts";
+import { wireshark } from "../tool/wireshark.svelte.ts";
 import type { Chosen, MapState } from "./mapstate.svelte.ts";
 
 export interface ActionHost {
@@ -12,6 +14,8 @@ export interface ActionHost {
 	suggest(namespace: string, workload: string): void;
 	toggle(box: string): void;
 	fit(box: string): void;
+	/** The capture of what is chosen; null: packets are not taken there. */
+	wish(what: NonNullable<Chosen>, source: string): CaptureWish | null;
 }
 
 /** An end that copies can be taken at: pods of a workload, a node's uplink. */
@@ -40,10 +44,16 @@ export function actionsOf(what: NonNullable<Chosen>, host: ActionHost): MenuItem
 	const packets = ports.length > 1 ? ports.map((p) => `(${p})`).join(" || ") : (ports[0] ?? "");
 	const source = link ? sourceOf(map, link.from) || sourceOf(map, link.to) : sourceOf(map, what.id);
 	const namespace = link ? to?.namespace || from?.namespace || "" : (from?.namespace ?? "");
+	const title = link ? `${map.title(link.from)} → ${map.title(link.to)}` : map.title(what.id);
+	const take = (then: (w: CaptureWish) => void): (() => void) => () => {
+		const w = host.wish(what, source);
+		if (w) then(w);
+	};
 	const about = link ? (to?.kind === "workload" ? to : from) : from;
 	return [
 		{ title: "Send to a tool", disabled: !source, why: source ? "A copy of its packets goes to a tool" : "Copies are taken at pods and nodes", run: () => route.go("broker", [], { from: source, f: packets }) },
-		{ title: "Capture", disabled: !source, why: source ? "" : "Packets are taken at pods and nodes", run: () => route.go("captures", [], { from: source, f: filter }) },
+		{ title: "Capture", disabled: !source, why: source ? "" : "Packets are taken at pods and nodes", run: take((w) => route.go("captures", [], { from: source, f: w.filter })) },
+		{ title: "Open in Wireshark", disabled: !source, why: source ? "" : "Packets are taken at pods and nodes", run: take((wish) => wireshark.open({ title, wish })) },
 		{ title: "Flows", disabled: !filter, run: () => route.go("flows", [], { f: filter }) },
 		...(link ? [{ title: "Explain", disabled: !link.edges.length, run: () => host.explain(link.id) }] : []),
 		...(namespace && about?.kind === "workload" ? [{ title: "Suggest a policy", run: () => host.suggest(namespace, about.title) }] : []),

@@ -8,7 +8,7 @@ import { boxOf, type Curve, curveBetween, overlaps, pointAt } from "../layout/cu
 import { type Layout, newLayout, type Pair, place, type Placed, type Rect } from "../layout/place.ts";
 import { endId, type FlowsAnswer, isWords } from "../model/flow.ts";
 import { type Graph, type Link, linksOf } from "../model/graph.ts";
-import { type GroupKind, type Layer, type MapGroup, type MapItem, type MapObjects, readGroups, readItems } from "../model/mapitems.ts";
+import { type GroupKind, type Layer, LAYERS, type MapGroup, type MapItem, type MapObjects, readGroups, readItems } from "../model/mapitems.ts";
 import { type PastAnswer, pastGraph } from "../model/past.ts";
 import { bitsPerSecond } from "../model/units.ts";
 import { behindSets, endOfWorkload, workloadOf } from "../model/workload.ts";
@@ -50,7 +50,7 @@ export class MapState {
 	filterError = $state("");
 	placed: Placed = $state.raw({ boxes: new Map(), items: new Map() });
 
-	private layouts: Record<Layer, Layout> = { namespace: newLayout(), node: newLayout() };
+	private layouts = Object.fromEntries(LAYERS.map((l) => [l.id, newLayout()])) as Record<Layer, Layout>;
 	private lives = new Map<string, Live>();
 	private curveCache = new Map<string, Curve>();
 	private middles = new Map<string, number>();

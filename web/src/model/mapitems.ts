@@ -29,6 +29,7 @@ export interface MapGroup {
 	items: MapItem[];
 }
 export type Layer = "namespace" | "node";
+type Box = { id: string; kind: GroupKind; title: string };
 
 export interface MapObjects {
 	namespaces: readonly ApiObject[];
@@ -105,22 +106,33 @@ export function readItems(o: MapObjects, ends: Iterable<End>): { items: Map<stri
 	return { items, at };
 }
 
-function boxOf(i: MapItem, by: Layer): { id: string; kind: GroupKind; title: string } {
-	if (i.kind === "tool") return { id: "g:tools", kind: "tools", title: "Tools" };
-	if (by === "node" && i.nodes.length) {
-		const one = i.nodes.length === 1;
-		return { id: one ? `g:node/${i.nodes[0]}` : "g:nodes", kind: "node", title: one ? (i.nodes[0] ?? "") : "On several nodes" };
-	}
+function byNamespace(i: MapItem): Box {
 	if (i.kind === "node") return { id: "g:machines", kind: "outside", title: "Nodes" };
 	if (!i.namespace) return { id: "g:outside", kind: "outside", title: "Outside" };
 	return { id: `g:ns/${i.namespace}`, kind: "namespace", title: i.namespace };
+}
+function byNode(i: MapItem): Box {
+	if (!i.nodes.length) return byNamespace(i);
+	const one = i.nodes.length === 1;
+	return { id: one ? `g:node/${i.nodes[0]}` : "g:nodes", kind: "node", title: one ? (i.nodes[0] ?? "") : "On several nodes" };
+}
+
+/** In which boxes things stand: one more way is one more row here. Tools stand in a box of their own in each. */
+export const LAYERS: readonly { id: Layer; title: string; boxOf: (i: MapItem) => Box }[] = [
+	{ id: "namespace", title: "Namespaces", boxOf: byNamespace },
+	{ id: "node", title: "Nodes", boxOf: byNode },
+];
+/** The layer behind this one; behind the last comes the first. */
+export function nextLayer(by: Layer): Layer {
+	return LAYERS[(LAYERS.findIndex((l) => l.id === by) + 1) % LAYERS.length]?.id ?? by;
 }
 
 /** The boxes in their order: what is outside, then names, then tools. */
 export function readGroups(items: Iterable<MapItem>, by: Layer): MapGroup[] {
 	const groups = new Map<string, MapGroup>();
+	const boxOf = LAYERS.find((l) => l.id === by)?.boxOf ?? byNamespace;
 	for (const i of items) {
-		const b = boxOf(i, by);
+		const b: Box = i.kind === "tool" ? { id: "g:tools", kind: "tools", title: "Tools" } : boxOf(i);
 		let g = groups.get(b.id);
 		if (!g) groups.set(b.id, (g = { ...b, items: [] }));
 		g.items.push(i);

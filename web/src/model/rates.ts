@@ -20,7 +20,8 @@ export interface PortRate {
 	totals: { due: number; added: number; sent: number; lost: number; losses: Record<string, number> };
 }
 export interface PlaceRate {
-	seen: number;
+	/** null: not known of all of it. */
+	seen: number | null;
 	copied: number;
 }
 
@@ -73,7 +74,7 @@ export function sourceRate(e: BrokerEvent | null, s: Source, pods: readonly ApiO
 		return p.kind === "pod" && names.has(p.name);
 	});
 	if (!ours.length) return null;
-	return ours.reduce((a, p) => ({ seen: a.seen + p.seen, copied: a.copied + p.copied }), { seen: 0, copied: 0 });
+	return ours.reduce<PlaceRate>((a, p) => ({ seen: a.seen === null || p.seen === null ? null : a.seen + p.seen, copied: a.copied + p.copied }), { seen: 0, copied: 0 });
 }
 
 /** Losses by name, the largest first: "queue 12/s, disk 3/s". */

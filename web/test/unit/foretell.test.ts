@@ -45,7 +45,7 @@ test("rates are summed over nodes, and a node whose tool takes nothing is named"
 			{ ...tool, node: "a", taking: true, losses: { queue: 2 }, totals: { due: 100, added: 0, sent: 90, losses: { queue: 9 } } },
 			{ ...tool, node: "b", taking: false, losses: {}, totals: { due: 1, added: 0, sent: 0, losses: { "no-outlet": 1 } } },
 		],
-		places: [{ node: "a", name: "shop/page-1", kind: "pod", seen: 5, copied: 4 }, { node: "b", name: "shop/cart-1", kind: "pod", seen: 7, copied: 7 }],
+		places: [{ node: "a", name: "shop/page-1", kind: "pod", seen: 5, taken: 4, copied: 4 }, { node: "b", name: "shop/cart-1", kind: "pod", seen: 7, taken: 7, copied: 7 }],
 	};
 	const r = portRate(e, "ids", "default");
 	assert.deepEqual([r?.due, r?.sent, r?.lost, r?.stuck, r?.totals.lost], [20, 16, 2, ["b"], 10]);

@@ -44,6 +44,7 @@ struct agent {
 	struct agent_options o;
 	struct child child[CHILDREN];
 	int listen[CHILDREN]; /* PLANNER: agent.sock, OBSERVER: observer.sock */
+	int questions;	      /* questions.sock, the planner's, too */
 	int files;	      /* folder of weft-copier's files; -1 until that is wanted */
 	bool packets;	      /* weft-copy1 is there: a packet socket is wanted */
 	bool packets_given;   /* to the weft-copier that runs */
@@ -241,7 +242,9 @@ static void start(struct agent *a, enum who w)
 	if (w == APPLIER)
 		give_back(a);
 	if (a->listen[w] >= 0)
-		control_send(a->child[w].control, CONTROL_LISTEN, 0, a->listen[w]);
+		control_send(a->child[w].control, CONTROL_LISTEN, LISTEN_ALL, a->listen[w]);
+	if (w == PLANNER && a->questions >= 0)
+		control_send(a->child[w].control, CONTROL_LISTEN, LISTEN_QUESTIONS, a->questions);
 	if (w == COPIER) {
 		a->packets_given = a->arrivals_given = false;
 		listen_for_copier(a);
@@ -424,13 +427,17 @@ static int prepare(struct agent *a)
 	}
 	a->listen[PLANNER] = listen_at(o->run, "agent.sock", SOCK_SEQPACKET);
 	a->listen[OBSERVER] = listen_at(o->run, "observer.sock", SOCK_STREAM);
-	if (a->listen[PLANNER] < 0 || a->listen[OBSERVER] < 0) {
-		int err = a->listen[PLANNER] < 0 ? a->listen[PLANNER] : a->listen[OBSERVER];
+	a->questions = listen_at(o->run, "questions.sock", SOCK_SEQPACKET);
+	if (a->listen[PLANNER] < 0 || a->listen[OBSERVER] < 0 || a->questions < 0) {
+		int err = a->listen[PLANNER] < 0    ? a->listen[PLANNER]
+			  : a->listen[OBSERVER] < 0 ? a->listen[OBSERVER]
+						    : a->questions;
 
 		log_error("cannot listen in %s: %s", o->run, strerror(-err));
 		return err;
 	}
 	open_to_nobody(o->run, "observer.sock");
+	open_to_nobody(o->run, "questions.sock");
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
 	sigaddset(&set, SIGTERM);

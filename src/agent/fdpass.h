@@ -15,10 +15,10 @@ enum { CONTROL_FD = 3, FDPASS_MAX = 80 };
 
 enum control {
 	CONTROL_PEER = 1, /* agent → planner and applier: their socket to each other, one descriptor */
-	CONTROL_LISTEN,	  /* agent → planner, observer: the socket to accept on */
-	CONTROL_OBSERVE,  /* agent → applier: send the descriptors that enum control_observe says to this
-			     socket;  → observer, weft-copier: from it */
-	CONTROL_CLEAN,	  /* agent → applier: remove everything that was made, then end */
+	CONTROL_LISTEN, /* agent → planner, observer: a socket to accept on; `value` is enum control_listen */
+	CONTROL_OBSERVE, /* agent → applier: send the descriptors that enum control_observe says to this
+			    socket;  → observer, weft-copier: from it */
+	CONTROL_CLEAN,	 /* agent → applier: remove everything that was made, then end */
 	CONTROL_DIAL, /* planner, observer → agent: a connection is wanted, `value` says to whom; the answer
 		       * has the descriptor, or none and the errno in `value` */
 	CONTROL_KEEP, /* applier → agent: keep this descriptor for the applier that comes after me, `value`
@@ -31,6 +31,10 @@ enum control {
 	CONTROL_PACKETS,  /* agent → weft-copier: a packet socket, bound to weft-copy1 */
 	CONTROL_ARRIVALS, /* agent → weft-copier: a UDP socket, bound to the uplink: copies of other nodes */
 	CONTROL_FILES,	  /* agent → weft-copier: the folder of its files */
+};
+enum control_listen {
+	LISTEN_ALL,
+	LISTEN_QUESTIONS, /* planner: of who may only ask why */
 };
 enum control_observe {
 	OBSERVE_ALL,	 /* the observer's */

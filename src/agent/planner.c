@@ -39,7 +39,7 @@ static void handle_control(void *ctx, const struct control_message *m, int fd)
 	if (m->type == CONTROL_PEER && fd >= 0)
 		link_take(p, fd);
 	else if (m->type == CONTROL_LISTEN && fd >= 0)
-		requests_listen(p, fd);
+		requests_listen(p, fd, m->value == LISTEN_QUESTIONS);
 	else if (m->type == CONTROL_CONFIG && fd >= 0)
 		taps_copier(p, fd, m->value);
 	else if (fd >= 0)

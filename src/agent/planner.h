@@ -150,7 +150,7 @@ void health_sync(struct planner *p);
 
 /* request.c */
 int requests_new(struct planner *p);
-void requests_listen(struct planner *p, int fd); /* takes fd */
+void requests_listen(struct planner *p, int fd, bool questions); /* takes fd */
 /* Before a run: tells the compiler of pods that can be wired now. Sends their namespaces. */
 void requests_wire(struct planner *p);
 /* After a run: `failed` holds uids whose link could not be made (NULL: the whole plan was refused, see

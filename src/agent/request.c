@@ -18,6 +18,7 @@
 
 enum {
 	CLIENTS_MAX = 256,
+	ASKERS_MAX = 16, /* of them, who may only ask */
 	REQUESTS_MAX = 4096,
 	REQUEST_BYTES = 16384,
 	WAIT_MS = 5000,
@@ -33,6 +34,7 @@ struct client {
 	struct requests *rs;
 	int fd;
 	unsigned refs; /* of requests that wait */
+	bool asks;     /* why, and nothing else */
 	bool gone;
 };
 
@@ -48,14 +50,20 @@ struct request {
 	bool sent; /* goes with the run that is under way */
 };
 
+struct door { /* a socket to accept on */
+	struct requests *rs;
+	uv_poll_t listen;
+	int fd; /* -1: none */
+	bool asks;
+};
+
 struct requests {
 	struct planner *p;
-	uv_poll_t listen;
-	int listen_fd;
+	struct door all, questions;
 	uv_timer_t tick;
 	struct client *clients;
 	struct request *first;
-	unsigned n_clients, n;
+	unsigned n_clients, n_asking, n;
 };
 
 /* --- answers --- */
@@ -180,6 +188,7 @@ static void client_close(struct client *c)
 	if (*at)
 		*at = c->next;
 	c->rs->n_clients--;
+	c->rs->n_asking -= c->asks;
 	uv_poll_stop(&c->poll);
 	uv_close((uv_handle_t *)&c->poll, on_client_closed);
 }
@@ -330,7 +339,9 @@ static void handle(struct client *c, json_t *o, const int *fds, unsigned nfds)
 	bool named = json_string_value(json_object_get(o, "namespace")) &&
 		     json_string_value(json_object_get(o, "pod"));
 
-	if (op && !strcmp(op, "add")) {
+	if (c->asks && (!op || (strcmp(op, "why") && strcmp(op, "causes") && strcmp(op, "status")))) {
+		fail(c, id, CODE_BAD, "at this socket there are why, causes and status");
+	} else if (op && !strcmp(op, "add")) {
 		if (named && nfds == 3) {
 			enqueue(c, o, OP_ADD, fds, nfds);
 			return;
@@ -402,15 +413,17 @@ static void on_client(uv_poll_t *poll, int status, int events)
 
 static void on_listen(uv_poll_t *poll, int status, int events)
 {
-	struct requests *rs = poll->data;
-	int fd = accept4(rs->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct door *d = poll->data;
+	struct requests *rs = d->rs;
+	int fd = accept4(d->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct client *c;
 
 	(void)status;
 	(void)events;
 	if (fd < 0)
 		return;
-	c = rs->n_clients < CLIENTS_MAX ? calloc(1, sizeof(*c)) : NULL;
+	bool room = rs->n_clients < CLIENTS_MAX && (!d->asks || rs->n_asking < ASKERS_MAX);
+	c = room ? calloc(1, sizeof(*c)) : NULL;
 	if (!c || uv_poll_init(&rs->p->loop, &c->poll, fd)) {
 		log_warn("agent.sock: a client is refused");
 		close(fd);
@@ -424,6 +437,8 @@ static void on_listen(uv_poll_t *poll, int status, int events)
 	c->next = rs->clients;
 	rs->clients = c;
 	rs->n_clients++;
+	c->asks = d->asks;
+	rs->n_asking += c->asks;
 	uv_poll_start(&c->poll, UV_READABLE, on_client);
 }
 
@@ -434,24 +449,25 @@ int requests_new(struct planner *p)
 	if (!rs)
 		return -ENOMEM;
 	rs->p = p;
-	rs->listen_fd = -1;
+	rs->all = (struct door){.rs = rs, .fd = -1};
+	rs->questions = (struct door){.rs = rs, .fd = -1, .asks = true};
 	uv_timer_init(&p->loop, &rs->tick);
 	rs->tick.data = rs;
 	p->requests = rs;
 	return 0;
 }
 
-void requests_listen(struct planner *p, int fd)
+void requests_listen(struct planner *p, int fd, bool questions)
 {
-	struct requests *rs = p->requests;
+	struct door *d = questions ? &p->requests->questions : &p->requests->all;
 
-	if (rs->listen_fd >= 0 || uv_poll_init(&p->loop, &rs->listen, fd)) {
+	if (d->fd >= 0 || uv_poll_init(&p->loop, &d->listen, fd)) {
 		close(fd);
 		return;
 	}
-	rs->listen_fd = fd;
-	rs->listen.data = rs;
-	uv_poll_start(&rs->listen, UV_READABLE, on_listen);
+	d->fd = fd;
+	d->listen.data = d;
+	uv_poll_start(&d->listen, UV_READABLE, on_listen);
 }
 
 /* --- together with runs --- */

@@ -30,6 +30,23 @@ static int dial(const char *path, int seconds)
 	return TAKE_FD(fd);
 }
 
+/* The node's agent; who may not order it about may ask it why. */
+static int dial_node(const char *cluster, const char *node, int seconds)
+{
+	static const char *const sockets[] = {"agent.sock", "questions.sock"};
+	int fd = -EACCES;
+
+	for (size_t i = 0; i < 2 && (fd == -EACCES || fd == -EPERM); i++) {
+		char path[CLUSTER_PATH];
+		AUTO_BUF file = {0};
+
+		buf_printf(&file, "%s/%s", node, sockets[i]);
+		cluster_path(path, cluster, file.p ? file.p : "");
+		fd = dial(path, seconds);
+	}
+	return fd;
+}
+
 /* One piece: 1 more follow, 0 the last, -1 told. */
 static int take_piece(const char *node, int fd, char *in, const char *member, struct buf *text)
 {
@@ -54,15 +71,11 @@ static int take_piece(const char *node, int fd, char *in, const char *member, st
 static int ask(const char *cluster, const char *node, const json_t *question, const char *member,
 	       struct buf *text)
 {
-	char path[CLUSTER_PATH];
-	AUTO_BUF file = {0};
 	AUTO_MEM char *in = malloc(PIECE_MAX);
 	AUTO_MEM char *out = json_dumps(question, JSON_COMPACT);
 	int r = 1;
 
-	buf_printf(&file, "%s/agent.sock", node);
-	cluster_path(path, cluster, file.p ? file.p : "");
-	AUTO_FD int fd = dial(path, WAIT_SECONDS);
+	AUTO_FD int fd = dial_node(cluster, node, WAIT_SECONDS);
 	if (fd < 0 || !in || !out) {
 		cli_error("is the cluster running, and are you who ran `weft up`?",
 			  "cannot connect to the agent of %s: %s", node, strerror(fd < 0 ? -fd : ENOMEM));
@@ -82,15 +95,11 @@ int agent_ask_text(const char *cluster, const char *node, const json_t *question
 
 int agent_try_text(const char *cluster, const char *node, const json_t *question, struct buf *text)
 {
-	char path[CLUSTER_PATH];
-	AUTO_BUF file = {0};
 	AUTO_MEM char *in = malloc(PIECE_MAX);
 	AUTO_MEM char *out = json_dumps(question, JSON_COMPACT);
 	bool more = true;
 
-	buf_printf(&file, "%s/agent.sock", node);
-	cluster_path(path, cluster, file.p ? file.p : "");
-	AUTO_FD int fd = in && out ? dial(path, STATUS_SECONDS) : -ENOMEM;
+	AUTO_FD int fd = in && out ? dial_node(cluster, node, STATUS_SECONDS) : -ENOMEM;
 	if (fd < 0)
 		return fd;
 	if (send(fd, out, strlen(out), MSG_NOSIGNAL) < 0)
@@ -119,13 +128,9 @@ int agent_alarm(const char *cluster, const char *node, struct buf *alarm)
 json_t *agent_status(const char *cluster, const char *node)
 {
 	static const char question[] = "{\"id\":1,\"op\":\"status\"}";
-	char path[CLUSTER_PATH];
-	AUTO_BUF file = {0};
 	AUTO_MEM char *in = malloc(PIECE_MAX);
 
-	buf_printf(&file, "%s/agent.sock", node);
-	cluster_path(path, cluster, file.p ? file.p : "");
-	AUTO_FD int fd = in ? dial(path, STATUS_SECONDS) : -1;
+	AUTO_FD int fd = in ? dial_node(cluster, node, STATUS_SECONDS) : -1;
 	if (fd < 0 || send(fd, question, sizeof(question) - 1, MSG_NOSIGNAL) < 0)
 		return NULL;
 	ssize_t n = recv(fd, in, PIECE_MAX, 0);

@@ -22,6 +22,7 @@ static const struct question {
 	bool apart;	      /* it is about no cluster */
 } questions[] = {
     {"why", "why --model", "proto family node namespace", "from to", CHANGES_LAID, false},
+    {"kernel", "why", "proto family node namespace", "from to", CHANGES_NONE, false},
     {"reach", "reach --model", "from to namespace", "", CHANGES_LAID, false},
     {"diff", "diff --live", "", "", CHANGES_NEEDED, false},
     {"forecast", "plan --traffic", "since", "", CHANGES_NEEDED, false},
@@ -35,6 +36,12 @@ static const struct question {
     {"history", "history", "since until at step by limit", "filter", CHANGES_NONE, false},
     {"top", "top", "by sort since until at limit", "filter", CHANGES_NONE, false},
 };
+
+/* By the model, and by the nodes themselves. */
+static bool is_why(const struct question *q)
+{
+	return !strcmp(q->name, "why") || !strcmp(q->name, "kernel");
+}
 
 void ask_words_fini(struct ask_words *w)
 {
@@ -119,8 +126,8 @@ static int add_operands(struct ask_words *w, const struct question *like, const 
 			return -EINVAL;
 		if (port.n)
 			buf_printf(&value, ":%s", port.p);
-		if (!value.n && !strcmp(like->name, "why"))
-			return api_fail(e, 400, "BadRequest", "why needs from and to");
+		if (!value.n && is_why(like))
+			return api_fail(e, 400, "BadRequest", "%s needs from and to", like->name);
 		if (value.n && add(w, buf_str(&value)))
 			return -ENOMEM;
 	}
@@ -208,7 +215,7 @@ static int may_ask(const struct question *like, const json_t *q, const struct wh
 {
 	if (access_level(who, STR("")) >= ACCESS_VIEW)
 		return 0;
-	if (!strcmp(like->name, "why") && sees_end(who, q, "from") && sees_end(who, q, "to") &&
+	if (is_why(like) && sees_end(who, q, "from") && sees_end(who, q, "to") &&
 	    !json_array_size(json_object_get(q, "changes")))
 		return 0;
 	return api_fail(

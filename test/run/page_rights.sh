@@ -121,9 +121,29 @@ done
 same "BR86 completion" "$(foreign "$dir/complete-anna") $(has caller "$dir/complete-anna") $(has vault "$dir/complete-admin")" "0 yes yes"
 page anna "$base/api/v1/events" >"$dir/events"
 same "BR86 events" "$(foreign "$dir/events")" 0
-for q in why reach account doctor policies maps history top; do
+for q in why kernel reach account doctor policies maps history top; do
 	write anna "/page/ask/$q" '{"from":"shop/caller","to":"bank/vault"}'
 done >"$dir/asked"
 sed 's/bank\/vault//g' "$dir/asked" >"$dir/asked-more" # what she said herself
 same "BR86 questions" "$(foreign "$dir/asked-more")" 0
+same "the kernels answer her of her own" "$(write anna /page/ask/kernel '{"from":"shop/caller","to":"shop/caller:8080"}' | grep -c '"families"')" 1
+same "and the administrator of all" "$(write admin /page/ask/kernel '{"from":"shop/caller","to":"bank/vault:8080"}' | grep -o '"kernelAsked":true' | sort -u)" '"kernelAsked":true'
+
+# The hub may ask the nodes why, and order nothing
+python3 - "$run/node-1/questions.sock" >"$dir/ops" 2>&1 <<'EOF'
+import json, os, socket, sys
+os.setgroups([]), os.setgid(65534), os.setuid(65534)
+s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+s.connect(sys.argv[1])
+s.settimeout(5)
+for op in ("status", "causes", "add", "del", "check", "plan", "readback", "fault", ""):
+    s.send(json.dumps({"id": 1, "op": op, "ids": [], "node": True, "loss": 0.5, "namespace": "shop", "pod": "caller"}).encode())
+    print(op, json.loads(s.recv(1 << 17))["ok"])
+try:
+    socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET).connect(sys.argv[1].replace("questions", "agent"))
+    print("agent.sock", True)
+except PermissionError:
+    print("agent.sock", False)
+EOF
+same "who may only ask orders nothing" "$(tr '\n' ' ' <"$dir/ops")" "status True causes True add False del False check False plan False readback False fault False  False agent.sock False "
 finish

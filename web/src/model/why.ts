@@ -118,3 +118,41 @@ export function readWhy(answer: unknown): WhyFamily[] {
 		return [{ ...first, title: out.map((f) => f.title).join(" and ") }];
 	return out;
 }
+
+/** What the nodes themselves say: their plans' rows and their kernels, beside what the model says. */
+export interface KernelWord {
+	/** Judgements that a kernel was asked for. */
+	asked: number;
+	/** Nodes whose kernels were asked. */
+	nodes: string[];
+	/** Where rows, objects or kernel do not say the same. */
+	differs: string[];
+	/** What is wrong with nodes that cannot be asked, or that go by what was in force before. */
+	troubles: string[];
+}
+
+/** `model` is what the page shows: a verdict that is not the same is a difference, too. */
+export function readKernel(answer: unknown, model: readonly WhyFamily[]): KernelWord {
+	const a = answer as Answer & { troubles?: { node?: string; text?: string }[]; from?: { node?: string } };
+	const out: KernelWord = { asked: 0, nodes: [], differs: [], troubles: (a.troubles ?? []).map((t) => `${t.node ?? "a node"}: ${t.text ?? ""}`) };
+	const take = (s: Side | undefined, node: string | undefined): void => {
+		if (!s) return;
+		if (s.kernelAsked) {
+			out.asked++;
+			if (node && !out.nodes.includes(node)) out.nodes.push(node);
+		}
+		const where = `${s.direction === "egress" ? "leaving" : "entering"} ${s.pod}`;
+		if (s.differs) out.differs.push(`${where}: ${s.differs}`);
+	};
+	for (const f of a.families ?? []) {
+		for (const flow of f.flows) {
+			take(flow.egress, a.from?.node);
+			take(flow.ingress, flow.node);
+		}
+	}
+	const now = readWhy(answer);
+	if (model.length && now.length && model.some((m) => m.allowed) !== now.some((n) => n.allowed) && !out.differs.length) out.differs.push(`the model says ${model[0]?.allowed ? "allowed" : "refused"}, the nodes say ${now[0]?.allowed ? "allowed" : "refused"}`);
+	out.nodes.sort();
+	out.differs = [...new Set(out.differs)];
+	return out;
+}

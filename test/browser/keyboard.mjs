@@ -16,7 +16,7 @@ const TWINS = [
 	{ at: "li[role=option]", on: ["click", "pointerdown"], twin: "options" },
 	// a table that offers no choice has the handler too, and it does nothing
 	{ at: "tr.choosable, [role=region] > table[aria-rowcount] > tbody > tr", on: ["click"], twin: "rows" },
-	{ at: ".tables > .table", on: ["contextmenu"], twin: "row menus" },
+	{ at: ".tables > .table, .flows .middle > .table", on: ["contextmenu"], twin: "row menus" },
 	{ at: ".plane", on: ["pointerdown", "pointermove", "pointerleave", "click"], twin: "cards to tools" },
 	{ at: ".svelte-flow, [class*=svelte-flow__]", on: null, twin: "the plane" },
 	{ at: ".board", on: ["pointerdown"], twin: "carrying" },

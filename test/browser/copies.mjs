@@ -33,10 +33,10 @@ const sum = (e, name, key) => e.tools.filter((x) => x.tool === name).reduce((n, 
 await t.check("lines from workloads to their tools come with a key, and go with it", async () => {
 	await card(/Tool alone/).waitFor();
 	assert.equal(await page.getByText("copies to a tool").count(), 0);
-	await page.keyboard.press("c");
+	await page.keyboard.press("o");
 	await page.getByText("copies to a tool").waitFor();
 	await until("five lines", async () => (await page.locator(".svelte-flow g path.edge").count()) === 5);
-	await page.keyboard.press("c");
+	await page.keyboard.press("o");
 	await page.getByText("copies to a tool").waitFor({ state: "detached" });
 	await page.getByRole("button", { name: "Copies", exact: true }).click();
 	await page.getByText("copies to a tool").waitFor();
@@ -156,7 +156,7 @@ await t.check("a filter that packets cannot answer is told in the dialog, and no
 });
 const dark = await t.open("/map", { theme: "dark" });
 await t.check("axe-core finds nothing on the map with copies, dark", async () => {
-	await dark.keyboard.press("c");
+	await dark.keyboard.press("o");
 	await dark.getByText("copies to a tool").waitFor();
 	await until("five lines", async () => (await dark.locator(".svelte-flow g path.edge").count()) === 5);
 	assert.deepEqual(await t.axe(dark), []);

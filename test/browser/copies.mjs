@@ -19,7 +19,7 @@ writeFileSync(
 );
 await until("all pods are ready", async () => !/ 0\/1 | Pending | Init/.test(await t.weft(["get", "pods", "-A"])), 30000);
 const page = await t.open("/map");
-const card = (name) => page.locator(".svelte-flow__node").getByRole("button", { name });
+const card = (name) => page.locator(".plane").getByRole("button", { name });
 const numberOf = (text) => Number(/([\d.]+)(k?)/.exec(text)?.[1] ?? NaN);
 
 /** The newest word of the broker, as every reader of the stream gets it. */

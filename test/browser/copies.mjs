@@ -24,8 +24,9 @@ const numberOf = (text) => Number(/([\d.]+)(k?)/.exec(text)?.[1] ?? NaN);
 
 /** The newest word of the broker, as every reader of the stream gets it. */
 const told = () =>
-	page.evaluate(() => new Promise((done) => {
+	page.evaluate(() => new Promise((done, late) => {
 		const s = new EventSource("/page/live?kinds=tools&broker=1");
+		setTimeout(() => { s.close(); late(new Error("the stream says nothing of the broker")); }, 6000);
 		s.addEventListener("broker", (e) => { s.close(); done(JSON.parse(e.data)); });
 	}));
 const sum = (e, name, key) => e.tools.filter((x) => x.tool === name).reduce((n, x) => n + (key === "lost" ? Object.values(x.losses).reduce((a, b) => a + b, 0) : x[key]), 0);
@@ -109,7 +110,12 @@ await t.check("a card's packets: the command that is offered gives them", async 
 	await dialog.waitFor({ state: "detached" });
 });
 await t.check("a line's, by keyboard: between its two ends and at its port alone", async () => {
-	await page.keyboard.press("t");
+	await until("the table", async () => {
+		// the dialog's end may still have the first key
+		if (!(await page.getByRole("button", { name: /^Links/ }).count())) await page.keyboard.press("t");
+		await page.getByRole("button", { name: /^Links/ }).waitFor({ timeout: 1000 });
+		return true;
+	});
 	await page.getByRole("button", { name: /^Links/ }).click();
 	await page.getByRole("button", { name: "shop/page", exact: true }).first().waitFor();
 	const row = page.getByRole("row", { name: /shop\/page shop\/cart/ }).getByRole("button").first();

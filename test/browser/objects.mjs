@@ -32,6 +32,16 @@ await t.check("a mistake is told with its line and its place in it", async () =>
 	assert.ok(await page.getByRole("button", { name: "Review…" }).first().isDisabled());
 	await page.getByRole("button", { name: "Cancel" }).click();
 });
+await t.check("what is remarked on an object that is in force stands under its line", async () => {
+	writeFileSync(`${t.folder}/shop/told.yaml`, "apiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata:\n  name: told\n  namespace: shop\n  annotations:\n    weft.network/stage: \"true\"\nspec:\n  podSelector: {matchLabels: {app: nobody}}\n");
+	const other = await t.open("/objects/networkpolicies");
+	await other.getByRole("button", { name: "shop/told", exact: true }).click();
+	const under = other.getByRole("region", { name: "shop/told" }).locator(".warning");
+	await under.waitFor();
+	assert.match(await under.innerText(), /\^+ .*weft\.network\/stage.* has no effect/);
+	assert.match(await under.evaluate((e) => e.previousElementSibling.textContent), /weft\.network\/stage:/);
+	await other.close();
+});
 await t.check("a change goes into the file, between its comments", async () => {
 	const before = readFileSync(file, "utf8");
 	const box = await edit("shop/cart");

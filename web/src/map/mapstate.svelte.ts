@@ -9,7 +9,7 @@ import { type Layout, newLayout, type Pair, place, type Placed, type Rect } from
 import { endId, type FlowsAnswer, isWords } from "../model/flow.ts";
 import { type Graph, type Link, linksOf } from "../model/graph.ts";
 import { type GroupKind, type Layer, LAYERS, type MapGroup, type MapItem, type MapObjects, readGroups, readItems } from "../model/mapitems.ts";
-import { type PastAnswer, pastGraph } from "../model/past.ts";
+import { type PastAnswer, pastGraph, type PastWindow, windowOf } from "../model/past.ts";
 import { bitsPerSecond } from "../model/units.ts";
 import { behindSets, endOfWorkload, workloadOf } from "../model/workload.ts";
 import { world } from "../model/world.svelte.ts";
@@ -290,9 +290,13 @@ export class MapState {
 	/** The graph of the `seconds` that ended at `at`, ms. */
 	async goBack(at: number, seconds: number, signal: AbortSignal): Promise<void> {
 		const until = Math.floor(at / 1000);
-		const a = await post<PastAnswer>("/page/history", { since: until - seconds, until, by: "from,to,service,port,protocol,verdict,reason", limit: 20000 }, signal);
+		const question = (w: PastWindow): Promise<PastAnswer> => post<PastAnswer>("/page/history", { ...w, by: "from,to,service,port,protocol,verdict,reason", limit: 20000 }, signal);
+		let w = windowOf(until, seconds, {});
+		let a = await question(w);
+		const coarse = windowOf(until, seconds, a);
+		if (coarse.step) a = await question((w = coarse));
 		if (signal.aborted) return;
-		this.moment = { kind: "past", graph: pastGraph(a, at, seconds), unknown: [...new Set((a.unknown ?? []).map((u) => u.node))] };
+		this.moment = { kind: "past", graph: pastGraph(a, coarse.step ? w.until * 1000 : at, w.until - w.since), unknown: [...new Set((a.unknown ?? []).map((u) => u.node))] };
 	}
 
 	/** The link that lies at a point, if any. */

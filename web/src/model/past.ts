@@ -37,6 +37,9 @@ export interface PastAnswer {
 	rows: PastRow[];
 	unknown?: { node: string; from: string; to: string }[];
 	began?: number;
+	/** Buckets of a second (a minute) that are older than this time in seconds made room for those of a minute (an hour). */
+	keptSeconds?: number;
+	keptMinutes?: number;
 }
 
 function endOf(e: PastEnd | undefined): End {
@@ -47,6 +50,22 @@ function endOf(e: PastEnd | undefined): End {
 	if (e.kind === "node" && e.name) return { id: `node/${e.name}`, kind: "node", name: e.name };
 	const kind = e.kind === "outside" || e.kind === "hidden" ? e.kind : "unknown";
 	return { id: e.name ? `${kind}/${e.name}` : kind, kind, ...(e.name ? { name: e.name } : {}) };
+}
+
+export interface PastWindow {
+	since: number;
+	until: number;
+	/** Of a bucket, where one is wider than a second. */
+	step?: number;
+}
+
+/** What to ask for when the `seconds` that ended at `until` are wanted: of a time of which only minutes or hours are kept, the whole
+    one in which it lies, since sums of a part of it are not known. */
+export function windowOf(until: number, seconds: number, kept: Pick<PastAnswer, "keptSeconds" | "keptMinutes">): PastWindow {
+	const since = until - seconds;
+	if (since >= (kept.keptSeconds ?? 0)) return { since, until };
+	const step = since >= (kept.keptMinutes ?? 0) ? 60 : 3600, from = Math.floor((until - 1) / step) * step;
+	return { since: from, until: from + step, step };
 }
 
 /** What was in `seconds` that ended at `at` (ms), as rates. */

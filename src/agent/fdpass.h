@@ -29,8 +29,8 @@ enum control {
 	CONTROL_CONFIG, /* agent → planner: its socket to weft-copier, whenever that starts; weft-copier gets
 			 * the other end as CONTROL_PEER */
 	CONTROL_PACKETS,  /* agent → weft-copier: a packet socket, bound to weft-copy1 */
-	CONTROL_ARRIVALS, /* agent → weft-copier: a UDP socket, bound to the uplink: copies of other nodes */
 	CONTROL_FILES,	  /* agent → weft-copier: the folder of its files */
+	CONTROL_ARRIVALS, /* agent → weft-copier: a UDP socket, bound to the uplink: copies of other nodes */
 };
 enum control_listen {
 	LISTEN_ALL,

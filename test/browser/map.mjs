@@ -95,6 +95,7 @@ await t.check("keyboard: arrows go from card to card, Enter opens, Escape closes
 	await menu.getByRole("menuitem", { name: "Send to a tool" }).waitFor();
 	await page.keyboard.press("ArrowDown");
 	await page.keyboard.press("ArrowDown");
+	await page.keyboard.press("ArrowDown");
 	await page.keyboard.press("Enter");
 	await page.waitForURL(/\/flows\?f=workload/);
 	await page.goBack();

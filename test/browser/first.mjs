@@ -177,9 +177,19 @@ await t.check("BR92 keyboard: a workload to a tool, reviewed and applied; the to
 	await t.tabTo(page, /^Map: arrows go/);
 	await keys.press("ArrowDown");
 	await page.locator("[data-item]:focus").waitFor();
-	// arrows lead to every card: the way to this one is found by trying
-	for (const key of ["ArrowRight", "ArrowDown", "ArrowDown", "ArrowDown", "ArrowRight", "ArrowDown", "ArrowUp", "ArrowRight", "ArrowDown", "ArrowLeft", "ArrowDown"]) {
-		if (await page.evaluate(() => document.activeElement?.getAttribute("data-item") === "shop/Deployment/catalogue")) break;
+	// arrows lead to every card: towards this one, by the longer way first, and round what has no next card there
+	const way = () => page.evaluate(() => {
+		const at = document.activeElement, to = document.querySelector('[data-item="shop/Deployment/catalogue"]');
+		const a = at.getBoundingClientRect(), b = to.getBoundingClientRect(), dx = b.x - a.x, dy = b.y - a.y;
+		const keys = [dx < 0 ? "ArrowLeft" : "ArrowRight", dy < 0 ? "ArrowUp" : "ArrowDown"];
+		return { id: at.getAttribute("data-item"), keys: Math.abs(dx) < Math.abs(dy) ? keys.reverse() : keys };
+	});
+	const been = new Set();
+	for (let i = 0; i < 40; i++) {
+		const { id, keys: next } = await way();
+		if (id === "shop/Deployment/catalogue") break;
+		const key = [...next, "ArrowUp", "ArrowRight", "ArrowDown", "ArrowLeft"].find((k) => !been.has(`${id} ${k}`)) ?? "ArrowDown";
+		been.add(`${id} ${key}`);
 		await keys.press(key);
 		await page.waitForFunction(() => document.activeElement?.hasAttribute("data-item"));
 	}

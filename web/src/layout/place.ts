@@ -3,9 +3,9 @@
 // same way. Stable: what has a slot keeps it, new things are appended, a box keeps the room that it had. Positions follow from
 // slots and sizes alone. Pure but for the layout that it is given, which it changes.
 
-export const ITEM = { w: 160, h: 56, gapX: 50, gapY: 20, pad: 16, head: 36 } as const;
+export const ITEM = { w: 168, h: 56, gapX: 62, gapY: 20, pad: 16, head: 36 } as const;
 export const CLOSED = { w: 200, h: 84 } as const;
-const GROUP_GAP = { x: 48, y: 32 } as const;
+const GROUP_GAP = { x: 64, y: 32 } as const;
 const COLS_MAX = 6;
 /** Width by height of what the map is seen in. */
 const WINDOW = 1.25;

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -15,7 +16,7 @@ from pod_calls import finish, folder, make_socket, name, ok, programs, wait_for,
 import socket  # noqa: E402
 
 RATE, SECONDS = int(os.environ["RATE"]), int(os.environ["SECONDS_LONG"])
-NODES, PORT, OTHER_PORT, REFUSED = ("node-1", "node-2"), 7000, 7100, 500
+NODES, PORT, OTHER_PORT, REFUSED_RATE = ("node-1", "node-2"), 7000, 7100, 50
 RUN = "/run/weft/" + name
 
 
@@ -64,6 +65,18 @@ def nfdump(path):
     return sum(r[0] for r in rows if r[2] == PORT), sum(r[0] for r in rows if r[2] != PORT)
 
 
+def refuse(sockets, targets, sent):
+    """As long as the load runs: REFUSED_RATE packets a second of each socket, in turn to each target; sent[0] counts them."""
+    begun, turn = time.monotonic(), 0
+    while time.monotonic() < begun + SECONDS:
+        for s in sockets:
+            to = targets[s.family]
+            s.sendto(b"let me in", (to[turn % len(to)], PORT))
+            sent[0] += 1
+        turn += 1
+        time.sleep(max(0, begun + turn / REFUSED_RATE - time.monotonic()))
+
+
 # --- the tools: an interface with two readers, a collector -------------------------------------------------------
 readers, collectors = {}, {}
 for node in NODES:
@@ -92,13 +105,16 @@ for mine, far in ((1, 2), (2, 1)):
     near_ips, far_ips = ips("payment-%d" % mine), ips("payment-%d" % far)
     askers.append(run("frontend-%d" % mine, "ask", RATE // 2, ms, "tcp,%s,%d,40" % (service[0], PORT), "tcp,%s,%d,30" % (service[1], PORT),
                       "tcp,%s,%d,15" % (near_ips[0], PORT), "tcp,%s,%d,15" % (far_ips[1], PORT)))
-    askers.append(run("other-%d" % mine, "ask", max(RATE // 20, 2), ms, "tcp,%s,%d,1" % (ips("other-%d" % far)[0], OTHER_PORT)))
-for i in (1, 2):
-    s = make_socket("stranger-%d" % i, socket.AF_INET, socket.SOCK_DGRAM)
-    for k in range(REFUSED):
-        s.sendto(b"let me in", (ips("payment-%d" % (k % 2 + 1))[0], PORT))
-        time.sleep(0.005)
+    askers.append(run("other-%d" % mine, "ask", max(RATE // 20, 2), ms, *("tcp,%s,%d,1" % (ip, OTHER_PORT) for ip in ips("other-%d" % far)[:2])))
+refused = [0]
+strangers = [make_socket("stranger-%d" % i, family, socket.SOCK_DGRAM) for i in (1, 2) for family in (socket.AF_INET, socket.AF_INET6)]
+payments = [ips("payment-%d" % i) for i in (1, 2)]
+refuser = threading.Thread(target=refuse, args=(strangers, {socket.AF_INET: [p[0] for p in payments], socket.AF_INET6: [p[1] for p in payments]}, refused))
+refuser.start()
 asked = [counted(a) for a in askers]
+refuser.join()
+refused = refused[0]
+ok("packets that policy refuses came all through the load: %d of both families" % refused, refused > SECONDS * REFUSED_RATE, refused)
 for s in servers:
     end(s)
 flows = [sum(t["done"] for t in a["targets"]) for a in asked]
@@ -151,10 +167,10 @@ for c in collectors.values():
     c.terminate()
     c.wait()
 found = [nfdump("%s/nf-%s" % (folder, node)) for node in NODES]
-ok("nfdump: every packet that policy refused, and no other to that port: %d" % (2 * REFUSED), sum(f[0] for f in found) == 2 * REFUSED, found)
+ok("nfdump: every packet that policy refused, and no other to that port: %d" % refused, sum(f[0] for f in found) == refused, found)
 drops = json.loads(weft_run("drops", "-o", "json").stdout)
 drops = sum(d["packets"] for d in drops if d["reason"] == "policy-ingress" and str(d.get("pod")).startswith("default/payment"))
-ok("as many as weft drops says", drops == 2 * REFUSED, drops)
+ok("as many as weft drops says", drops == refused, drops)
 ok("BR16, BR17, BR18: all sums of weft account match to the packet (%d copies were due)" % total, bool(wait_for(exact, 60)), weft_run("account").stdout)
 # What plain.py sends through plain interfaces: real frames of both families.
 for wanted, path in (("a", "%s/node-1/files/payments.pcapng" % RUN), ("b", "%s/ring-node-2.pcapng" % folder)):

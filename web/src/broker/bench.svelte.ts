@@ -79,6 +79,12 @@ export class Bench {
 		for (const w of b.wires) all.push({ type: "wire", id: w.id, map: w.map });
 		return new Map(all.map((p) => [idOf(p), p]));
 	});
+	private readonly inHand: string = $derived(this.carried.state === "carried" ? this.carried.item : "");
+	/** What is carried; the same while it is moved, so that its places are looked for once. */
+	readonly item: Item | null = $derived.by(() => {
+		const p = this.places.get(this.inHand);
+		return p && p.type !== "wire" ? p : null;
+	});
 	/** What the carried thing can be brought to, by id. */
 	readonly targets: Map<string, Step> = $derived.by(() => {
 		const item = this.item;
@@ -104,12 +110,6 @@ export class Bench {
 		const ports = this.ports.filter((p) => from.some((s) => s.interface?.name === p.name));
 		return ports.map((p) => `${p.name} sees ${bitsPerSecond(p.in.bytes + p.out.bytes)} now, ${packetsPerSecond(p.in.packets + p.out.packets)}`).join("; ");
 	});
-
-	get item(): Item | null {
-		const c = this.carried;
-		const p = c.state === "carried" ? this.places.get(c.item) : undefined;
-		return p && p.type !== "wire" ? p : null;
-	}
 
 	/** In words, for notices and for who listens. */
 	title(id: string): string {

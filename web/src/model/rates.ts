@@ -25,9 +25,30 @@ export interface PlaceRate {
 	copied: number;
 }
 
+/** What one event tells, by name: it is asked once for each thing that is drawn. */
+interface Index {
+	maps: Map<string, BrokerEvent["maps"][number]>;
+	pods: Map<string, BrokerEvent["places"]>;
+}
+const indexes = new WeakMap<BrokerEvent, Index>();
+
+function indexOf(e: BrokerEvent): Index {
+	const known = indexes.get(e);
+	if (known) return known;
+	const index: Index = { maps: new Map(e.maps.map((m) => [m.name, m])), pods: new Map() };
+	for (const p of e.places) {
+		if (p.kind !== "pod") continue;
+		const all = index.pods.get(p.name);
+		if (all) all.push(p);
+		else index.pods.set(p.name, [p]);
+	}
+	indexes.set(e, index);
+	return index;
+}
+
 /** null: not known, also where only a part of it is counted. */
 export function mapRate(e: BrokerEvent | null, map: string): Rate | null {
-	const m = e?.maps.find((x) => x.name === map);
+	const m = e ? indexOf(e).maps.get(map) : undefined;
 	return m && !m.part ? m : null;
 }
 /** What a map takes from one of its sources: known where that is its only one. */
@@ -66,13 +87,11 @@ export function portRate(e: BrokerEvent | null, tool: string, port: string): Por
 /** `pods` are those that the source finds now. */
 export function sourceRate(e: BrokerEvent | null, s: Source, pods: readonly ApiObject[]): PlaceRate | null {
 	if (!e) return null;
-	const names = new Set(pods.map((p) => `${p.metadata.namespace ?? "default"}/${p.metadata.name}`));
 	const host = s.spec.uplink?.nodeSelector?.matchLabels?.["kubernetes.io/hostname"];
-	const ours = e.places.filter((p) => {
-		if (s.kind === "interface") return p.kind === "interface" && p.name === s.title && (!s.spec.interface?.node || s.spec.interface.node === p.node);
-		if (s.kind === "uplink") return p.kind === "uplink" && (!host || host === p.node);
-		return p.kind === "pod" && names.has(p.name);
-	});
+	let ours: BrokerEvent["places"];
+	if (s.kind === "interface") ours = e.places.filter((p) => p.kind === "interface" && p.name === s.title && (!s.spec.interface?.node || s.spec.interface.node === p.node));
+	else if (s.kind === "uplink") ours = e.places.filter((p) => p.kind === "uplink" && (!host || host === p.node));
+	else ours = pods.flatMap((p) => indexOf(e).pods.get(`${p.metadata.namespace ?? "default"}/${p.metadata.name}`) ?? []);
 	if (!ours.length) return null;
 	return ours.reduce<PlaceRate>((a, p) => ({ seen: a.seen === null || p.seen === null ? null : a.seen + p.seen, copied: a.copied + p.copied }), { seen: 0, copied: 0 });
 }

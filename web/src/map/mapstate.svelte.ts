@@ -17,6 +17,7 @@ import { world } from "../model/world.svelte.ts";
 /** Above so many items, namespaces are closed at first. */
 const CLOSE_ABOVE = 60;
 const FADE_MOST = 150;
+const TOLD_A_FRAME = 120;
 export type LinkStatus = "idle" | "flow" | "loss" | "refused";
 
 export function statusOf(l: Link): LinkStatus {
@@ -55,6 +56,8 @@ export class MapState {
 	private curveCache = new Map<string, Curve>();
 	private middles = new Map<string, number>();
 	private decided = false;
+	private telling = 0;
+	private told = -1;
 
 	readonly graph = $derived.by(() => {
 		void world.frame;
@@ -194,7 +197,7 @@ export class MapState {
 		if (home && this.closed.has(home)) this.toggle(home);
 	}
 
-	/** The cards' numbers, once a frame. */
+	/** The cards' numbers: of so many cards with each frame, so that what a person does never waits for all of them. */
 	tell(): void {
 		const out = new Map<string, { bytes: number; refused: number }>();
 		const add = (id: string, l: Link): void => {
@@ -208,11 +211,20 @@ export class MapState {
 			add(l.from, l);
 			add(l.to, l);
 		}
-		for (const id of [...this.placed.items.keys(), ...this.placed.boxes.keys()]) {
-			const live = this.liveOf(id), s = out.get(id);
-			live.rate = s && s.bytes >= 1 ? bitsPerSecond(s.bytes) : "";
-			live.refused = s?.refused ?? 0;
-		}
+		const ids = [...this.placed.items.keys(), ...this.placed.boxes.keys()];
+		let left = ids.length;
+		const some = (): void => {
+			for (let n = Math.min(left, TOLD_A_FRAME); n > 0; n--, left--) {
+				// on from where the last numbers ended: none is forgotten when they come fast
+				this.told = (this.told + 1) % ids.length;
+				const id = ids[this.told] as string, live = this.liveOf(id), s = out.get(id);
+				live.rate = s && s.bytes >= 1 ? bitsPerSecond(s.bytes) : "";
+				live.refused = s?.refused ?? 0;
+			}
+			this.telling = left ? requestAnimationFrame(some) : 0;
+		};
+		cancelAnimationFrame(this.telling);
+		some();
 	}
 
 	/** Hundreds of cards fade too slowly without a GPU: then lines alone do, unless somebody searches. */

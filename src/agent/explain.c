@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "agent/request.h"
+#include "base/clock.h"
 #include "compile/why.h"
 
 enum { CAUSES_MAX = 4096 };
@@ -16,6 +17,7 @@ struct explaining { /* an answer whose kernel's part is awaited */
 	struct client *client;
 	json_int_t id;
 	bool to;
+	uint64_t since, until;	    /* the time for which it holds, ns; 0: not known */
 	struct why_answer answer;   /* or, with `to`, */
 	struct explanation ingress; /* this */
 };
@@ -36,6 +38,11 @@ static void finish(struct explaining *x)
 		explanation_json(&b, &x->ingress);
 	else
 		why_answer_json(&b, &x->answer);
+	if (x->since && b.n) {
+		b.n--; /* the last brace */
+		buf_printf(&b, ",\"since\":%llu,\"until\":%llu}", (unsigned long long)x->since,
+			   (unsigned long long)x->until);
+	}
 	if (b.failed)
 		client_fail(x->client, x->id, "out of memory");
 	else
@@ -80,6 +87,27 @@ static void ask_kernel(struct planner *p, struct explaining *x)
 		asks[i] = e[i]->ask;
 	if (!n || planner_ask(p, asks, n, on_answered, x))
 		finish(x);
+}
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* A Service's flows are as old as the newest of them. */
+static void note_since(const struct planner *p, struct explaining *x, const struct why_question *q)
+{
+	const struct since *s = &p->since;
+	uint64_t at = 0;
+
+	if (!sync_steady(p) || !s->floor)
+		return;
+	if (x->to)
+		at = since_of(s, &q->src, &q->dst, x->ingress.rows.set);
+	VEC_EACH (&x->answer.flows, f)
+		at = later(at, since_of(s, &q->src, &f->dst, f->egress.rows.set));
+	x->since = at;
+	x->until = clock_wall_ns();
 }
 
 static bool take_question(const json_t *o, struct why_question *q, bool *to)
@@ -128,6 +156,7 @@ void explain_why(struct planner *p, struct client *c, json_int_t id, const json_
 		explaining_free(x);
 		return;
 	}
+	note_since(p, x, &q);
 	ask_kernel(p, x);
 }
 

@@ -12,6 +12,7 @@
 #include "agent/hub.h"
 #include "agent/latency.h"
 #include "agent/options.h"
+#include "agent/since.h"
 #include "compile/compile.h"
 #include "compile/wire.h"
 
@@ -96,6 +97,7 @@ struct planner {
 	struct buf differences;	 /* of the last read-back, as text */
 	bool readback_asked;	 /* by a request: compare only, and answer */
 	uint64_t noted_us;	 /* when the first change not yet in force came */
+	struct since since;	 /* when what is in force came */
 	bool hold;		 /* after a failure: nothing is tried until the timer */
 };
 
@@ -125,6 +127,8 @@ void sync_read(struct planner *p, struct str faults);
 void sync_done(struct planner *p, const struct wire_done *d, struct str text);
 void sync_lost(struct planner *p);  /* the applier went */
 void sync_go_on(struct planner *p); /* the commit that was held goes out */
+/* Whether what the compiler says is what the kernel does, and has no change before it. */
+bool sync_steady(const struct planner *p);
 
 /* taps.c: weft-copier, and what the applier taps for it. */
 int taps_new(struct planner *p);

@@ -315,6 +315,9 @@ static void answer_status(struct client *c, json_int_t id)
 	buf_printf(&b, ",\"events\":%llu,\"commits\":%llu,\"programming\":", (unsigned long long)p->events,
 		   (unsigned long long)p->commits);
 	latency_print(&p->programming, &b);
+	if (sync_steady(p) && since_any(&p->since))
+		buf_printf(&b, ",\"verdicts\":{\"since\":%llu,\"until\":%llu}",
+			   (unsigned long long)since_any(&p->since), (unsigned long long)clock_wall_ns());
 	taps_print_status(p, &b);
 	buf_addc(&b, '}');
 	client_send(c, &b);

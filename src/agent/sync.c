@@ -37,6 +37,7 @@ static void send_delta(struct planner *p)
 
 	p->txn++;
 	programming_sent(p);
+	since_begin(&p->since, &p->delta);
 	link_simple(p, WIRE_BEGIN);
 	wire_start(&b, WIRE_ROWS, p->txn);
 	VEC_EACH (&p->delta.steps, s) {
@@ -249,6 +250,8 @@ static void settled(struct planner *p)
 		malloc_trim(0);
 	p->whole = false;
 	p->enforcing = true;
+	if (!p->since.floor)
+		since_end(&p->since, true, clock_wall_ns());
 }
 
 void sync_read(struct planner *p, struct str faults)
@@ -347,6 +350,7 @@ void sync_done(struct planner *p, const struct wire_done *d, struct str text)
 		hold(p, d->status == WIRE_REFUSED ? AGAIN_REFUSED_MS : AGAIN_PARTLY_MS);
 	}
 	end_delta(p);
+	since_end(&p->since, d->status == WIRE_APPLIED, clock_wall_ns());
 	if (d->status == WIRE_APPLIED) {
 		p->commits++;
 		programming_done(p);
@@ -356,8 +360,14 @@ void sync_done(struct planner *p, const struct wire_done *d, struct str text)
 	hash_fini(&failed);
 }
 
+bool sync_steady(const struct planner *p)
+{
+	return p->state == APPLIER_IDLE && p->enforcing && !p->dirty && !p->whole && !p->hold;
+}
+
 void sync_lost(struct planner *p)
 {
+	since_end(&p->since, false, 0);
 	end_delta(p);
 	p->whole = true;
 	p->readback_asked = false;

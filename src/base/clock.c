@@ -19,6 +19,14 @@ int64_t clock_wall(void)
 	return (int64_t)time(NULL);
 }
 
+uint64_t clock_wall_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
+}
+
 void clock_rfc3339(int64_t seconds, char out[21])
 {
 	time_t t = (time_t)seconds;

@@ -11,6 +11,7 @@ static inline uint64_t clock_ms(void)
 	return clock_us() / 1000;
 }
 int64_t clock_wall(void); /* seconds since 1970 */
+uint64_t clock_wall_ns(void);
 /* "2026-01-02T03:04:05Z" into out[21]. */
 void clock_rfc3339(int64_t seconds, char out[21]);
 /* 0 or -EINVAL; takes fractions and offsets. */

@@ -21,9 +21,10 @@ struct dissected;
 struct capture_rules *capture_rules_new(const char *cluster);
 void capture_rules_free(struct capture_rules **r);
 /* "allowed by NetworkPolicy shop/web spec.ingress[0] (shop.yaml:3:5)": of a packet seen at "NODE/NS/POD",
- * with the names of its addresses (NULL: none). NULL: nobody can say. Holds until the next call. */
+ * with the names of its addresses (NULL: none), by what was in force at its time (ns since 1970). NULL:
+ * nobody can say. Holds until the next call. */
 const char *capture_rules_of(struct capture_rules *r, const char *place, const char *source,
-			     const char *destination, const struct dissected *d, bool dropped);
+			     const char *destination, const struct dissected *d, bool dropped, uint64_t time);
 
 struct capture_interface { /* of the merged stream, by its number */
 	char *name;	   /* "node-1/shop/page-x" */

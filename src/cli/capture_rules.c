@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Rules of captured packets: which policy, in which file and line, allows or refuses what a pod sent or got.
- * The planner of the pod's node is asked, once for each pair of ends, protocol and port, by what is in force
- * now. Who began a connection must be known for that, from the packet or from an earlier one; and where the
- * answer is not what happened to the packet, nothing is said. Never waits for an agent that failed once.
+ * The planner of the pod's node is asked for each pair of ends, protocol and port; its answer says since when
+ * it holds, and is kept for packets of that time, also when policies change later. Of a packet from before or
+ * between what is known it is said that the rule is not. Who began a connection must be known, from the
+ * packet or from an earlier one; and where the answer is not what happened to the packet, nothing is said.
+ * Never waits for an agent that failed once.
  */
 #include "cli/capture.h"
 
@@ -18,14 +20,28 @@
 #include "cli/output.h"
 #include "filter/dissect.h"
 
-enum { KNOWN_MAX = 65536, ASKED_A_SECOND = 100, EPHEMERAL = 32768, SYN = 2, ACK = 16 };
+enum { KNOWN_MAX = 65536, ASKED_A_SECOND = 100, LOOK_MS = 100, EPHEMERAL = 32768, SYN = 2, ACK = 16 };
 
 struct capture_rules {
 	const char *cluster;
-	struct hash texts; /* question → text, owned; "": nothing to say */
-	struct hash begun; /* both ends and ports, smaller first → whose side began: 'a' or 'b' */
+	struct hash answers; /* question → struct answer, the newest */
+	struct hash nodes;   /* name → struct node */
+	struct hash begun;   /* both ends and ports, smaller first → whose side began: 'a' or 'b' */
+	size_t entries;
 	uint64_t second, asked;
 	bool away;
+};
+
+struct answer {
+	struct answer *before;
+	uint64_t since, until; /* of packets, ns: asked, or looked again, at `until` */
+	char text[];	       /* "": nothing to say */
+};
+
+struct node {
+	uint64_t changed; /* ns: of the newest change of what packets are judged by */
+	uint64_t until;	  /* ns: and none after it until then */
+	uint64_t looked;  /* ms */
 };
 
 struct question {
@@ -44,6 +60,16 @@ struct capture_rules *capture_rules_new(const char *cluster)
 	return r;
 }
 
+static void answers_free(struct answer *a)
+{
+	while (a) {
+		struct answer *before = a->before;
+
+		free(a);
+		a = before;
+	}
+}
+
 void capture_rules_free(struct capture_rules **rp)
 {
 	struct capture_rules *r = *rp;
@@ -51,9 +77,12 @@ void capture_rules_free(struct capture_rules **rp)
 	*rp = NULL;
 	if (!r)
 		return;
-	HASH_EACH (&r->texts, slot)
+	HASH_EACH (&r->answers, slot)
+		answers_free(slot->value);
+	HASH_EACH (&r->nodes, slot)
 		free(slot->value);
-	hash_fini(&r->texts);
+	hash_fini(&r->answers);
+	hash_fini(&r->nodes);
 	hash_fini(&r->begun);
 	free(r);
 }
@@ -144,9 +173,8 @@ static void side_text(struct buf *b, const json_t *side, bool dropped)
 	}
 }
 
-static void answer_text(struct buf *b, const char *text, size_t n, const struct question *q)
+static void answer_text(struct buf *b, const json_t *v, const struct question *q)
 {
-	AUTO_JSON v = json_loadb(text, n, 0, NULL);
 	const json_t *flow;
 	AUTO_BUF first = {0};
 	size_t i;
@@ -168,14 +196,22 @@ static void answer_text(struct buf *b, const char *text, size_t n, const struct 
 	buf_adds(b, buf_str(&first));
 }
 
-static char *ask(struct capture_rules *r, struct str node, const struct question *q)
+static uint64_t time_of(const json_t *v, const char *member)
 {
-	char src[ADDR_TEXT], dst[ADDR_TEXT], name[256];
+	json_int_t n = json_integer_value(json_object_get(v, member));
+
+	return n > 0 ? (uint64_t)n : 0;
+}
+
+/* NULL: no answer, or one of a moment at which what is in force changes. */
+static struct answer *ask(struct capture_rules *r, const char *node, const struct question *q)
+{
+	char src[ADDR_TEXT], dst[ADDR_TEXT];
 	AUTO_BUF answer = {0};
 	AUTO_BUF text = {0};
 	int err;
 
-	if (r->away || node.n >= sizeof(name))
+	if (r->away)
 		return NULL;
 	if (clock_ms() / 1000 != r->second) {
 		r->second = clock_ms() / 1000;
@@ -183,23 +219,105 @@ static char *ask(struct capture_rules *r, struct str node, const struct question
 	}
 	if (r->asked++ >= ASKED_A_SECOND)
 		return NULL;
-	memcpy(name, node.p, node.n);
-	name[node.n] = 0;
 	addr_print(&q->client, src);
 	addr_print(&q->server, dst);
-	AUTO_JSON v = json_pack("{s:i,s:s,s:s,s:s,s:s,s:i,s:i,s:b,s:b}", "id", 1, "op", "why", "side",
+	AUTO_JSON o = json_pack("{s:i,s:s,s:s,s:s,s:s,s:i,s:i,s:b,s:b}", "id", 1, "op", "why", "side",
 				q->to ? "to" : "from", "src", src, "dst", dst, "protocol", q->proto, "port",
 				q->port, "outside", 0, "self", 0);
 
-	err = agent_try_text(r->cluster, name, v, &answer);
+	err = agent_try_text(r->cluster, node, o, &answer);
 	r->away = err == -ECONNREFUSED || err == -EACCES || err == -ENOENT || err == -EAGAIN;
-	if (!err)
-		answer_text(&text, answer.p ? answer.p : "", answer.n, q);
-	return strndup(text.p ? text.p : "", text.n);
+	if (err)
+		return NULL;
+	AUTO_JSON v = json_loadb(answer.p ? answer.p : "", answer.n, 0, NULL);
+
+	if (!time_of(v, "since"))
+		return NULL;
+	answer_text(&text, v, q);
+	struct answer *a = calloc(1, sizeof(*a) + text.n + 1);
+
+	if (a) {
+		a->since = time_of(v, "since");
+		a->until = time_of(v, "until");
+		memcpy(a->text, text.p ? text.p : "", text.n);
+	}
+	return a;
+}
+
+/* --- when it holds --------------------------------------------------------------------------------------
+ */
+
+/* Asks the node, now and then, when it last changed what packets are judged by. */
+static const struct node *look(struct capture_rules *r, const char *name)
+{
+	struct node *n = hash_get(&r->nodes, str_of(name));
+	uint64_t now = clock_ms();
+
+	if (!n) {
+		n = calloc(1, sizeof(*n));
+		if (!n || hash_set(&r->nodes, str_of(name), n, NULL)) {
+			free(n);
+			return NULL;
+		}
+	}
+	if (r->away || now < n->looked + LOOK_MS)
+		return n;
+	AUTO_JSON v = agent_status(r->cluster, name);
+	const json_t *verdicts = json_object_get(v, "verdicts");
+
+	n->looked = now;
+	r->away = !v;
+	if (time_of(verdicts, "until")) {
+		n->changed = time_of(verdicts, "since");
+		n->until = time_of(verdicts, "until");
+	}
+	return n;
+}
+
+/* What is known of it, as far as the packet's time if that can be had. */
+static struct answer *known(struct capture_rules *r, const char *node, const struct question *q,
+			    uint64_t time)
+{
+	struct str key = {(const char *)q, sizeof(*q)};
+	struct answer *a = hash_get(&r->answers, key), *new;
+	const struct node *n = a && time > a->until ? look(r, node) : NULL;
+
+	if (n && n->changed <= a->until && n->until > a->until)
+		a->until = n->until;
+	if ((a && time <= a->until) || r->entries >= KNOWN_MAX)
+		return a;
+	new = ask(r, node, q);
+	if (!new)
+		return a;
+	if (a && new->since <= a->until) { /* the same still holds */
+		a->until = new->until;
+		free(new);
+		return a;
+	}
+	new->before = a;
+	if (hash_set(&r->answers, key, new, NULL)) {
+		free(new);
+		return a;
+	}
+	r->entries++;
+	return new;
+}
+
+static const char *answer_at(const struct answer *a, uint64_t time)
+{
+	static const char changed[] =
+	    "by which rule is not known: what decides about it was changed after that";
+
+	if (!a || time > a->until)
+		return NULL;
+	for (; a; a = a->before)
+		if (time >= a->since)
+			return time > a->until ? changed : *a->text ? a->text : NULL;
+	return changed;
 }
 
 const char *capture_rules_of(struct capture_rules *r, const char *place, const char *source,
-			     const char *destination, const struct dissected *d, bool dropped)
+			     const char *destination, const struct dissected *d, bool dropped, uint64_t time)
 {
 	const char *slash = strchr(place, '/');
 	int who;
@@ -221,15 +339,7 @@ const char *capture_rules_of(struct capture_rules *r, const char *place, const c
 	q.to = !client_here;
 	if (!client_here && strcmp((who > 0 ? destination : source) ?: "", slash + 1) != 0)
 		return NULL; /* neither end is known to be the pod */
-	struct str key = {(const char *)&q, sizeof(q)};
-	char *text = hash_get(&r->texts, key);
+	AUTO_MEM char *node = strndup(place, (size_t)(slash - place));
 
-	if (!text && r->texts.len < KNOWN_MAX) {
-		text = ask(r, (struct str){place, (size_t)(slash - place)}, &q);
-		if (text && hash_set(&r->texts, key, text, NULL)) {
-			free(text);
-			text = NULL;
-		}
-	}
-	return text && *text ? text : NULL;
+	return node ? answer_at(known(r, node, &q, time), time) : NULL;
 }

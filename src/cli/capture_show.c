@@ -291,7 +291,7 @@ static void add_rule(struct capture_show *s, struct pcapng_packet *p, const stru
 
 	if (p->comments_n < COMMENTS_MAX)
 		text = capture_rules_of(s->rules, s->interfaces.items[p->interface].name, name_of(s, &d->src),
-					name_of(s, &d->dst), d, is_dropped(p));
+					name_of(s, &d->dst), d, is_dropped(p), p->time);
 	if (!text)
 		return;
 	for (unsigned i = 0; i < p->comments_n; i++)

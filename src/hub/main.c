@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <sys/resource.h>
@@ -345,12 +346,24 @@ static void raise_limit(void)
 	}
 }
 
+/* Work on the loop's threads (a question of history, a batch that is written) takes many small pieces and
+ * gives them all back. With a heap for each thread, and limits that glibc raises as it goes, each keeps the
+ * largest that it ever was: 48 MiB after a minute of questions, of which 22 were in use. One heap, whose end
+ * goes back, keeps 20. */
+static void settle_heap(void)
+{
+	mallopt(M_ARENA_MAX, 1);
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
+	mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
 int main(int argc, char **argv)
 {
 	struct hub h = {.tls_fd = -1, .tls_dir_fd = -1, .kubeconfig_fd = -1, .program = -1};
 	int status = parse(argc, argv, &h.opt);
 	if (status)
 		return status;
+	settle_heap();
 	log_open("hub");
 	raise_limit();
 	signal(SIGPIPE, SIG_IGN);

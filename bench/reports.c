@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench-reports SOCKET NODE COUNT [SECONDS] <addresses: tells a hub of flows as a node's observer does: COUNT
- * ended connections between the addresses of standard input (one a line) and outside hosts, numbered from 1
- * in an epoch of their own. Prints one JSON line: seconds until the hub has them all. With SECONDS it goes on
- * for so long: COUNT connections that stay, each between two of the addresses, of each of which it tells once
- * a second; one in a hundred and fifty is refused in place of it, and one connection a second ends while
- * another begins elsewhere. For bench/run and tests of a hub without nodes.
+ * bench-reports SOCKET NODE COUNT [SECONDS [EACH_MS]] <addresses: tells a hub of flows as a node's observer
+ * does: COUNT ended connections between the addresses of standard input (one a line) and outside hosts,
+ * numbered from 1 in an epoch of their own. Prints one JSON line: seconds until the hub has them all. With
+ * SECONDS it goes on for so long: COUNT connections that stay, each between two of the addresses, of each of
+ * which it tells once a second, or each EACH_MS, so that what takes hours is seen in minutes; one in a
+ * hundred and fifty is refused in place of it, and one connection each time ends while another begins
+ * elsewhere. For bench/run and tests of a hub without nodes.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -186,7 +187,7 @@ static void add_lasting(struct buf *b, struct lasting *l, const struct addr *add
 }
 
 static void keep_telling(int fd, const char *node, const struct addr *addr, size_t n, uint64_t count,
-			 uint64_t seconds)
+			 uint64_t seconds, uint64_t each_ms)
 {
 	AUTO_BUF body = {};
 	struct lasting *all = calloc(count, sizeof(*all));
@@ -198,7 +199,7 @@ static void keep_telling(int fd, const char *node, const struct addr *addr, size
 	for (uint64_t i = 0; i < count; i++)
 		begin(&all[i], n, ++id, &seed);
 	clock_gettime(CLOCK_MONOTONIC, &next);
-	for (uint64_t s = 0; s < seconds; s++) {
+	for (uint64_t s = 0; s < seconds * 1000 / each_ms; s++) {
 		uint64_t ended = s % count, over = 1;
 
 		buf_clear(&body);
@@ -217,7 +218,9 @@ static void keep_telling(int fd, const char *node, const struct addr *addr, size
 		told += count;
 		ends += over;
 		begin(&all[ended], n, ++id, &seed);
-		next.tv_sec++;
+		next.tv_nsec += (long)(each_ms * 1000000);
+		next.tv_sec += next.tv_nsec / 1000000000;
+		next.tv_nsec %= 1000000000;
 		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
 	}
 	free(all);
@@ -227,12 +230,13 @@ int main(int argc, char **argv)
 {
 	uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
 	uint64_t seconds = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
+	uint64_t each_ms = argc > 5 ? strtoull(argv[5], NULL, 10) : 1000;
 	VEC(struct addr) addr = {};
 	char line[128];
 	struct addr a;
 
-	if (!count)
-		die("bench-reports SOCKET NODE COUNT [SECONDS] <addresses");
+	if (!count || !each_ms)
+		die("bench-reports SOCKET NODE COUNT [SECONDS [EACH_MS]] <addresses");
 	while (fgets(line, sizeof(line), stdin))
 		if (!addr_parse(str_trim(str_of(line)), &a) && vec_push(&addr, a))
 			die("out of memory");
@@ -241,7 +245,7 @@ int main(int argc, char **argv)
 	int fd = connect_to(argv[1]);
 
 	if (seconds)
-		keep_telling(fd, argv[2], addr.items, addr.len, count, seconds);
+		keep_telling(fd, argv[2], addr.items, addr.len, count, seconds, each_ms);
 	else
 		printf("{\"records\": %llu, \"seconds\": %.3f}\n", (unsigned long long)count,
 		       (double)tell_all(fd, argv[2], addr.items, addr.len, count) / 1e9);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks at the page of a running hub for long, and says each minute how much memory that takes: the page's heap after a forced
 // collection, its process, the hub's private pages. Between two minutes it visits the other views, chooses, searches and looks
-// back, as a person would. `node bench/page/hour.mjs LINK SECONDS HUBPID`: a line of JSON each minute.
+// back, as a person would. No tool keeps what the page was told meanwhile: Chromium holds the bodies of all answers and streams
+// for who watches its network, which Playwright does. `node bench/page/hour.mjs LINK SECONDS HUBPID`: a line of JSON each minute.
 import { createRequire } from "node:module";
 import { readFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -9,7 +10,7 @@ import { fileURLToPath } from "node:url";
 
 const [link, seconds, hub] = process.argv.slice(2);
 const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-const { chromium } = createRequire(join(root, "web/package.json"))("playwright-core");
+const playwright = createRequire(join(root, "web/package.json"))("playwright-core"), { chromium } = playwright;
 const VIEWS = ["broker", "policies", "flows", "captures", "objects", "health", "changes"];
 const MINUTE = 60000, END = Date.now() + Number(seconds) * 1000, MIB = 1048576;
 
@@ -30,6 +31,7 @@ try {
 	await page.getByRole("button", { name: "Open all" }).click();
 	const inside = await page.context().newCDPSession(page), outside = await browser.newBrowserCDPSession();
 	await inside.send("Performance.enable");
+	if (!process.env.WEFT_BENCH_WATCHED) await page._connection.toImpl(page).delegate._mainFrameSession._client.send("Network.disable");
 	const go = async (keys) => {
 		for (const k of keys.split(" ")) await page.keyboard.press(k);
 	};

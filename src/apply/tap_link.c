@@ -368,20 +368,58 @@ int tap_link_put(struct tapper *t, struct tap_device *d, int in, int out)
 	return set;
 }
 
+static void forget_own(struct tap_device *d)
+{
+	memset(d->own, 0, sizeof(d->own));
+	memset(d->refused, 0, sizeof(d->refused));
+}
+
+/* A program of its own that cannot be replaced goes: it would copy as objects said before. */
+static void put_failed(struct tapper *t, struct tap_device *d, int err)
+{
+	struct nl_batch *b = t->batch;
+
+	nl_batch_init(b, t->route);
+	tc_tap_del(b, d->at, false, NULL);
+	tc_tap_del(b, d->at, true, NULL);
+	nl_send(b);
+	log_error("%s: its programs cannot be replaced, nothing is copied there: %s", d->name,
+		  strerror(-err));
+}
+
+void tap_link_common(struct tapper *t, struct tap_device *d)
+{
+	d->error = tap_link_put(t, d, t->kernel.in, t->kernel.out);
+	if (d->error)
+		put_failed(t, d, d->error);
+	memset(d->own, 0, sizeof(d->own));
+}
+
+static void need_clsact(struct tapper *t, struct tap_device *d)
+{
+	struct nl_batch *b = t->batch;
+	int made = 0;
+
+	nl_batch_init(b, t->route);
+	tc_clsact_new(b, d->ifindex, &made);
+	nl_send(b);
+	if (!made)
+		d->qdisc = true;
+}
+
 /* An interface that copies only leave by has none at its egress: there it would cost each of them. */
 static void put_programs(struct tapper *t, struct tap_device *d)
 {
+	bool own = d->own[0] || d->own[1] || d->stale;
 	struct nl_batch *b = t->batch;
 	char name[TC_TAP_NAME];
-	int qdisc = 0, set = 0;
+	int set = 0;
 
-	if (d->at != d->ifindex) {
-		nl_batch_init(b, t->route);
-		tc_clsact_new(b, d->ifindex, &qdisc);
-		nl_send(b);
-		d->qdisc = !qdisc;
-		d->out = false;
-	}
+	if (d->at != d->ifindex)
+		d->out = d->qdisc = own = false;
+	if (d->at != d->ifindex || d->error)
+		need_clsact(t, d);
+	d->at = d->ifindex;
 	record(d, name);
 	nl_batch_init(b, t->route);
 	tc_tap(b, d->ifindex, false, t->kernel.in, name, &set);
@@ -391,10 +429,11 @@ static void put_programs(struct tapper *t, struct tap_device *d)
 	else if (d->out)
 		tc_tap_del(b, d->ifindex, true, NULL);
 	nl_send(b);
+	if (set && own)
+		put_failed(t, d, set);
 	d->out = d->place;
-	d->own[0] = d->own[1] = 0;
+	forget_own(d);
 	d->error = set;
-	d->at = d->ifindex;
 	d->stale = false;
 }
 
@@ -447,7 +486,7 @@ static void detach(struct tapper *t, struct tap_device *d)
 		tc_clsact_del(b, d->at, NULL);
 	nl_send(b);
 	d->off = (struct offload){0};
-	d->own[0] = d->own[1] = 0;
+	forget_own(d);
 	d->out = d->qdisc = false;
 	d->at = 0;
 	d->error = 0;

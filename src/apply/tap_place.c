@@ -170,13 +170,12 @@ static int load(const struct tap_places *p, bool out, const struct filter_code *
 	return fd;
 }
 
-static int make(struct tapper *t, const struct tap_judge *j, const struct place_value *v, int fd[2])
+static int make(const struct tap_places *p, const struct tap_judge *j, const struct place_value *v, int fd[2])
 {
-	const struct tap_places *p = patterns(t);
 	struct filter_code judge = {0};
 	AUTO_BUF why = {0};
 	AUTO_FD int values = -1;
-	int err = p ? tap_judge_translate(j, &judge, &why) : -ENOTSUP;
+	int err = tap_judge_translate(j, &judge, &why);
 
 	if (err)
 		return err;
@@ -215,36 +214,44 @@ static void key_of(const struct tap_judge *j, const struct place_value *v, uint6
 		key[i] = hash_bytes(v, sizeof(*v), key[i] + i);
 }
 
-static void put(struct tapper *t, struct tap_device *d, const struct tap_judge *j,
+static bool is_same(const uint64_t a[2], const uint64_t b[2])
+{
+	return a[0] == b[0] && a[1] == b[1];
+}
+
+/* False: it has none. One that the kernel refused is not tried again. */
+static bool put(struct tapper *t, struct tap_device *d, const struct tap_judge *j,
 		const struct tap_value *tap)
 {
+	const struct tap_places *p = patterns(t);
 	struct place_value v;
 	uint64_t key[2];
 	int fd[2] = {-1, -1}, err;
 
 	value_of(tap, d, &v);
 	key_of(j, &v, key);
-	if (!memcmp(key, d->own, sizeof(key)))
-		return;
-	err = t->no_places ? -ENOTSUP : make(t, j, &v, fd);
-	if (!err) {
+	if (!p || is_same(key, d->refused))
+		return false;
+	if (is_same(key, d->own))
+		return true;
+	err = make(p, j, &v, fd);
+	if (err) {
+		memcpy(d->refused, key, sizeof(key));
+	} else {
+		memcpy(d->own, key, sizeof(key)); /* also if it comes to one hook only */
 		err = tap_link_put(t, d, fd[0], fd[1]);
-		memcpy(d->own, key, sizeof(key));
-	} else if (err != -ENOTSUP) {
-		log_warn("%s has no program of its own, copies cost more: %s", d->name, strerror(-err));
 	}
 	if (err)
-		tap_places_common(t, d);
+		log_warn("%s has no program of its own, copies cost more: %s", d->name, strerror(-err));
 	own_fd(&fd[0]);
 	own_fd(&fd[1]);
+	return !err;
 }
 
-void tap_places_common(struct tapper *t, struct tap_device *d)
+static void put_common(struct tapper *t, struct tap_device *d)
 {
-	if (!d->own[0] && !d->own[1])
-		return;
-	d->own[0] = d->own[1] = 0;
-	tap_link_put(t, d, t->kernel.in, t->kernel.out);
+	if (d->own[0] || d->own[1])
+		tap_link_common(t, d);
 }
 
 void tap_places_settle(struct tapper *t, const struct taps *taps, const struct tap_image *image)
@@ -256,12 +263,10 @@ void tap_places_settle(struct tapper *t, const struct taps *taps, const struct t
 
 		if (!e)
 			continue;
-		if (is_straight(p))
-			put(t, d, &taps->judges[p->judge], &e->value);
-		else
-			tap_places_common(t, d);
+		if (!is_straight(p) || !put(t, d, &taps->judges[p->judge], &e->value))
+			put_common(t, d);
 	}
 	VEC_EACH (&t->devices, d)
 		if (d->at && !tap_element(image, d->at))
-			tap_places_common(t, d);
+			put_common(t, d);
 }

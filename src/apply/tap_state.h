@@ -46,10 +46,11 @@ struct tap_device { /* an interface that a place or an outlet names */
 	uint32_t feed;	    /* of struct tap_value */
 	const char *why;    /* it is no feed in XDP; NULL: it is one, or none at all */
 	/* What was done there. The name of our ingress program tells it to the next process. */
-	uint32_t at;	 /* ifindex at which our programs are; 0: none */
-	bool out;	 /* at both hooks; else at ingress only */
-	bool qdisc;	 /* its clsact is ours */
-	uint64_t own[2]; /* hashes of what its own programs do; 0: it has the common ones */
+	uint32_t at;	     /* ifindex at which our programs are; 0: none */
+	bool out;	     /* at both hooks; else at ingress only */
+	bool qdisc;	     /* its clsact is ours */
+	uint64_t own[2];     /* hashes of what its own programs do; 0: it has the common ones */
+	uint64_t refused[2]; /* of those that could not be made */
 	struct offload off;
 	int link;	       /* XDP; -1: none. It goes with the process */
 	struct offload beside; /* switched off for it: there, or at the peer of a veth */
@@ -94,7 +95,6 @@ int tap_judge_translate(const struct tap_judge *j, struct filter_code *out, stru
 /* tap_place.c. Programs of their own at the interfaces of places, when all that they lead to is there; taps
  * may be NULL: none. Where one cannot be made the common programs stay. */
 void tap_places_settle(struct tapper *t, const struct taps *taps, const struct tap_image *image);
-void tap_places_common(struct tapper *t, struct tap_device *d);
 void tap_places_close(struct tapper *t);
 
 /* tap_feed.c. What cannot be done in XDP is left to tc, with a reason. */
@@ -122,6 +122,8 @@ void tap_link_attach(struct tapper *t);
 void tap_link_detach(struct tapper *t);
 /* Other programs in the place of those at its hooks. 0 or -errno. */
 int tap_link_put(struct tapper *t, struct tap_device *d, int in, int out);
+/* The common ones again; or none, and an error that the next settling tries to mend. */
+void tap_link_common(struct tapper *t, struct tap_device *d);
 struct tap_device *tap_link_device(const struct tapper *t, const char name[TAP_NAME]);
 void tap_link_clean(struct tapper *t);
 

@@ -13,6 +13,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "seam/tap.h"
+
+/* Generated text that mixes int and size_t. */
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wconversion"
+#pragma GCC diagnostic ignored "-Wsign-conversion"
+#include "place.skel.h"
+#pragma GCC diagnostic pop
+
 int run_v6;
 
 static const char *const families[][2] = {
@@ -233,7 +242,7 @@ static int run_cases(const struct bpf_case *c, int *number)
 }
 
 /* What the verifier walked, beside the ceilings of test/lint/verifier.def; a program without one fails. */
-static int check_ceilings(int *number)
+static int check_ceiling(const char *name, int fd, int number)
 {
 	static const struct {
 		const char *name;
@@ -243,24 +252,55 @@ static int check_ceilings(int *number)
 #include "test/lint/verifier.def"
 #undef CEILING
 	};
+	struct bpf_prog_info info = {};
+	__u32 size = sizeof(info), most = 0;
+	int bad;
+
+	bpf_obj_get_info_by_fd(fd, &info, &size);
+	for (size_t i = 0; i < sizeof(ceilings) / sizeof(ceilings[0]); i++)
+		if (!strcmp(ceilings[i].name, name))
+			most = ceilings[i].most;
+	bad = !info.verified_insns || info.verified_insns > most;
+	printf("%sok %d - verifier: %s walked %u of %u instructions\n", bad ? "not " : "", number, name,
+	       info.verified_insns, most);
+	return bad;
+}
+
+static int check_ceilings(const struct bpf_object *o, int *number)
+{
 	struct bpf_program *prog;
 	int failed = 0;
 
-	bpf_object__for_each_program(prog, world->obj)
-	{
-		struct bpf_prog_info info = {};
-		__u32 size = sizeof(info), most = 0;
-		int bad;
+	bpf_object__for_each_program(prog, o) failed +=
+	    check_ceiling(bpf_program__name(prog), bpf_program__fd(prog), ++*number);
+	return failed;
+}
 
-		bpf_obj_get_info_by_fd(bpf_program__fd(prog), &info, &size);
-		for (size_t i = 0; i < sizeof(ceilings) / sizeof(ceilings[0]); i++)
-			if (!strcmp(ceilings[i].name, bpf_program__name(prog)))
-				most = ceilings[i].most;
-		bad = info.verified_insns > most;
-		printf("%sok %d - verifier: %s walked %u of %u instructions\n", bad ? "not " : "", ++*number,
-		       bpf_program__name(prog), info.verified_insns, most);
-		failed += bad;
+/* The pattern with constants that leave nothing out. */
+static int check_place_ceilings(int *number)
+{
+	struct weft_place *p = weft_place__open();
+	struct bpf_map *m;
+	int failed;
+
+	if (!p)
+		return must_be("the pattern", 0, 1);
+	p->rodata->place.answers = 1;
+	p->rodata->place.tap.directs = TAP_DIRECT_MAX;
+	for (__u32 i = 0; i < TAP_DIRECT_MAX; i++)
+		p->rodata->place.tap.direct[i] =
+		    (struct tap_direct){.outlet = i + 1, .take = {1u << i, 1u << i}};
+	bpf_object__for_each_map(m, p->obj)
+	{
+		const struct bpf_map *same = bpf_object__find_map_by_name(world->obj, bpf_map__name(m));
+
+		if (!bpf_map__is_internal(m) && same)
+			bpf_map__reuse_fd(m, bpf_map__fd(same));
 	}
+	failed = must_be("the pattern's load", (uint64_t)-weft_place__load(p), 0);
+	if (!failed)
+		failed = check_ceilings(p->obj, number);
+	weft_place__destroy(p);
 	return failed;
 }
 
@@ -302,7 +342,8 @@ int main(void)
 		printf("Bail out! the programs do not load: %s\n", strerror(-err));
 		return 1;
 	}
-	failed += check_ceilings(&number);
+	failed += check_ceilings(world->obj, &number);
+	failed += check_place_ceilings(&number);
 	failed += run_cases(path_cases, &number);
 	failed += run_cases(policy_cases, &number);
 	failed += run_cases(port_cases, &number);

@@ -61,7 +61,7 @@ for t in /test/bpf/test*; do
 	[ -x "$t" ] && attempt "bpf/$(basename "$t")" 120 "$t"
 	[ -x "$t" ] || say 1 "test/bpf: the build holds no test program"
 done
-for t in run-sockets run-owner run-announce run-taps; do
+for t in run-sockets run-owner run-announce run-taps run-places; do
 	attempt "run/$t" 120 "/test/run/$t" /opt/weft/weft-applier
 done
 if [ -x /opt/weft/weft ]; then

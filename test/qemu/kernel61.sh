@@ -27,7 +27,7 @@ for t in "$BUILD"/test/bpf/test[-_]*; do
 	[ -f "$t" ] && [ -x "$t" ] && echo "program $t /test/bpf/$(basename "$t")" >>"$list"
 done
 # A scripted planner at the real applier: what it does with sockets, owners, announcements and taps is the kernel's word too.
-for t in run-sockets run-owner run-announce run-taps; do
+for t in run-sockets run-owner run-announce run-taps run-places; do
 	at=$(find_program "$t")
 	[ -n "$at" ] && echo "program $at /test/run/$t" >>"$list"
 done

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Programs for a place alone, on a host without a cluster, where they cannot be had or replaced: the kernel
+ * takes no other filter at the interface, refuses what is made for one place, or the pattern as a whole. Then
+ * the common programs serve the place, or nothing does, and nobody gets what objects no longer say.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/bpf.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "test/run/applier_play.h"
+#include "test/run/tap_play.h"
+
+enum { SPARE_IN = 900, SPARE_OUT };
+
+struct world {
+	struct tap_plain plain;
+	struct tapper *tapper;
+	uint32_t epoch;
+	int gen, end;
+	char said[512]; /* of the last epoch */
+};
+
+/* Port 4000 at src0 goes straight to tool0 in these ways, and to weft-copier if `copier`. 0 or -errno. */
+static int put_epoch(struct world *x, uint32_t direct, bool copier)
+{
+	AUTO_BUF bytes = {0}, why = {0};
+	struct taps taps;
+	struct wanted w;
+	int err;
+
+	want(&w, ++x->epoch);
+	w.t.places_n = w.t.outlets_n = 1;
+	w.places[0].take[TAP_IN] = copier;
+	w.places[0].direct[0].take[TAP_IN] = direct;
+	taps_encode(&bytes, &w.t);
+	if (taps_decode(&taps, bytes.p, bytes.n, &why))
+		die("decode");
+	err = tapper_apply(x->tapper, &taps, &why);
+	snprintf(x->said, sizeof(x->said), "%.*s", (int)strcspn(why.n ? why.p : "", "\n"),
+		 why.n ? why.p : "");
+	if (err)
+		taps_fini(&taps);
+	return err;
+}
+
+/* --- what is logged --------------------------------------------------------------------------------- */
+
+static int log_fd, stderr_fd;
+
+static void log_begin(void)
+{
+	log_fd = memfd_create("log", MFD_CLOEXEC);
+	stderr_fd = dup(STDERR_FILENO);
+	if (log_fd < 0 || stderr_fd < 0 || dup2(log_fd, STDERR_FILENO) < 0)
+		die("stderr");
+}
+
+/* How many lines of the log have these words. */
+static unsigned log_end(const char *words)
+{
+	static char text[65536];
+	ssize_t n = pread(log_fd, text, sizeof(text) - 1, 0);
+	unsigned found = 0;
+
+	dup2(stderr_fd, STDERR_FILENO);
+	close(stderr_fd);
+	close(log_fd);
+	text[n < 0 ? 0 : n] = '\0';
+	fputs(text, stderr);
+	for (const char *p = text; (p = strstr(p, words)); p += strlen(words))
+		found++;
+	return found;
+}
+
+/* --- filters that cannot be put --------------------------------------------------------------------- */
+
+/* The common programs by numbers that can be taken away: then the kernel refuses to put them anywhere. */
+static void spare(const struct world *x, bool there)
+{
+	close(SPARE_IN);
+	close(SPARE_OUT);
+	if (there && (fcntl(x->plain.kernel.in, F_DUPFD_CLOEXEC, SPARE_IN) != SPARE_IN ||
+		      fcntl(x->plain.kernel.out, F_DUPFD_CLOEXEC, SPARE_OUT) != SPARE_OUT))
+		die("F_DUPFD");
+}
+
+static void test_not_replaced(struct world *x)
+{
+	spare(x, true);
+	CHECK(!put_epoch(x, 1, false) && !x->said[0] && serves("weft_place_in") && taken(x->gen, x->end, 11),
+	      "a place whose copies go straight to a tool has a program of its own (%s)", x->said);
+	spare(x, false);
+	log_begin();
+
+	int err = put_epoch(x, 0, true);
+	unsigned lines = log_end("src0: its programs cannot be replaced");
+
+	CHECK(!err && strstr(x->said, "interface src0 cannot be tapped"),
+	      "BR12 the next epoch cannot put the common program: told (%d: %s)", err, x->said);
+	CHECK(lines == 1, "and logged once, with the interface's name (%u)", lines);
+	send_frame(x->gen, PORT_TAKEN, 13);
+	CHECK(!serves("weft_place_in") && !next_tag(x->end, 200),
+	      "its own program, which would copy as the epoch before said, is not left there");
+	spare(x, true);
+	err = put_epoch(x, 1, true);
+	CHECK(!err && !x->said[0] && serves("weft_tap_in") && taken(x->gen, x->end, 15),
+	      "with the next epoch all is well again (%d: %s)", err, x->said);
+}
+
+static void test_no_hook(struct world *x)
+{
+	put_epoch(x, 1, false);
+	CHECK(serves("weft_place_in") && said("tc qdisc del dev src0 clsact"),
+	      "somebody takes its hooks away");
+	log_begin();
+
+	int err = put_epoch(x, TAP_ALWAYS, false);
+	unsigned lines = log_end("src0 has no program of its own");
+
+	CHECK(!err && strstr(x->said, "interface src0 cannot be tapped") && lines == 1,
+	      "another program cannot be put there: told and logged (%u; %s)", lines, x->said);
+	CHECK(!put_epoch(x, 1, false) && !x->said[0] && serves("weft_place_in") && taken(x->gen, x->end, 21),
+	      "the next epoch brings hooks and program back (%s)", x->said);
+}
+
+/* --- programs that the kernel refuses --------------------------------------------------------------- */
+
+/* From now on no BPF map can be sealed, as the constants of a place and of the pattern must be. */
+static void refuse_places(void)
+{
+	struct sock_filter code[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_bpf, 0, 3),
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, BPF_MAP_FREEZE, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog filter = {sizeof(code) / sizeof(code[0]), code};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter, 0, 0))
+		die("seccomp");
+}
+
+static void test_refused(struct world *x)
+{
+	refuse_places();
+	log_begin();
+
+	bool served = !put_epoch(x, TAP_ALWAYS, false) && !x->said[0] && serves("weft_tap_in");
+
+	send_frame(x->gen, PORT_LEFT, 31);
+	CHECK(served && next_tag(x->end, WAIT_MS) == 31,
+	      "the kernel refuses a place's program: the common one does the same (%s)", x->said);
+	for (unsigned i = 0; i < 3; i++)
+		put_epoch(x, TAP_ALWAYS, false);
+
+	unsigned lines = log_end("src0 has no program of its own");
+
+	CHECK(lines == 1, "it is tried and told once, not with each epoch that asks for the same (%u)",
+	      lines);
+	log_begin();
+	served = !put_epoch(x, 1, false) && serves("weft_tap_in") && taken(x->gen, x->end, 33);
+	lines = log_end("src0 has no program of its own");
+	CHECK(served && lines == 1, "one that asks for something else is tried, and told (%u)", lines);
+}
+
+static void start(struct world *x)
+{
+	struct tap_kernel k = x->plain.kernel;
+	AUTO_BUF why = {0};
+
+	k.in = SPARE_IN;
+	k.out = SPARE_OUT;
+	spare(x, true);
+	if (tapper_new(&x->tapper, &k, &why))
+		die(why.n ? why.p : "tapper");
+}
+
+/* As a process does that starts on a kernel that refuses the pattern. */
+static void test_no_pattern(struct world *x)
+{
+	bool served;
+	unsigned lines;
+
+	tapper_free(&x->tapper);
+	start(x);
+	log_begin();
+	served = !put_epoch(x, TAP_ALWAYS, false) && !x->said[0] && serves("weft_tap_in") &&
+		 !put_epoch(x, 1, false) && serves("weft_tap_in") && taken(x->gen, x->end, 41);
+	lines = log_end("places have no programs of their own");
+	CHECK(served, "the kernel refuses the pattern: the common programs serve all places (%s)", x->said);
+	CHECK(lines == 1, "that is told once (%u)", lines);
+}
+
+int main(int argc, char **argv)
+{
+	struct world x = {0};
+	AUTO_BUF why = {0};
+
+	if (!play_begin(argc, argv, "places"))
+		return 0;
+	tap_links();
+	if (tap_plain_open(&x.plain, TAP_XDP_OFF, &why))
+		die(why.n ? why.p : "tap_plain_open");
+	x.gen = packets_of("gen0");
+	x.end = packets_of("end0");
+	start(&x);
+	test_not_replaced(&x);
+	test_no_hook(&x);
+	test_refused(&x);
+	test_no_pattern(&x);
+	tapper_clean(x.tapper);
+	tapper_free(&x.tapper);
+	tap_plain_close(&x.plain);
+	CHECK(!said("tc filter show dev src0 ingress | grep -q weft"), "nothing is left");
+	close(x.gen);
+	close(x.end);
+	return play_end();
+}

@@ -18,6 +18,7 @@ import { world } from "../model/world.svelte.ts";
 const CLOSE_ABOVE = 60;
 const FADE_MOST = 150;
 const TOLD_A_FRAME = 120;
+const KEPT_LEAST = 64;
 export type LinkStatus = "idle" | "flow" | "loss" | "refused";
 
 export function statusOf(l: Link): LinkStatus {
@@ -131,6 +132,7 @@ export class MapState {
 		const a = this.rectOf(l.from), b = this.rectOf(l.to);
 		if (!a || !b) return undefined;
 		c = curveBetween(a, b);
+		keepFew(this.curveCache, this.links);
 		this.curveCache.set(l.id, c);
 		return c;
 	}
@@ -145,9 +147,14 @@ export class MapState {
 				return !cards.some((r) => p.x > r.x - 30 && p.x < r.x + r.w + 30 && p.y > r.y - 12 && p.y < r.y + r.h + 12);
 			};
 			t = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82].find(free) ?? 0.5;
+			keepFew(this.middles, this.links);
 			this.middles.set(l.id, t);
 		}
 		return t;
+	}
+	/** Of links and cards, how much is remembered by name. */
+	remembered(): number {
+		return this.curveCache.size + this.middles.size + this.lives.size;
 	}
 	bounds(): Rect {
 		let x = Infinity, y = Infinity, right = -Infinity, bottom = -Infinity;
@@ -212,6 +219,7 @@ export class MapState {
 			add(l.to, l);
 		}
 		const ids = [...this.placed.items.keys(), ...this.placed.boxes.keys()];
+		keepFew(this.lives, new Set(ids));
 		let left = ids.length;
 		const some = (): void => {
 			for (let n = Math.min(left, TOLD_A_FRAME); n > 0; n--, left--) {
@@ -324,6 +332,12 @@ export class MapState {
 		}
 		return best;
 	}
+}
+
+/** What is remembered of things by name: about twice as many as there are, however many come and go. */
+function keepFew(of: Map<string, unknown>, there: { size: number; has(id: string): boolean }): void {
+	if (of.size < 2 * there.size + KEPT_LEAST) return;
+	for (const id of of.keys()) if (!there.has(id)) of.delete(id);
 }
 
 function same(a: ReadonlyMap<string, Rect>, b: ReadonlyMap<string, Rect>): boolean {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who talks to whom: the ends and edges of the newest frames. Pure; an edge that is gone is left out at once, an end stays as
-// long as an edge or the caller's own list needs it.
+// Who talks to whom: the ends and edges of the newest frames. Pure; an edge that is gone is left out at once, and an end with its
+// last edge, as at the hub: a page that is open for days holds what the newest frame of a new one would.
 import type { Edge, End, GraphEvent } from "../api/wire.ts";
 
 export interface Graph {
@@ -24,7 +24,17 @@ export function takeGraph(g: Graph, e: GraphEvent): void {
 	g.seconds = e.seconds;
 	for (const x of e.ends) g.ends.set(x.id, x);
 	for (const x of e.edges) g.edges.set(x.id, x);
-	for (const id of e.gone) g.edges.delete(id);
+	const left = new Set<string>();
+	for (const id of e.gone) {
+		const x = g.edges.get(id);
+		if (x && g.edges.delete(id)) left.add(x.from).add(x.to);
+	}
+	if (!left.size) return;
+	for (const x of g.edges.values()) {
+		left.delete(x.from);
+		left.delete(x.to);
+	}
+	for (const id of left) g.ends.delete(id);
 }
 
 export function dropRate(e: Edge): number {

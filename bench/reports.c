@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * bench-reports SOCKET NODE COUNT [SECONDS [EACH_MS]] <addresses: tells a hub of flows as a node's observer
- * does: COUNT ended connections between the addresses of standard input (one a line) and outside hosts,
- * numbered from 1 in an epoch of their own. Prints one JSON line: seconds until the hub has them all. With
- * SECONDS it goes on for so long: COUNT connections that stay, each between two of the addresses, of each of
- * which it tells once a second, or each EACH_MS, so that what takes hours is seen in minutes; one in a
- * hundred and fifty is refused in place of it, and one connection each time ends while another begins
- * elsewhere. For bench/run and tests of a hub without nodes.
+ * bench-reports SOCKET NODE COUNT [SECONDS [EACH_MS [ENDS [FILL]]]] <addresses: tells a hub of flows as a
+ * node's observer does: COUNT ended connections between the addresses of standard input (one a line) and
+ * outside hosts, numbered from 1 in an epoch of their own. Prints one JSON line: seconds until the hub has
+ * them all. With SECONDS it goes on for so long: COUNT connections that stay, each between two of the
+ * addresses, of each of which it tells once a second, or each EACH_MS, so that what takes hours is seen in
+ * minutes; one in a hundred and fifty is refused in place of it, and one connection each time, or ENDS of
+ * them, ends while another begins elsewhere. Before it FILL ended ones, so that what is bounded is full; then
+ * it prints a line as above. For bench/run and tests of a hub without nodes.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +23,7 @@
 #include "observe/report.h"
 #include "seam/event.h"
 
-enum { BATCH = 8192, OUTSIDE = 20000 };
+enum { BATCH = 8192, OUTSIDE = 20000, FILL_BATCH = 1500, FILL_MS = 1000 };
 
 static _Noreturn void die(const char *what)
 {
@@ -167,15 +169,19 @@ static void add_lasting(struct buf *b, struct lasting *l, const struct addr *add
 			   .proto = 6,
 			   .verdict = refused ? VERDICT_DROPPED : VERDICT_FORWARDED,
 			   .reason = refused ? DROP_POLICY_INGRESS : 0,
+			   .ended = refused || ends,
 			   .first = l->first,
-			   .last = now_ns(),
-			   .id = l->id};
+			   .last = now_ns()};
 
-	if (!refused) {
+	if (refused) {
+		r.first = r.last;
+		r.packets[0] = 1;
+		r.bytes[0] = 60;
+	} else {
+		r.id = l->id;
 		l->bytes[0] += random32(seed) % 20000;
 		l->bytes[1] += random32(seed) % 600000;
 		r.state = ends ? STATE_CLOSED : STATE_OPEN;
-		r.ended = ends;
 		memcpy(r.bytes, l->bytes, sizeof(r.bytes));
 		r.packets[0] = l->bytes[0] / 200;
 		r.packets[1] = l->bytes[1] / 1000;
@@ -186,66 +192,122 @@ static void add_lasting(struct buf *b, struct lasting *l, const struct addr *add
 	report_add(b, &r);
 }
 
-static void keep_telling(int fd, const char *node, const struct addr *addr, size_t n, uint64_t count,
-			 uint64_t seconds, uint64_t each_ms)
+struct talk {
+	int fd;
+	const char *node;
+	const struct addr *addr;
+	size_t n;
+	uint64_t told, ends, id, seed;
+};
+
+static void tell(struct talk *t, struct buf *body, uint32_t count, uint64_t ends)
+{
+	report_end(body, count);
+	if (body->failed)
+		die("out of memory");
+	post(t->fd, t->node, body);
+	t->told += count;
+	t->ends += ends;
+	buf_clear(body);
+}
+
+static void report_of(const struct talk *t, struct buf *body)
+{
+	report_begin(body, &(struct report){.epoch = 1, .first = t->told, .ends = t->ends, .at = now_ns()});
+}
+
+/* Each between two others, a quarter of them refused: not faster than a hub with a history of 32 MiB tells
+ * their keys apart. */
+static void fill(struct talk *t, uint64_t count)
+{
+	const struct timespec pause = {.tv_sec = FILL_MS / 1000, .tv_nsec = FILL_MS % 1000 * 1000000};
+	AUTO_BUF body = {};
+	int64_t began = now_ns();
+
+	while (t->told < count) {
+		uint32_t some = count - t->told < FILL_BATCH ? (uint32_t)(count - t->told) : FILL_BATCH;
+
+		report_of(t, &body);
+		for (uint32_t i = 0; i < some; i++) {
+			struct lasting l;
+
+			begin(&l, t->n, ++t->id, &t->seed);
+			add_lasting(&body, &l, t->addr, t->id % 4 == 0, true, &t->seed);
+		}
+		tell(t, &body, some, some);
+		nanosleep(&pause, NULL);
+	}
+	printf("{\"records\": %" PRIu64 ", \"seconds\": %.3f}\n", count, (double)(now_ns() - began) / 1e9);
+	fflush(stdout);
+}
+
+static void wait_for(struct timespec *next, uint64_t ms)
+{
+	next->tv_nsec += (long)(ms * 1000000);
+	next->tv_sec += next->tv_nsec / 1000000000;
+	next->tv_nsec %= 1000000000;
+	clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, next, NULL);
+}
+
+static void keep_telling(struct talk *t, uint64_t count, uint64_t times, uint64_t each_ms, uint64_t ends)
 {
 	AUTO_BUF body = {};
 	struct lasting *all = calloc(count, sizeof(*all));
-	uint64_t seed = 1, told = 0, ends = 0, id = 0;
 	struct timespec next;
 
-	if (!all || n < 2 || count > REPORT_RECORDS_MAX)
-		die("two addresses at least, and so many connections as one report holds at most");
+	if (!all || count > REPORT_RECORDS_MAX || ends > count)
+		die("a report holds fewer connections than that, or fewer connections end");
 	for (uint64_t i = 0; i < count; i++)
-		begin(&all[i], n, ++id, &seed);
+		begin(&all[i], t->n, ++t->id, &t->seed);
 	clock_gettime(CLOCK_MONOTONIC, &next);
-	for (uint64_t s = 0; s < seconds * 1000 / each_ms; s++) {
-		uint64_t ended = s % count, over = 1;
+	for (uint64_t s = 0; s < times; s++) {
+		uint64_t first = s * ends % count, over = ends;
 
-		buf_clear(&body);
-		report_begin(&body,
-			     &(struct report){.epoch = 1, .first = told, .ends = ends, .at = now_ns()});
+		report_of(t, &body);
 		for (uint64_t i = 0; i < count; i++) {
-			bool refused = i != ended && all[i].id % 150 == 7;
+			bool last = (i + count - first) % count < ends,
+			     refused = !last && all[i].id % 150 == 7;
 
 			over += refused;
-			add_lasting(&body, &all[i], addr, refused, i == ended, &seed);
+			add_lasting(&body, &all[i], t->addr, refused, last, &t->seed);
 		}
-		report_end(&body, (uint32_t)count);
-		if (body.failed)
-			die("out of memory");
-		post(fd, node, &body);
-		told += count;
-		ends += over;
-		begin(&all[ended], n, ++id, &seed);
-		next.tv_nsec += (long)(each_ms * 1000000);
-		next.tv_sec += next.tv_nsec / 1000000000;
-		next.tv_nsec %= 1000000000;
-		clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &next, NULL);
+		tell(t, &body, (uint32_t)count, over);
+		for (uint64_t i = 0; i < ends; i++)
+			begin(&all[(first + i) % count], t->n, ++t->id, &t->seed);
+		wait_for(&next, each_ms);
 	}
 	free(all);
 }
 
+static uint64_t word(int argc, char **argv, int i, uint64_t otherwise)
+{
+	return argc > i ? strtoull(argv[i], NULL, 10) : otherwise;
+}
+
 int main(int argc, char **argv)
 {
-	uint64_t count = argc > 3 ? strtoull(argv[3], NULL, 10) : 0;
-	uint64_t seconds = argc > 4 ? strtoull(argv[4], NULL, 10) : 0;
-	uint64_t each_ms = argc > 5 ? strtoull(argv[5], NULL, 10) : 1000;
+	uint64_t count = word(argc, argv, 3, 0), seconds = word(argc, argv, 4, 0),
+		 each_ms = word(argc, argv, 5, 1000);
 	VEC(struct addr) addr = {};
 	char line[128];
 	struct addr a;
 
 	if (!count || !each_ms)
-		die("bench-reports SOCKET NODE COUNT [SECONDS [EACH_MS]] <addresses");
+		die("bench-reports SOCKET NODE COUNT [SECONDS [EACH_MS [ENDS [FILL]]]] <addresses");
 	while (fgets(line, sizeof(line), stdin))
 		if (!addr_parse(str_trim(str_of(line)), &a) && vec_push(&addr, a))
 			die("out of memory");
 	if (!addr.len)
 		die("no address on standard input");
 	int fd = connect_to(argv[1]);
+	struct talk t = {.fd = fd, .node = argv[2], .addr = addr.items, .n = addr.len, .seed = 1};
 
+	if (seconds && addr.len < 2)
+		die("connections that stay need two addresses");
+	if (argc > 7)
+		fill(&t, word(argc, argv, 7, 0));
 	if (seconds)
-		keep_telling(fd, argv[2], addr.items, addr.len, count, seconds, each_ms);
+		keep_telling(&t, count, seconds * 1000 / each_ms, each_ms, word(argc, argv, 6, 1));
 	else
 		printf("{\"records\": %llu, \"seconds\": %.3f}\n", (unsigned long long)count,
 		       (double)tell_all(fd, argv[2], addr.items, addr.len, count) / 1e9);

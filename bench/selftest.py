@@ -8,7 +8,7 @@ import sys
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from lib import api_change, layouts, report, rows, rows_hub, rows_probes, stats  # noqa: E402
+from lib import api_change, layouts, report, rows, rows_hub, rows_page_hour, rows_probes, stats  # noqa: E402
 
 points = []
 
@@ -77,6 +77,15 @@ for _ in range(400):
     by, half = stats.slope(range(40), [noise.gauss(100, 3) for _ in range(40)])
     missed += abs(by) > half
 check(f"noise grows in about one of twenty ({missed} of 400)", missed < 36)
+check("how far samples lie from their line", abs(stats.scatter(range(40), line) - 0.01) < 0.001)
+grown = [{"minute": m, "heap": 10 if m < 30 else 20 + (m - 30) / 10 + 0.01 * (-1) ** m} for m in range(60)]
+text, verdict, how = rows_page_hour.judged(grown, "heap", "MiB")
+check(f"growth in the second half is told in MiB an hour, and misses: {text}; {how}",
+      verdict == stats.MISSES and text.startswith("21.4 MiB, +6.0") and "30 of 60" in how)
+level = [{"minute": m, "heap": m if m < 30 else 20 + 0.1 * (-1) ** m} for m in range(60)]
+check("growth before it counts for nothing", rows_page_hour.judged(level, "heap", "MiB")[1] == stats.HOLDS)
+rough = [{"minute": m, "heap": noise.gauss(20, 2)} for m in range(60)]
+check("what is too rough is not decided", rows_page_hour.judged(rough, "heap", "MiB")[1] == stats.OPEN)
 promised = [p for r in rows.ROWS + rows.LONG for p in r.promises]
 check("no two rows have one name, and no two promises are alike",
       len({r.name for r in rows.ROWS + rows.LONG}) == len(rows.ROWS + rows.LONG) and len(set(promised)) == len(promised))

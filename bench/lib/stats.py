@@ -68,7 +68,6 @@ def judge(lo, hi, least=None, most=None):
     return OPEN
 
 
-
 def slope(xs, ys):
     """(the slope of the straight line that fits best, half of its 95 % interval). Samples that follow each other are alike:
     the interval is widened by how much neighbours share."""
@@ -85,3 +84,11 @@ def slope(xs, ys):
     alike = max(0.0, min(0.9, sum(a * b for a, b in zip(rest, rest[1:])) / square))
     student = 1.96 + 2.6 / (n - 2) + 3.0 / (n - 2) ** 2
     return by, student * (square / (n - 2) / sxx) ** 0.5 * ((1 + alike) / (1 - alike)) ** 0.5
+
+
+def scatter(xs, ys):
+    """How far samples lie from the line that fits best: their standard deviation from it."""
+    n = len(xs)
+    by, _ = slope(xs, ys)
+    mx, my = sum(xs) / n, sum(ys) / n
+    return (sum((y - my - by * (x - mx)) ** 2 for x, y in zip(xs, ys)) / (n - 2)) ** 0.5

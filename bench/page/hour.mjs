@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Looks at the page of a running hub for long, and says each minute how much memory that takes: the page's heap after a forced
-// collection, its process, the hub's private pages. Between two minutes it visits the other views, chooses, searches and looks
+// collection, its process, the one that draws (GPU; here without one), the hub's private pages. Between two minutes it visits the other views, chooses, searches and looks
 // back, as a person would. No tool keeps what the page was told meanwhile: Chromium holds the bodies of all answers and streams
 // for who watches its network, which Playwright does. `node bench/page/hour.mjs LINK SECONDS HUBPID`: a line of JSON each minute.
+// WEFT_BENCH_SNAPSHOTS=FOLDER: what the page's heap holds after a third and at the end, for Chromium's tools; the samples are none then.
 import { createRequire } from "node:module";
-import { readFileSync } from "node:fs";
+import { closeSync, openSync, readFileSync, writeSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -66,20 +67,34 @@ try {
 		await inside.send("HeapProfiler.collectGarbage");
 		const metrics = Object.fromEntries((await inside.send("Performance.getMetrics")).metrics.map((m) => [m.name, m.value]));
 		const { processInfo } = await outside.send("SystemInfo.getProcessInfo");
-		const pages = processInfo.filter((p) => p.type === "renderer").map((p) => memoryOf(p.id));
-		const sum = (key) => pages.reduce((s, p) => s + p[key], 0);
+		const sum = (type, key) => processInfo.filter((p) => p.type === type).reduce((s, p) => s + memoryOf(p.id)[key], 0);
 		const h = memoryOf(hub);
 		console.log(JSON.stringify({
-			minute, heap: metrics.JSHeapUsedSize / MIB, nodes: metrics.Nodes, listeners: metrics.JSEventListeners, documents: metrics.Documents,
-			page: sum("private"), pageResident: sum("resident"), hub: h.private, hubResident: h.resident, links: await page.locator(".ranking button").count(),
+			minute, heap: metrics.JSHeapUsedSize / MIB, heapTaken: metrics.JSHeapTotalSize / MIB, nodes: metrics.Nodes, listeners: metrics.JSEventListeners,
+			documents: metrics.Documents, page: sum("renderer", "private"), pageResident: sum("renderer", "resident"), drawing: sum("GPU", "private"),
+			hub: h.private, hubResident: h.resident, links: await page.locator(".ranking button").count(),
 		}));
 	};
-	const began = Date.now();
+	const snapshot = async (name) => {
+		const file = openSync(join(process.env.WEFT_BENCH_SNAPSHOTS, `${name}.heapsnapshot`), "w");
+		const write = ({ chunk }) => writeSync(file, chunk);
+		inside.on("HeapProfiler.addHeapSnapshotChunk", write);
+		await inside.send("HeapProfiler.takeHeapSnapshot", { reportProgress: false });
+		inside.off("HeapProfiler.addHeapSnapshotChunk", write);
+		closeSync(file);
+	};
+	const began = Date.now(), third = Math.round(Number(seconds) / 180);
 	for (let minute = 0; Date.now() < END; minute++) {
 		await sample(minute);
+		if (process.env.WEFT_BENCH_SNAPSHOTS && minute === third) await snapshot("third");
 		if (minute % 2) await visit(VIEWS[(minute >> 1) % VIEWS.length]);
 		await look(minute);
 		await pause(Math.max(0, began + (minute + 1) * MINUTE - Date.now()));
+	}
+	if (process.env.WEFT_BENCH_SNAPSHOTS) {
+		await go("Escape 0");
+		await pause(2000);
+		await snapshot("end");
 	}
 } finally {
 	await browser.close();

@@ -38,6 +38,17 @@ told 10000
 same "BR24 room for 3,000 answered ones: the oldest made room, and are counted" \
 	"$(ask '{}' 'o["kept"], o["madeRoom"], len(o["flows"]), min(int(f["id"], 16) for f in o["flows"]), o["more"]')" "(3000, 7000, 3000, 7001, False)"
 stop TERM
+rm -rf "$run"
+mkdir "$run"
+
+start --no-tls --flow-records 4000
+node 0 >/dev/null
+# 3,000 before, a quarter of them refused; then 50 connections for a second of 200 ms ticks: at each 3 end, and others begin
+printf '10.244.0.5\n10.244.0.6\n' | "$reports" "$run/hub.sock" node-1 50 1 200 3 3000 >"$dir/told" 2>&1
+ok "3,000 flows are told, then 50 that stay" $? || sed 's/^/# /' "$dir/told"
+same "of those that stay all are open but what ended at the last tick; kept are the 3,000, 15 that ended and 2 refusals" \
+	"$(ask '{}' 'o["open"], o["kept"], o["nodes"][0]["received"], o["nodes"][0]["missing"]')" "(47, 3017, 3250, 0)"
+stop TERM
 for bad in 5 1023 16777217 many; do
 	out=$("$HUB" --name test --dir "$run" --flow-records $bad 2>&1)
 	same "--flow-records $bad: refused" "$?: $out" "2: weft-hub: --flow-records $bad: 1024 to 16777216"

@@ -188,6 +188,7 @@ export class MapState {
 		this.curveCache.clear();
 		this.middles.clear();
 		this.placed = p;
+		keepFew(this.lives, new Set([...p.items.keys(), ...p.boxes.keys()]));
 	}
 	/** Everything anew: the only way in which things jump. */
 	arrange(): void {
@@ -219,7 +220,6 @@ export class MapState {
 			add(l.to, l);
 		}
 		const ids = [...this.placed.items.keys(), ...this.placed.boxes.keys()];
-		keepFew(this.lives, new Set(ids));
 		let left = ids.length;
 		const some = (): void => {
 			for (let n = Math.min(left, TOLD_A_FRAME); n > 0; n--, left--) {

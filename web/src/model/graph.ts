@@ -14,8 +14,9 @@ export function emptyGraph(): Graph {
 	return { at: 0, seconds: 5, ends: new Map(), edges: new Map() };
 }
 
-/** Takes a frame in place. */
-export function takeGraph(g: Graph, e: GraphEvent): void {
+/** Takes a frame in place. True: which ends there are may be others now. */
+export function takeGraph(g: Graph, e: GraphEvent): boolean {
+	const others = e.full || e.ends.some((x) => !g.ends.has(x.id));
 	if (e.full) {
 		g.ends.clear();
 		g.edges.clear();
@@ -29,12 +30,13 @@ export function takeGraph(g: Graph, e: GraphEvent): void {
 		const x = g.edges.get(id);
 		if (x && g.edges.delete(id)) left.add(x.from).add(x.to);
 	}
-	if (!left.size) return;
+	if (!left.size) return others;
 	for (const x of g.edges.values()) {
 		left.delete(x.from);
 		left.delete(x.to);
 	}
 	for (const id of left) g.ends.delete(id);
+	return others || left.size > 0;
 }
 
 export function dropRate(e: Edge): number {

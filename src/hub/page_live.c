@@ -142,13 +142,18 @@ static void live_close(struct http_stream *s)
 	free(l);
 }
 
+/* Who left and was not let go yet takes nobody's place: a page that is loaded again and again opens a stream
+ * each time. */
 static bool is_full(const struct page_live *all, const struct who *who)
 {
-	unsigned own = 0;
+	unsigned n = 0, own = 0;
 
 	for (const struct live *l = all->readers; l; l = l->next)
-		own += !strcmp(l->who->user, who->user);
-	return all->n >= READERS_MAX || own >= READERS_OF_ONE;
+		if (!http_stream_left(&l->stream)) {
+			n++;
+			own += !strcmp(l->who->user, who->user);
+		}
+	return n >= READERS_MAX || own >= READERS_OF_ONE;
 }
 
 static bool wants(const struct http_request *rq, const char *what)

@@ -434,6 +434,13 @@ static void cut_off(int fd)
 	shutdown(fd, SHUT_RDWR);
 }
 
+bool http_stream_left(const struct http_stream *s)
+{
+	struct pollfd p = {.fd = s->fd, .events = POLLRDHUP};
+
+	return s->gone || (poll(&p, 1, 0) == 1 && p.revents & (POLLRDHUP | POLLHUP | POLLERR));
+}
+
 /* Clients that drip their request, or hung up while a stream had nothing to say. */
 static void on_tick(uv_timer_t *t)
 {
@@ -446,9 +453,8 @@ static void on_tick(uv_timer_t *t)
 				shutdown(hc->fd, SHUT_RDWR);
 		}
 	for (struct http_stream *st = s->streams, *next; st; st = next) {
-		struct pollfd p = {.fd = st->fd, .events = POLLRDHUP};
 		next = st->next;
-		if (st->asleep && poll(&p, 1, 0) == 1 && p.revents & (POLLRDHUP | POLLHUP | POLLERR)) {
+		if (st->asleep && http_stream_left(st)) {
 			st->gone = true;
 			http_stream_wake(st);
 		} else if (st->over && st->over(st)) {

@@ -63,6 +63,8 @@ struct http_stream {
 	struct http_stream *next, **prev;
 };
 void http_stream_wake(struct http_stream *s);
+/* Whether its client hung up: one that sleeps is closed within a second after that. */
+bool http_stream_left(const struct http_stream *s);
 
 /* An answer that is not known yet: the connection waits until http_later_wake(), then `answer` fills the
  * reply. Either that or `gone` is called, once: the client is away, or the server ends. */

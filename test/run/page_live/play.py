@@ -220,6 +220,14 @@ def refused():
     for t in many:
         t.close()
     ok("... and make room when they end", wait_for(lambda: opens_again(), 10), None)
+    # as a page that is loaded again and again: each stream ends before the next one begins
+    again = []
+    for _ in range(40):
+        t = browser.stream("kinds=namespaces")
+        t.until(lambda t: t.synced or t.trouble, 5)
+        again.append(t.status)
+        t.close()
+    ok("... at once: whoever left takes nobody's place", again == [200] * 40, again)
 
 
 def opens_again():

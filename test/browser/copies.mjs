@@ -19,7 +19,7 @@ writeFileSync(
 );
 await until("all pods are ready", async () => !/ 0\/1 | Pending | Init/.test(await t.weft(["get", "pods", "-A"])), 30000);
 const page = await t.open("/map");
-const card = (name) => page.locator(".plane").getByRole("button", { name });
+const card = (id) => page.locator(`.plane [data-item="${id}"]`);
 const numberOf = (text) => Number(/([\d.]+)(k?)/.exec(text)?.[1] ?? NaN);
 
 /** The newest word of the broker, as every reader of the stream gets it. */
@@ -32,7 +32,7 @@ const told = () =>
 const sum = (e, name, key) => e.tools.filter((x) => x.tool === name).reduce((n, x) => n + (key === "lost" ? Object.values(x.losses).reduce((a, b) => a + b, 0) : x[key]), 0);
 
 await t.check("lines from workloads to their tools come with a key, and go with it", async () => {
-	await card(/Tool alone/).waitFor();
+	await card("tool/alone").waitFor();
 	assert.equal(await page.getByText("copies to a tool").count(), 0);
 	await page.keyboard.press("o");
 	await page.getByText("copies to a tool").waitFor();
@@ -72,7 +72,7 @@ await t.check("the table says the same: one source to the packet, of two only th
 	await page.keyboard.press("t");
 });
 await t.check("a tool's details name who sends it copies, and a workload's where its copies go", async () => {
-	await card(/Tool alone/).click();
+	await card("tool/alone").click();
 	const d = page.getByRole("complementary", { name: "Details" });
 	await d.getByRole("region", { name: "Copies" }).getByRole("button", { name: /page/ }).click();
 	await until("three tools", async () => (await d.getByRole("region", { name: "Copies" }).getByRole("listitem").count()) === 3);
@@ -97,7 +97,7 @@ async function addresses(workload) {
 	return items.filter((p) => p.metadata.name.startsWith(`${workload}-`)).flatMap((p) => p.status.podIPs.map((x) => x.ip));
 }
 await t.check("a card's packets: the command that is offered gives them", async () => {
-	await card(/Deployment shop\/ ?cart/).click({ button: "right" });
+	await card("shop/Deployment/cart").click({ button: "right" });
 	await page.getByRole("menuitem", { name: "Open in Wireshark" }).click();
 	const { lines, dialog } = await packets();
 	const of = await addresses("cart");

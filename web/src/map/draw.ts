@@ -26,6 +26,9 @@ export interface Drawn {
 	middle: number;
 }
 
+/** From so near words can be read. */
+export const READABLE = 0.42;
+
 export function widthOf(bytesPerSecond: number): number {
 	return bytesPerSecond <= 0 ? 1 : Math.min(9, 1.2 + 1.05 * Math.log10(1 + bytesPerSecond / 120));
 }
@@ -81,7 +84,7 @@ export function gap(d: { curve: Curve; middle: number }): [number, number] {
 /** Draws what lies in a region; the context is in the map's own units. */
 export function drawLinks(x: CanvasRenderingContext2D, list: readonly Drawn[], region: Rect, zoom: number, latency: boolean, colours: Colours): void {
 	const seen = list.filter((d) => overlaps(boxOf(d.curve), region));
-	const words = zoom > 0.42;
+	const words = zoom > READABLE;
 	// many lines together are lighter each
 	const ink = Math.max(0.45, Math.min(1, 1.15 - list.length / 500));
 	x.lineCap = "butt";

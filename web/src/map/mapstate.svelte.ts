@@ -51,6 +51,8 @@ export class MapState {
 	lit: { items: ReadonlySet<string>; links: ReadonlySet<string> } | null = $state.raw(null);
 	filterError = $state("");
 	placed: Placed = $state.raw({ boxes: new Map(), items: new Map() });
+	/** What of the plane is seen from near enough to be read; null: everything counts as read. */
+	sight: Rect | null = null;
 
 	private layouts = Object.fromEntries(LAYERS.map((l) => [l.id, newLayout()])) as Record<Layer, Layout>;
 	private lives = new Map<string, Live>();
@@ -73,7 +75,7 @@ export class MapState {
 	});
 	/** Names of the ends; another text only when there is another end. */
 	private readonly endNames = $derived.by(() => {
-		void world.frame;
+		void world.ends;
 		return [...this.ends().keys()].sort().join("\n");
 	});
 	readonly read = $derived.by(() => {
@@ -205,7 +207,8 @@ export class MapState {
 		if (home && this.closed.has(home)) this.toggle(home);
 	}
 
-	/** The cards' numbers: of so many cards with each frame, so that what a person does never waits for all of them. */
+	/** The cards' numbers, so many cards with each frame, so that what a person does never waits for all of them: those that can be
+	 *  read now first and each time, of the others so many each time, in turn. */
 	tell(): void {
 		const out = new Map<string, { bytes: number; refused: number }>();
 		const add = (id: string, l: Link): void => {
@@ -219,20 +222,30 @@ export class MapState {
 			add(l.from, l);
 			add(l.to, l);
 		}
-		const ids = [...this.placed.items.keys(), ...this.placed.boxes.keys()];
-		let left = ids.length;
+		const ids = [...this.placed.boxes.keys()], others: string[] = [], sight = this.sight;
+		for (const [id, r] of this.placed.items) (!sight || overlaps(r, sight) ? ids : others).push(id);
+		for (let n = Math.min(others.length, TOLD_A_FRAME); n > 0; n--) {
+			// on from where the last ones ended: none is forgotten
+			this.told = (this.told + 1) % others.length;
+			ids.push(others[this.told] as string);
+		}
+		let next = 0;
 		const some = (): void => {
-			for (let n = Math.min(left, TOLD_A_FRAME); n > 0; n--, left--) {
-				// on from where the last numbers ended: none is forgotten when they come fast
-				this.told = (this.told + 1) % ids.length;
-				const id = ids[this.told] as string, live = this.liveOf(id), s = out.get(id);
+			for (const end = Math.min(ids.length, next + TOLD_A_FRAME); next < end; next++) {
+				const id = ids[next] as string, live = this.liveOf(id), s = out.get(id);
 				live.rate = s && s.bytes >= 1 ? bitsPerSecond(s.bytes) : "";
 				live.refused = s?.refused ?? 0;
 			}
-			this.telling = left ? requestAnimationFrame(some) : 0;
+			this.telling = next < ids.length ? requestAnimationFrame(some) : 0;
 		};
 		cancelAnimationFrame(this.telling);
 		some();
+	}
+	/** Which cards step back: each is told alone, and only when it is another. */
+	fade(): void {
+		const bright = this.brightItems, fades = this.fades;
+		for (const id of this.placed.items.keys()) this.liveOf(id).dim = fades && bright !== null && !bright.has(id);
+		for (const id of this.placed.boxes.keys()) this.liveOf(id).dim = bright !== null && this.closed.has(id) && !bright.has(id);
 	}
 
 	/** Hundreds of cards fade too slowly without a GPU: then lines alone do, unless somebody searches. */

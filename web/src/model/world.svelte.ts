@@ -28,6 +28,8 @@ export class World {
 	/** Changed in place; `frame` tells when. */
 	readonly graph: Graph = emptyGraph();
 	frame = $state(0);
+	/** Tells when there are other ends. */
+	ends = $state(0);
 	/** When something was last heard, ms since 1970. */
 	heard = $state(0);
 	failure = $state("");
@@ -64,7 +66,7 @@ export class World {
 	}
 
 	private takeGraph(e: GraphEvent): void {
-		takeGraph(this.graph, e);
+		if (takeGraph(this.graph, e)) this.ends++;
 		this.frame++;
 	}
 }

@@ -69,15 +69,29 @@ check("addresses of services differ", len({s.address for s in layouts.some(10000
 check("addresses of endpoints differ", len({e for s in layouts.some(10000, 10) for e in s.endpoints}) == 100000)
 check("key of a service element", api_change.service_key("10.96.200.1", 81).hex() == "00000000000000000000ffff0a60c80100510600")
 line = [2.0 + 0.5 * x + 0.01 * (-1) ** x for x in range(40)]
-by, half = stats.slope(range(40), line)
-check("a line's slope, and that it is in its interval", abs(by - 0.5) < half < 0.01)
+by, lo, hi = stats.slope(range(40), line)
+check("a line's slope, and that it is in its interval", abs(by - 0.5) < 0.002 and lo <= 0.5 <= hi and hi - lo < 0.01)
+check("how far samples lie from their line", abs(stats.scatter(range(40), line, by) - 0.01) < 0.002)
+turned = [2.0 + 0.5 * x + 30 * (x % 2) for x in range(40)]
+check("what is done in turns is no growth", stats.slope(range(40), turned, 2) == (0.5, 0.5, 0.5) and stats.scatter(range(40), turned, 0.5, 2) == 0)
+check("what stays the same does not grow", stats.slope(range(20), [7] * 20, 2) == (0, 0, 0))
+bad = [y + (50 if x in (3, 20, 37) else 0) for x, y in enumerate(line)]
+check("three samples at bad moments change little", abs(stats.slope(range(40), bad)[0] - 0.5) < 0.01)
 noise = random.Random(5)
-missed = 0
-for _ in range(400):
-    by, half = stats.slope(range(40), [noise.gauss(100, 3) for _ in range(40)])
-    missed += abs(by) > half
-check(f"noise grows in about one of twenty ({missed} of 400)", missed < 36)
-check("how far samples lie from their line", abs(stats.scatter(range(40), line) - 0.01) < 0.001)
+for what, turns in (("", 1), (", compared in two turns,", 2)):
+    missed = 0
+    for _ in range(400):
+        _, lo, hi = stats.slope(range(40), [noise.gauss(100, 3) for _ in range(40)], turns)
+        missed += not lo <= 0 <= hi
+    check(f"noise{what} grows in about one of twenty ({missed} of 400)", 4 <= missed < 36)
+walk = 0
+for _ in range(200):
+    ys = [0.0]
+    for _ in range(39):
+        ys.append(0.7 * ys[-1] + noise.gauss(0, 3))
+    _, lo, hi = stats.slope(range(40), ys)
+    walk += not lo <= 0 <= hi
+check(f"noise whose neighbours are alike seldom grows ({walk} of 200)", walk < 40)
 grown = [{"minute": m, "heap": 10 if m < 30 else 20 + (m - 30) / 10 + 0.01 * (-1) ** m} for m in range(60)]
 text, verdict, how = rows_page_hour.judged(grown, "heap", "MiB")
 check(f"growth in the second half is told in MiB an hour, and misses: {text}; {how}",

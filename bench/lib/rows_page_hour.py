@@ -21,10 +21,11 @@ WORKLOADS, EDGES, NAMESPACES, ENDS = 500, 2000, 20, 2
 RECORDS, HISTORY = 20000, 32  # of ended connections; MiB
 KEYS = 32768  # of history, before it forgets those that nothing uses (observe/rollup_state.h)
 FILL = KEYS + 25000  # they are at their most once, and nearly a second time
+TURNS = 2  # page/hour.mjs leaves the map in every second minute
 LINGER = 320  # seconds for which a map knows an edge that is over, and some (observe/graph.h)
 LINES = [("heap", "MiB", "the page's heap, behind a forced collection"), ("nodes", "", "DOM nodes, documents' and left ones"),
-         ("listeners", "", "listeners"), ("page", "MiB", "the page's process, private pages"),
-         ("drawing", "MiB", "the process that draws, private pages"), ("hub", "MiB", "the hub, private pages")]
+         ("listeners", "", "listeners"), ("page", "MiB", "the page's process, pages of its own"),
+         ("drawing", "MiB", "the process that draws, pages of its own"), ("hub", "MiB", "the hub, pages of its own")]
 LOAD = f"{WORKLOADS} workloads, {EDGES:,} edges that all change each second, {ENDS} of them for others, every view visited"
 GROWS = "grows by ≤ 5 % in an hour (ours)"
 HOUR = [(f"memory over an hour, {what}; {LOAD}" if i == 0 else f"the same, {what}", GROWS) for i, (_, _, what) in enumerate(LINES)]
@@ -46,7 +47,7 @@ def addresses(rig):
 
 def private_mib(pid):
     with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as f:
-        return sum(int(line.split()[1]) for line in f if line.startswith("Private_")) / 1024
+        return sum(int(line.split()[1]) for line in f if line.startswith("Private_Dirty")) / 1024
 
 
 def fill(rig, talk, limit=600):
@@ -75,13 +76,13 @@ def judged(samples, key, unit):
     late = samples[len(samples) // 2:]
     xs, ys = [s["minute"] / 60 for s in late], [s[key] for s in late]
     mean = sum(ys) / len(ys)
-    by, error = slope(xs, ys)
-    lo, hi = 100 * (by - error) / mean, 100 * (by + error) / mean
-    verdict = HOLDS if hi <= 5 else MISSES if lo > 5 else OPEN
+    by, lo, hi = slope(xs, ys, TURNS)
+    share = [100 * v / mean for v in (lo, hi)]
+    verdict = HOLDS if share[1] <= 5 else MISSES if share[0] > 5 else OPEN
     unit = f" {unit}" if unit else ""
     signed = lambda v: ("−" if v < 0 else "+") + number(abs(v))  # noqa: E731
-    text = f"{number(mean)}{unit}, {signed(by)}{unit} an hour ({signed(by - error)} to {signed(by + error)}; {lo:+.1f} to {hi:+.1f} %)"
-    return text, verdict, f"line through the last {len(late)} of {len(samples)} samples, which lie {number(scatter(xs, ys))}{unit} from it"
+    text = f"{number(mean)}{unit}, {signed(by)}{unit} an hour ({signed(lo)} to {signed(hi)}; {share[0]:+.1f} to {share[1]:+.1f} %)"
+    return text, verdict, f"line through the last {len(late)} of {len(samples)} samples, of which half lie within {number(scatter(xs, ys, by, TURNS))}{unit} of it"
 
 
 def note_of(samples, key):
@@ -125,8 +126,8 @@ def hour(effort):
     with Rig("page", things(), hub_options=options) as rig:
         rig.wait("addresses of all pods", lambda: len(addresses(rig)) == WORKLOADS, 60)
         samples, full = looked_at(rig, effort.minutes * 60)
-    if len(samples) < 8:
-        raise Failed(f"{len(samples)} samples are too few: --minutes 10 at least")
+    if len(samples) < 16:
+        raise Failed(f"{len(samples)} samples are too few: --minutes 16 at least")
     found = []
     for promise, (key, unit, _) in zip(HOUR, LINES):
         text, verdict, how = judged(samples, key, unit)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Figures out of samples: medians, 95 % intervals by order statistics (no distribution is assumed), and whether a
 bound holds. Pure; called by every row."""
+from bisect import bisect_left, bisect_right
+from collections import Counter
 from math import comb
 
 
@@ -68,27 +70,41 @@ def judge(lo, hi, least=None, most=None):
     return OPEN
 
 
-def slope(xs, ys):
-    """(the slope of the straight line that fits best, half of its 95 % interval). Samples that follow each other are alike:
-    the interval is widened by how much neighbours share."""
+def slope(xs, ys, turns=1):
+    """(the slope, its 95 % interval's lower and upper end): the median of the slopes between all two samples, with the interval that
+    the ranks give (Theil, Sen; Kendall), so that one sample taken at a bad moment says nothing. With turns, only samples that many
+    apart, or a multiple, are compared: those before which the same was done (Hirsch). Samples that follow each other are alike: the
+    interval is widened by how much neighbours share."""
     n = len(xs)
-    if n < 4:
-        raise ValueError("a line needs four samples at least")
-    mx, my = sum(xs) / n, sum(ys) / n
-    sxx = sum((x - mx) ** 2 for x in xs)
-    by = sum((x - mx) * (y - my) for x, y in zip(xs, ys)) / sxx
-    rest = [y - my - by * (x - mx) for x, y in zip(xs, ys)]
-    square = sum(r * r for r in rest)
-    if not square:
-        return by, 0.0
-    alike = max(0.0, min(0.9, sum(a * b for a, b in zip(rest, rest[1:])) / square))
-    student = 1.96 + 2.6 / (n - 2) + 3.0 / (n - 2) ** 2
-    return by, student * (square / (n - 2) / sxx) ** 0.5 * ((1 + alike) / (1 - alike)) ** 0.5
+    if n < 4 * turns:
+        raise ValueError("a line needs four samples of each turn at least")
+    by_turn = [range(t, n, turns) for t in range(turns)]
+    slopes = sorted((ys[j] - ys[i]) / (xs[j] - xs[i]) for own in by_turn for k, i in enumerate(own) for j in own[k + 1:])
+    by = median(slopes)
+    alike = max(0.0, min(0.9, sum(_alike([ys[i] - by * xs[i] for i in own]) for own in by_turn) / turns))
+    # of samples that are the same none is before the other
+    pairs = sum(_pairs(len(own)) - sum(_pairs(t) for t in Counter(ys[i] for i in own).values()) for own in by_turn)
+    spread = (pairs / 18 * (1 + alike) / (1 - alike)) ** 0.5
+    lo, hi = int((len(slopes) - 1.96 * spread) / 2), int((len(slopes) + 1.96 * spread) / 2 + 1)
+    return by, slopes[max(0, lo)], slopes[min(len(slopes) - 1, hi)]
 
 
-def scatter(xs, ys):
-    """How far samples lie from the line that fits best: their standard deviation from it."""
-    n = len(xs)
-    by, _ = slope(xs, ys)
-    mx, my = sum(xs) / n, sum(ys) / n
-    return (sum((y - my - by * (x - mx)) ** 2 for x, y in zip(xs, ys)) / (n - 2)) ** 0.5
+def _pairs(n):
+    return n * (n - 1) * (2 * n + 5)
+
+
+def _alike(rest):
+    """How much neighbours share of their distance from the middle, by ranks."""
+    order = sorted(rest)
+    r = [(bisect_left(order, v) + bisect_right(order, v) - len(rest)) / 2 for v in rest]
+    return sum(a * b for a, b in zip(r, r[1:])) / (sum(v * v for v in r) or 1)
+
+
+def scatter(xs, ys, by, turns=1):
+    """How far half of the samples lie at most from the line of that slope, of each turn its own."""
+    far = []
+    for t in range(turns):
+        rest = [y - by * x for x, y in zip(xs[t::turns], ys[t::turns])]
+        middle = median(rest)
+        far += [abs(r - middle) for r in rest]
+    return median(far)

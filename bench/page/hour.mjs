@@ -15,10 +15,10 @@ const playwright = createRequire(join(root, "web/package.json"))("playwright-cor
 const VIEWS = ["broker", "policies", "flows", "captures", "objects", "health", "changes"];
 const MINUTE = 60000, END = Date.now() + Number(seconds) * 1000, MIB = 1048576;
 
-/** MiB of private pages, and of all resident ones. */
+/** MiB of pages that it alone wrote, and of all resident ones. */
 function memoryOf(pid) {
 	const rows = Object.fromEntries(readFileSync(`/proc/${pid}/smaps_rollup`, "ascii").split("\n").map((l) => [l.split(":")[0], Number(/(\d+) kB/.exec(l)?.[1] ?? 0)]));
-	return { private: (rows.Private_Clean + rows.Private_Dirty) / 1024, resident: rows.Rss / 1024 };
+	return { private: rows.Private_Dirty / 1024, resident: rows.Rss / 1024 };
 }
 
 const browser = await chromium.launch({ executablePath: process.env.WEFT_CHROMIUM ?? "/usr/bin/chromium", args: ["--no-sandbox", "--disable-dev-shm-usage"] });

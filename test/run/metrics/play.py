@@ -41,7 +41,9 @@ good, said = lint(text)
 ok("promtool finds nothing in the hub's", good, said)
 good, said = lint(scrape("node-1/observer.sock"))
 ok("promtool finds nothing in a node's", good, said)
-ok("each family stands once, with both nodes", all(text.count("# TYPE %s " % f) == 1 for f in set(re.findall(r"# TYPE (\S+)", text))) and text.count("weft_node_kernel_readable{node=") == 2)
+# each node tells in its own time
+text = wait_for(lambda: (lambda t: t if t.count("weft_node_kernel_readable{node=") == 2 else "")(scrape("hub.sock"))) or scrape("hub.sock")
+ok("each family stands once, with both nodes", all(text.count("# TYPE %s " % f) == 1 for f in set(re.findall(r"# TYPE (\S+)", text))) and text.count("weft_node_kernel_readable{node=") == 2, text)
 p = subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "--unix-socket", run_dir + "/hub.sock", "-X", "POST", "--data-binary", '# TYPE weft_pods gauge\nweft_pods{node="node-2"} 9\n', "http://x/apis/weft.network/internal/metrics/node-1"], capture_output=True, text=True)
 ok("a node cannot speak of another one", p.stdout == "400", p.stdout)
 

@@ -66,8 +66,13 @@ __attribute__((noinline)) __u32 feed_ask(struct xdp_md *ctx, __u32 number)
 ALWAYS_INLINE struct tapped_value *feed_account(const struct feed_scratch *s, __u32 ifindex)
 {
 	struct tapped_key key = {.ifindex = ifindex, .take = TAP_IN};
-	struct tapped_value *n = bpf_map_lookup_elem(&tapped, &key);
+	__u32 number = s->tap.slot;
+	struct tapped_slot *slot = number ? bpf_map_lookup_elem(&tapped_slot, &number) : 0;
+	struct tapped_value *n;
 
+	if (slot)
+		return &slot->take[TAP_IN];
+	n = bpf_map_lookup_elem(&tapped, &key);
 	if (n)
 		return n;
 	bpf_map_update_elem(&tapped, &key, &s->none, BPF_NOEXIST);

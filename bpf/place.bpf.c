@@ -26,7 +26,7 @@ ALWAYS_INLINE int place_at(struct __sk_buff *skb, __u32 take)
 
 	if (!copy_is_on())
 		return 0;
-	n = copy_account(&none, skb->ifindex, take);
+	n = copy_account(&none, skb->ifindex, take, place.tap.slot);
 	if (!n) {
 		count(COUNTER_TAPPED_UNTOLD);
 		return 0;

@@ -59,8 +59,9 @@ struct tap_value {   /* BPF map tap: __u32 ifindex → this */
 	__u32 feed; /* 0, or what comes in goes no further than to outlets: TAP_FEED, or a number behind it */
 	__u32 take[TAP_TAKES]; /* bits for which weft-copier gets a copy */
 	struct tap_direct direct[TAP_DIRECT_MAX];
+	__u32 slot; /* element of BPF map tapped_slot with the account of this place; 0: it is in tapped */
 };
-WEFT_SEAM_SIZE(struct tap_value, 160);
+WEFT_SEAM_SIZE(struct tap_value, 164);
 
 /*
  * Feeds. One whose interface runs weft_feed (XDP) has a number from TAP_FEED + 1 on: its judge is that
@@ -96,6 +97,15 @@ struct tapped_value { /* packets; seen = classified + unparsable */
 	__u64 own;		    /* not among those seen: copies of Weft's own on their way to a tool */
 };
 WEFT_SEAM_SIZE(struct tapped_value, 64);
+
+/* BPF map tapped_slot (per-CPU array): the same of an interface, found without a hash. An interface has an
+ * element from the first time that it is tapped on, as long as there are any; nobody else gets that one. */
+#define TAPPED_SLOTS 64u /* 0 is nobody's */
+struct tapped_slot {
+	__u64 ifindex;		     /* 0: free. The same on all CPUs, written by the applier */
+	struct tapped_value take[2]; /* TAP_IN, TAP_OUT */
+};
+WEFT_SEAM_SIZE(struct tapped_slot, 136);
 
 enum outlet_way {
 	OUTLET_NONE,
@@ -145,7 +155,6 @@ WEFT_SEAM_SIZE(struct outlet_rest, 16);
 struct place_value {
 	struct tap_value tap; /* epoch, point and judge are 0, for the copier nothing is taken */
 	__u32 answers;	      /* 1: what comes back for canaries may come in here */
-	__u32 pad;
 };
 WEFT_SEAM_SIZE(struct place_value, 168);
 

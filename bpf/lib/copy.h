@@ -164,12 +164,23 @@ ALWAYS_INLINE void copy_to_copier(struct __sk_buff *skb, struct tapped_value *n,
 	n->copied_bytes += copy_len(skb);
 }
 
-/* `none` is 0. */
-ALWAYS_INLINE struct tapped_value *copy_account(const struct tapped_value *none, __u32 ifindex, __u32 take)
+ALWAYS_INLINE struct tapped_value *copy_slot(__u32 slot, __u32 take)
+{
+	struct tapped_slot *s = slot && take <= TAP_OUT ? bpf_map_lookup_elem(&tapped_slot, &slot) : 0;
+
+	return s ? &s->take[take & 1] : 0;
+}
+
+/* `none` is 0. A slot costs a third of what BPF map tapped does. */
+ALWAYS_INLINE struct tapped_value *copy_account(const struct tapped_value *none, __u32 ifindex, __u32 take,
+						__u32 slot)
 {
 	struct tapped_key key = {.ifindex = ifindex, .take = take};
-	struct tapped_value *n = bpf_map_lookup_elem(&tapped, &key);
+	struct tapped_value *n = copy_slot(slot, take);
 
+	if (n)
+		return n;
+	n = bpf_map_lookup_elem(&tapped, &key);
 	if (n)
 		return n;
 	bpf_map_update_elem(&tapped, &key, none, BPF_NOEXIST);
@@ -210,7 +221,7 @@ __attribute__((noinline)) int copy_at(struct __sk_buff *skb, __u32 ifindex, __u3
 	s = bpf_map_lookup_elem(&copy_scratch, &zero);
 	if (!s)
 		return 0;
-	n = copy_account(&s->none, ifindex, take);
+	n = copy_account(&s->none, ifindex, take, t->slot);
 	if (!n) {
 		count(COUNTER_TAPPED_UNTOLD);
 		return 0;

@@ -347,9 +347,10 @@ void applier_tick(struct applier *a)
 int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX])
 {
 	static const enum plan_map maps[APPLIER_OBSERVED] = {
-	    PLAN_MAP_drop,     PLAN_MAP_counter, PLAN_MAP_conn4,       PLAN_MAP_conn6, PLAN_MAP_half4,
-	    PLAN_MAP_half6,    PLAN_MAP_staged,	 PLAN_MAP_learned,     PLAN_MAP_nat,   PLAN_MAP_kernel_drop,
-	    PLAN_MAP_watching, PLAN_MAP_tapped,	 PLAN_MAP_outlet_count};
+	    PLAN_MAP_drop,	   PLAN_MAP_counter,	 PLAN_MAP_conn4,    PLAN_MAP_conn6,
+	    PLAN_MAP_half4,	   PLAN_MAP_half6,	 PLAN_MAP_staged,   PLAN_MAP_learned,
+	    PLAN_MAP_nat,	   PLAN_MAP_kernel_drop, PLAN_MAP_watching, PLAN_MAP_tapped,
+	    PLAN_MAP_outlet_count, PLAN_MAP_tapped_slot};
 	static const enum plan_map rings[APPLIER_RINGS] = {PLAN_MAP_asked, PLAN_MAP_ended};
 	int n = 0, err = 0;
 

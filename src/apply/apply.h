@@ -52,10 +52,10 @@ int applier_watch(const struct applier *a);
 void applier_look(struct applier *a);
 
 /* Descriptors for the observer, in order: BPF maps drop, counter, conn4, conn6, half4, half6, staged,
- * learned, nat, kernel_drop, watching, tapped, outlet_count (all read-only), then the rings asked, ended, and
- * one per CPU. Number of descriptors (owned by the caller) or -errno.
+ * learned, nat, kernel_drop, watching, tapped, outlet_count, tapped_slot (all read-only), then the rings
+ * asked, ended, and one per CPU. Number of descriptors (owned by the caller) or -errno.
  */
-enum { APPLIER_OBSERVED = 13, APPLIER_RINGS = 2, APPLIER_FDS_MAX = APPLIER_OBSERVED + APPLIER_RINGS + 64 };
+enum { APPLIER_OBSERVED = 14, APPLIER_RINGS = 2, APPLIER_FDS_MAX = APPLIER_OBSERVED + APPLIER_RINGS + 64 };
 int applier_observer_fds(struct applier *a, int fds[APPLIER_FDS_MAX]);
 /* For weft-copier: BPF map outlet_count, read-only. 1 or -errno. */
 int applier_outlet_fd(struct applier *a, int fds[1]);

@@ -58,6 +58,7 @@ static int learn(struct tapper *t)
 {
 	uint32_t key, *last = NULL;
 	struct tap_element e;
+	int err;
 
 	while (!bpf_map_get_next_key(t->kernel.tap, last, &key)) {
 		last = &e.ifindex;
@@ -70,6 +71,9 @@ static int learn(struct tapper *t)
 			t->slots[e.value.judge].used = true;
 	}
 	sort(&t->now);
+	err = tap_slots_learn(t);
+	if (err)
+		return err;
 	for (uint32_t i = 0; i < t->kernel.outlets && i <= OUTLETS_MAX; i++)
 		if (bpf_map_lookup_elem(t->kernel.outlet, &i, &t->now.outlets[i]))
 			return -errno;
@@ -212,7 +216,7 @@ static uint32_t index_of(const struct tapper *t, const char name[TAP_NAME])
 	return d && !d->ours ? d->ifindex : 0;
 }
 
-static int make_image(const struct tapper *t, const struct taps *taps, const uint32_t *slot_of,
+static int make_image(struct tapper *t, const struct taps *taps, const uint32_t *slot_of,
 		      struct tap_image *out)
 {
 	if (image_init(out) || vec_reserve(&out->elements, taps->places_n + 1))
@@ -230,6 +234,8 @@ static int make_image(const struct tapper *t, const struct taps *taps, const uin
 		memcpy(e.value.take, p->take, sizeof(e.value.take));
 		memcpy(e.value.direct, p->direct, p->directs * sizeof(*p->direct));
 		e.value.feed = d ? d->feed : 0;
+		if (e.ifindex && p->where == TAP_AT_INTERFACE)
+			e.value.slot = tap_slot(t, e.ifindex);
 		if (e.ifindex)
 			out->elements.items[out->elements.len++] = e;
 	}

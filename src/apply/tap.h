@@ -19,7 +19,7 @@
 
 struct tap_kernel {		       /* borrowed */
 	int tap, judge, outlet, edits; /* BPF maps */
-	int tapped, outlet_count, outlet_rest, counter;
+	int tapped, tapped_slot, outlet_count, outlet_rest, counter;
 	uint32_t taps, judges, outlets; /* room of them */
 	/* Programs: at tapped interfaces; at weft-copy0's egress and ingress; at weft-copy1's ingress; at
 	 * weft-edit1's ingress. */
@@ -67,6 +67,8 @@ enum tap_feed_way {
 };
 /* How a feed is served. *why: why it is not by XDP; NULL where it is. */
 enum tap_feed_way tapper_feed(const struct tapper *t, const char *name, const char **why);
+/* Where the account of an interface is: element of BPF map tapped_slot; 0: in tapped. */
+uint32_t tapper_slot(const struct tapper *t, uint32_t ifindex);
 /* What is not there now, as tapper_apply() says it. */
 void tapper_missing(const struct tapper *t, struct buf *out);
 /* Removes everything that it made, of earlier processes too. */
@@ -79,7 +81,7 @@ struct tap_plain {
 	int lost; /* link: what interfaces of tools did not take */
 	struct tap_xdp xdp;
 	struct tap_kernel kernel;
-	int tapped, outlet_count; /* BPF maps */
+	int tapped, tapped_slot, outlet_count; /* BPF maps */
 };
 /* p stays where it is. */
 int tap_plain_open(struct tap_plain *p, enum tap_xdp_mode mode, struct buf *why);

@@ -64,11 +64,9 @@ static int share(struct bpf_map *m, const struct tap_kernel *k)
 	const struct {
 		const char *name;
 		int fd;
-	} shared[] = {{"outlet", k->outlet},
-		      {"tapped", k->tapped},
-		      {"outlet_count", k->outlet_count},
-		      {"outlet_rest", k->outlet_rest},
-		      {"counter", k->counter}};
+	} shared[] = {{"outlet", k->outlet},	       {"tapped", k->tapped},
+		      {"tapped_slot", k->tapped_slot}, {"outlet_count", k->outlet_count},
+		      {"outlet_rest", k->outlet_rest}, {"counter", k->counter}};
 
 	if (bpf_map__is_internal(m))
 		return 0;

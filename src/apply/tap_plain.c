@@ -42,7 +42,7 @@ static int quiet(enum libbpf_print_level level, const char *fmt, va_list ap)
 
 static const char *const programs[] = {"weft_tap_in",	 "weft_tap_out",   "weft_copy_out",
 				       "weft_copy_back", "weft_copy_stop", "weft_edit"};
-static const char *const maps[] = {"tap",	   "judge",	  "tapped", "outlet",
+static const char *const maps[] = {"tap",	   "judge",	  "tapped", "tapped_slot", "outlet",
 				   "outlet_count", "outlet_rest", "edit",   "counter"};
 
 static bool is_among(const char *name, const char *const *list, size_t n)
@@ -83,7 +83,7 @@ static int map(const struct bpf_object *o, const char *name)
 
 static bool is_shared(const struct bpf_map *m)
 {
-	static const char *const shared[] = {"tap", "tapped", "outlet_count"};
+	static const char *const shared[] = {"tap", "tapped", "tapped_slot", "outlet_count"};
 
 	return is_among(bpf_map__name(m), shared, ARRAY_LEN(shared));
 }
@@ -163,6 +163,7 @@ int tap_plain_open(struct tap_plain *p, enum tap_xdp_mode mode, struct buf *why)
 					.outlet = map(p->object, "outlet"),
 					.edits = map(p->object, "edit"),
 					.tapped = map(p->object, "tapped"),
+					.tapped_slot = map(p->object, "tapped_slot"),
 					.outlet_count = map(p->object, "outlet_count"),
 					.outlet_rest = map(p->object, "outlet_rest"),
 					.counter = map(p->object, "counter"),
@@ -176,6 +177,7 @@ int tap_plain_open(struct tap_plain *p, enum tap_xdp_mode mode, struct buf *why)
 					.copy_stop = program(p->object, "weft_copy_stop"),
 					.edit = program(p->object, "weft_edit")};
 	p->tapped = p->kernel.tapped;
+	p->tapped_slot = p->kernel.tapped_slot;
 	p->outlet_count = p->kernel.outlet_count;
 	open_feeds(p, mode);
 	return 0;

@@ -70,15 +70,21 @@ struct tapper {
 	bool retired[OUTLETS_MAX + 1]; /* outlets that nothing leads to: copies may be on their way to them */
 	uint64_t retired_at;	       /* clock_ms() when the last of them became so; 0: there is none */
 	struct judge_slot *slots;
-	struct netdev netdev;	   /* where there may be feeds in XDP */
-	struct feed *feeds;	   /* FEEDS_MAX; tap_feed.c */
-	struct tap_places *places; /* tap_place.c; NULL: not read yet */
-	bool no_places;		   /* they cannot be read */
+	uint32_t tapped[TAPPED_SLOTS]; /* ifindex of each element of BPF map tapped_slot; 0: free */
+	struct netdev netdev;	       /* where there may be feeds in XDP */
+	struct feed *feeds;	       /* FEEDS_MAX; tap_feed.c */
+	struct tap_places *places;     /* tap_place.c; NULL: not read yet */
+	bool no_places;		       /* they cannot be read */
 	VEC(struct tap_device) devices;
 };
 
 /* tap.c */
 const struct tap_element *tap_element(const struct tap_image *i, uint32_t ifindex);
+
+/* tap_slot.c: elements of BPF map tapped_slot. 0 or -errno. */
+int tap_slots_learn(struct tapper *t);
+/* Of an interface; 0: none is left. */
+uint32_t tap_slot(struct tapper *t, uint32_t ifindex);
 
 /* tap_judge.c: a program in a slot for each judge of taps; those that are there stay. slot_of gets the slots
  * (judges_n, the caller's). 0 or -errno with why; then what was loaded is taken out again. */

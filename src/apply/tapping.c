@@ -21,6 +21,7 @@ static int make_tapper(struct applier *a, struct buf *why)
 				     .outlet = k->map[PLAN_MAP_outlet],
 				     .edits = k->map[PLAN_MAP_edit],
 				     .tapped = k->map[PLAN_MAP_tapped],
+				     .tapped_slot = k->map[PLAN_MAP_tapped_slot],
 				     .outlet_count = k->map[PLAN_MAP_outlet_count],
 				     .outlet_rest = k->map[PLAN_MAP_outlet_rest],
 				     .counter = k->map[PLAN_MAP_counter],

@@ -57,16 +57,32 @@ static void sum_cpus(int map, const void *key, uint64_t *out, size_t n)
 		out[i % n] += values[i];
 }
 
+static void add_tapped(struct tapped_value *sum, const struct tapped_value *v)
+{
+	const uint64_t *from = (const uint64_t *)(const void *)v;
+	uint64_t *to = (uint64_t *)(void *)sum;
+
+	for (size_t i = 0; i < sizeof(*v) / 8; i++)
+		to[i] += from[i];
+}
+
 static void tapped_at(const struct live *l, uint32_t index, struct tapped_value *sum)
 {
+	uint32_t slot = tapper_slot(l->tapper, index);
+
 	for (uint32_t take = 0; take < TAP_TAKES; take++) {
 		struct tapped_key key = {.ifindex = index, .take = take};
 		struct tapped_value v;
-		uint64_t *to = (uint64_t *)(void *)sum;
 
 		sum_cpus(l->plain.tapped, &key, (uint64_t *)(void *)&v, sizeof(v) / 8);
-		for (size_t i = 0; i < sizeof(v) / 8; i++)
-			to[i] += ((const uint64_t *)(const void *)&v)[i];
+		add_tapped(sum, &v);
+	}
+	if (slot) {
+		struct tapped_slot s;
+
+		sum_cpus(l->plain.tapped_slot, &slot, (uint64_t *)(void *)&s, sizeof(s) / 8);
+		add_tapped(sum, &s.take[TAP_IN]);
+		add_tapped(sum, &s.take[TAP_OUT]);
 	}
 }
 

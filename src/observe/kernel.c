@@ -29,6 +29,7 @@ enum table {
 	WATCHING_TABLE,
 	TAPPED_TABLE,
 	OUTLET_TABLE,
+	SLOT_TABLE,
 	TABLES
 };
 enum { BATCH = 256, CPUS_MAX = 64 };
@@ -229,6 +230,42 @@ static void sum_cpus(const struct observed *o, const uint64_t *each, uint64_t *o
 			out[i] += each[(size_t)c * words + i];
 }
 
+static void in_slot(const struct tapped_slot *s,
+		    void (*fn)(void *ctx, const struct tapped_key *k, const struct tapped_value *v),
+		    void *ctx)
+{
+	for (uint32_t take = TAP_IN; take <= TAP_OUT; take++) {
+		const struct tapped_key key = {.ifindex = (uint32_t)s->ifindex, .take = take};
+
+		if (s->take[take].seen || s->take[take].own)
+			fn(ctx, &key, &s->take[take]);
+	}
+}
+
+/* Of interfaces. They are given in order. */
+static int in_slots(const struct observed *o,
+		    void (*fn)(void *ctx, const struct tapped_key *k, const struct tapped_value *v),
+		    void *ctx)
+{
+	enum { WORDS = sizeof(struct tapped_slot) / sizeof(uint64_t) };
+	uint64_t each[CPUS_MAX * WORDS];
+	union {
+		struct tapped_slot slot;
+		uint64_t words[WORDS];
+	} sum;
+
+	for (uint32_t i = 1; i < TAPPED_SLOTS; i++) {
+		if (bpf_map_lookup_elem(o->fd[SLOT_TABLE], &i, each))
+			return -errno;
+		if (!each[0])
+			break;
+		sum_cpus(o, each, sum.words, WORDS);
+		sum.slot.ifindex = each[0];
+		in_slot(&sum.slot, fn, ctx);
+	}
+	return 0;
+}
+
 int observed_tapped(const struct observed *o,
 		    void (*fn)(void *ctx, const struct tapped_key *k, const struct tapped_value *v),
 		    void *ctx)
@@ -250,7 +287,7 @@ int observed_tapped(const struct observed *o,
 		sum_cpus(o, each, sum.words, WORDS);
 		fn(ctx, &at, &sum.value);
 	}
-	return errno == ENOENT ? 0 : -errno;
+	return errno == ENOENT ? in_slots(o, fn, ctx) : -errno;
 }
 
 int observed_outlets(const struct observed *o,

@@ -18,8 +18,8 @@ enum { OBSERVE_RINGS_MAX = 66, OBSERVE_EVENTS = 1024, OBSERVE_COUNTERS_MAX = 64 
 
 struct observed; /* zero or more tables and rings */
 /* fds in the order in which the applier hands them over: drop, counter, conn4, conn6, half4, half6, staged,
- * learned, nat, kernel_drop, watching, tapped, outlet_count, then the rings: asked, ended, and events of each
- * CPU. Takes them over on success. 0, -EINVAL (too few), -errno. */
+ * learned, nat, kernel_drop, watching, tapped, outlet_count, tapped_slot, then the rings: asked, ended, and
+ * events of each CPU. Takes them over on success. 0, -EINVAL (too few), -errno. */
 int observed_new(struct observed **out, const int *fds, unsigned n);
 void observed_free(struct observed **o);
 

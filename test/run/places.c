@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Programs for a place alone, on a host without a cluster, where they cannot be had or replaced: the kernel
- * takes no other filter at the interface, refuses what is made for one place, or the pattern as a whole. Then
- * the common programs serve the place, or nothing does, and nobody gets what objects no longer say.
+ * Programs for a place alone and their accounts, on a host without a cluster; and where they cannot be had or
+ * replaced: the kernel takes no other filter at the interface, refuses what is made for one place, or the
+ * pattern as a whole. Then the common programs serve the place, or nothing does, and nobody gets what objects
+ * no longer say.
  */
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -16,10 +19,11 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "observe/kernel.h"
 #include "test/run/applier_play.h"
 #include "test/run/tap_play.h"
 
-enum { SPARE_IN = 900, SPARE_OUT };
+enum { SPARE_IN = 900, SPARE_OUT, CPUS_MAX = 64 };
 
 struct world {
 	struct tap_plain plain;
@@ -132,6 +136,109 @@ static void test_no_hook(struct world *x)
 	      "the next epoch brings hooks and program back (%s)", x->said);
 }
 
+/* --- accounts --------------------------------------------------------------------------------------- */
+
+/* Packets that src0's account has seen: in BPF map tapped_slot, in BPF map tapped. */
+static void seen(const struct world *x, uint64_t *slot, uint64_t *rest)
+{
+	struct tapped_key key = {.ifindex = if_nametoindex("src0"), .take = TAP_IN};
+	uint32_t number = tapper_slot(x->tapper, key.ifindex);
+	struct tapped_slot s[CPUS_MAX] = {0};
+	struct tapped_value v[CPUS_MAX] = {0};
+
+	*slot = *rest = 0;
+	if (number && bpf_map_lookup_elem(x->plain.tapped_slot, &number, s))
+		die("tapped_slot");
+	bpf_map_lookup_elem(x->plain.tapped, &key, v);
+	for (int i = 0; i < CPUS_MAX; i++) {
+		*slot += s[i].ifindex == key.ifindex ? s[i].take[TAP_IN].seen : 0;
+		*rest += v[i].seen;
+	}
+}
+
+/* Elements of interfaces that are gone are nobody else's. */
+static void give_all_away(const struct world *x)
+{
+	struct tapped_slot s[CPUS_MAX];
+
+	memset(s, 0, sizeof(s));
+	for (int i = 0; i < CPUS_MAX; i++)
+		s[i].ifindex = 999999;
+	for (uint32_t i = 1; i < TAPPED_SLOTS; i++)
+		if (bpf_map_update_elem(x->plain.tapped_slot, &i, s, BPF_ANY))
+			die("tapped_slot");
+}
+
+static void start(struct world *x)
+{
+	struct tap_kernel k = x->plain.kernel;
+	AUTO_BUF why = {0};
+
+	k.in = SPARE_IN;
+	k.out = SPARE_OUT;
+	spare(x, true);
+	if (tapper_new(&x->tapper, &k, &why))
+		die(why.n ? why.p : "tapper");
+}
+
+static void add_seen(void *ctx, const struct tapped_key *k, const struct tapped_value *v)
+{
+	uint64_t *sum = ctx;
+
+	if (k->ifindex == if_nametoindex("src0") && k->take == TAP_IN)
+		*sum += v->seen;
+}
+
+/* As an observer reads both. */
+static uint64_t observed(const struct world *x)
+{
+	int fds[14];
+	struct observed *o = NULL;
+	uint64_t sum = 0;
+
+	for (int i = 0; i < 14; i++)
+		fds[i] = dup(i == 13 ? x->plain.tapped_slot : x->plain.tapped);
+	if (observed_new(&o, fds, 14) || observed_tapped(o, add_seen, &sum))
+		die("observed");
+	observed_free(&o);
+	return sum;
+}
+
+static void test_accounts(struct world *x)
+{
+	uint64_t slot, rest, before;
+
+	seen(x, &before, &rest);
+	put_epoch(x, 1, false);
+	taken(x->gen, x->end, 51);
+	seen(x, &slot, &rest);
+	CHECK(serves("weft_place_in") && slot == before + 2 && !rest && observed(x) == slot,
+	      "an interface's account is in its element (%llu, %llu)", (unsigned long long)slot,
+	      (unsigned long long)rest);
+	tapper_free(&x->tapper);
+	start(x);
+	put_epoch(x, 1, true);
+	taken(x->gen, x->end, 53);
+	seen(x, &slot, &rest);
+	CHECK(serves("weft_tap_in") && slot == before + 4 && !rest,
+	      "the next process and the common program go on with it (%llu, %llu)", (unsigned long long)slot,
+	      (unsigned long long)rest);
+	give_all_away(x);
+	tapper_free(&x->tapper);
+	start(x);
+	put_epoch(x, 1, false);
+	taken(x->gen, x->end, 55);
+	seen(x, &slot, &rest);
+	CHECK(serves("weft_place_in") && !slot && rest == 2,
+	      "when all elements are others', it is in BPF map tapped, in its own program (%llu, %llu)",
+	      (unsigned long long)slot, (unsigned long long)rest);
+	put_epoch(x, 1, true);
+	taken(x->gen, x->end, 57);
+	seen(x, &slot, &rest);
+	CHECK(serves("weft_tap_in") && !slot && rest == 4 && observed(x) == 4, "and in the common one (%llu)",
+	      (unsigned long long)rest);
+}
+
 /* --- programs that the kernel refuses --------------------------------------------------------------- */
 
 /* From now on no BPF map can be sealed, as the constants of a place and of the pattern must be. */
@@ -175,18 +282,6 @@ static void test_refused(struct world *x)
 	CHECK(served && lines == 1, "one that asks for something else is tried, and told (%u)", lines);
 }
 
-static void start(struct world *x)
-{
-	struct tap_kernel k = x->plain.kernel;
-	AUTO_BUF why = {0};
-
-	k.in = SPARE_IN;
-	k.out = SPARE_OUT;
-	spare(x, true);
-	if (tapper_new(&x->tapper, &k, &why))
-		die(why.n ? why.p : "tapper");
-}
-
 /* As a process does that starts on a kernel that refuses the pattern. */
 static void test_no_pattern(struct world *x)
 {
@@ -218,6 +313,7 @@ int main(int argc, char **argv)
 	start(&x);
 	test_not_replaced(&x);
 	test_no_hook(&x);
+	test_accounts(&x);
 	test_refused(&x);
 	test_no_pattern(&x);
 	tapper_clean(x.tapper);

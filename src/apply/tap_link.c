@@ -374,15 +374,19 @@ static void forget_own(struct tap_device *d)
 	memset(d->refused, 0, sizeof(d->refused));
 }
 
-/* A program of its own that cannot be replaced goes: it would copy as objects said before. */
+/* A program of its own that cannot be replaced goes: it would copy as objects said before. If it does not go
+ * either, that is tried again with what is to be put there. */
 static void put_failed(struct tapper *t, struct tap_device *d, int err)
 {
 	struct nl_batch *b = t->batch;
+	int left = 0;
 
 	nl_batch_init(b, t->route);
-	tc_tap_del(b, d->at, false, NULL);
-	tc_tap_del(b, d->at, true, NULL);
+	tc_tap_del(b, d->at, false, &left);
+	tc_tap_del(b, d->at, true, &left);
 	nl_send(b);
+	if (!left)
+		forget_own(d);
 	log_error("%s: its programs cannot be replaced, nothing is copied there: %s", d->name,
 		  strerror(-err));
 }
@@ -392,7 +396,8 @@ void tap_link_common(struct tapper *t, struct tap_device *d)
 	d->error = tap_link_put(t, d, t->kernel.in, t->kernel.out);
 	if (d->error)
 		put_failed(t, d, d->error);
-	memset(d->own, 0, sizeof(d->own));
+	else
+		memset(d->own, 0, sizeof(d->own));
 }
 
 static void need_clsact(struct tapper *t, struct tap_device *d)
@@ -429,12 +434,13 @@ static void put_programs(struct tapper *t, struct tap_device *d)
 	else if (d->out)
 		tc_tap_del(b, d->ifindex, true, NULL);
 	nl_send(b);
-	if (set && own)
+	if (!set)
+		forget_own(d);
+	else if (own)
 		put_failed(t, d, set);
 	d->out = d->place;
-	forget_own(d);
 	d->error = set;
-	d->stale = false;
+	d->stale = d->stale && set;
 }
 
 static void attach(struct tapper *t, struct tap_device *d)

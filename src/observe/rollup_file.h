@@ -29,7 +29,8 @@ void rollup_file_condemn(struct rollup_file *f);
 struct rollup_query {
 	int64_t since, until; /* seconds since 1970: buckets that begin in [since, until) */
 	enum rollup_level level;
-	/* Whether rows of the key count; *tag comes back with each. The key is valid during the call. */
+	/* Whether rows of the key count; *tag comes back with each. Asked once, before the first of them, of
+	 * keys that have one of that time. The key is valid during the call. */
 	bool (*want)(void *ctx, const struct rollup_key *key, void **tag);
 	void (*row)(void *ctx, void *tag, enum rollup_level level, int64_t t,
 		    const uint64_t v[ROLLUP_SUM_COUNT]);

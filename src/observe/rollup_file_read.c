@@ -1,40 +1,70 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Reading the roll-ups' file: wanted keys, then their rows, each level where the finer one has no more. */
+/*
+ * Reading the roll-ups' file: rows, each level where the finer one has no more, and the keys that these rows
+ * have. A file knows the keys of months: those without a row of the time that is asked about cost nothing.
+ */
 #include "observe/rollup_sql.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 struct tags {
-	VEC(void *) by_id; /* NULL: not wanted */
-	int64_t first;
+	void **by_id; /* NULL: not asked yet; untouched pages cost nothing */
+	int64_t first, n;
+	sqlite3_stmt *key;
 };
 
-static int read_keys(struct rollup_file *f, const struct rollup_query *q, struct tags *tags)
+static char not_wanted[1]; /* a tag */
+
+static int tags_new(struct rollup_file *f, struct tags *t)
 {
-	sqlite3_stmt *s = NULL;
-	int rc = SQLITE_DONE, r = rollup_sql_prepare(f, "SELECT " KEY_COLUMNS " FROM key ORDER BY id", &s);
+	int64_t last = rollup_sql_number(f, "SELECT max(id) FROM key");
 
-	while (!r && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		struct rollup_key k;
-		void *tag = NULL;
-
-		rollup_sql_key(s, &k);
-		if (!tags->by_id.len)
-			tags->first = k.file_id;
-		if (!q->want(q->ctx, &k, &tag))
-			tag = NULL;
-		while (!r && (int64_t)tags->by_id.len < k.file_id - tags->first)
-			r = vec_push(&tags->by_id, NULL);
-		if (!r)
-			r = vec_push(&tags->by_id, tag);
-	}
-	r = r ? r : rollup_sql_tell(f, rc);
-	sqlite3_finalize(s);
-	return r;
+	t->first = rollup_sql_number(f, "SELECT min(id) FROM key");
+	t->n = last - t->first + 1;
+	t->by_id = calloc((size_t)t->n, sizeof(*t->by_id));
+	return t->by_id ? rollup_sql_prepare(f, "SELECT " KEY_COLUMNS " FROM key WHERE id=?", &t->key)
+			: -ENOMEM;
 }
 
-static int read_rows(struct rollup_file *f, const struct rollup_query *q, const struct tags *tags,
+static void tags_fini(struct tags *t)
+{
+	sqlite3_finalize(t->key);
+	free(t->by_id);
+}
+
+/* What rows of a key count for; not_wanted: nothing. */
+static int tag_of(struct rollup_file *f, const struct rollup_query *q, struct tags *tags, int64_t id,
+		  void **out)
+{
+	int64_t at = id - tags->first;
+	struct rollup_key k;
+	int rc;
+
+	*out = not_wanted;
+	if (at < 0 || at >= tags->n)
+		return 0;
+	if (!tags->by_id[at]) {
+		sqlite3_bind_int64(tags->key, 1, id);
+		rc = sqlite3_step(tags->key);
+		tags->by_id[at] = not_wanted;
+		if (rc == SQLITE_ROW) {
+			void *tag = NULL;
+
+			rollup_sql_key(tags->key, &k);
+			if (q->want(q->ctx, &k, &tag))
+				tags->by_id[at] = tag;
+		}
+		sqlite3_reset(tags->key);
+		if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+			return rollup_sql_tell(f, rc);
+	}
+	*out = tags->by_id[at];
+	return 0;
+}
+
+static int read_rows(struct rollup_file *f, const struct rollup_query *q, struct tags *tags,
 		     enum rollup_level level, int64_t since, int64_t until)
 {
 	sqlite3_stmt *s = NULL;
@@ -52,11 +82,11 @@ static int read_rows(struct rollup_file *f, const struct rollup_query *q, const 
 		sqlite3_bind_int64(s, 2, until);
 	}
 	while (!r && (rc = sqlite3_step(s)) == SQLITE_ROW) {
-		int64_t at = sqlite3_column_int64(s, 1) - tags->first;
-		void *tag = at >= 0 && at < (int64_t)tags->by_id.len ? tags->by_id.items[at] : NULL;
 		uint64_t v[ROLLUP_SUM_COUNT];
+		void *tag;
 
-		if (!tag)
+		r = tag_of(f, q, tags, sqlite3_column_int64(s, 1), &tag);
+		if (r || tag == not_wanted)
 			continue;
 		for (int i = 0; i < ROLLUP_SUM_COUNT; i++)
 			v[i] = (uint64_t)sqlite3_column_int64(s, 2 + i);
@@ -73,7 +103,7 @@ static int64_t align_up(int64_t t, int64_t to)
 }
 
 /* From coarse to fine: each level answers for what the finer one has no more. */
-static int read_levels(struct rollup_file *f, const struct rollup_query *q, const struct tags *tags)
+static int read_levels(struct rollup_file *f, const struct rollup_query *q, struct tags *tags)
 {
 	int64_t from = q->since;
 	int r = 0;
@@ -113,12 +143,12 @@ static int read_spans(struct rollup_file *f, const struct rollup_query *q)
 int rollup_file_query(struct rollup_file *f, const struct rollup_query *q)
 {
 	struct tags tags = {};
-	int r = f->db ? read_keys(f, q, &tags) : -EIO;
+	int r = f->db ? tags_new(f, &tags) : -EIO;
 
 	if (!r)
 		r = read_levels(f, q, &tags);
 	if (!r)
 		r = read_spans(f, q);
-	vec_free(&tags.by_id);
+	tags_fini(&tags);
 	return r;
 }

@@ -109,15 +109,15 @@ static void write_it(void)
 
 struct total {
 	uint64_t v[ROLLUP_SUM_COUNT];
-	unsigned rows;
+	unsigned rows, asked; /* asked: keys */
 	const char *filter;
 };
 
 static bool want(void *ctx, const struct rollup_key *k, void **tag)
 {
-	(void)k;
+	((struct total *)ctx)->asked++;
 	*tag = ctx;
-	return true;
+	return k->port != 9999;
 }
 
 static void row(void *ctx, void *tag, enum rollup_level level, int64_t t, const uint64_t v[ROLLUP_SUM_COUNT])
@@ -348,6 +348,34 @@ static void a_gap_is_unknown_never_zero(void **state)
 	assert_non_null(strstr(none, "\"rows\":[]"));
 }
 
+/* A file knows the keys of months: of those only the ones with a row of that time are looked at, each once.
+ */
+static void keys_of_another_time_cost_nothing(void **state)
+{
+	struct total t;
+
+	(void)state;
+	for (int i = 0; i < 500; i++) {
+		struct record r = flow(1 + (uint64_t)i, (T0 + i) * NS, (T0 + i) * NS, 100, true);
+
+		r.to.port = (uint16_t)(i < 400 ? 1000 + i : i % 2 ? 2000 : 9999);
+		rollup_take(rollup, tell(1, (uint64_t)i, (T0 + i) * NS), (uint64_t)i, &r);
+		if (i % 50 == 49)
+			write_it();
+	}
+	t = sum(ROLLUP_SECOND, T0 + 30, T0 + 40);
+	assert_int_equal(t.asked, 10);
+	assert_int_equal(t.rows, 10);
+	t = sum(ROLLUP_SECOND, T0 + 400, T0 + 500);
+	assert_int_equal(t.asked, 2);
+	assert_int_equal(t.rows, 50); /* one of the two is not wanted */
+	assert_int_equal(t.v[ROLLUP_bytes_there], 5000);
+	t = sum(ROLLUP_SECOND, T0, T0 + 1000);
+	assert_int_equal(t.asked, 402);
+	t = sum(ROLLUP_SECOND, T0 + 600, T0 + 1000);
+	assert_int_equal(t.asked + t.rows, 0);
+}
+
 static void fields_that_are_not_known_are_refused(void **state)
 {
 	static const struct {
@@ -534,6 +562,7 @@ int main(void)
 	    cmocka_unit_test_setup_teardown(a_restart_counts_nothing_twice, begin, end),
 	    cmocka_unit_test_setup_teardown(an_observer_begins_anew, begin, end),
 	    cmocka_unit_test_setup_teardown(a_gap_is_unknown_never_zero, begin, end),
+	    cmocka_unit_test_setup_teardown(keys_of_another_time_cost_nothing, begin, end),
 	    cmocka_unit_test_setup_teardown(fields_that_are_not_known_are_refused, begin, end),
 	    cmocka_unit_test_setup_teardown(a_flood_is_folded, begin, end),
 	    cmocka_unit_test_setup_teardown(the_size_holds, begin, end),

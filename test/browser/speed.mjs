@@ -78,6 +78,21 @@ const click = (selector, nth) => () => page.locator(selector).nth(nth).evaluate(
 // time held: what the load itself changes is not counted
 await page.keyboard.press("Space");
 await page.locator(".time.away").waitFor();
+await check("BR93 no card clips what fits, and none is told more often than it can be read", async () => {
+	// each clip is a node of the picture that is put together anew in each frame in which any card changes
+	const clips = () => [...document.querySelectorAll(".plane button.item :is(span)")].filter((e) => getComputedStyle(e).overflowX !== "visible").length;
+	assert.equal(await page.evaluate(clips), 0);
+	await page.keyboard.press("Space");
+	const told = await page.evaluate(() => new Promise((done) => {
+		const cards = new Set(), o = new MutationObserver((l) => l.forEach((m) => cards.add((m.target.parentElement ?? m.target).closest?.("button.item"))));
+		o.observe(document.querySelector(".plane"), { characterData: true, childList: true, subtree: true });
+		setTimeout(() => { o.disconnect(); cards.delete(null); cards.delete(undefined); done(cards.size); }, 2500);
+	}));
+	await page.keyboard.press("Space");
+	await page.locator(".time.away").waitFor();
+	// three seconds' frames at most lie in it
+	assert.ok(told > 0 && told <= 3 * 120, `${told} of 500 cards had another number within 2.5 s`);
+});
 await few("a line of the ranking, which moves the camera", click(".ranking button", 1), ".details", 40);
 await few("the details closed", () => page.keyboard.press("Escape"), ".ranking", 40);
 await few("a card", click("button.item[data-item]", 40), ".details", 40);

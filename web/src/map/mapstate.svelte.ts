@@ -61,10 +61,12 @@ export class MapState {
 	private decided = false;
 	private telling = 0;
 	private told = -1;
+	private toldAt: Placed | null = null;
 
 	readonly graph = $derived.by(() => {
+		if (this.moment.kind !== "live") return { g: this.moment.graph };
 		void world.frame;
-		return { g: this.moment.kind === "live" ? world.graph : this.moment.graph };
+		return { g: world.graph };
 	});
 	private readonly objects = $derived.by((): MapObjects => {
 		const o = world.objects;
@@ -208,7 +210,7 @@ export class MapState {
 	}
 
 	/** The cards' numbers, so many cards with each frame, so that what a person does never waits for all of them: those that can be
-	 *  read now first and each time, of the others so many each time, in turn. */
+	 *  read now first and each time, of the others so many each time, in turn. All at once after they were placed, and of a moment that stays. */
 	tell(): void {
 		const out = new Map<string, { bytes: number; refused: number }>();
 		const add = (id: string, l: Link): void => {
@@ -222,7 +224,9 @@ export class MapState {
 			add(l.from, l);
 			add(l.to, l);
 		}
-		const ids = [...this.placed.boxes.keys()], others: string[] = [], sight = this.sight;
+		const ids = [...this.placed.boxes.keys()], others: string[] = [];
+		const sight = this.moment.kind === "live" && this.toldAt === this.placed ? this.sight : null;
+		this.toldAt = this.placed;
 		for (const [id, r] of this.placed.items) (!sight || overlaps(r, sight) ? ids : others).push(id);
 		for (let n = Math.min(others.length, TOLD_A_FRAME); n > 0; n--) {
 			// on from where the last ones ended: none is forgotten

@@ -10,7 +10,7 @@ from generate import ips, run
 from pod_calls import finish, make_socket, ok, programs, wait_for, weft_run
 
 limit = sys.argv[5]
-TURNS, TURN, RATE, FLOOD, BOUND = 24, 0.2, 20000, 200000, 1.5
+TURNS, TURN, RATE, FLOOD, BOUND = 24, 0.2, 40000, 200000, 1.5
 PERIOD, CEILING = 100000, 1000  # microseconds: a hundredth of a CPU
 
 
@@ -110,7 +110,7 @@ try:
 finally:
     os.kill(server, 9)
 ratio = p99(got[True]) / p99(got[False])
-ok(f"the observer was held at its ceiling ({at_ceiling} times)", at_ceiling > TURNS)
+ok(f"the observer was held at its ceiling ({at_ceiling} times)", at_ceiling >= TURNS / 2)  # in most of its turns
 ok("BR96 p99 of %d requests of a pod: %.0f us with the observer at its ceiling, of %d: %.0f us with one that has time: %.2f times, at most %.1f"
    % (len(got[True]), p99(got[True]), len(got[False]), p99(got[False]), ratio, BOUND), ratio < BOUND)
 ok("at its ceiling the account says that it holds, or that it is not known, never a wrong number", told and "wrong" not in told or code == 2, (code, told))

@@ -193,6 +193,7 @@ await t.check("BR92 keyboard: a workload to a tool, reviewed and applied; the to
 		await keys.press(key);
 		// the focus goes with the next frame; where no card lies that way it stays
 		await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+		await page.waitForFunction(() => document.activeElement?.hasAttribute("data-item"));
 	}
 	await until("catalogue has the focus", () => page.evaluate(() => document.activeElement?.getAttribute("data-item") === "shop/Deployment/catalogue"));
 	await keys.press("c");

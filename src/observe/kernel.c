@@ -222,12 +222,22 @@ int observed_learned(const struct observed *o,
 }
 
 /* Sums the CPUs' copies of a record of 64-bit counters. */
-static void sum_cpus(const struct observed *o, const uint64_t *each, uint64_t *out, size_t words)
+enum { SUMS_MAX = sizeof(struct tapped_slot) / sizeof(uint64_t) }; /* of an element of a per-CPU map */
+_Static_assert(sizeof(struct tapped_value) / sizeof(uint64_t) <= SUMS_MAX, "room");
+_Static_assert(sizeof(struct outlet_count) / sizeof(uint64_t) <= SUMS_MAX, "room");
+
+/* An element of a per-CPU map, all CPUs' added up. 0 or -errno. */
+static int sum_of(const struct observed *o, enum table table, const void *key, uint64_t *out, size_t words)
 {
+	uint64_t each[CPUS_MAX * SUMS_MAX];
+
+	if (bpf_map_lookup_elem(o->fd[table], key, each))
+		return -errno;
 	memset(out, 0, words * sizeof(*out));
 	for (int c = 0; c < o->cpus; c++)
 		for (size_t i = 0; i < words; i++)
 			out[i] += each[(size_t)c * words + i];
+	return 0;
 }
 
 static void in_slot(const struct tapped_slot *s,
@@ -248,19 +258,17 @@ static int in_slots(const struct observed *o,
 		    void *ctx)
 {
 	enum { WORDS = sizeof(struct tapped_slot) / sizeof(uint64_t) };
-	uint64_t each[CPUS_MAX * WORDS];
 	union {
 		struct tapped_slot slot;
 		uint64_t words[WORDS];
 	} sum;
 
 	for (uint32_t i = 1; i < TAPPED_SLOTS; i++) {
-		if (bpf_map_lookup_elem(o->fd[SLOT_TABLE], &i, each))
-			return -errno;
-		if (!each[0])
-			break;
-		sum_cpus(o, each, sum.words, WORDS);
-		sum.slot.ifindex = each[0];
+		int err = sum_of(o, SLOT_TABLE, &i, sum.words, WORDS);
+
+		if (err || !sum.slot.ifindex)
+			return err;
+		sum.slot.ifindex /= (unsigned)o->cpus; /* the same on all */
 		in_slot(&sum.slot, fn, ctx);
 	}
 	return 0;
@@ -271,7 +279,6 @@ int observed_tapped(const struct observed *o,
 		    void *ctx)
 {
 	enum { WORDS = sizeof(struct tapped_value) / sizeof(uint64_t) };
-	uint64_t each[CPUS_MAX * WORDS];
 	union {
 		struct tapped_value value;
 		uint64_t words[WORDS];
@@ -282,9 +289,8 @@ int observed_tapped(const struct observed *o,
 	while (!bpf_map_get_next_key(o->fd[TAPPED_TABLE], first ? NULL : &at, &next)) {
 		at = next;
 		first = false;
-		if (bpf_map_lookup_elem(o->fd[TAPPED_TABLE], &at, each))
+		if (sum_of(o, TAPPED_TABLE, &at, sum.words, WORDS))
 			continue; /* it was removed meanwhile */
-		sum_cpus(o, each, sum.words, WORDS);
 		fn(ctx, &at, &sum.value);
 	}
 	return errno == ENOENT ? in_slots(o, fn, ctx) : -errno;
@@ -294,18 +300,17 @@ int observed_outlets(const struct observed *o,
 		     void (*fn)(void *ctx, uint32_t number, const struct outlet_count *n), void *ctx)
 {
 	enum { WORDS = sizeof(struct outlet_count) / sizeof(uint64_t) };
-	uint64_t each[CPUS_MAX * WORDS];
 	union {
 		struct outlet_count value;
 		uint64_t words[WORDS];
 	} sum;
 
 	for (uint32_t number = 0; number <= OUTLETS_MAX; number++) {
+		int err = sum_of(o, OUTLET_TABLE, &number, sum.words, WORDS);
 		uint64_t any = 0;
 
-		if (bpf_map_lookup_elem(o->fd[OUTLET_TABLE], &number, each))
-			return -errno;
-		sum_cpus(o, each, sum.words, WORDS);
+		if (err)
+			return err;
 		for (size_t i = 0; i < WORDS; i++)
 			any |= sum.words[i];
 		if (any || !number)

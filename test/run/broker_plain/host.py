@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tests of a live broker between plain interfaces share: the program with its accounts, ears at tools, frames that are
 sent, a transfer of merged packets."""
+import atexit
 import json
 import os
 import signal
@@ -41,6 +42,7 @@ class Live:
         self.out = open(f"{tmp}/{name}.out", "w+")
         self.err = open(f"{tmp}/{name}.err", "w+")
         self.p = subprocess.Popen([WEFT, "broker", self.maps, "-o", "json", *args], stdout=self.out, stderr=self.err)
+        atexit.register(self.p.kill)
 
     def said(self):
         with open(self.err.name) as f:
@@ -82,6 +84,7 @@ class Ear:
         self.path = f"{tmp}/{link}.pcap"
         self.p = subprocess.Popen(["tcpdump", "-i", link, "-Q", "in", "-B", "32768", "-s", "9100", "-U", "-w", self.path, "--immediate-mode"],
                                   stderr=subprocess.PIPE, text=True)
+        atexit.register(self.p.kill)  # nothing once it has ended
         self.p.stderr.readline()
 
     def frames(self):

@@ -62,6 +62,8 @@ export class MapState {
 	private telling = 0;
 	private told = -1;
 	private toldAt: Placed | null = null;
+	/** Cards whose newest numbers are still to be shown, the oldest first. */
+	private readonly due = new Set<string>();
 
 	readonly graph = $derived.by(() => {
 		if (this.moment.kind !== "live") return { g: this.moment.graph };
@@ -224,23 +226,29 @@ export class MapState {
 			add(l.from, l);
 			add(l.to, l);
 		}
-		const ids = [...this.placed.boxes.keys()], others: string[] = [];
+		const others: string[] = [];
 		const sight = this.moment.kind === "live" && this.toldAt === this.placed ? this.sight : null;
 		this.toldAt = this.placed;
-		for (const [id, r] of this.placed.items) (!sight || overlaps(r, sight) ? ids : others).push(id);
-		for (let n = Math.min(others.length, TOLD_A_FRAME); n > 0; n--) {
-			// on from where the last ones ended: none is forgotten
-			this.told = (this.told + 1) % others.length;
-			ids.push(others[this.told] as string);
+		for (const id of this.placed.boxes.keys()) this.due.add(id);
+		for (const [id, r] of this.placed.items) {
+			if (!sight || overlaps(r, sight)) this.due.add(id);
+			else others.push(id);
 		}
-		let next = 0;
+		for (let n = Math.min(others.length, TOLD_A_FRAME); n > 0; n--) {
+			this.told = (this.told + 1) % others.length;
+			this.due.add(others[this.told] as string);
+		}
 		const some = (): void => {
-			for (const end = Math.min(ids.length, next + TOLD_A_FRAME); next < end; next++) {
-				const id = ids[next] as string, live = this.liveOf(id), s = out.get(id);
+			let n = 0;
+			for (const id of this.due) {
+				if (n++ >= TOLD_A_FRAME) break;
+				this.due.delete(id);
+				if (!this.rectOf(id)) continue;
+				const live = this.liveOf(id), s = out.get(id);
 				live.rate = s && s.bytes >= 1 ? bitsPerSecond(s.bytes) : "";
 				live.refused = s?.refused ?? 0;
 			}
-			this.telling = next < ids.length ? requestAnimationFrame(some) : 0;
+			this.telling = this.due.size ? requestAnimationFrame(some) : 0;
 		};
 		cancelAnimationFrame(this.telling);
 		some();
